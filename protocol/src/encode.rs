@@ -1,0 +1,191 @@
+//! Frames to bytes.
+
+use crate::frame::{
+    Deliver, FLAG_OWN, FLAG_PARTS, Frame, Goodbye, Hello, Kind, Pairs, Send, Welcome,
+};
+use crate::{MAGIC, varint};
+
+impl Frame<'_> {
+    /// Appends the frame, its length prefix included, to `out`.
+    ///
+    /// The caller keeps the fields within [`limits`](crate::limits); a decoder refuses what isn't.
+    #[inline]
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        match self {
+            Frame::Send(send) => encode_send(send, out),
+            Frame::Deliver(deliver) => encode_deliver(deliver, out),
+            Frame::Part { body } => {
+                begin(Kind::Part, 0, body.len(), out);
+                out.extend_from_slice(body);
+            }
+            Frame::Sent { peer, number, ordinal, time_ms } => {
+                numbers(Kind::Sent, 0, [*peer, *number, *ordinal, *time_ms], out);
+            }
+            Frame::Rejected { peer, number, code, retry_after_ms } => {
+                let code = u64::from(code.number());
+                numbers(Kind::Rejected, 0, [*peer, *number, code, *retry_after_ms], out);
+            }
+            Frame::Skip { position } => numbers(Kind::Skip, 0, [*position], out),
+            Frame::Ack { position } => numbers(Kind::Ack, 0, [*position], out),
+            Frame::Read { peer, ordinal } => numbers(Kind::Read, 0, [*peer, *ordinal], out),
+            Frame::Receipt { peer, delivered, read, own } => {
+                let flags = if *own { FLAG_OWN } else { 0 };
+                numbers(Kind::Receipt, flags, [*peer, *delivered, *read], out);
+            }
+            Frame::Ask { peer } => numbers(Kind::Ask, 0, [*peer], out),
+            Frame::Ping => numbers(Kind::Ping, 0, [], out),
+            Frame::Pong { heads } => {
+                begin(Kind::Pong, 0, pairs_len(heads), out);
+                put_pairs(heads, out);
+            }
+            Frame::Hello(hello) => encode_hello(hello, out),
+            Frame::Welcome(welcome) => encode_welcome(welcome, out),
+            Frame::Refuse { code, retry_after_ms, detail } => {
+                let code = u64::from(code.number());
+                let fields =
+                    varint::len(code) + varint::len(*retry_after_ms) + bytes_len(detail.as_bytes());
+                begin(Kind::Refuse, 0, fields, out);
+                varint::write(code, out);
+                varint::write(*retry_after_ms, out);
+                put_bytes(detail.as_bytes(), out);
+            }
+            Frame::Goodbye(goodbye) => encode_goodbye(goodbye, out),
+            Frame::Unknown { kind } => {
+                varint::write(1, out);
+                out.push(*kind);
+            }
+        }
+    }
+}
+
+/// Writes the length prefix and the kind byte of a frame whose fields take `fields_len` bytes.
+#[inline]
+fn begin(kind: Kind, flags: u8, fields_len: usize, out: &mut Vec<u8>) {
+    out.reserve(3 + fields_len);
+    varint::write(1 + fields_len as u64, out);
+    out.push(kind as u8 | flags);
+}
+
+#[inline]
+fn numbers<const N: usize>(kind: Kind, flags: u8, fields: [u64; N], out: &mut Vec<u8>) {
+    let fields_len = fields.iter().map(|&field| varint::len(field)).sum();
+    begin(kind, flags, fields_len, out);
+    for field in fields {
+        varint::write(field, out);
+    }
+}
+
+#[inline]
+fn encode_send(send: &Send<'_>, out: &mut Vec<u8>) {
+    let flags = if send.total_bytes.is_some() { FLAG_PARTS } else { 0 };
+    let fields_len = varint::len(send.peer)
+        + varint::len(send.number)
+        + 1
+        + send.total_bytes.map_or(0, varint::len)
+        + send.body.len();
+    begin(Kind::Send, flags, fields_len, out);
+    varint::write(send.peer, out);
+    varint::write(send.number, out);
+    out.push(send.content);
+    if let Some(total_bytes) = send.total_bytes {
+        varint::write(total_bytes, out);
+    }
+    out.extend_from_slice(send.body);
+}
+
+#[inline]
+fn encode_deliver(deliver: &Deliver<'_>, out: &mut Vec<u8>) {
+    let parts = if deliver.total_bytes.is_some() { FLAG_PARTS } else { 0 };
+    let own = if deliver.own { FLAG_OWN } else { 0 };
+    let fields_len = varint::len(deliver.position)
+        + varint::len(deliver.peer)
+        + varint::len(deliver.ordinal)
+        + varint::len(deliver.time_ms)
+        + 1
+        + deliver.total_bytes.map_or(0, varint::len)
+        + deliver.body.len();
+    begin(Kind::Deliver, parts | own, fields_len, out);
+    varint::write(deliver.position, out);
+    varint::write(deliver.peer, out);
+    varint::write(deliver.ordinal, out);
+    varint::write(deliver.time_ms, out);
+    out.push(deliver.content);
+    if let Some(total_bytes) = deliver.total_bytes {
+        varint::write(total_bytes, out);
+    }
+    out.extend_from_slice(deliver.body);
+}
+
+fn encode_hello(hello: &Hello<'_>, out: &mut Vec<u8>) {
+    let fields =
+        [hello.version_min, hello.version_max, hello.capabilities, hello.user, hello.device];
+    let fields_len = MAGIC.len()
+        + fields.iter().map(|&field| varint::len(field)).sum::<usize>()
+        + bytes_len(hello.token)
+        + bytes_len(hello.agent.as_bytes())
+        + pairs_len(&hello.cursors);
+    begin(Kind::Hello, 0, fields_len, out);
+    out.extend_from_slice(&MAGIC);
+    for field in fields {
+        varint::write(field, out);
+    }
+    put_bytes(hello.token, out);
+    put_bytes(hello.agent.as_bytes(), out);
+    put_pairs(&hello.cursors, out);
+}
+
+fn encode_welcome(welcome: &Welcome<'_>, out: &mut Vec<u8>) {
+    let fields = [
+        welcome.version,
+        welcome.capabilities,
+        welcome.session,
+        welcome.time_ms,
+        welcome.body_bytes_max,
+        welcome.window_messages,
+        welcome.window_bytes,
+        welcome.sends_max,
+        welcome.idle_s,
+    ];
+    let fields_len =
+        fields.iter().map(|&field| varint::len(field)).sum::<usize>() + pairs_len(&welcome.heads);
+    begin(Kind::Welcome, 0, fields_len, out);
+    for field in fields {
+        varint::write(field, out);
+    }
+    put_pairs(&welcome.heads, out);
+}
+
+fn encode_goodbye(goodbye: &Goodbye<'_>, out: &mut Vec<u8>) {
+    let code = u64::from(goodbye.code.number());
+    let fields_len = varint::len(code)
+        + varint::len(goodbye.retry_after_ms)
+        + bytes_len(goodbye.address.as_bytes())
+        + bytes_len(goodbye.detail.as_bytes());
+    begin(Kind::Goodbye, 0, fields_len, out);
+    varint::write(code, out);
+    varint::write(goodbye.retry_after_ms, out);
+    put_bytes(goodbye.address.as_bytes(), out);
+    put_bytes(goodbye.detail.as_bytes(), out);
+}
+
+const fn bytes_len(bytes: &[u8]) -> usize {
+    varint::len(bytes.len() as u64) + bytes.len()
+}
+
+fn put_bytes(bytes: &[u8], out: &mut Vec<u8>) {
+    varint::write(bytes.len() as u64, out);
+    out.extend_from_slice(bytes);
+}
+
+fn pairs_len(pairs: &Pairs<'_>) -> usize {
+    let numbers: usize = pairs.iter().map(|(a, b)| varint::len(a) + varint::len(b)).sum();
+    varint::len(pairs.len() as u64) + numbers
+}
+
+fn put_pairs(pairs: &Pairs<'_>, out: &mut Vec<u8>) {
+    varint::write(pairs.len() as u64, out);
+    for (first, second) in pairs.iter() {
+        varint::write(first, out);
+        varint::write(second, out);
+    }
+}

@@ -1,0 +1,44 @@
+//! The wire protocol of Fulmar, without any I/O.
+//!
+//! A connection carries frames in both directions. A frame is a [varint](varint) length, one byte
+//! that names its kind and two flags, and the kind's fields; [`Frame`] is one such frame with its
+//! byte fields borrowed from the receive buffer. [`Frames`] cuts a byte stream into frames,
+//! [`Frame::decode`] reads one, [`Frame::encode`] appends one to a buffer.
+//!
+//! The bytes are defined in `SPEC.md` beside this crate; `vectors/` holds examples of each frame
+//! that a client in any language can run.
+//!
+//! This crate never allocates while decoding, never performs I/O, never reads a clock, and never
+//! panics on bytes from a peer.
+
+#![forbid(unsafe_code)]
+
+mod body;
+mod code;
+mod decode;
+mod encode;
+mod frame;
+mod frames;
+pub mod limits;
+pub mod varint;
+
+pub use body::{Assembly, AssemblyError, Chunks};
+pub use code::Code;
+pub use decode::DecodeError;
+pub use frame::{Deliver, Frame, Goodbye, Hello, Kind, Pairs, Send, Welcome};
+pub use frames::{FrameError, Frames, Split, split_frame};
+
+/// The protocol version that this crate speaks. A hello offers a range of versions; the welcome
+/// names the one in use.
+pub const VERSION: u64 = 1;
+
+/// The first four bytes of a hello's fields, so that a stranger's bytes are told apart at once.
+pub const MAGIC: [u8; 4] = *b"FLMR";
+
+/// Capability bits offered in a hello and confirmed in a welcome.
+///
+/// Version 1 defines none; a peer ignores bits that it doesn't know.
+pub mod capability {
+    /// No optional behaviour.
+    pub const NONE: u64 = 0;
+}

@@ -1,0 +1,42 @@
+//! Bounds of the wire format. A server may set lower ones and tells them in its welcome.
+
+/// Largest frame, in bytes after its length prefix (kind byte and fields). It is the largest value
+/// that a two-byte varint holds, so a length prefix is at most two bytes.
+pub const FRAME_BYTES_MAX: usize = 16_383;
+
+/// Largest frame that is accepted before login: a hello with the longest token and agent.
+pub const HELLO_BYTES_MAX: usize = 2_048;
+
+/// Largest body of a message: 100,000 characters of up to four bytes, and 16 KiB for what
+/// end-to-end encryption adds.
+pub const BODY_BYTES_MAX: usize = 400_000 + 16_384;
+
+/// Largest run of body bytes in one frame. A larger body is cut into parts of at most this size,
+/// which leaves room for the longest header of a deliver frame within [`FRAME_BYTES_MAX`].
+pub const PART_BYTES_MAX: usize = 16_300;
+
+/// Longest login token, in bytes.
+pub const TOKEN_BYTES_MAX: usize = 1_024;
+
+/// Longest name of a client program in a hello, in bytes of UTF-8.
+pub const AGENT_BYTES_MAX: usize = 64;
+
+/// Longest explanation in a refuse or goodbye frame, in bytes of UTF-8.
+pub const DETAIL_BYTES_MAX: usize = 256;
+
+/// Longest address in a goodbye frame, in bytes of UTF-8 (`host:port`).
+pub const ADDRESS_BYTES_MAX: usize = 256;
+
+/// Most logs that one hello, welcome or pong may list.
+pub const LOGS_MAX: usize = 64;
+
+/// Largest device number. Devices are numbered from 1 within a user.
+pub const DEVICE_MAX: u64 = 65_535;
+
+/// Longest header of a frame that carries a body: length prefix, kind, five varints, content kind.
+const HEADER_BYTES_MAX: usize = 2 + 1 + 5 * crate::varint::BYTES_MAX + 1;
+
+const _: () = assert!(PART_BYTES_MAX + HEADER_BYTES_MAX <= FRAME_BYTES_MAX);
+const _: () = assert!(TOKEN_BYTES_MAX + AGENT_BYTES_MAX + LOGS_MAX * 2 < HELLO_BYTES_MAX);
+const _: () = assert!(HELLO_BYTES_MAX <= FRAME_BYTES_MAX);
+const _: () = assert!(BODY_BYTES_MAX > PART_BYTES_MAX);

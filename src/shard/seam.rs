@@ -1,0 +1,332 @@
+//! What crosses the shard's border: events in, effects out. Plain values, no I/O.
+
+use bytes::Bytes;
+
+use fulmar_protocol::Code;
+
+/// A person. 64 bits, from 1.
+pub type UserId = u64;
+/// A device of a person, from 1.
+pub type DeviceId = u16;
+/// A core of this node, from 0.
+pub type CoreId = u16;
+
+/// A connection of this core: a slot in the driver's table, and how often the slot was used before,
+/// so that news about an earlier connection of the slot is recognised as stale.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ConnId {
+    /// Index in the table.
+    pub slot: u32,
+    /// Use of the slot.
+    pub generation: u32,
+}
+
+/// The time, read once a turn by the driver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Now {
+    /// Milliseconds since the Unix epoch; may jump.
+    pub unix_ms: u64,
+    /// Milliseconds on a clock that never goes back.
+    pub mono_ms: u64,
+}
+
+/// What a verified token says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Identity {
+    /// The user.
+    pub user: UserId,
+    /// The device of the user.
+    pub device: DeviceId,
+}
+
+/// A login that was accepted and is on its way to the user's home core.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Arrival {
+    /// Who logs in.
+    pub identity: Identity,
+    /// Capabilities that the client offered.
+    pub capabilities: u64,
+    /// How far the device has its inbox, as it says.
+    pub inbox_cursor: u64,
+}
+
+/// A state record or a log entry in durable storage. How a key becomes bytes is the storage's
+/// matter, what a value's bytes mean is [`record`](super::record)'s.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Key {
+    /// State of a user's inbox: trim and devices.
+    Inbox {
+        /// Whose inbox.
+        user: UserId,
+    },
+    /// State between the inbox of `user` and one peer: ordinals, receipts, numbers.
+    Conversation {
+        /// Whose inbox.
+        user: UserId,
+        /// The other side.
+        peer: UserId,
+    },
+    /// One message of an inbox.
+    Entry {
+        /// Whose inbox.
+        user: UserId,
+        /// Position in the inbox, from 1.
+        position: u64,
+    },
+}
+
+/// A change of durable storage. All writes of one turn are stored together or not at all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Write {
+    /// Sets a record. An entry's key is put at most once, ever.
+    Put {
+        /// Which record.
+        key: Key,
+        /// Its value.
+        value: Bytes,
+    },
+    /// Deletes the entries `from..=through` of an inbox, each of which was put once before or has
+    /// been removed by expiry.
+    Trim {
+        /// Whose inbox.
+        user: UserId,
+        /// First position to delete.
+        from: u64,
+        /// Last position to delete.
+        through: u64,
+    },
+}
+
+/// A numbered set of writes. Tickets of a core are dense and rise by one.
+pub type Ticket = u64;
+
+/// A question to storage, answered by one [`Loaded`] in any order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Load {
+    /// The inbox record, the last entry, and what has expired.
+    Inbox {
+        /// Whose inbox.
+        user: UserId,
+        /// Entries of this time (Unix milliseconds) and earlier count as expired.
+        expire_through_ms: u64,
+    },
+    /// One conversation record.
+    Conversation {
+        /// Whose inbox.
+        user: UserId,
+        /// The other side.
+        peer: UserId,
+    },
+    /// Entries of an inbox, in order, for one connection.
+    Entries {
+        /// Whose inbox.
+        user: UserId,
+        /// Who waits for them.
+        conn: ConnId,
+        /// First position wanted.
+        from: u64,
+        /// Last position wanted.
+        through: u64,
+        /// At most this many entries.
+        entries_max: u32,
+        /// Stop after the entry that brings the values to this many bytes; at least one is given.
+        bytes_max: u32,
+    },
+}
+
+/// The answer to a [`Load`]. Values are as they were put.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Loaded {
+    /// Answer to [`Load::Inbox`].
+    Inbox {
+        /// Whose inbox.
+        user: UserId,
+        /// The inbox record, if there is one.
+        record: Option<Bytes>,
+        /// Position and value of the last entry, if the log holds any.
+        last: Option<(u64, Bytes)>,
+        /// Position and value of the last of the expired entries at the front of the log.
+        expired: Option<(u64, Bytes)>,
+    },
+    /// Answer to [`Load::Conversation`].
+    Conversation {
+        /// Whose inbox.
+        user: UserId,
+        /// The other side.
+        peer: UserId,
+        /// The record, if there is one.
+        record: Option<Bytes>,
+    },
+    /// Answer to [`Load::Entries`].
+    Entries {
+        /// Whose inbox.
+        user: UserId,
+        /// Who waits for them.
+        conn: ConnId,
+        /// Position and value of each entry that exists, in order.
+        entries: Vec<(u64, Bytes)>,
+        /// Everything that exists up to this position is in `entries`.
+        through: u64,
+    },
+}
+
+/// Where a send came from, so that its answer finds the way back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Origin {
+    /// Core of the sender.
+    pub core: CoreId,
+    /// Connection of the sender on that core.
+    pub conn: ConnId,
+    /// The sender.
+    pub user: UserId,
+    /// The sender's device.
+    pub device: DeviceId,
+    /// The device's number for the send.
+    pub number: u64,
+}
+
+/// A message on its way into a log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// Kind of content, opaque.
+    pub content: u8,
+    /// The body, opaque.
+    pub body: Bytes,
+}
+
+/// What one core tells another (or itself). Letters between two cores keep their order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Letter {
+    /// To the recipient's home: take this message.
+    Append {
+        /// Where the answer goes.
+        origin: Origin,
+        /// The recipient.
+        to: UserId,
+        /// What is sent.
+        message: Message,
+        /// Whether the answer must bring the message back, for the sender's other devices.
+        copy: bool,
+    },
+    /// To the sender's home: the message is durable in the recipient's inbox.
+    Accepted {
+        /// The send that is answered.
+        origin: Origin,
+        /// The recipient.
+        to: UserId,
+        /// Which message of the direction it is.
+        ordinal: u64,
+        /// When it was taken, Unix milliseconds; 0 for one that had been taken before.
+        time_ms: u64,
+        /// The message, where the sender asked for a copy.
+        copy: Option<Message>,
+    },
+    /// To the sender's home: the message was not taken.
+    Rejected {
+        /// The send that is answered.
+        origin: Origin,
+        /// The recipient.
+        to: UserId,
+        /// Why.
+        code: Code,
+        /// When to try again, in milliseconds; 0 where it makes no sense.
+        retry_after_ms: u64,
+    },
+    /// To the author's home: how far `reader` is with what `author` wrote.
+    Receipt {
+        /// Who is told.
+        author: UserId,
+        /// Whose cursors these are.
+        reader: UserId,
+        /// A device of the reader stored everything up to this ordinal.
+        delivered: u64,
+        /// The reader saw everything up to this ordinal.
+        read: u64,
+    },
+    /// To the reader's home: send the receipt to the author's home, whatever it is.
+    Ask {
+        /// Who asks.
+        author: UserId,
+        /// Whose cursors are wanted.
+        reader: UserId,
+    },
+}
+
+/// What happened, as the driver tells the shard.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// A new connection, accepted on this core.
+    Accepted {
+        /// Its id.
+        conn: ConnId,
+    },
+    /// A connection that logged in elsewhere and has its home here.
+    Arrived {
+        /// Its id on this core.
+        conn: ConnId,
+        /// Who it is.
+        arrival: Arrival,
+    },
+    /// Bytes from the peer, cut anywhere.
+    Received {
+        /// From whom.
+        conn: ConnId,
+        /// What.
+        bytes: &'a [u8],
+    },
+    /// The output that was taken has been written; more may be taken.
+    Sent {
+        /// To whom.
+        conn: ConnId,
+    },
+    /// The connection is gone. The last event of this connection.
+    Closed {
+        /// Which.
+        conn: ConnId,
+    },
+    /// The answer to [`Effects::authenticate`].
+    Authenticated {
+        /// Which connection.
+        conn: ConnId,
+        /// Who the token is for, or why it isn't good.
+        result: Result<Identity, Code>,
+    },
+    /// A letter from a core of this node.
+    Letter(Letter),
+    /// All writes up to and including this ticket are durable.
+    Stored {
+        /// The ticket.
+        ticket: Ticket,
+    },
+    /// The answer to one load.
+    Loaded(Loaded),
+    /// Tell clients to go and take no new ones.
+    ShutDown,
+}
+
+/// What the shard wants done, collected during a turn. The driver empties it; the vectors keep
+/// their capacity.
+#[derive(Debug, Default)]
+pub struct Effects {
+    /// Connections with output to take by [`Shard::take_output`](super::Shard::take_output).
+    /// One may be named twice.
+    pub flush: Vec<ConnId>,
+    /// Connections to close in an orderly way once their output is written.
+    pub close: Vec<ConnId>,
+    /// Connections to close at once, whatever is unwritten.
+    pub abort: Vec<ConnId>,
+    /// Connections to stop receiving from (true) or to receive from again (false), in order.
+    pub pause: Vec<(ConnId, bool)>,
+    /// Tokens to verify.
+    pub authenticate: Vec<(ConnId, Bytes)>,
+    /// Connections that belong to another core. The shard has forgotten them.
+    pub hand_over: Vec<(ConnId, CoreId, Arrival)>,
+    /// Letters to other cores, in order.
+    pub letters: Vec<(CoreId, Letter)>,
+    /// The writes of this turn, in order, to be stored under `ticket`.
+    pub writes: Vec<Write>,
+    /// Ticket of `writes`; meaningful when there are any.
+    pub ticket: Ticket,
+    /// Questions to storage.
+    pub loads: Vec<Load>,
+}
