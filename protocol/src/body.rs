@@ -62,6 +62,14 @@ impl AssemblyError {
     pub const fn code(self) -> Code {
         Code::UnexpectedPart
     }
+
+    /// A stable name in snake case, for logs, metrics and vectors.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            AssemblyError::TooMany { .. } => "too_many",
+        }
+    }
 }
 
 impl fmt::Display for AssemblyError {
@@ -73,7 +81,8 @@ impl fmt::Display for AssemblyError {
 
 impl std::error::Error for AssemblyError {}
 
-/// A large body that is arriving. Memory grows with the bytes that came, not with those announced.
+/// A large body that is arriving. Memory grows with the bytes that came, at most to twice as many
+/// and never beyond the length announced.
 #[derive(Debug)]
 pub struct Assembly {
     body: Vec<u8>,
@@ -106,13 +115,43 @@ impl Assembly {
         if bytes > self.total_bytes {
             return Err(AssemblyError::TooMany { total_bytes: self.total_bytes, bytes });
         }
+        self.reserve(bytes);
         self.body.extend_from_slice(piece);
         Ok(bytes == self.total_bytes)
+    }
+
+    /// Makes room for `bytes` in all. Doubles, so that many small pieces cost linear time, but not
+    /// past the announced length, which is all that can ever come.
+    fn reserve(&mut self, bytes: usize) {
+        if bytes > self.body.capacity() {
+            let capacity = self.body.capacity().saturating_mul(2).clamp(bytes, self.total_bytes);
+            self.body.reserve_exact(capacity - self.body.len());
+        }
     }
 
     /// The body.
     #[must_use]
     pub fn into_body(self) -> Vec<u8> {
         self.body
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_follows_what_came_and_stops_at_what_was_announced() {
+        let total_bytes = 400_000;
+        let mut assembly = Assembly::new(total_bytes, &[]);
+        for held in 1..=total_bytes {
+            let complete = assembly.push(&[7]).expect("within the length");
+            assert_eq!(complete, held == total_bytes);
+            let capacity = assembly.body.capacity();
+            assert!(capacity <= (2 * held).min(total_bytes), "{capacity} for {held} bytes");
+        }
+        let error = assembly.push(&[7]).expect_err("one byte more than announced");
+        assert_eq!(error, AssemblyError::TooMany { total_bytes, bytes: total_bytes + 1 });
+        assert_eq!(assembly.into_body().len(), total_bytes);
     }
 }

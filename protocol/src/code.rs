@@ -65,7 +65,8 @@ codes! {
     IdleTimeout = 108, "idle_timeout";
     /// An acknowledgement of a position that was never delivered on this connection.
     CursorAhead = 109, "cursor_ahead";
-    /// A part without a body to continue, or more bytes than the body's stated length.
+    /// A part without a body to continue, more bytes than the body's stated length, or a second
+    /// body that is cut while one is in progress.
     UnexpectedPart = 110, "unexpected_part";
     /// The token's signature or form is wrong.
     TokenInvalid = 200, "token_invalid";

@@ -1,75 +1,12 @@
 //! Bytes to frames. Borrows, never allocates, never panics.
 
-use std::fmt;
-
 use crate::code::Code;
+use crate::decode_error::DecodeError;
 use crate::frame::{
     Deliver, FLAG_OWN, FLAG_PARTS, Frame, Goodbye, Hello, KIND_MASK, Kind, Pairs, SKIPPABLE_FIRST,
     Send, Welcome,
 };
 use crate::{MAGIC, limits, varint};
-
-/// Why bytes are not a frame. Each names the field or the rule that was broken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DecodeError {
-    /// The frame has no kind byte.
-    Empty,
-    /// A kind that isn't defined and may not be skipped.
-    UnknownKind(u8),
-    /// A flag that this kind doesn't have.
-    UnknownFlag(u8),
-    /// The hello doesn't begin with the magic bytes.
-    NotFulmar,
-    /// The frame ends inside this field.
-    Truncated(&'static str),
-    /// This number is longer than 64 bits or not in its shortest form.
-    Number(&'static str),
-    /// This field is over its limit.
-    TooLong(&'static str),
-    /// This field is not valid UTF-8.
-    Text(&'static str),
-    /// This field has a value that isn't allowed.
-    Value(&'static str),
-    /// Bytes follow the last field.
-    Trailing,
-}
-
-impl DecodeError {
-    /// The code that a peer is told.
-    #[must_use]
-    pub const fn code(self) -> Code {
-        match self {
-            DecodeError::UnknownKind(_) => Code::UnknownKind,
-            DecodeError::NotFulmar => Code::NotFulmar,
-            _ => Code::MalformedFrame,
-        }
-    }
-}
-
-impl fmt::Display for DecodeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            DecodeError::Empty => write!(f, "frame of length 0; a frame has at least a kind byte"),
-            DecodeError::UnknownKind(kind) => {
-                write!(f, "kind {kind} is unknown and below 32, so it can't be skipped")
-            }
-            DecodeError::UnknownFlag(byte) => {
-                write!(f, "kind byte {byte:#04x} has an unknown flag")
-            }
-            DecodeError::NotFulmar => write!(f, "a hello begins with the bytes FLMR"),
-            DecodeError::Truncated(field) => write!(f, "frame ends inside {field}"),
-            DecodeError::Number(field) => {
-                write!(f, "{field} is not a shortest-form varint of at most 64 bits")
-            }
-            DecodeError::TooLong(field) => write!(f, "{field} is over its limit"),
-            DecodeError::Text(field) => write!(f, "{field} is not UTF-8"),
-            DecodeError::Value(field) => write!(f, "{field} has a value that is not allowed"),
-            DecodeError::Trailing => write!(f, "bytes follow the last field"),
-        }
-    }
-}
-
-impl std::error::Error for DecodeError {}
 
 impl<'a> Frame<'a> {
     /// Reads one frame from its bytes after the length prefix, as [`Frames`](crate::Frames) gives
@@ -101,7 +38,7 @@ fn decode_fields<'a>(
     Ok(match kind {
         Kind::Send => Frame::Send(decode_send(flags, fields)?),
         Kind::Deliver => Frame::Deliver(decode_deliver(flags, fields)?),
-        Kind::Part => match fields.remainder() {
+        Kind::Part => match fields.piece("part.body")? {
             [] => return Err(DecodeError::Truncated("part.body")),
             body => Frame::Part { body },
         },
@@ -109,13 +46,13 @@ fn decode_fields<'a>(
             peer: fields.number("sent.peer")?,
             number: fields.number("sent.number")?,
             ordinal: fields.number("sent.ordinal")?,
-            time_ms: fields.number("sent.time")?,
+            time_ms: fields.number("sent.time_ms")?,
         },
         Kind::Rejected => Frame::Rejected {
             peer: fields.number("rejected.peer")?,
             number: fields.number("rejected.number")?,
             code: fields.code("rejected.code")?,
-            retry_after_ms: fields.number("rejected.retry_after")?,
+            retry_after_ms: fields.number("rejected.retry_after_ms")?,
         },
         Kind::Skip => Frame::Skip { position: fields.number("skip.position")? },
         Kind::Ack => Frame::Ack { position: fields.number("ack.position")? },
@@ -136,12 +73,12 @@ fn decode_fields<'a>(
         Kind::Welcome => Frame::Welcome(decode_welcome(fields)?),
         Kind::Refuse => Frame::Refuse {
             code: fields.code("refuse.code")?,
-            retry_after_ms: fields.number("refuse.retry_after")?,
+            retry_after_ms: fields.number("refuse.retry_after_ms")?,
             detail: fields.text("refuse.detail", limits::DETAIL_BYTES_MAX)?,
         },
         Kind::Goodbye => Frame::Goodbye(Goodbye {
             code: fields.code("goodbye.code")?,
-            retry_after_ms: fields.number("goodbye.retry_after")?,
+            retry_after_ms: fields.number("goodbye.retry_after_ms")?,
             address: fields.text("goodbye.address", limits::ADDRESS_BYTES_MAX)?,
             detail: fields.text("goodbye.detail", limits::DETAIL_BYTES_MAX)?,
         }),
@@ -156,7 +93,9 @@ fn decode_send<'a>(flags: u8, fields: &mut Fields<'a>) -> Result<Send<'a>, Decod
         return Err(DecodeError::Value("send.number"));
     }
     let content = fields.byte("send.content")?;
-    let (total_bytes, body) = fields.body(flags, "send.total")?;
+    let total_bytes = fields.total_bytes(flags, "send.total_bytes")?;
+    let body = fields.piece("send.body")?;
+    judge_total(total_bytes, body, "send.total_bytes")?;
     Ok(Send { peer, number, content, total_bytes, body })
 }
 
@@ -165,9 +104,11 @@ fn decode_deliver<'a>(flags: u8, fields: &mut Fields<'a>) -> Result<Deliver<'a>,
     let position = fields.number("deliver.position")?;
     let peer = fields.number("deliver.peer")?;
     let ordinal = fields.number("deliver.ordinal")?;
-    let time_ms = fields.number("deliver.time")?;
+    let time_ms = fields.number("deliver.time_ms")?;
     let content = fields.byte("deliver.content")?;
-    let (total_bytes, body) = fields.body(flags, "deliver.total")?;
+    let total_bytes = fields.total_bytes(flags, "deliver.total_bytes")?;
+    let body = fields.piece("deliver.body")?;
+    judge_total(total_bytes, body, "deliver.total_bytes")?;
     let own = flags & FLAG_OWN != 0;
     Ok(Deliver { position, peer, ordinal, time_ms, content, own, total_bytes, body })
 }
@@ -194,14 +135,27 @@ fn decode_welcome<'a>(fields: &mut Fields<'a>) -> Result<Welcome<'a>, DecodeErro
         version: fields.number("welcome.version")?,
         capabilities: fields.number("welcome.capabilities")?,
         session: fields.number("welcome.session")?,
-        time_ms: fields.number("welcome.time")?,
+        time_ms: fields.number("welcome.time_ms")?,
         body_bytes_max: fields.number("welcome.body_bytes_max")?,
         window_messages: fields.number("welcome.window_messages")?,
         window_bytes: fields.number("welcome.window_bytes")?,
         sends_max: fields.number("welcome.sends_max")?,
-        idle_s: fields.number("welcome.idle")?,
+        idle_s: fields.number("welcome.idle_s")?,
         heads: fields.pairs("welcome.heads")?,
     })
+}
+
+/// A body that is complete in its first frame is not cut, so each body has one form per cut.
+#[inline]
+fn judge_total(
+    total_bytes: Option<u64>,
+    body: &[u8],
+    field: &'static str,
+) -> Result<(), DecodeError> {
+    match total_bytes {
+        Some(total_bytes) if total_bytes <= body.len() as u64 => Err(DecodeError::Value(field)),
+        _ => Ok(()),
+    }
 }
 
 /// The unread rest of a frame's fields.
@@ -229,28 +183,23 @@ impl<'a> Fields<'a> {
         Ok(byte)
     }
 
+    /// All bytes that are left: a body, or a piece of one. The bound keeps room for the header of
+    /// another frame around the same piece, so what one peer sent can always be delivered whole.
     #[inline]
-    fn remainder(&mut self) -> &'a [u8] {
-        std::mem::take(&mut self.rest)
+    fn piece(&mut self, field: &'static str) -> Result<&'a [u8], DecodeError> {
+        if self.rest.len() > limits::PART_BYTES_MAX {
+            return Err(DecodeError::TooLong(field));
+        }
+        Ok(std::mem::take(&mut self.rest))
     }
 
-    /// The body of a send or deliver, and its total length where parts follow.
+    /// The length of the whole body, where the flag says that parts follow.
     #[inline]
-    fn body(
-        &mut self,
-        flags: u8,
-        field: &'static str,
-    ) -> Result<(Option<u64>, &'a [u8]), DecodeError> {
+    fn total_bytes(&mut self, flags: u8, field: &'static str) -> Result<Option<u64>, DecodeError> {
         if flags & FLAG_PARTS == 0 {
-            return Ok((None, self.remainder()));
+            return Ok(None);
         }
-        let total_bytes = self.number(field)?;
-        let body = self.remainder();
-        // A body that is complete in its first frame is not cut, so each body has one form per cut.
-        if total_bytes <= body.len() as u64 {
-            return Err(DecodeError::Value(field));
-        }
-        Ok((Some(total_bytes), body))
+        self.number(field).map(Some)
     }
 
     fn code(&mut self, field: &'static str) -> Result<Code, DecodeError> {
@@ -269,18 +218,33 @@ impl<'a> Fields<'a> {
         Ok(bytes)
     }
 
+    /// Text for logs and for people. Without control characters, so that a peer can neither forge a
+    /// line of a log nor steer a terminal.
     fn text(&mut self, field: &'static str, max: usize) -> Result<&'a str, DecodeError> {
-        std::str::from_utf8(self.bytes(field, max)?).map_err(|_| DecodeError::Text(field))
+        let text =
+            std::str::from_utf8(self.bytes(field, max)?).map_err(|_| DecodeError::Text(field))?;
+        if text.chars().any(char::is_control) {
+            return Err(DecodeError::Text(field));
+        }
+        Ok(text)
     }
 
+    /// Pairs of (log, position), each log once and in increasing order, so that a set of cursors
+    /// has one encoding and no log has two answers.
     fn pairs(&mut self, field: &'static str) -> Result<Pairs<'a>, DecodeError> {
         let count = self.number(field)?;
         if count > limits::LOGS_MAX as u64 {
             return Err(DecodeError::TooLong(field));
         }
         let start = self.rest;
-        for _ in 0..count * 2 {
+        let mut before = None;
+        for _ in 0..count {
+            let log = self.number(field)?;
             self.number(field)?;
+            if before.is_some_and(|before| before >= log) {
+                return Err(DecodeError::Value(field));
+            }
+            before = Some(log);
         }
         let encoded = &start[..start.len() - self.rest.len()];
         Ok(Pairs::Encoded(encoded, count as usize))

@@ -1,14 +1,18 @@
 //! Frames to bytes.
 
+use std::borrow::Cow;
+
 use crate::frame::{
     Deliver, FLAG_OWN, FLAG_PARTS, Frame, Goodbye, Hello, Kind, Pairs, Send, Welcome,
 };
-use crate::{MAGIC, varint};
+use crate::{MAGIC, limits, varint};
 
 impl Frame<'_> {
     /// Appends the frame, its length prefix included, to `out`.
     ///
     /// The caller keeps the fields within [`limits`](crate::limits); a decoder refuses what isn't.
+    /// Only a `detail`, which is made from other errors' texts, is cut to its limit and cleaned of
+    /// control characters here: a peer must get the code whatever its explanation holds.
     #[inline]
     pub fn encode(&self, out: &mut Vec<u8>) {
         match self {
@@ -41,13 +45,7 @@ impl Frame<'_> {
             Frame::Hello(hello) => encode_hello(hello, out),
             Frame::Welcome(welcome) => encode_welcome(welcome, out),
             Frame::Refuse { code, retry_after_ms, detail } => {
-                let code = u64::from(code.number());
-                let fields =
-                    varint::len(code) + varint::len(*retry_after_ms) + bytes_len(detail.as_bytes());
-                begin(Kind::Refuse, 0, fields, out);
-                varint::write(code, out);
-                varint::write(*retry_after_ms, out);
-                put_bytes(detail.as_bytes(), out);
+                encode_refuse(u64::from(code.number()), *retry_after_ms, detail, out);
             }
             Frame::Goodbye(goodbye) => encode_goodbye(goodbye, out),
             Frame::Unknown { kind } => {
@@ -155,17 +153,40 @@ fn encode_welcome(welcome: &Welcome<'_>, out: &mut Vec<u8>) {
     put_pairs(&welcome.heads, out);
 }
 
+fn encode_refuse(code: u64, retry_after_ms: u64, detail: &str, out: &mut Vec<u8>) {
+    let detail = clean_detail(detail);
+    let fields_len = varint::len(code) + varint::len(retry_after_ms) + bytes_len(detail.as_bytes());
+    begin(Kind::Refuse, 0, fields_len, out);
+    varint::write(code, out);
+    varint::write(retry_after_ms, out);
+    put_bytes(detail.as_bytes(), out);
+}
+
 fn encode_goodbye(goodbye: &Goodbye<'_>, out: &mut Vec<u8>) {
     let code = u64::from(goodbye.code.number());
+    let detail = clean_detail(goodbye.detail);
     let fields_len = varint::len(code)
         + varint::len(goodbye.retry_after_ms)
         + bytes_len(goodbye.address.as_bytes())
-        + bytes_len(goodbye.detail.as_bytes());
+        + bytes_len(detail.as_bytes());
     begin(Kind::Goodbye, 0, fields_len, out);
     varint::write(code, out);
     varint::write(goodbye.retry_after_ms, out);
     put_bytes(goodbye.address.as_bytes(), out);
-    put_bytes(goodbye.detail.as_bytes(), out);
+    put_bytes(detail.as_bytes(), out);
+}
+
+/// As much of `detail` as a frame takes, with a space for each control character.
+fn clean_detail(detail: &str) -> Cow<'_, str> {
+    let mut end = detail.len().min(limits::DETAIL_BYTES_MAX);
+    while !detail.is_char_boundary(end) {
+        end -= 1;
+    }
+    let detail = &detail[..end];
+    if detail.chars().any(char::is_control) {
+        return Cow::Owned(detail.replace(char::is_control, " "));
+    }
+    Cow::Borrowed(detail)
 }
 
 const fn bytes_len(bytes: &[u8]) -> usize {

@@ -179,10 +179,11 @@ pub struct Hello<'a> {
     pub device: u64,
     /// A PASETO v4.public token, or nothing where the server runs in development mode.
     pub token: &'a [u8],
-    /// Name and version of the client program, for logs.
+    /// Name and version of the client program, for logs. Without control characters.
     pub agent: &'a str,
-    /// How far this device has each log: pairs of (log, cursor). Log 0 is the
-    /// inbox, other numbers are groups; everything up to the cursor is safe in the device's store.
+    /// How far this device has each log: pairs of (log, cursor), each log once and in increasing
+    /// order. Log 0 is the inbox, other numbers are groups; everything up to the cursor is safe in
+    /// the device's store.
     pub cursors: Pairs<'a>,
 }
 
@@ -201,15 +202,16 @@ pub struct Welcome<'a> {
     pub body_bytes_max: u64,
     /// The server sends at most this many messages that are not acknowledged yet.
     pub window_messages: u64,
-    /// The server sends at most this many body bytes that are not acknowledged yet (always at
-    /// least one message).
+    /// The server sends no further message while this many body bytes are not acknowledged; the
+    /// message that reaches them is sent whole.
     pub window_bytes: u64,
     /// The client may have at most this many sends without an answer.
     pub sends_max: u64,
     /// The server closes a connection on which it heard nothing for this long, in seconds.
     pub idle_s: u64,
-    /// The head of each log of this user: pairs of (log, head). Log 0 is the inbox; head
-    /// is the position of the last message, 0 in a log that never had one.
+    /// The head of each log of this user: pairs of (log, head), each log once and in increasing
+    /// order. Log 0 is the inbox; head is the position of the last message, 0 in a log that never
+    /// had one.
     pub heads: Pairs<'a>,
 }
 
@@ -224,7 +226,8 @@ pub struct Send<'a> {
     pub content: u8,
     /// Length of the whole body where it continues in part frames; `None` where it is all here.
     pub total_bytes: Option<u64>,
-    /// The body, or its first bytes.
+    /// The body, or its first bytes; at most
+    /// [`PART_BYTES_MAX`](crate::limits::PART_BYTES_MAX).
     pub body: &'a [u8],
 }
 
@@ -245,7 +248,8 @@ pub struct Deliver<'a> {
     pub own: bool,
     /// Length of the whole body where it continues in part frames; `None` where it is all here.
     pub total_bytes: Option<u64>,
-    /// The body, or its first bytes.
+    /// The body, or its first bytes; at most
+    /// [`PART_BYTES_MAX`](crate::limits::PART_BYTES_MAX).
     pub body: &'a [u8],
 }
 
@@ -282,7 +286,7 @@ pub enum Frame<'a> {
     Send(Send<'a>),
     /// Both: the next bytes of the body in progress in this direction.
     Part {
-        /// At least one byte.
+        /// At least one byte, at most [`PART_BYTES_MAX`](crate::limits::PART_BYTES_MAX).
         body: &'a [u8],
     },
     /// Server → client: the tick. The message is durable and will be offered to every device of
@@ -340,7 +344,7 @@ pub enum Frame<'a> {
         /// Whether the messages meant are the peer's and the cursors this user's.
         own: bool,
     },
-    /// Client → server: asks for the receipt of this peer, answered in any case.
+    /// Client → server: asks for the receipt of this peer, answered whatever it is.
     Ask {
         /// The other user of the conversation.
         peer: u64,

@@ -31,6 +31,16 @@ impl FrameError {
             FrameError::Length | FrameError::Empty => Code::MalformedFrame,
         }
     }
+
+    /// A stable name in snake case, for logs, metrics and vectors.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            FrameError::Length => "length",
+            FrameError::Empty => "empty",
+            FrameError::TooLarge { .. } => "too_large",
+        }
+    }
 }
 
 impl fmt::Display for FrameError {
@@ -71,11 +81,15 @@ pub fn split_frame(bytes: &[u8], bytes_max: usize) -> Result<Option<Split<'_>>, 
 }
 
 /// The complete frames at the front of a buffer, one after the other, each without its length
-/// prefix. Ends at the first incomplete frame; [`Frames::rest`] is what is left.
+/// prefix. Ends at the first incomplete frame, and after the first error; [`Frames::rest`] is what
+/// is left.
 #[derive(Debug, Clone)]
 pub struct Frames<'a> {
     rest: &'a [u8],
     bytes_max: usize,
+    /// Set by the first error. A caller that skips errors would otherwise loop for ever on the same
+    /// bytes.
+    failed: bool,
 }
 
 impl<'a> Frames<'a> {
@@ -83,7 +97,7 @@ impl<'a> Frames<'a> {
     #[inline]
     #[must_use]
     pub const fn new(bytes: &'a [u8], bytes_max: usize) -> Self {
-        Frames { rest: bytes, bytes_max }
+        Frames { rest: bytes, bytes_max, failed: false }
     }
 
     /// The bytes that no returned frame covers.
@@ -104,13 +118,19 @@ impl<'a> Iterator for Frames<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
+        if self.failed {
+            return None;
+        }
         match split_frame(self.rest, self.bytes_max) {
             Ok(Some((frame, rest))) => {
                 self.rest = rest;
                 Some(Ok(frame))
             }
             Ok(None) => None,
-            Err(error) => Some(Err(error)),
+            Err(error) => {
+                self.failed = true;
+                Some(Err(error))
+            }
         }
     }
 }

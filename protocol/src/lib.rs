@@ -1,12 +1,12 @@
 //! The wire protocol of Fulmar, without any I/O.
 //!
-//! A connection carries frames in both directions. A frame is a [varint](varint) length, one byte
+//! A connection carries frames in both directions. A frame is a [varint] length, one byte
 //! that names its kind and two flags, and the kind's fields; [`Frame`] is one such frame with its
 //! byte fields borrowed from the receive buffer. [`Frames`] cuts a byte stream into frames,
 //! [`Frame::decode`] reads one, [`Frame::encode`] appends one to a buffer.
 //!
 //! The bytes are defined in `SPEC.md` beside this crate; `vectors/` holds examples of each frame
-//! that a client in any language can run.
+//! that a client in any language can run, and `dissector/` reads them in Wireshark.
 //!
 //! This crate never allocates while decoding, never performs I/O, never reads a clock, and never
 //! panics on bytes from a peer.
@@ -16,6 +16,7 @@
 mod body;
 mod code;
 mod decode;
+mod decode_error;
 mod encode;
 mod frame;
 mod frames;
@@ -24,7 +25,7 @@ pub mod varint;
 
 pub use body::{Assembly, AssemblyError, Chunks};
 pub use code::Code;
-pub use decode::DecodeError;
+pub use decode_error::DecodeError;
 pub use frame::{Deliver, Frame, Goodbye, Hello, Kind, Pairs, Send, Welcome};
 pub use frames::{FrameError, Frames, Split, split_frame};
 

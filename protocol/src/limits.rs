@@ -4,7 +4,9 @@
 /// that a two-byte varint holds, so a length prefix is at most two bytes.
 pub const FRAME_BYTES_MAX: usize = 16_383;
 
-/// Largest frame that is accepted before login: a hello with the longest token and agent.
+/// Largest frame that is accepted before login: a hello with the longest token and agent and
+/// cursors for every log, as long as the numbers of logs and positions stay below 2^35 and 2^28. A
+/// hello that would be larger leaves cursors out.
 pub const HELLO_BYTES_MAX: usize = 2_048;
 
 /// Largest body of a message: 100,000 characters of up to four bytes, and 16 KiB for what
@@ -36,7 +38,12 @@ pub const DEVICE_MAX: u64 = 65_535;
 /// Longest header of a frame that carries a body: length prefix, kind, five varints, content kind.
 const HEADER_BYTES_MAX: usize = 2 + 1 + 5 * crate::varint::BYTES_MAX + 1;
 
+/// Longest hello without its cursors: kind, magic, five varints, token and agent with their lengths,
+/// and the number of cursors.
+const HELLO_HEADER_BYTES_MAX: usize =
+    1 + 4 + 5 * crate::varint::BYTES_MAX + (2 + TOKEN_BYTES_MAX) + (1 + AGENT_BYTES_MAX) + 1;
+
 const _: () = assert!(PART_BYTES_MAX + HEADER_BYTES_MAX <= FRAME_BYTES_MAX);
-const _: () = assert!(TOKEN_BYTES_MAX + AGENT_BYTES_MAX + LOGS_MAX * 2 < HELLO_BYTES_MAX);
+const _: () = assert!(HELLO_HEADER_BYTES_MAX + LOGS_MAX * (5 + 4) <= HELLO_BYTES_MAX);
 const _: () = assert!(HELLO_BYTES_MAX <= FRAME_BYTES_MAX);
 const _: () = assert!(BODY_BYTES_MAX > PART_BYTES_MAX);

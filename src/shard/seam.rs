@@ -103,7 +103,7 @@ pub type Ticket = u64;
 /// A question to storage, answered by one [`Loaded`] in any order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Load {
-    /// The inbox record, the last entry, and what has expired.
+    /// The inbox record, and the first unexpired and the last entry.
     Inbox {
         /// Whose inbox.
         user: UserId,
@@ -145,8 +145,8 @@ pub enum Loaded {
         record: Option<Bytes>,
         /// Position and value of the last entry, if the log holds any.
         last: Option<(u64, Bytes)>,
-        /// Position and value of the last of the expired entries at the front of the log.
-        expired: Option<(u64, Bytes)>,
+        /// Position and value of the first entry that hasn't expired, if the log holds any such.
+        first: Option<(u64, Bytes)>,
     },
     /// Answer to [`Load::Conversation`].
     Conversation {
@@ -207,6 +207,8 @@ pub enum Letter {
         message: Message,
         /// Whether the answer must bring the message back, for the sender's other devices.
         copy: bool,
+        /// The sender's own inbox has no room for that copy, so only a repeated send may pass.
+        is_sender_full: bool,
     },
     /// To the sender's home: the message is durable in the recipient's inbox.
     Accepted {

@@ -1,0 +1,547 @@
+-- Wireshark dissector for the wire protocol of Fulmar. SPEC.md beside it defines the bytes.
+--
+--   wireshark -X lua_script:protocol/dissector/fulmar.lua
+--   tshark    -X lua_script:protocol/dissector/fulmar.lua -i lo -f 'tcp port 7700'
+--
+-- or copy it into the folder of personal Lua plugins (Help, About, Folders). The port is a
+-- preference of the protocol: tshark -o fulmar.port:7701.
+--
+-- It reads frames across TCP segments, shows every field, and names what is wrong with a bad frame
+-- as the golden vectors do (fulmar.error, fulmar.error.field). It doesn't put large bodies together
+-- from their parts, and doesn't judge the order of frames.
+--
+-- Tested with Wireshark 4.0 (Lua 5.2). Written without bit operators, integer division and integers of
+-- more than 32 bits, so that the Lua 5.4 of Wireshark 4.4 reads it as well.
+
+local fulmar = Proto("fulmar", "Fulmar chat protocol")
+
+fulmar.prefs.port = Pref.uint("TCP port", 7700, "The port that the server listens on")
+
+-- Limits of the wire format, in bytes unless named otherwise.
+local FRAME_BYTES_MAX = 16383
+local PART_BYTES_MAX = 16300
+local TOKEN_BYTES_MAX = 1024
+local AGENT_BYTES_MAX = 64
+local DETAIL_BYTES_MAX = 256
+local ADDRESS_BYTES_MAX = 256
+local LOGS_MAX = 64
+local CODE_MAX = 65535
+
+local MAGIC = "FLMR"
+local FLAG_PARTS = 0x40
+local FLAG_OWN = 0x80
+local KIND_NUMBERS = 0x40
+local SKIPPABLE_FIRST = 32
+
+local CODES = {
+    [0] = "none",
+    [100] = "malformed_frame",
+    [101] = "frame_too_large",
+    [102] = "unexpected_frame",
+    [103] = "unknown_kind",
+    [104] = "not_fulmar",
+    [105] = "unsupported_version",
+    [106] = "hello_timeout",
+    [107] = "frame_timeout",
+    [108] = "idle_timeout",
+    [109] = "cursor_ahead",
+    [110] = "unexpected_part",
+    [200] = "token_invalid",
+    [201] = "token_expired",
+    [202] = "token_unknown_key",
+    [203] = "token_mismatch",
+    [204] = "token_required",
+    [205] = "bad_identity",
+    [206] = "too_many_devices",
+    [207] = "replaced",
+    [300] = "body_too_large",
+    [301] = "quota_exceeded",
+    [302] = "stale_number",
+    [303] = "bad_peer",
+    [400] = "overloaded",
+    [401] = "shutting_down",
+    [402] = "too_many_connections",
+    [403] = "moved",
+    [500] = "internal",
+}
+
+local CONTENTS = { [0] = "opaque", [1] = "text" }
+
+-- The fields of each kind in their order: name, type, label, and for bytes and texts their limit.
+local KINDS = {
+    [1] = { "hello",
+        { "magic", "magic", "Magic" },
+        { "version_min", "number", "Lowest version" },
+        { "version_max", "number", "Highest version" },
+        { "capabilities", "bits", "Capabilities" },
+        { "user", "number", "User" },
+        { "device", "number", "Device" },
+        { "token", "bytes", "Token", TOKEN_BYTES_MAX },
+        { "agent", "text", "Agent", AGENT_BYTES_MAX },
+        { "cursors", "pairs", "Cursors" } },
+    [2] = { "welcome",
+        { "version", "number", "Version" },
+        { "capabilities", "bits", "Capabilities" },
+        { "session", "number", "Session" },
+        { "time_ms", "time", "Server time (ms)" },
+        { "body_bytes_max", "number", "Largest body (bytes)" },
+        { "window_messages", "number", "Window (messages)" },
+        { "window_bytes", "number", "Window (bytes)" },
+        { "sends_max", "number", "Most unanswered sends" },
+        { "idle_s", "number", "Idle limit (s)" },
+        { "heads", "pairs", "Heads" } },
+    [3] = { "refuse",
+        { "code", "code", "Code" },
+        { "retry_after_ms", "number", "Retry after (ms)" },
+        { "detail", "text", "Detail", DETAIL_BYTES_MAX } },
+    [4] = { "send",
+        { "peer", "number", "To user" },
+        { "number", "positive", "Number" },
+        { "content", "content", "Content" },
+        { "total_bytes", "total", "Whole body (bytes)" },
+        { "body", "body", "Body" } },
+    [5] = { "part",
+        { "body", "body", "Body" } },
+    [6] = { "sent",
+        { "peer", "number", "To user" },
+        { "number", "number", "Number" },
+        { "ordinal", "number", "Ordinal" },
+        { "time_ms", "time", "Time (ms)" } },
+    [7] = { "rejected",
+        { "peer", "number", "To user" },
+        { "number", "number", "Number" },
+        { "code", "code", "Code" },
+        { "retry_after_ms", "number", "Retry after (ms)" } },
+    [8] = { "deliver",
+        { "position", "number", "Position" },
+        { "peer", "number", "Peer" },
+        { "ordinal", "number", "Ordinal" },
+        { "time_ms", "time", "Time (ms)" },
+        { "content", "content", "Content" },
+        { "total_bytes", "total", "Whole body (bytes)" },
+        { "body", "body", "Body" } },
+    [9] = { "skip",
+        { "position", "number", "Position" } },
+    [10] = { "ack",
+        { "position", "number", "Position" } },
+    [11] = { "read",
+        { "peer", "number", "Peer" },
+        { "ordinal", "number", "Ordinal" } },
+    [12] = { "receipt",
+        { "peer", "number", "Peer" },
+        { "delivered", "number", "Delivered up to" },
+        { "read", "number", "Read up to" } },
+    [13] = { "ask",
+        { "peer", "number", "Peer" } },
+    [14] = { "ping" },
+    [15] = { "pong",
+        { "heads", "pairs", "Heads" } },
+    [16] = { "goodbye",
+        { "code", "code", "Code" },
+        { "retry_after_ms", "number", "Retry after (ms)" },
+        { "address", "text", "Address", ADDRESS_BYTES_MAX },
+        { "detail", "text", "Detail", DETAIL_BYTES_MAX } },
+}
+
+-- The flags that a kind may carry.
+local FLAGS = { [4] = FLAG_PARTS, [8] = FLAG_PARTS + FLAG_OWN, [12] = FLAG_OWN }
+
+local KIND_NAMES = {}
+for number, kind in pairs(KINDS) do
+    KIND_NAMES[number] = kind[1]
+end
+
+-- What Wireshark knows of the fields -------------------------------------------------------------
+
+local pf = {
+    length = ProtoField.uint64("fulmar.length", "Length"),
+    kind = ProtoField.uint8("fulmar.kind", "Kind", base.DEC, KIND_NAMES, 0x3f),
+    parts = ProtoField.bool("fulmar.flag.parts", "Parts follow", 8, nil, FLAG_PARTS),
+    own = ProtoField.bool("fulmar.flag.own", "Own", 8, nil, FLAG_OWN),
+    text = ProtoField.string("fulmar.text", "Text", base.UNICODE),
+    unknown = ProtoField.bytes("fulmar.unknown.fields", "Fields of a later version"),
+    error = ProtoField.string("fulmar.error", "Error"),
+    error_field = ProtoField.string("fulmar.error.field", "Error in field"),
+}
+local malformed = ProtoExpert.new("fulmar.malformed", "Malformed Fulmar frame",
+    expert.group.MALFORMED, expert.severity.ERROR)
+
+local DECLARE = {
+    magic = function(id, label) return ProtoField.string(id, label) end,
+    number = function(id, label) return ProtoField.uint64(id, label) end,
+    bits = function(id, label) return ProtoField.uint64(id, label, base.HEX) end,
+    bytes = function(id, label) return ProtoField.bytes(id, label) end,
+    text = function(id, label) return ProtoField.string(id, label, base.UNICODE) end,
+    code = function(id, label) return ProtoField.uint16(id, label, base.DEC, CODES) end,
+    content = function(id, label) return ProtoField.uint8(id, label, base.DEC, CONTENTS) end,
+    pairs = function(id, label) return ProtoField.none(id, label) end,
+}
+DECLARE.positive, DECLARE.time, DECLARE.total = DECLARE.number, DECLARE.number, DECLARE.number
+DECLARE.body = DECLARE.bytes
+
+local declared = {}
+for _, field in pairs(pf) do
+    table.insert(declared, field)
+end
+local function declare(key, field)
+    pf[key] = field
+    table.insert(declared, field)
+end
+for _, kind in pairs(KINDS) do
+    for index = 2, #kind do
+        local name, type, label = kind[index][1], kind[index][2], kind[index][3]
+        local key = kind[1] .. "." .. name
+        declare(key, DECLARE[type]("fulmar." .. key, label))
+        if type == "pairs" then
+            declare(key .. ".log", ProtoField.uint64("fulmar." .. key .. ".log", "Log"))
+            declare(key .. ".position",
+                ProtoField.uint64("fulmar." .. key .. ".position", "Position"))
+        end
+    end
+end
+fulmar.fields = declared
+fulmar.experts = { malformed }
+
+-- Numbers and texts ------------------------------------------------------------------------------
+
+-- Reads a varint of `tvb` at `offset`, before `stop`: its value as UInt64 and as a Lua number
+-- (exact below 2^53), and how many bytes it takes; or nil and the name of the error.
+local function read_varint(tvb, offset, stop)
+    local groups, count = {}, 0
+    repeat
+        if offset + count >= stop then return nil, "truncated" end
+        local byte = tvb(offset + count, 1):uint()
+        count = count + 1
+        groups[count] = byte % 128
+        if count == 10 and byte > 1 then return nil, "number" end
+    until byte < 128
+    if count > 1 and groups[count] == 0 then return nil, "number" end
+    for index = count + 1, 10 do
+        groups[index] = 0
+    end
+    local middle = groups[5]
+    local low = groups[1] + groups[2] * 128 + groups[3] * 16384 + groups[4] * 2097152
+        + (middle % 16) * 268435456
+    local high = math.floor(middle / 16) + groups[6] * 8 + groups[7] * 1024 + groups[8] * 131072
+        + groups[9] * 16777216 + groups[10] * 2147483648
+    return UInt64.new(low, high), high * 4294967296.0 + low, count
+end
+
+-- The character that starts at `index` of `bytes` and its length; nil where it isn't UTF-8.
+local function character(bytes, index)
+    local first = bytes:byte(index)
+    if first < 0x80 then return first, 1 end
+    local length, value, least
+    if first >= 0xc2 and first <= 0xdf then
+        length, value, least = 2, first - 0xc0, 0x80
+    elseif first >= 0xe0 and first <= 0xef then
+        length, value, least = 3, first - 0xe0, 0x800
+    elseif first >= 0xf0 and first <= 0xf4 then
+        length, value, least = 4, first - 0xf0, 0x10000
+    else
+        return nil
+    end
+    for more = 1, length - 1 do
+        local byte = bytes:byte(index + more)
+        if not byte or byte < 0x80 or byte > 0xbf then return nil end
+        value = value * 64 + byte - 0x80
+    end
+    if value < least or value > 0x10ffff or (value >= 0xd800 and value <= 0xdfff) then return nil end
+    return value, length
+end
+
+-- Whether `bytes`, a Lua string, are UTF-8, and whether they have no control characters.
+local function judge_text(bytes)
+    local index, printable = 1, true
+    while index <= #bytes do
+        local value, length = character(bytes, index)
+        if not value then return false, false end
+        if value < 0x20 or (value >= 0x7f and value <= 0x9f) then printable = false end
+        index = index + length
+    end
+    return true, printable
+end
+
+-- Fields -----------------------------------------------------------------------------------------
+
+-- Ends a frame's dissection with an error of the vectors' names.
+local function fail(name, field)
+    error({ name = name, field = field }, 0)
+end
+
+-- A frame being read: `tvb` from `offset` to `stop`, `tree` to add to, `values` by field name.
+local Reader = {}
+Reader.__index = Reader
+
+function Reader:varint(key)
+    local value, number, count = read_varint(self.tvb, self.offset, self.stop)
+    if not value then fail(number, key) end
+    local range = self.tvb(self.offset, count)
+    self.offset = self.offset + count
+    return value, number, range
+end
+
+-- A length-prefixed run of bytes.
+function Reader:run(key, max)
+    local _, length = self:varint(key)
+    if length > max then fail("too_long", key) end
+    if self.offset + length > self.stop then fail("truncated", key) end
+    local range = self.tvb(self.offset, length)
+    self.offset = self.offset + length
+    return range
+end
+
+local function raw(range)
+    return range:len() > 0 and range:bytes():raw() or ""
+end
+
+local READ = {}
+
+function READ.magic(reader, key)
+    local length = math.min(#MAGIC, reader.stop - reader.offset)
+    local range = reader.tvb(reader.offset, length)
+    if raw(range) ~= MAGIC then fail("not_fulmar") end
+    reader.tree:add(pf[key], range)
+    reader.offset = reader.offset + length
+end
+
+function READ.number(reader, key)
+    local value, number, range = reader:varint(key)
+    reader.tree:add(pf[key], range, value)
+    return value, number
+end
+
+READ.bits = READ.number
+
+function READ.positive(reader, key)
+    local value, number = READ.number(reader, key)
+    if number == 0 then fail("value", key) end
+    return value, number
+end
+
+function READ.time(reader, key)
+    local value, number, range = reader:varint(key)
+    local item = reader.tree:add(pf[key], range, value)
+    -- Dates past the year 9999 are no times, and not every C library prints them.
+    if number > 0 and number < 253402300800000.0 then
+        item:append_text(os.date("! (%Y-%m-%d %H:%M:%S UTC)", math.floor(number / 1000)))
+    end
+    return value, number
+end
+
+function READ.code(reader, key)
+    local value, number, range = reader:varint(key)
+    if number > CODE_MAX then fail("value", key) end
+    reader.tree:add(pf[key], range, value:tonumber())
+    return value, number
+end
+
+function READ.content(reader, key)
+    if reader.offset >= reader.stop then fail("truncated", key) end
+    local range = reader.tvb(reader.offset, 1)
+    reader.tree:add(pf[key], range)
+    reader.offset = reader.offset + 1
+    return range:uint(), range:uint()
+end
+
+function READ.bytes(reader, key, max)
+    local range = reader:run(key, max)
+    if range:len() > 0 then reader.tree:add(pf[key], range) end
+end
+
+function READ.text(reader, key, max)
+    local range = reader:run(key, max)
+    local valid, printable = judge_text(raw(range))
+    if not (valid and printable) then fail("text", key) end
+    if range:len() > 0 then reader.tree:add_packet_field(pf[key], range, ENC_UTF_8) end
+end
+
+function READ.pairs(reader, key)
+    local start = reader.offset
+    local _, count = reader:varint(key)
+    if count > LOGS_MAX then fail("too_long", key) end
+    local list = reader.tree:add(pf[key], reader.tvb(start, reader.offset - start))
+    local before
+    for _ = 1, count do
+        local log, _, log_range = reader:varint(key)
+        local position, _, position_range = reader:varint(key)
+        if before and not (before < log) then fail("value", key) end
+        before = log
+        list:add(pf[key .. ".log"], log_range, log)
+        list:add(pf[key .. ".position"], position_range, position)
+    end
+    list:append_text(string.format(" (%d)", count))
+end
+
+function READ.total(reader, key)
+    if not reader.parts then return nil, nil end
+    return READ.number(reader, key)
+end
+
+function READ.body(reader, key)
+    local length = reader.stop - reader.offset
+    if length > PART_BYTES_MAX then fail("too_long", key) end
+    local total = reader.numbers.total_bytes
+    if total and total <= length then fail("value", reader.kind .. ".total_bytes") end
+    if length == 0 then
+        if reader.kind == "part" then fail("truncated", key) end
+        return "0"
+    end
+    local range = reader.tvb(reader.offset, length)
+    local item = reader.tree:add(pf[key], range)
+    if reader.numbers.content == 1 and not reader.parts and judge_text(raw(range)) then
+        item:add_packet_field(pf.text, range, ENC_UTF_8):set_generated()
+    end
+    reader.offset = reader.stop
+    return string.format("%d", length)
+end
+
+-- Frames -----------------------------------------------------------------------------------------
+
+-- One line about a frame, from the values of its fields.
+local SUMMARY = {
+    hello = function(v) return string.format("user %s device %s", v.user, v.device) end,
+    welcome = function(v) return string.format("session %s", v.session) end,
+    send = function(v)
+        return string.format("to %s #%s, %s bytes", v.peer, v.number, v.total_bytes or v.body)
+    end,
+    part = function(v) return string.format("%s bytes", v.body) end,
+    sent = function(v) return string.format("to %s #%s, ordinal %s", v.peer, v.number, v.ordinal) end,
+    rejected = function(v) return string.format("to %s #%s", v.peer, v.number) end,
+    deliver = function(v)
+        return string.format("@%s %s %s, ordinal %s, %s bytes", v.position, v.own and "to" or "from",
+            v.peer, v.ordinal, v.total_bytes or v.body)
+    end,
+    skip = function(v) return string.format("@%s", v.position) end,
+    ack = function(v) return string.format("@%s", v.position) end,
+    read = function(v) return string.format("of %s up to %s", v.peer, v.ordinal) end,
+    receipt = function(v)
+        return string.format("%s %s delivered %s read %s", v.own and "own of" or "from", v.peer,
+            v.delivered, v.read)
+    end,
+    ask = function(v) return string.format("about %s", v.peer) end,
+}
+
+local function summary(reader)
+    local text = reader.kind
+    local make = SUMMARY[reader.kind]
+    if make then text = text .. " " .. make(reader.values) end
+    local code = reader.numbers.code
+    if code then text = string.format("%s %s (%d)", text, CODES[code] or "unknown code", code) end
+    return text
+end
+
+-- Reads the frame in `tvb` from `offset` to `stop`, after its length prefix. Returns its summary.
+local function read_frame(tvb, offset, stop, tree)
+    local kind_range = tvb(offset, 1)
+    local kind_byte = kind_range:uint()
+    local number = kind_byte % KIND_NUMBERS
+    local flags = kind_byte - number
+    tree:add(pf.kind, kind_range)
+    tree:add(pf.parts, kind_range)
+    tree:add(pf.own, kind_range)
+    if number >= SKIPPABLE_FIRST then
+        if stop > offset + 1 then tree:add(pf.unknown, tvb(offset + 1, stop - offset - 1)) end
+        return string.format("unknown kind %d", number)
+    end
+    local kind = KINDS[number]
+    if not kind then fail("unknown_kind") end
+    local parts, own = flags % FLAG_OWN == FLAG_PARTS, flags >= FLAG_OWN
+    local allowed = FLAGS[number] or 0
+    if (parts and allowed % FLAG_OWN == 0) or (own and allowed < FLAG_OWN) then
+        fail("unknown_flag")
+    end
+    local reader = setmetatable({
+        tvb = tvb, offset = offset + 1, stop = stop, tree = tree,
+        kind = kind[1], parts = parts, values = { own = own }, numbers = {},
+    }, Reader)
+    for index = 2, #kind do
+        local name, type, max = kind[index][1], kind[index][2], kind[index][4]
+        local value, as_number = READ[type](reader, kind[1] .. "." .. name, max)
+        reader.values[name] = value and tostring(value)
+        reader.numbers[name] = as_number
+    end
+    if reader.offset < stop then fail("trailing") end
+    return summary(reader)
+end
+
+-- Shows that `range` is wrong. Returns the summary.
+local function show_error(tree, range, problem)
+    -- Anything but a table is a mistake of this script.
+    if type(problem) ~= "table" then error(problem, 0) end
+    tree:add(pf.error, range, problem.name):set_generated()
+    local text = problem.name
+    if problem.field then
+        tree:add(pf.error_field, range, problem.field):set_generated()
+        text = text .. " " .. problem.field
+    end
+    tree:add_proto_expert_info(malformed, "Malformed: " .. text)
+    return "[malformed: " .. text .. "]"
+end
+
+-- Dissects the frame at `offset`. Returns the offset after it and its summary; or nil where the
+-- frame isn't complete.
+local function dissect_frame(tvb, offset, root)
+    local length, number, prefix = read_varint(tvb, offset, tvb:len())
+    if not length and number == "truncated" then return nil end
+    local problem
+    if not length then
+        problem = "length"
+    elseif number == 0 then
+        problem = "empty"
+    elseif number > FRAME_BYTES_MAX then
+        problem = "too_large"
+    end
+    if problem then
+        -- Where the next frame starts can't be known.
+        local range = tvb(offset)
+        local tree = root:add(fulmar, range, "Fulmar, not a frame")
+        return tvb:len(), show_error(tree, range, { name = problem })
+    end
+    local start, stop = offset + prefix, offset + prefix + number
+    if stop > tvb:len() then return nil end
+    local range = tvb(offset, stop - offset)
+    local tree = root:add(fulmar, range)
+    tree:add(pf.length, tvb(offset, prefix), length)
+    local good, result = pcall(read_frame, tvb, start, stop, tree)
+    if not good then result = show_error(tree, range, result) end
+    tree:set_text("Fulmar " .. result)
+    return stop, result
+end
+
+function fulmar.dissector(tvb, pinfo, root)
+    -- A capture that cut its packets short holds no whole frames.
+    if tvb:len() ~= tvb:reported_len() then return 0 end
+    pinfo.cols.protocol = "Fulmar"
+    local offset, summaries = 0, {}
+    while offset < tvb:len() do
+        local next_offset, text = dissect_frame(tvb, offset, root)
+        if not next_offset then
+            pinfo.desegment_offset = offset
+            pinfo.desegment_len = DESEGMENT_ONE_MORE_SEGMENT
+            break
+        end
+        table.insert(summaries, text .. ";")
+        offset = next_offset
+    end
+    if #summaries > 0 then
+        pinfo.cols.info:set(table.concat(summaries, " ") .. " ")
+        -- A segment that ends one frame and holds another is dissected twice; both are shown.
+        pinfo.cols.info:fence()
+    end
+    return tvb:len()
+end
+
+-- The port ---------------------------------------------------------------------------------------
+
+local tcp_ports = DissectorTable.get("tcp.port")
+local registered_port = fulmar.prefs.port
+tcp_ports:add(registered_port, fulmar)
+
+function fulmar.prefs_changed()
+    if registered_port ~= fulmar.prefs.port then
+        tcp_ports:remove(registered_port, fulmar)
+        registered_port = fulmar.prefs.port
+        tcp_ports:add(registered_port, fulmar)
+    end
+end

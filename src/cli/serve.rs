@@ -1,0 +1,66 @@
+//! `fulmar serve`.
+
+use clap::Args;
+
+use super::{Failure, complain, print};
+use crate::auth::KeyRing;
+use crate::config::{Config, Flags, Machine, Sources, unknown_variables};
+use crate::control::start_logging;
+
+#[derive(Debug, Args)]
+pub(super) struct Serve {
+    #[command(flatten)]
+    flags: Flags,
+    /// Print the settings in force, each with where it came from, check the key file, and exit.
+    #[arg(long)]
+    check: bool,
+}
+
+impl Serve {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        // What can't be raised stays; the configuration is judged by what there is.
+        let raised = Machine::raise_descriptor_limit();
+        let machine = Machine::read().map_err(|error| Failure::run(&error))?;
+        let sources = Sources::read(self.flags).map_err(|errors| Failure::usage(&errors))?;
+        let config = Config::resolve(sources, machine).map_err(|errors| Failure::usage(&errors))?;
+        let mut warnings = unknown_variables(std::env::vars_os().map(|(name, _)| name));
+        if let Err(error) = raised {
+            warnings.push(format!("the limit on open files can't be raised: {error}"));
+        }
+        if self.check { check(&config, &warnings) } else { serve(&config, &warnings) }
+    }
+}
+
+fn check(config: &Config, warnings: &[String]) -> Result<(), Failure> {
+    print(&config.describe())?;
+    for warning in warnings {
+        complain(warning);
+    }
+    if let Some(path) = &config.keys {
+        let (ring, warning) = KeyRing::load(path).map_err(|error| {
+            Failure::Usage(format!("keys = {:?}: {error}", path.display().to_string()))
+        })?;
+        if let Some(warning) = warning {
+            complain(&warning);
+        }
+        let ids = ring.ids();
+        ids.iter().try_for_each(|id| print(&format!("# login key {id}\n")))?;
+    }
+    Ok(())
+}
+
+fn serve(config: &Config, warnings: &[String]) -> Result<(), Failure> {
+    let log = start_logging(&config.log, config.log_format).map_err(|e| Failure::run(&e))?;
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    if config.insecure_dev {
+        // As an error, so that hardly any filter hides it.
+        tracing::error!(
+            listen = %config.listen,
+            "INSECURE DEVELOPMENT SERVER: whoever reaches it can log in as any user without a \
+             token; never use --insecure-dev with real people's messages"
+        );
+    }
+    crate::node::run(config, log).map_err(|error| Failure::run(&error))
+}

@@ -1,0 +1,117 @@
+//! Text to values and back.
+
+use std::net::SocketAddr;
+
+use tracing_subscriber::EnvFilter;
+
+use super::keys::{Allowed, Key};
+
+/// A value within the range of its key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Value {
+    /// The key's word for absence.
+    Absent,
+    Address(SocketAddr),
+    Number(u64),
+    Flag(bool),
+    /// A path, a choice or a filter.
+    Text(String),
+}
+
+/// Units of byte counts, the largest first.
+const UNITS: [(&str, u64); 5] =
+    [("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
+
+/// The value that `text` stands for, if the key allows it.
+pub(super) fn parse(key: &Key, text: &str) -> Option<Value> {
+    if key.word == Some(text) {
+        return Some(Value::Absent);
+    }
+    match key.allowed {
+        Allowed::Address => text.parse().ok().map(Value::Address),
+        Allowed::Path => {
+            (!text.is_empty() && !text.contains('\0')).then(|| Value::Text(text.to_owned()))
+        }
+        Allowed::Integer(min, max) => {
+            integer(text).filter(|n| (min..=max).contains(n)).map(Value::Number)
+        }
+        Allowed::Bytes(min, max) => {
+            bytes(text).filter(|n| (min..=max).contains(n)).map(Value::Number)
+        }
+        Allowed::Choice(words) => words.contains(&text).then(|| Value::Text(text.to_owned())),
+        Allowed::Flag => text.parse().ok().map(Value::Flag),
+        Allowed::Filter => {
+            let valid = !text.trim().is_empty() && EnvFilter::try_new(text).is_ok();
+            valid.then(|| Value::Text(text.to_owned()))
+        }
+    }
+}
+
+/// The value as a right-hand side in TOML, in the same form whatever it was written like.
+pub(super) fn toml(key: &Key, value: &Value) -> String {
+    let quoted = |text: &str| toml::Value::from(text).to_string();
+    match value {
+        Value::Absent => quoted(key.word.expect("only a key with a word is absent")),
+        Value::Address(address) => quoted(&address.to_string()),
+        Value::Number(number) => match key.allowed {
+            Allowed::Bytes(..) if *number >= 1 << 10 && unit(*number).1 > 1 => {
+                quoted(&show_bytes(*number))
+            }
+            _ => number.to_string(),
+        },
+        Value::Flag(flag) => flag.to_string(),
+        Value::Text(text) => quoted(text),
+    }
+}
+
+/// What the key allows, in words.
+pub(super) fn allowed(key: &Key) -> String {
+    let values = match key.allowed {
+        Allowed::Address => "an IP address and port, such as 0.0.0.0:7700 or [::1]:7700".to_owned(),
+        Allowed::Path => "a path".to_owned(),
+        Allowed::Integer(min, max) => format!("an integer from {min} to {max}"),
+        Allowed::Bytes(min, max) => format!(
+            "bytes from {} to {}, as an integer or with a unit (KiB, MiB, GiB, TiB)",
+            show_bytes(min),
+            show_bytes(max)
+        ),
+        Allowed::Choice(words) => words.join(" or "),
+        Allowed::Flag => "true or false".to_owned(),
+        Allowed::Filter => "a filter such as info, debug or warn,fulmar=debug".to_owned(),
+    };
+    match key.word {
+        Some(word) => format!("{values}, or {word}"),
+        None => values,
+    }
+}
+
+/// Digits, with single underscores between them as in TOML.
+fn integer(text: &str) -> Option<u64> {
+    let well_formed = text.bytes().all(|b| b.is_ascii_digit() || b == b'_')
+        && !text.starts_with('_')
+        && !text.ends_with('_')
+        && !text.contains("__");
+    if well_formed { text.replace('_', "").parse().ok() } else { None }
+}
+
+fn bytes(text: &str) -> Option<u64> {
+    for (name, size) in UNITS {
+        if let Some(count) = text.strip_suffix(name) {
+            return integer(count.trim_end())?.checked_mul(size);
+        }
+    }
+    integer(text)
+}
+
+/// The largest unit that the number is a multiple of.
+fn unit(number: u64) -> (&'static str, u64) {
+    *UNITS
+        .iter()
+        .find(|(_, size)| number.is_multiple_of(*size))
+        .expect("every number is a multiple of one")
+}
+
+fn show_bytes(number: u64) -> String {
+    let (name, size) = unit(number);
+    format!("{} {name}", number / size)
+}

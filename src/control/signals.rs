@@ -1,0 +1,56 @@
+//! Signals: SIGTERM and SIGINT stop, a second one of these exits at once, SIGHUP reloads.
+
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::Handles;
+use super::reload::Reload;
+
+/// Exit code after a second signal, the shell's code for an interrupted program.
+const EXIT_CODE: i32 = 130;
+
+pub(super) struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    /// Takes over the signals. Needs the runtime around it.
+    pub(super) fn new() -> io::Result<Signals> {
+        // The second signal is handled inside the handler, without this thread or any other: it is
+        // for a server that hangs. The order matters: the flag is looked at before it is set.
+        let stopping = Arc::new(AtomicBool::new(false));
+        for number in [SIGTERM, SIGINT] {
+            flag::register_conditional_shutdown(number, EXIT_CODE, Arc::clone(&stopping))?;
+            flag::register(number, Arc::clone(&stopping))?;
+        }
+        Ok(Signals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Acts on signals until the runtime ends.
+    pub(super) async fn serve(mut self, handles: Rc<Handles>, mut reload: Reload) {
+        loop {
+            let name = tokio::select! {
+                _ = self.terminate.recv() => "SIGTERM",
+                _ = self.interrupt.recv() => "SIGINT",
+                _ = self.hangup.recv() => {
+                    reload.run().await;
+                    continue;
+                }
+            };
+            tracing::info!(signal = name, "stopping; a second signal exits at once");
+            handles.stop();
+        }
+    }
+}

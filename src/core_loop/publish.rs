@@ -1,0 +1,62 @@
+//! Copies the shard's and the ring's counts to where the control plane reads them.
+
+use std::time::{Duration, Instant};
+
+use fulmar_protocol::{Code, Kind};
+
+use super::CoreLoop;
+
+/// How often the totals are copied.
+const PUBLISH_EVERY: Duration = Duration::from_millis(100);
+
+impl CoreLoop {
+    /// Counts the turn that began at `begun`, and now and then copies everything else.
+    pub(super) fn publish(&mut self, begun: Instant) {
+        let ended = Instant::now();
+        let core = self.parts.metrics.core(usize::from(self.parts.core));
+        core.turn_duration.observe(ended.duration_since(begun).as_nanos() as u64);
+        if ended.duration_since(self.published) < PUBLISH_EVERY && self.stopping_since.is_none() {
+            return;
+        }
+        self.published = ended;
+        let counters = self.parts.shard.counters();
+        core.connections.set(counters.connections);
+        core.sessions.set(counters.sessions);
+        core.users_warm.set(counters.users_warm);
+        core.ring_depth.set(self.parts.mail.depth() as u64);
+        core.uncommitted.set(self.parts.shard.uncommitted());
+        core.overload_level.set(counters.overload_level);
+        core.lag_ns.set(self.parts.shard.lag_ms() * 1_000_000);
+        core.accepted.set(counters.accepted);
+        core.received_bytes.set(counters.received_bytes);
+        core.sent_bytes.set(counters.sent_bytes);
+        core.messages.set(counters.messages);
+        core.letters.set(counters.letters);
+        core.logins.set(counters.logins);
+        core.takeovers.set(counters.takeovers);
+        core.hydrations.set(counters.hydrations);
+        core.cold_reads.set(counters.cold_reads);
+        core.receipts_held.set(counters.receipts_held);
+        core.conversations_warm.set(counters.conversations_warm);
+        core.evictions.set(counters.evictions);
+        core.windows_full.set(counters.windows_full);
+        core.pauses.set(counters.pauses);
+        for kind in Kind::ALL {
+            core.frames_received(kind).set(counters.frames_received[kind as usize]);
+            core.frames_sent(kind).set(counters.frames_sent[kind as usize]);
+        }
+        for (index, &code) in Code::ALL.iter().enumerate() {
+            core.refused(code).set(counters.refused[index]);
+            core.rejected(code).set(counters.rejected[index]);
+            core.goodbyes(code).set(counters.goodbyes[index]);
+        }
+        let ring = self.ring.counters();
+        core.enobufs.set(ring.enobufs);
+        core.cq_overflows.set(ring.cq_overflows);
+        core.rearms.set(ring.rearms);
+        core.enters.set(ring.enters);
+        core.short_writes.set(ring.short_writes);
+        core.accept_errors.set(ring.accept_errors);
+        core.rests.set(ring.rests);
+    }
+}

@@ -1,0 +1,99 @@
+//! Every bound of the server that isn't configured, in one place, with the relations between them
+//! checked at compile time. Bounds of the wire stand in [`fulmar_protocol::limits`].
+
+use fulmar_protocol::limits as wire;
+
+/// Most cores of a node: the mesh has one ring per ordered pair.
+pub const CORES_MAX: usize = 64;
+
+/// Letters that a ring between two cores holds.
+pub const MESH_RING_LETTERS: usize = 4_096;
+/// Letters to one core that didn't fit its ring. At this number the sockets are no longer read
+/// until the ring takes letters again.
+pub const MESH_BACKLOG_LETTERS: usize = 1_024;
+/// Turns whose writes a core may have at the journal. Beyond it the writes gather into the next
+/// turn's batch.
+pub const JOURNAL_RING_BATCHES: usize = 256;
+/// Answers of readers and of token checks that may wait for a core.
+pub const ANSWERS_MAX: usize = 4_096;
+
+/// Output of one connection that is still unwritten, in bytes, above which nothing more is
+/// delivered to it and its sends are not read.
+pub const OUTPUT_HIGH_BYTES: usize = 64 * 1024;
+/// Unread input of a paused connection, in bytes. A client that keeps to its window of sends
+/// never gets near; one that exceeds it is closed.
+pub const INPUT_BACKLOG_BYTES_MAX: usize = 1024 * 1024;
+/// Receipts of distinct peers remembered for a connection whose output is full. One that stalls
+/// for longer is closed; it asks for what it missed when it returns.
+pub const STALLED_RECEIPTS_MAX: usize = 256;
+
+/// Recent sends of one device to one peer that can be answered again: the largest window of sends,
+/// since a client has no older one without an answer.
+pub const RESENDS_MAX: u64 = 128;
+/// Runs of consecutive numbers remembered for a sending device; one run covers any number of sends
+/// as long as no other device of the sender and no refusal comes in between.
+pub const RUNS_MAX: usize = RESENDS_MAX as usize;
+
+/// Messages of one inbox that are kept in memory for devices that are about to take them, in bytes
+/// of their values. What is over it is read from storage.
+pub const TAIL_BYTES_MAX: usize = 512 * 1024;
+/// Large bodies that are arriving at one core, in bytes together. Beyond it a large send is
+/// rejected and can be tried again.
+pub const UPLOAD_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Longest pause between two pieces of a large body, in milliseconds. It holds memory that others want.
+pub const UPLOAD_STALL_MS: u64 = 30_000;
+/// Actions that wait for one conversation to be loaded.
+pub const WAITING_MAX: usize = 1_024;
+/// Entries that one cold read brings, at most.
+pub const LOAD_ENTRIES_MAX: u32 = 256;
+
+/// Users without a connection that a core keeps in memory.
+pub const USERS_WARM_MAX: usize = 100_000;
+/// Conversations that a core keeps in memory.
+pub const CONVERSATIONS_WARM_MAX: usize = 400_000;
+/// How long unused state stays in memory, in milliseconds.
+pub const WARM_MS: u64 = 60_000;
+/// Table slots that one sweep for unused state looks at.
+pub const SWEEP_SLOTS: usize = 2_048;
+/// Time between two sweeps, in milliseconds.
+pub const SWEEP_MS: u64 = 250;
+
+/// Longest time that a moved cursor waits until it is stored, in milliseconds. A crash in between
+/// repeats deliveries, which devices recognise.
+pub const PERSIST_DELAY_MS: u64 = 250;
+/// Records of moved cursors stored in one turn.
+pub const PERSIST_PER_TURN: usize = 32;
+
+/// Time that a closing connection gets to take its last bytes, in milliseconds.
+pub const CLOSE_GRACE_MS: u64 = 2_000;
+/// Time that a login may take once its hello is complete, in milliseconds.
+pub const LOGIN_TIMEOUT_MS: u64 = 30_000;
+/// When a client that was told to go away may come back, in milliseconds.
+pub const RESTART_RETRY_MS: u64 = 1_000;
+/// When a send that met a full inbox may be tried again, in milliseconds.
+pub const QUOTA_RETRY_MS: u64 = 60_000;
+/// When a request that met an overloaded core may be tried again, in milliseconds.
+pub const OVERLOAD_RETRY_MS: u64 = 1_000;
+
+/// Longest time that a core takes to stop once it was told to, in milliseconds.
+pub const STOP_MS: u64 = 10_000;
+/// Longest queue of jobs for the workers of a node.
+pub const JOBS_MAX: usize = 8_192;
+/// Batches that one commit takes, at most.
+pub const COMMIT_BATCHES_MAX: usize = 1_024;
+
+/// Size of a block that message values are cut from, in bytes.
+pub const ARENA_BLOCK_BYTES: usize = 256 * 1024;
+/// Used-up blocks that wait to be used again.
+pub const ARENA_BLOCKS_SPARE: usize = 64;
+/// Output buffers that wait to be used again.
+pub const BUFFERS_SPARE: usize = 1_024;
+/// Largest output buffer that is kept for reuse, in bytes.
+pub const BUFFER_KEEP_BYTES: usize = 64 * 1024;
+
+const _: () = assert!(ARENA_BLOCK_BYTES > wire::FRAME_BYTES_MAX + 256);
+const _: () = assert!(OUTPUT_HIGH_BYTES > 2 * wire::FRAME_BYTES_MAX);
+const _: () = assert!(TAIL_BYTES_MAX > wire::BODY_BYTES_MAX);
+const _: () = assert!(UPLOAD_BYTES_MAX > wire::BODY_BYTES_MAX);
+const _: () = assert!(INPUT_BACKLOG_BYTES_MAX > 2 * wire::FRAME_BYTES_MAX);
+const _: () = assert!(PERSIST_PER_TURN > 0 && SWEEP_SLOTS > 0);

@@ -1,0 +1,262 @@
+//! From an inbox to its devices: what the windows allow is sent, from memory or from storage, and
+//! acknowledgements move the cursors.
+
+use bytes::Bytes;
+use fulmar_protocol::{Chunks, Code, Deliver, Frame};
+
+use super::connection::{Download, InFlight, Session};
+use super::record::{EntryHeader, split_entry};
+use super::{ConnId, Effects, Load, Retention, Shard, UserId};
+use crate::limits::{LOAD_ENTRIES_MAX, OUTPUT_HIGH_BYTES};
+
+/// What comes next for a device.
+enum Next {
+    /// Nothing, or nothing yet.
+    Wait,
+    /// The entry at this position, which is in memory.
+    Warm(u64),
+    /// Entries from this position on, which are not.
+    Cold(Load),
+}
+
+impl Shard {
+    /// Gives every device of the users in the list what its window allows.
+    pub(super) fn deliver_all(&mut self, fx: &mut Effects) {
+        while let Some(slot) = self.pump.pop() {
+            let Some(user) = self.users.get_mut(slot) else { continue };
+            user.pump_queued = false;
+            let mut sent_through = u64::MAX;
+            for index in 0..user.sessions.len() {
+                let Some(&(_, conn)) = self.users[slot].sessions.get(index) else { break };
+                let next = self.deliver(slot, conn, fx);
+                sent_through = sent_through.min(next - 1);
+            }
+            self.users[slot].release_tail(sent_through);
+        }
+    }
+
+    /// Gives one device what its window allows; returns the position after what it was sent.
+    fn deliver(&mut self, slot: u32, conn: ConnId, fx: &mut Effects) -> u64 {
+        loop {
+            match self.next_for(slot, conn) {
+                Next::Wait => break,
+                Next::Cold(load) => {
+                    if let Some(session) = self.session(conn) {
+                        session.loading = true;
+                    }
+                    self.counters.cold_reads += 1;
+                    fx.loads.push(load);
+                    break;
+                }
+                Next::Warm(position) => {
+                    let Some(entry) = self.users[slot].tail_at(position) else { break };
+                    let (header, body) = (entry.header, entry.body.clone());
+                    self.deliver_entry(conn, position, &header, body, fx);
+                }
+            }
+        }
+        self.tell_skips(conn, fx);
+        self.session(conn).map_or(u64::MAX, |session| session.next)
+    }
+
+    fn next_for(&mut self, slot: u32, conn: ConnId) -> Next {
+        let (messages_max, bytes_max) = (self.config.window_messages, self.config.window_bytes);
+        let user = &self.users[slot];
+        let (id, durable, tail_first) = (user.id, user.durable, user.tail_first);
+        let Some(connection) = self.connection(conn) else { return Next::Wait };
+        let output_full = connection.output.len() >= OUTPUT_HIGH_BYTES;
+        let Some(session) = connection.session() else { return Next::Wait };
+        if session.next > durable || session.loading || session.download.is_some() || output_full {
+            return Next::Wait;
+        }
+        let Session { window_messages, window_bytes, next, .. } = *session;
+        if window_messages >= messages_max || (window_messages > 0 && window_bytes >= bytes_max) {
+            self.counters.windows_full += 1;
+            return Next::Wait;
+        }
+        if next >= tail_first {
+            return Next::Warm(next);
+        }
+        let room = bytes_max.saturating_sub(window_bytes).clamp(1, OUTPUT_HIGH_BYTES as u64);
+        Next::Cold(Load::Entries {
+            user: id,
+            conn,
+            from: next,
+            through: durable.min(tail_first - 1),
+            entries_max: (messages_max - window_messages).min(LOAD_ENTRIES_MAX),
+            bytes_max: room as u32,
+        })
+    }
+
+    /// Puts one entry into the output, or passes over it where the device sent it itself.
+    fn deliver_entry(
+        &mut self,
+        conn: ConnId,
+        position: u64,
+        header: &EntryHeader,
+        body: Bytes,
+        fx: &mut Effects,
+    ) {
+        let Some(session) = self.session(conn) else { return };
+        let EntryHeader { ordinal, total_bytes, own, .. } = *header;
+        let passed_over = own && header.device == session.device;
+        session.advance(InFlight {
+            position,
+            author: if own { 0 } else { header.peer },
+            ordinal,
+            total_bytes,
+            body_bytes: (!passed_over).then_some(body.len() as u32),
+        });
+        if passed_over {
+            return;
+        }
+        let skip = std::mem::take(&mut session.skip_untold);
+        let piece = Chunks::new(&body).next().unwrap_or_default();
+        let done = piece.len();
+        let deliver = Deliver {
+            position,
+            peer: header.peer,
+            ordinal,
+            time_ms: header.time_ms,
+            content: header.content,
+            own,
+            total_bytes: Chunks::total_bytes(&body),
+            body: piece,
+        };
+        if skip {
+            self.put(conn, &Frame::Skip { position: position - 1 }, fx);
+        }
+        self.put(conn, &Frame::Deliver(deliver), fx);
+        if done < body.len() {
+            if let Some(session) = self.session(conn) {
+                session.download = Some(Box::new(Download { body, done }));
+            }
+            self.continue_download(conn, fx);
+        }
+    }
+
+    /// Tells a device of positions that were passed over, and settles those that nothing before
+    /// them holds back.
+    fn tell_skips(&mut self, conn: ConnId, fx: &mut Effects) {
+        let Some(session) = self.session(conn) else { return };
+        if !std::mem::take(&mut session.skip_untold) {
+            return;
+        }
+        let (position, acked) = (session.next - 1, session.acked);
+        self.put(conn, &Frame::Skip { position }, fx);
+        self.settle(conn, acked, fx);
+    }
+
+    /// Entries that a session waited for.
+    pub(super) fn entries_loaded(
+        &mut self,
+        user: UserId,
+        conn: ConnId,
+        entries: Vec<(u64, Bytes)>,
+        through: u64,
+        fx: &mut Effects,
+    ) {
+        let Some(session) = self.session(conn) else { return };
+        if session.user != user {
+            return;
+        }
+        session.loading = false;
+        let slot = session.user_slot;
+        let expired_ms = self.expired_through_ms();
+        for (position, value) in entries {
+            let Ok((header, body)) = split_entry(&value) else {
+                let detail = "a stored message is damaged";
+                self.end(conn, Code::Internal, detail, fx);
+                return;
+            };
+            let Some(session) = self.session(conn) else { return };
+            if session.next > position || session.download.is_some() {
+                break;
+            }
+            let before_bytes = header.total_bytes - body.len() as u64;
+            pass_over(session, position - 1, before_bytes);
+            if header.time_ms <= expired_ms {
+                pass_over(session, position, header.total_bytes);
+            } else {
+                self.deliver_entry(conn, position, &header, body, fx);
+            }
+        }
+        if let Some(session) = self.session(conn)
+            && session.download.is_none()
+        {
+            let total_bytes = session.window.back().map_or(0, |last| last.total_bytes);
+            pass_over(session, through, total_bytes);
+        }
+        self.queue_pump(slot);
+    }
+
+    /// Messages of this time and earlier have expired.
+    pub(super) fn expired_through_ms(&self) -> u64 {
+        match self.config.retention {
+            Retention::Temporary => self.now.unix_ms.saturating_sub(self.config.expiry_ms),
+            Retention::History => 0,
+        }
+    }
+
+    /// A device has everything up to `position`.
+    pub(super) fn ack(&mut self, conn: ConnId, position: u64, fx: &mut Effects) {
+        let Some(session) = self.session(conn) else { return };
+        if position >= session.next {
+            let detail = format!("acknowledged {position}; sent up to {} so far", session.next - 1);
+            self.end(conn, Code::CursorAhead, &detail, fx);
+            return;
+        }
+        if position > session.acked {
+            self.settle(conn, position, fx);
+        }
+    }
+
+    /// Takes what is acknowledged out of the window and moves the device's cursor.
+    fn settle(&mut self, conn: ConnId, position: u64, fx: &mut Effects) {
+        let Some(session) = self.session(conn) else { return };
+        let (slot, device) = (session.user_slot, session.device);
+        // The author of the run of messages that is being settled, and its last ordinal.
+        let mut run = (0, 0);
+        let mut last = None;
+        while let Some(flight) = self.session(conn).and_then(|session| session.settle(position)) {
+            last = Some((flight.position, flight.total_bytes));
+            if flight.author == 0 {
+                continue;
+            }
+            if flight.author != run.0 && run.0 != 0 {
+                self.delivered(slot, run.0, run.1, fx);
+            }
+            run = (flight.author, flight.ordinal);
+        }
+        if run.0 != 0 {
+            self.delivered(slot, run.0, run.1, fx);
+        }
+        let Some((cursor, total_bytes)) = last else { return };
+        self.move_cursor(slot, device, cursor, total_bytes);
+        self.queue_pump(slot);
+    }
+
+    fn move_cursor(&mut self, slot: u32, device: u16, cursor: u64, total_bytes: u64) {
+        let user = &mut self.users[slot];
+        if let Some(known) = user.device(device)
+            && cursor > known.cursor
+        {
+            known.cursor = cursor;
+            // The total of a passed-over position may be a lower bound.
+            known.cursor_bytes = known.cursor_bytes.max(total_bytes);
+        }
+        if self.config.retention == Retention::Temporary {
+            user.trim_to_devices();
+        }
+        self.mark_dirty(slot);
+    }
+}
+
+/// Notes that the positions from the session's next one through `position` hold nothing for it.
+fn pass_over(session: &mut Session, position: u64, total_bytes: u64) {
+    if position < session.next {
+        return;
+    }
+    session.next = position;
+    session.advance(InFlight { position, author: 0, ordinal: 0, total_bytes, body_bytes: None });
+}

@@ -1,0 +1,190 @@
+//! A user on its home core: the state of its inbox, the recent messages that its devices are about
+//! to take, and its sessions.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use smallvec::SmallVec;
+
+use super::record::{Device, EntryHeader, InboxRecord};
+use super::seam::{ConnId, DeviceId, Ticket, UserId};
+use crate::limits::TAIL_BYTES_MAX;
+
+/// A message held in memory. Its position is given by its place in the tail.
+#[derive(Debug, Clone)]
+pub(super) struct TailEntry {
+    pub(super) header: EntryHeader,
+    pub(super) body: Bytes,
+}
+
+/// What waits for the inbox to be loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// The load is under way.
+    Loading,
+    /// The state is here.
+    Ready,
+}
+
+/// See the module's description.
+///
+/// Invariants: `record.trim <= every device's cursor <= durable <= record.head`; the tail
+/// holds the entries `tail_first ..= record.head`, without a gap, and every one above `durable`.
+#[derive(Debug)]
+pub(super) struct User {
+    pub(super) id: UserId,
+    pub(super) stage: Stage,
+    pub(super) record: InboxRecord,
+    /// Position up to which everything is stored.
+    pub(super) durable: u64,
+    /// Entries up to here were deleted, or their deletion was handed to storage.
+    pub(super) trim_stored: u64,
+    pub(super) tail: VecDeque<TailEntry>,
+    pub(super) tail_first: u64,
+    pub(super) tail_bytes: usize,
+    /// Logged-in devices.
+    pub(super) sessions: SmallVec<[(DeviceId, ConnId); 1]>,
+    /// Connections that wait for the inbox.
+    pub(super) logins: Vec<ConnId>,
+    /// Conversations with actions that wait for the inbox.
+    pub(super) stalled: Vec<UserId>,
+    /// Ticket of the last write about this user.
+    pub(super) last_ticket: Ticket,
+    /// Waits in the queue of records to store.
+    pub(super) dirty: bool,
+    /// Peers whose conversations have moved receipts to store. They are stored no later than the
+    /// device cursors that the receipts follow from.
+    pub(super) dirty_conversations: Vec<UserId>,
+    /// Receipts that wait for their conversation to be loaded; until then no cursor is stored.
+    pub(super) receipts_waiting: u32,
+    /// In this turn's list of users whose devices may have something to take.
+    pub(super) pump_queued: bool,
+    /// When it was last used, on the monotonic clock.
+    pub(super) used_ms: u64,
+}
+
+impl User {
+    pub(super) fn loading(id: UserId, mono_ms: u64) -> Self {
+        User {
+            id,
+            stage: Stage::Loading,
+            record: InboxRecord::default(),
+            durable: 0,
+            trim_stored: 0,
+            tail: VecDeque::new(),
+            tail_first: 1,
+            tail_bytes: 0,
+            sessions: SmallVec::new(),
+            logins: Vec::new(),
+            stalled: Vec::new(),
+            last_ticket: 0,
+            dirty: false,
+            dirty_conversations: Vec::new(),
+            receipts_waiting: 0,
+            pump_queued: false,
+            used_ms: mono_ms,
+        }
+    }
+
+    /// Takes over what storage held: the record, whose head is the last position ever used.
+    pub(super) fn loaded(&mut self, record: InboxRecord) {
+        self.stage = Stage::Ready;
+        self.durable = record.head;
+        self.trim_stored = record.trim;
+        self.tail_first = record.head + 1;
+        self.record = record;
+    }
+
+    /// Whether it can be let go: everything is stored up to `stored` and nobody is logged in.
+    pub(super) fn is_unused(&self, stored: Ticket) -> bool {
+        self.stage == Stage::Ready
+            && self.sessions.is_empty()
+            && self.logins.is_empty()
+            && self.stalled.is_empty()
+            && self.durable == self.record.head
+            && self.last_ticket <= stored
+            && self.receipts_waiting == 0
+            && !(self.dirty || self.pump_queued)
+    }
+
+    /// Messages that some device has not acknowledged.
+    pub(super) const fn pending_messages(&self) -> u64 {
+        self.record.head - self.record.trim
+    }
+
+    /// Body bytes of those messages.
+    pub(super) const fn pending_bytes(&self) -> u64 {
+        self.record.head_bytes - self.record.trim_bytes
+    }
+
+    /// Whether the user's own sends must be copied to its inbox.
+    pub(super) fn has_several_devices(&self) -> bool {
+        self.record.devices.len() > 1
+    }
+
+    pub(super) fn device(&mut self, device: DeviceId) -> Option<&mut Device> {
+        self.record.devices.iter_mut().find(|known| known.device == device)
+    }
+
+    pub(super) fn session_of(&self, device: DeviceId) -> Option<ConnId> {
+        self.sessions.iter().find(|(known, _)| *known == device).map(|&(_, conn)| conn)
+    }
+
+    /// Adds a message at the head.
+    pub(super) fn append(&mut self, entry: TailEntry) {
+        self.record.head += 1;
+        self.record.head_bytes = entry.header.total_bytes;
+        self.tail_bytes += entry.body.len();
+        self.tail.push_back(entry);
+    }
+
+    /// The entry at `position`, if it is in memory.
+    pub(super) fn tail_at(&self, position: u64) -> Option<&TailEntry> {
+        self.tail.get(position.checked_sub(self.tail_first)? as usize)
+    }
+
+    /// Lets go of the entries that every logged-in device was sent, and of stored ones beyond the
+    /// limit. `sent_through` is the smallest position that all of them were sent.
+    pub(super) fn release_tail(&mut self, sent_through: u64) {
+        while self.tail_first <= self.durable {
+            let unneeded = self.tail_first <= sent_through;
+            if !unneeded && self.tail_bytes <= TAIL_BYTES_MAX {
+                break;
+            }
+            let Some(entry) = self.tail.pop_front() else { break };
+            self.tail_bytes -= entry.body.len();
+            self.tail_first += 1;
+        }
+        if self.tail.is_empty() && self.tail.capacity() > 32 {
+            self.tail = VecDeque::new();
+        }
+    }
+
+    /// Moves the trim to the smallest cursor of the devices. `true` if it moved.
+    pub(super) fn trim_to_devices(&mut self) -> bool {
+        let Some(slowest) = self.record.devices.iter().min_by_key(|device| device.cursor) else {
+            return false;
+        };
+        if slowest.cursor <= self.record.trim {
+            return false;
+        }
+        self.record.trim = slowest.cursor;
+        self.record.trim_bytes = slowest.cursor_bytes;
+        true
+    }
+
+    /// Moves the trim, and the devices behind it, over entries that are gone.
+    pub(super) fn trim_to(&mut self, through: u64, through_bytes: u64) {
+        if through <= self.record.trim {
+            return;
+        }
+        self.record.trim = through;
+        self.record.trim_bytes = through_bytes;
+        for device in &mut self.record.devices {
+            if device.cursor < through {
+                device.cursor = through;
+                device.cursor_bytes = through_bytes;
+            }
+        }
+    }
+}

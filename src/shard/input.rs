@@ -1,0 +1,304 @@
+//! Bytes from a client: cut into frames, judged by the stage of the connection, handed on.
+
+use fulmar_protocol::limits::{FRAME_BYTES_MAX, HELLO_BYTES_MAX};
+use fulmar_protocol::{Code, Frame, split_frame, varint};
+
+use super::connection::{Connection, Stage};
+use super::{ConnId, Effects, Shard};
+use crate::limits::{INPUT_BACKLOG_BYTES_MAX, OUTPUT_HIGH_BYTES, UPLOAD_STALL_MS};
+
+/// How cutting a piece of input went.
+enum Cut {
+    /// This many bytes were used; what follows is not a complete frame.
+    Incomplete(usize),
+    /// This many bytes were used; the connection is paused.
+    Paused(usize),
+    /// The connection takes no more input.
+    Over,
+}
+
+impl Shard {
+    pub(super) fn received(&mut self, conn: ConnId, bytes: &[u8], fx: &mut Effects) {
+        self.counters.received_bytes += bytes.len() as u64;
+        let Some(connection) = self.connection(conn) else { return };
+        if connection.is_closing() {
+            return;
+        }
+        if connection.paused {
+            self.keep(conn, bytes, fx);
+            return;
+        }
+        let Some(rest) = self.complete_split_frame(conn, bytes, fx) else { return };
+        match self.frames(conn, rest, fx) {
+            Cut::Over => {}
+            Cut::Incomplete(used) | Cut::Paused(used) => self.keep(conn, &rest[used..], fx),
+        }
+    }
+
+    /// Completes the frame that is split over receives; returns the bytes after it.
+    fn complete_split_frame<'a>(
+        &mut self,
+        conn: ConnId,
+        mut bytes: &'a [u8],
+        fx: &mut Effects,
+    ) -> Option<&'a [u8]> {
+        loop {
+            let connection = self.connection(conn)?;
+            if connection.input.is_empty() || bytes.is_empty() {
+                return Some(bytes);
+            }
+            let missing = missing_bytes(&connection.input).min(bytes.len());
+            let (piece, rest) = bytes.split_at(missing);
+            connection.input.extend_from_slice(piece);
+            bytes = rest;
+            let input = std::mem::take(&mut connection.input);
+            let cut = self.frames(conn, &input, fx);
+            let connection = self.connection(conn)?;
+            match cut {
+                Cut::Over => return None,
+                Cut::Incomplete(0) => connection.input = input,
+                // The split frame was the last one, so it is used up whole.
+                Cut::Incomplete(_) => {
+                    connection.partial_ms = 0;
+                    self.recycle(input);
+                }
+                Cut::Paused(_) => {
+                    connection.partial_ms = 0;
+                    self.recycle(input);
+                    self.keep(conn, bytes, fx);
+                    return None;
+                }
+            }
+        }
+    }
+
+    /// Handles the complete frames at the front of `bytes`.
+    fn frames(&mut self, conn: ConnId, bytes: &[u8], fx: &mut Effects) -> Cut {
+        let mut used = 0;
+        loop {
+            let Some(connection) = self.connection(conn) else { return Cut::Over };
+            let bytes_max = match &connection.stage {
+                Stage::Closing => return Cut::Over,
+                Stage::Open(_) => FRAME_BYTES_MAX,
+                _ => HELLO_BYTES_MAX,
+            };
+            if connection.paused {
+                return Cut::Paused(used);
+            }
+            match split_frame(&bytes[used..], bytes_max) {
+                Ok(None) => return Cut::Incomplete(used),
+                Ok(Some((frame, rest))) => {
+                    self.frame(conn, frame, fx);
+                    used = bytes.len() - rest.len();
+                }
+                Err(error) => {
+                    self.end(conn, error.code(), &error.to_string(), fx);
+                    return Cut::Over;
+                }
+            }
+        }
+    }
+
+    /// Keeps input for later: the beginning of a frame, or what a paused connection sent.
+    fn keep(&mut self, conn: ConnId, bytes: &[u8], fx: &mut Effects) {
+        if bytes.is_empty() {
+            return;
+        }
+        let now_ms = self.now.mono_ms;
+        let frame_timeout_ms = self.config.frame_timeout_ms;
+        let Some(connection) = self.connections.get_mut(conn.slot) else { return };
+        if connection.id != conn || connection.is_closing() {
+            return;
+        }
+        if connection.input.len() + bytes.len() > INPUT_BACKLOG_BYTES_MAX {
+            let detail = "sends without waiting for answers; the welcome states how many may wait";
+            self.end(conn, Code::Overloaded, detail, fx);
+            return;
+        }
+        if connection.input.capacity() == 0 {
+            connection.input = self.buffers.pop().unwrap_or_default();
+        }
+        connection.input.extend_from_slice(bytes);
+        if !connection.paused && connection.partial_ms == 0 {
+            connection.partial_ms = now_ms.max(1);
+            self.arm(conn, now_ms + frame_timeout_ms);
+        }
+    }
+
+    fn frame(&mut self, conn: ConnId, bytes: &[u8], fx: &mut Effects) {
+        let frame = match Frame::decode(bytes) {
+            Ok(frame) => frame,
+            Err(error) => {
+                self.end(conn, error.code(), &error.to_string(), fx);
+                return;
+            }
+        };
+        self.counters.received(frame.kind());
+        let now_ms = self.now.mono_ms;
+        let Some(connection) = self.connection(conn) else { return };
+        match &connection.stage {
+            Stage::Open(_) => {
+                connection.heard_ms = now_ms;
+                self.session_frame(conn, frame, fx);
+            }
+            Stage::Hello => match frame {
+                Frame::Hello(hello) => self.hello(conn, &hello, fx),
+                _ => self.end(conn, Code::UnexpectedFrame, "the first frame must be a hello", fx),
+            },
+            Stage::Authenticating(_) | Stage::Login(_) => {
+                let detail = "nothing may follow the hello until the welcome came";
+                self.end(conn, Code::UnexpectedFrame, detail, fx);
+            }
+            Stage::Closing => {}
+        }
+    }
+
+    fn session_frame(&mut self, conn: ConnId, frame: Frame<'_>, fx: &mut Effects) {
+        match frame {
+            Frame::Send(send) => self.send(conn, &send, fx),
+            Frame::Part { body } => self.part(conn, body, fx),
+            Frame::Ack { position } => self.ack(conn, position, fx),
+            Frame::Read { peer, ordinal } => self.read(conn, peer, ordinal, fx),
+            Frame::Ask { peer } => self.ask(conn, peer, fx),
+            Frame::Ping => self.pong(conn, fx),
+            Frame::Goodbye(_) => self.close(conn, fx),
+            Frame::Unknown { .. } => {}
+            Frame::Hello(_)
+            | Frame::Welcome(_)
+            | Frame::Refuse { .. }
+            | Frame::Sent { .. }
+            | Frame::Rejected { .. }
+            | Frame::Deliver(_)
+            | Frame::Skip { .. }
+            | Frame::Receipt { .. }
+            | Frame::Pong { .. } => {
+                let detail = "this frame isn't one that a client sends after its login";
+                self.end(conn, Code::UnexpectedFrame, detail, fx);
+            }
+        }
+    }
+
+    /// Stops looking at a connection's input.
+    pub(super) fn pause(&mut self, conn: ConnId, fx: &mut Effects) {
+        let Some(connection) = self.connection(conn) else { return };
+        if !connection.paused {
+            connection.paused = true;
+            fx.pause.push((conn, true));
+            self.counters.pauses += 1;
+        }
+    }
+
+    /// Looks at a paused connection's input again, if it has room for the answers.
+    pub(super) fn resume_if_able(&mut self, conn: ConnId, fx: &mut Effects) {
+        let sends_low = self.config.sends_max / 2;
+        loop {
+            let Some(connection) = self.connection(conn) else { return };
+            if !connection.paused || connection.output.len() >= OUTPUT_HIGH_BYTES {
+                return;
+            }
+            match connection.session() {
+                Some(session) if session.unanswered <= sends_low => {}
+                _ => return,
+            }
+            connection.paused = false;
+            let input = std::mem::take(&mut connection.input);
+            let cut = self.frames(conn, &input, fx);
+            match cut {
+                Cut::Over => return,
+                Cut::Incomplete(used) => {
+                    self.keep(conn, &input[used..], fx);
+                    self.recycle(input);
+                    fx.pause.push((conn, false));
+                    return;
+                }
+                // It filled up again; what is left waits for the next time.
+                Cut::Paused(used) => {
+                    self.keep(conn, &input[used..], fx);
+                    self.recycle(input);
+                }
+            }
+        }
+    }
+
+    /// Ends a connection whose deadline has passed, or enters its next deadline.
+    pub(super) fn check_deadline(&mut self, conn: ConnId, fx: &mut Effects) {
+        let now_ms = self.now.mono_ms;
+        let config = (self.config.hello_timeout_ms, self.config.frame_timeout_ms);
+        let idle_ms = self.config.idle_s * 1_000;
+        let Some(connection) = self.connection(conn) else { return };
+        if now_ms < connection.armed_ms {
+            return;
+        }
+        connection.armed_ms = u64::MAX;
+        let (deadline_ms, code) = deadline(connection, config, idle_ms);
+        if now_ms < deadline_ms {
+            self.arm(conn, deadline_ms);
+            return;
+        }
+        if connection.is_closing() {
+            // The peer doesn't take its last bytes.
+            fx.abort.push(conn);
+            return;
+        }
+        let detail = match code {
+            Code::HelloTimeout => "no complete hello came in time",
+            Code::FrameTimeout => "a frame or a large body was begun and not continued in time",
+            Code::IdleTimeout => "nothing was heard for longer than the welcome allows",
+            _ => "the login took too long",
+        };
+        self.end(conn, code, detail, fx);
+    }
+
+    /// Makes sure that a timer fires at `deadline_ms` or earlier.
+    pub(super) fn arm(&mut self, conn: ConnId, deadline_ms: u64) {
+        let Some(connection) = self.connections.get_mut(conn.slot) else { return };
+        if connection.id == conn && deadline_ms < connection.armed_ms {
+            connection.armed_ms = self.timers.add(conn, deadline_ms);
+        }
+    }
+}
+
+/// When a connection must have done something, and what it is told otherwise.
+fn deadline(
+    connection: &Connection,
+    (hello_timeout_ms, frame_timeout_ms): (u64, u64),
+    idle_ms: u64,
+) -> (u64, Code) {
+    match connection.stage {
+        Stage::Hello => (connection.heard_ms + hello_timeout_ms, Code::HelloTimeout),
+        Stage::Authenticating(_) | Stage::Login(_) => {
+            (connection.heard_ms + crate::limits::LOGIN_TIMEOUT_MS, Code::Internal)
+        }
+        Stage::Closing => (connection.heard_ms + crate::limits::CLOSE_GRACE_MS, Code::None),
+        // A paused connection isn't heard, which is not its fault.
+        Stage::Open(_) if connection.paused => {
+            (connection.heard_ms + 10 * idle_ms, Code::IdleTimeout)
+        }
+        Stage::Open(ref session) => {
+            let frame_ms = match connection.partial_ms {
+                0 => u64::MAX,
+                begun_ms => begun_ms + frame_timeout_ms,
+            };
+            let upload_ms = match session.upload {
+                Some(_) => session.upload_ms + UPLOAD_STALL_MS,
+                None => u64::MAX,
+            };
+            let stalled_ms = frame_ms.min(upload_ms);
+            let silent_ms = connection.heard_ms + idle_ms;
+            if stalled_ms < silent_ms {
+                (stalled_ms, Code::FrameTimeout)
+            } else {
+                (silent_ms, Code::IdleTimeout)
+            }
+        }
+    }
+}
+
+/// How many bytes the frame that begins `bytes` lacks; at least one. The length was judged when
+/// it was complete.
+fn missing_bytes(bytes: &[u8]) -> usize {
+    match varint::read(bytes) {
+        Ok((len, prefix)) => (prefix + len as usize).saturating_sub(bytes.len()).max(1),
+        Err(_) => 1,
+    }
+}

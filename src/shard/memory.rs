@@ -1,0 +1,388 @@
+//! What a shard holds in memory: state is loaded when it is first needed, moved cursors are stored
+//! a little later, and what nobody uses is let go.
+
+use fulmar_protocol::Code;
+
+use super::conversation::{Action, Conversation};
+use super::inbox::{self, User};
+use super::record::{ConversationRecord, InboxRecord, split_entry};
+use super::sending::Copies;
+use super::{ConnId, Effects, Key, Load, Loaded, Shard, UserId, Write};
+use crate::limits::{
+    CONVERSATIONS_WARM_MAX, OVERLOAD_RETRY_MS, PERSIST_DELAY_MS, PERSIST_PER_TURN, SWEEP_MS,
+    SWEEP_SLOTS, USERS_WARM_MAX, WAITING_MAX, WARM_MS,
+};
+
+/// Where the search for unused state stands.
+#[derive(Debug, Default)]
+pub(super) struct Sweep {
+    next_ms: u64,
+    user_slot: u32,
+    conversation_slot: u32,
+}
+
+impl Shard {
+    /// The slot of a user, whose inbox is asked for if it isn't in memory.
+    pub(super) fn user_slot(&mut self, user: UserId, fx: &mut Effects) -> u32 {
+        debug_assert!(self.is_home_of(user));
+        if let Some(&slot) = self.users_by_id.get(&user) {
+            self.users[slot].used_ms = self.now.mono_ms;
+            return slot;
+        }
+        let slot = self.users.insert(User::loading(user, self.now.mono_ms));
+        self.users_by_id.insert(user, slot);
+        self.counters.hydrations += 1;
+        let expire_through_ms = self.expired_through_ms();
+        fx.loads.push(Load::Inbox { user, expire_through_ms });
+        slot
+    }
+
+    /// The slot of a user whose inbox is in memory.
+    pub(super) fn loaded_user(&self, user: UserId) -> Option<u32> {
+        let &slot = self.users_by_id.get(&user)?;
+        (self.users[slot].stage == inbox::Stage::Ready).then_some(slot)
+    }
+
+    /// The slot of a conversation that is in memory.
+    pub(super) fn loaded_conversation(&mut self, user: UserId, peer: UserId) -> Option<u32> {
+        let &slot = self.conversations_by_id.get(&(user, peer))?;
+        let conversation = &mut self.conversations[slot];
+        conversation.used_ms = self.now.mono_ms;
+        conversation.loaded.then_some(slot)
+    }
+
+    /// The slots of a user and a conversation that are in memory, without anything waiting.
+    pub(super) fn ready_conversation(&mut self, user: UserId, peer: UserId) -> Option<(u32, u32)> {
+        let conversation = self.loaded_conversation(user, peer)?;
+        let user = self.loaded_user(user)?;
+        self.conversations[conversation].waiting.is_none().then_some((user, conversation))
+    }
+
+    /// Performs an action on a conversation now, or once what it needs is loaded. Actions of one
+    /// conversation keep their order.
+    pub(super) fn with_conversation(
+        &mut self,
+        user: UserId,
+        peer: UserId,
+        action: Action,
+        fx: &mut Effects,
+    ) {
+        if action.needs_inbox() {
+            self.user_slot(user, fx);
+        }
+        let slot = self.conversation_slot(user, peer, fx);
+        let is_user_here = self.loaded_user(user).is_some();
+        let conversation = &mut self.conversations[slot];
+        let waits = conversation.waiting.is_some();
+        if conversation.loaded && !waits && (is_user_here || !action.needs_inbox()) {
+            self.perform(slot, action, fx);
+            return;
+        }
+        let waiting = conversation.waiting.get_or_insert_default();
+        if waiting.len() >= WAITING_MAX && action.can_be_refused() {
+            if let Action::Append { origin, .. } = action {
+                self.reject(origin, user, Code::Overloaded, OVERLOAD_RETRY_MS, fx);
+            }
+            return;
+        }
+        let moves_receipt = action.moves_receipt();
+        waiting.push(action);
+        let Some(&user_slot) = self.users_by_id.get(&user) else { return };
+        let user = &mut self.users[user_slot];
+        if moves_receipt {
+            user.receipts_waiting += 1;
+        }
+        if user.stage == inbox::Stage::Loading {
+            self.stall(slot, user_slot);
+        }
+    }
+
+    /// Lets a conversation's waiting actions be performed once the inbox is loaded.
+    fn stall(&mut self, slot: u32, user_slot: u32) {
+        let conversation = &mut self.conversations[slot];
+        if !conversation.stalled {
+            conversation.stalled = true;
+            self.users[user_slot].stalled.push(conversation.peer);
+        }
+    }
+
+    fn conversation_slot(&mut self, user: UserId, peer: UserId, fx: &mut Effects) -> u32 {
+        if let Some(&slot) = self.conversations_by_id.get(&(user, peer)) {
+            self.conversations[slot].used_ms = self.now.mono_ms;
+            return slot;
+        }
+        let conversation = Conversation::loading(user, peer, self.now.mono_ms);
+        let slot = self.conversations.insert(conversation);
+        self.conversations_by_id.insert((user, peer), slot);
+        self.counters.hydrations += 1;
+        fx.loads.push(Load::Conversation { user, peer });
+        slot
+    }
+
+    fn perform(&mut self, slot: u32, action: Action, fx: &mut Effects) {
+        let (user, peer) = {
+            let conversation = &self.conversations[slot];
+            (conversation.user, conversation.peer)
+        };
+        match action {
+            Action::Delivered { ordinal } => self.note_delivered(slot, ordinal),
+            Action::Read { ordinal, device } => self.note_read(slot, ordinal, device, fx),
+            Action::Ask => self.answer_ask(slot, fx),
+            Action::AskOwn { device } => {
+                // Nothing delivered means nothing to tell.
+                if self.conversations[slot].record.delivered > 0 {
+                    self.tell_own(user, slot, |other| other == device, fx);
+                }
+            }
+            Action::Append { origin, message, copy, is_sender_full } => {
+                let Some(user_slot) = self.loaded_user(user) else { return };
+                let (content, body) = (message.content, message.body.clone());
+                let copies = Copies { message: copy.then_some(message), is_sender_full };
+                self.append(user_slot, slot, origin, content, &body, copies, fx);
+            }
+            Action::Copy { origin, ordinal, time_ms, message } => {
+                debug_assert_eq!(origin.user, user);
+                debug_assert_ne!(peer, user);
+                let Some(user_slot) = self.loaded_user(user) else { return };
+                self.append_copy(user_slot, slot, origin, ordinal, time_ms, &message, fx);
+            }
+        }
+    }
+
+    /// Performs what waited for a conversation, if everything it needs is here.
+    fn perform_waiting(&mut self, slot: u32, fx: &mut Effects) {
+        let conversation = &mut self.conversations[slot];
+        if !conversation.loaded {
+            return;
+        }
+        let user = conversation.user;
+        let needs_inbox = |waiting: &Vec<Action>| waiting.iter().any(Action::needs_inbox);
+        let waits_for_inbox = conversation.waiting.as_deref().is_some_and(needs_inbox);
+        if waits_for_inbox && self.loaded_user(user).is_none() {
+            // The inbox may have been let go since the action came.
+            let user_slot = self.user_slot(user, fx);
+            self.stall(slot, user_slot);
+            return;
+        }
+        let Some(waiting) = self.conversations[slot].waiting.take() else { return };
+        for action in *waiting {
+            if action.moves_receipt()
+                && let Some(user_slot) = self.loaded_user(user)
+            {
+                self.users[user_slot].receipts_waiting -= 1;
+            }
+            self.perform(slot, action, fx);
+        }
+    }
+
+    pub(super) fn loaded(&mut self, loaded: Loaded, fx: &mut Effects) {
+        match loaded {
+            Loaded::Inbox { user, record, last, first } => {
+                let record = inbox_record(record.as_deref(), first.as_ref(), last.as_ref());
+                self.inbox_loaded(user, record, fx);
+            }
+            Loaded::Conversation { user, peer, record } => {
+                let Some(&slot) = self.conversations_by_id.get(&(user, peer)) else { return };
+                let record = record.as_deref().map_or(Ok(ConversationRecord::default()), |bytes| {
+                    ConversationRecord::decode(bytes)
+                });
+                let conversation = &mut self.conversations[slot];
+                // A damaged record must not be taken for an empty one: ordinals would repeat.
+                conversation.record = record
+                    .unwrap_or_else(|error| panic!("conversation of {user} with {peer}: {error}"));
+                conversation.loaded = true;
+                self.perform_waiting(slot, fx);
+            }
+            Loaded::Entries { user, conn, entries, through } => {
+                self.entries_loaded(user, conn, entries, through, fx);
+            }
+        }
+    }
+
+    fn inbox_loaded(
+        &mut self,
+        id: UserId,
+        record: Result<InboxRecord, super::record::RecordError>,
+        fx: &mut Effects,
+    ) {
+        let Some(&slot) = self.users_by_id.get(&id) else { return };
+        let user = &mut self.users[slot];
+        if user.stage == inbox::Stage::Ready {
+            return;
+        }
+        // A damaged record must not be taken for an empty one: positions would repeat.
+        user.loaded(record.unwrap_or_else(|error| panic!("inbox of {id}: {error}")));
+        let logins: Vec<ConnId> = std::mem::take(&mut user.logins);
+        let stalled: Vec<UserId> = std::mem::take(&mut user.stalled);
+        for peer in stalled {
+            if let Some(&conversation) = self.conversations_by_id.get(&(id, peer)) {
+                self.conversations[conversation].stalled = false;
+                self.perform_waiting(conversation, fx);
+            }
+        }
+        for conn in logins {
+            self.log_in(conn, fx);
+        }
+    }
+
+    /// Stores a conversation with this turn's writes.
+    pub(super) fn queue_conversation_write(&mut self, slot: u32) {
+        let conversation = &mut self.conversations[slot];
+        conversation.last_ticket = self.ticket;
+        if !conversation.write_queued {
+            conversation.write_queued = true;
+            self.writes_queued.push(slot);
+        }
+    }
+
+    pub(super) fn write_conversations(&mut self, fx: &mut Effects) {
+        while let Some(slot) = self.writes_queued.pop() {
+            let conversation = &mut self.conversations[slot];
+            conversation.write_queued = false;
+            conversation.dirty = false;
+            let key = Key::Conversation { user: conversation.user, peer: conversation.peer };
+            let record = &conversation.record;
+            let value = self.arena.value(record.bytes_max(), |block| record.encode(block));
+            fx.writes.push(Write::Put { key, value });
+        }
+    }
+
+    /// Stores an inbox's record with this turn's writes, and deletes what it trimmed.
+    pub(super) fn write_inbox(&mut self, slot: u32, fx: &mut Effects) {
+        let user = &mut self.users[slot];
+        user.last_ticket = self.ticket;
+        let record = &user.record;
+        let value = self.arena.value(record.bytes_max(), |block| record.encode(block));
+        fx.writes.push(Write::Put { key: Key::Inbox { user: user.id }, value });
+        if record.trim > user.trim_stored {
+            let (from, through) = (user.trim_stored + 1, record.trim);
+            fx.writes.push(Write::Trim { user: user.id, from, through });
+            user.trim_stored = through;
+        }
+    }
+
+    /// Notes that an inbox's record must be stored before long.
+    pub(super) fn mark_dirty(&mut self, slot: u32) {
+        let user = &mut self.users[slot];
+        if !user.dirty {
+            user.dirty = true;
+            self.dirty.push_back((self.now.mono_ms, user.id));
+        }
+    }
+
+    /// Notes that a conversation's receipts must be stored, no later than the user's cursors.
+    pub(super) fn mark_conversation_dirty(&mut self, slot: u32) {
+        let conversation = &mut self.conversations[slot];
+        if conversation.dirty {
+            return;
+        }
+        let (user, peer) = (conversation.user, conversation.peer);
+        let Some(user_slot) = self.loaded_user(user) else { return };
+        self.conversations[slot].dirty = true;
+        self.users[user_slot].dirty_conversations.push(peer);
+        self.mark_dirty(user_slot);
+    }
+
+    /// Stores the cursors that moved a while ago.
+    pub(super) fn store_moved_cursors(&mut self, fx: &mut Effects) {
+        let now_ms = self.now.mono_ms;
+        let (delay_ms, count_max) =
+            if self.shutting_down { (0, usize::MAX) } else { (PERSIST_DELAY_MS, PERSIST_PER_TURN) };
+        let count = self.dirty.len().min(count_max);
+        for _ in 0..count {
+            let Some(&(since_ms, user)) = self.dirty.front() else { break };
+            if since_ms + delay_ms > now_ms {
+                break;
+            }
+            self.dirty.pop_front();
+            let Some(slot) = self.loaded_user(user) else { continue };
+            if self.users[slot].receipts_waiting > 0 {
+                self.dirty.push_back((now_ms, user));
+                continue;
+            }
+            self.users[slot].dirty = false;
+            let mut peers = std::mem::take(&mut self.users[slot].dirty_conversations);
+            for peer in peers.drain(..) {
+                if let Some(&conversation) = self.conversations_by_id.get(&(user, peer))
+                    && self.conversations[conversation].dirty
+                {
+                    self.queue_conversation_write(conversation);
+                }
+            }
+            if peers.capacity() <= 16 {
+                self.users[slot].dirty_conversations = peers;
+            }
+            self.write_inbox(slot, fx);
+        }
+    }
+
+    /// Looks at some of the tables and lets go of what is stored and unused.
+    pub(super) fn sweep(&mut self) {
+        self.counters.users_warm = self.users.len() as u64;
+        self.counters.conversations_warm = self.conversations.len() as u64;
+        let now_ms = self.now.mono_ms;
+        if now_ms < self.sweep.next_ms {
+            return;
+        }
+        self.sweep.next_ms = now_ms + SWEEP_MS;
+        self.sweep_users(now_ms);
+        self.sweep_conversations(now_ms);
+    }
+
+    fn sweep_users(&mut self, now_ms: u64) {
+        let crowded = self.users.len() > USERS_WARM_MAX;
+        for _ in 0..SWEEP_SLOTS.min(self.users.slots()) {
+            self.sweep.user_slot = (self.sweep.user_slot + 1) % self.users.slots() as u32;
+            let Some(user) = self.users.get(self.sweep.user_slot) else { continue };
+            let old = now_ms.saturating_sub(user.used_ms) >= WARM_MS;
+            if (old || crowded) && user.is_unused(self.stored) {
+                self.users_by_id.remove(&user.id);
+                self.users.remove(self.sweep.user_slot);
+                self.counters.evictions += 1;
+            }
+        }
+    }
+
+    fn sweep_conversations(&mut self, now_ms: u64) {
+        let crowded = self.conversations.len() > CONVERSATIONS_WARM_MAX;
+        for _ in 0..SWEEP_SLOTS.min(self.conversations.slots()) {
+            let slot = (self.sweep.conversation_slot + 1) % self.conversations.slots() as u32;
+            self.sweep.conversation_slot = slot;
+            let Some(conversation) = self.conversations.get(slot) else { continue };
+            let old = now_ms.saturating_sub(conversation.used_ms) >= WARM_MS;
+            if (old || crowded) && conversation.is_unused(self.stored) {
+                self.conversations_by_id.remove(&(conversation.user, conversation.peer));
+                self.conversations.remove(slot);
+                self.counters.evictions += 1;
+            }
+        }
+    }
+}
+
+/// The inbox as it stands after what expired is left out. Positions are never used twice: the head
+/// is the larger of the record's and the last entry's.
+fn inbox_record(
+    record: Option<&[u8]>,
+    first: Option<&(u64, bytes::Bytes)>,
+    last: Option<&(u64, bytes::Bytes)>,
+) -> Result<InboxRecord, super::record::RecordError> {
+    let mut record = record.map_or(Ok(InboxRecord::default()), InboxRecord::decode)?;
+    if let Some((position, value)) = last
+        && *position > record.head
+    {
+        let (header, _) = split_entry(value)?;
+        record.head = *position;
+        record.head_bytes = header.total_bytes;
+    }
+    let (gone, gone_bytes) = match first {
+        Some((position, value)) => {
+            let (header, body) = split_entry(value)?;
+            (position - 1, header.total_bytes - body.len() as u64)
+        }
+        None => (record.head, record.head_bytes),
+    };
+    let mut user = User::loading(0, 0);
+    user.record = record;
+    user.trim_to(gone, gone_bytes);
+    Ok(user.record)
+}

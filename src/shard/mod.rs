@@ -1,0 +1,395 @@
+//! The behaviour of one core: a synchronous state machine with events in and effects out.
+//!
+//! A shard owns the state of the users whose home it is: their inboxes, conversations and
+//! sessions. It performs no I/O, reads no clock, draws no random number and takes no lock, so a
+//! driver of real sockets and a simulated world run the same code.
+//!
+//! A driver runs it in turns: [`Shard::begin_turn`] with the time, any number of
+//! [`Shard::on_event`], then [`Shard::end_turn`]; then it carries out the [`Effects`].
+//!
+//! Where to look: `login` (hello to welcome), `input` (bytes to frames), `sending` (a message into
+//! a log, the tick), `delivery` (a log to a device, acknowledgements), `receipts`, `memory` (what is
+//! loaded, stored late, and let go), `output`.
+
+mod arena;
+mod config;
+mod connection;
+mod conversation;
+mod counters;
+mod delivery;
+mod home;
+mod inbox;
+mod input;
+mod login;
+mod memory;
+mod output;
+mod overload;
+mod receipts;
+pub mod record;
+pub mod seam;
+mod sending;
+mod table;
+mod timers;
+mod uploads;
+
+use std::collections::VecDeque;
+
+use fulmar_protocol::Code;
+use hashbrown::HashMap;
+
+pub use config::{Retention, ShardConfig};
+pub use counters::{ByCode, Counters, KINDS};
+pub use home::home_core;
+pub use overload::Level;
+pub use seam::{
+    Arrival, ConnId, CoreId, DeviceId, Effects, Event, Identity, Key, Letter, Load, Loaded,
+    Message, Now, Origin, Ticket, UserId, Write,
+};
+
+use arena::Arena;
+use connection::{Connection, Session, Stage};
+use conversation::{Action, Conversation};
+use inbox::User;
+use table::{Slots, Table};
+use timers::Timers;
+
+/// What is said once a ticket is stored.
+#[derive(Debug)]
+enum Answer {
+    /// To the sender's home: the message is in the recipient's inbox.
+    Accepted { origin: Origin, to: UserId, ordinal: u64, time_ms: u64, copy: Option<Message> },
+    /// To the sender, wherever it is, after the answers to its earlier sends: not taken.
+    Rejected { origin: Origin, to: UserId, code: Code, retry_after_ms: u64 },
+    /// To the sender: the tick.
+    Tick { origin: Origin, to: UserId, ordinal: u64, time_ms: u64 },
+    /// To a new device: the welcome.
+    Welcome { conn: ConnId },
+}
+
+/// Something that waits for a ticket.
+#[derive(Debug)]
+struct Pending {
+    ticket: Ticket,
+    /// When it began to wait, on the monotonic clock.
+    since_ms: u64,
+    /// Slot of the user and the position that becomes deliverable.
+    appended: Option<(u32, u64)>,
+    answer: Answer,
+}
+
+/// See the module's description.
+#[derive(Debug)]
+pub struct Shard {
+    config: ShardConfig,
+    now: Now,
+    connections: Slots<Connection>,
+    users: Table<User>,
+    users_by_id: HashMap<UserId, u32>,
+    conversations: Table<Conversation>,
+    conversations_by_id: HashMap<(UserId, UserId), u32>,
+    timers: Timers,
+    arena: Arena,
+    /// Empty buffers for input and output.
+    buffers: Vec<Vec<u8>>,
+    /// Letters to this core itself.
+    local: VecDeque<Letter>,
+    /// In the order of their tickets.
+    pending: VecDeque<Pending>,
+    /// Ticket of the writes of this turn, if it has any.
+    ticket: Ticket,
+    /// Everything up to here is stored.
+    stored: Ticket,
+    /// Users whose devices may have something to take, by slot.
+    pump: Vec<u32>,
+    /// Conversations that must be stored with this turn's writes, by slot.
+    writes_queued: Vec<u32>,
+    /// Users with moved cursors, by id, and since when.
+    dirty: VecDeque<(u64, UserId)>,
+    /// Conversations with receipts to tell, by (user, peer).
+    receipts: VecDeque<(UserId, UserId)>,
+    /// Those that wait for the load to fall.
+    receipts_held: Vec<(UserId, UserId)>,
+    due: Vec<ConnId>,
+    sweep: memory::Sweep,
+    /// Bytes of large bodies that are arriving.
+    upload_bytes: usize,
+    /// Number of the last session that began here.
+    last_session: u64,
+    shutting_down: bool,
+    level: Level,
+    counters: Counters,
+}
+
+impl Shard {
+    /// An empty shard. Its first ticket is 1.
+    #[must_use]
+    pub fn new(config: ShardConfig, now: Now) -> Self {
+        Shard {
+            config,
+            now,
+            connections: Slots::new(),
+            users: Table::new(),
+            users_by_id: HashMap::new(),
+            conversations: Table::new(),
+            conversations_by_id: HashMap::new(),
+            timers: Timers::new(now.mono_ms),
+            arena: Arena::new(),
+            buffers: Vec::new(),
+            local: VecDeque::new(),
+            pending: VecDeque::new(),
+            ticket: 1,
+            stored: 0,
+            pump: Vec::new(),
+            writes_queued: Vec::new(),
+            dirty: VecDeque::new(),
+            receipts: VecDeque::new(),
+            receipts_held: Vec::new(),
+            due: Vec::new(),
+            sweep: memory::Sweep::default(),
+            upload_bytes: 0,
+            last_session: 0,
+            shutting_down: false,
+            level: Level::Normal,
+            counters: Counters::default(),
+        }
+    }
+
+    /// Starts a turn: takes the time and closes what is overdue.
+    pub fn begin_turn(&mut self, now: Now, fx: &mut Effects) {
+        self.now = now;
+        let mut due = std::mem::take(&mut self.due);
+        self.timers.fire(now.mono_ms, &mut due);
+        for conn in due.drain(..) {
+            self.check_deadline(conn, fx);
+        }
+        self.due = due;
+    }
+
+    /// Takes one event.
+    pub fn on_event(&mut self, event: Event<'_>, fx: &mut Effects) {
+        match event {
+            Event::Received { conn, bytes } => self.received(conn, bytes, fx),
+            Event::Sent { conn } => self.output_written(conn, fx),
+            Event::Letter(letter) => self.letter(letter, fx),
+            Event::Stored { ticket } => self.stored(ticket, fx),
+            Event::Loaded(loaded) => self.loaded(loaded, fx),
+            Event::Accepted { conn } => self.accepted(conn, fx),
+            Event::Arrived { conn, arrival } => self.arrived(conn, arrival, fx),
+            Event::Authenticated { conn, result } => self.authenticated(conn, result, fx),
+            Event::Closed { conn } => self.closed(conn),
+            Event::ShutDown => self.shut_down(fx),
+        }
+        self.letters_to_self(fx);
+    }
+
+    /// Ends a turn: delivers what became deliverable, tells receipts, and completes the writes.
+    pub fn end_turn(&mut self, fx: &mut Effects) {
+        self.deliver_all(fx);
+        self.measure_lag();
+        self.tell_receipts(fx);
+        self.letters_to_self(fx);
+        self.store_moved_cursors(fx);
+        self.write_conversations(fx);
+        self.sweep();
+        self.counters.letters += fx.letters.len() as u64;
+        if !fx.writes.is_empty() {
+            fx.ticket = self.ticket;
+            self.ticket += 1;
+        }
+        self.check_invariants();
+    }
+
+    /// When the next turn must begin at the latest, in milliseconds on the monotonic clock.
+    #[must_use]
+    pub fn next_turn_ms(&self) -> u64 {
+        let store = self
+            .dirty
+            .front()
+            .map_or(u64::MAX, |(since_ms, _)| since_ms + crate::limits::PERSIST_DELAY_MS);
+        let held = if self.receipts_held.is_empty() { u64::MAX } else { self.now.mono_ms + 50 };
+        self.timers.next_ms().min(store).min(held)
+    }
+
+    /// Whether every write that was asked for is stored and every connection is gone.
+    #[must_use]
+    pub fn is_drained(&self) -> bool {
+        self.counters.connections == 0
+            && self.dirty.is_empty()
+            && self.local.is_empty()
+            && self.stored + 1 == self.ticket
+    }
+
+    /// What was counted so far.
+    #[must_use]
+    pub const fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    fn letters_to_self(&mut self, fx: &mut Effects) {
+        while let Some(letter) = self.local.pop_front() {
+            self.letter(letter, fx);
+        }
+    }
+
+    fn letter(&mut self, letter: Letter, fx: &mut Effects) {
+        match letter {
+            Letter::Append { origin, to, message, copy, is_sender_full } => {
+                let action = Action::Append { origin, message, copy, is_sender_full };
+                self.with_conversation(to, origin.user, action, fx);
+            }
+            Letter::Accepted { origin, to, ordinal, time_ms, copy } => {
+                self.accepted_by_peer(origin, to, ordinal, time_ms, copy, fx);
+            }
+            Letter::Rejected { origin, to, code, retry_after_ms } => {
+                self.reject(origin, to, code, retry_after_ms, fx);
+            }
+            Letter::Receipt { author, reader, delivered, read } => {
+                self.receipt_to_author(author, reader, delivered, read, fx);
+            }
+            Letter::Ask { author, reader } => self.asked(author, reader, fx),
+        }
+    }
+
+    /// Hands `letter` to the home core of `user`.
+    fn post(&mut self, user: UserId, letter: Letter, fx: &mut Effects) {
+        let core = home_core(user, self.config.cores);
+        self.post_to_core(core, letter, fx);
+    }
+
+    fn post_to_core(&mut self, core: CoreId, letter: Letter, fx: &mut Effects) {
+        if core == self.config.core {
+            self.local.push_back(letter);
+        } else {
+            fx.letters.push((core, letter));
+        }
+    }
+
+    fn is_home_of(&self, user: UserId) -> bool {
+        home_core(user, self.config.cores) == self.config.core
+    }
+
+    /// The ticket after which everything that this turn knows is stored.
+    fn barrier(&self, fx: &Effects) -> Ticket {
+        if fx.writes.is_empty() && self.writes_queued.is_empty() {
+            self.ticket - 1
+        } else {
+            self.ticket
+        }
+    }
+
+    /// Says `answer` once everything so far is stored.
+    fn answer_when_stored(
+        &mut self,
+        appended: Option<(u32, u64)>,
+        answer: Answer,
+        fx: &mut Effects,
+    ) {
+        let ticket = self.barrier(fx);
+        if ticket <= self.stored {
+            self.say(answer, fx);
+            return;
+        }
+        let since_ms = self.now.mono_ms;
+        self.pending.push_back(Pending { ticket, since_ms, appended, answer });
+    }
+
+    fn stored(&mut self, ticket: Ticket, fx: &mut Effects) {
+        debug_assert!(ticket > self.stored && ticket < self.ticket, "ticket out of order");
+        self.stored = ticket;
+        while self.pending.front().is_some_and(|pending| pending.ticket <= ticket) {
+            let Some(pending) = self.pending.pop_front() else { break };
+            if let Some((slot, position)) = pending.appended {
+                self.users[slot].durable = position;
+                self.queue_pump(slot);
+            }
+            self.say(pending.answer, fx);
+        }
+    }
+
+    fn say(&mut self, answer: Answer, fx: &mut Effects) {
+        match answer {
+            Answer::Accepted { origin, to, ordinal, time_ms, copy } => {
+                if origin.core == self.config.core && copy.is_none() {
+                    self.tick(origin, to, ordinal, time_ms, fx);
+                } else {
+                    let letter = Letter::Accepted { origin, to, ordinal, time_ms, copy };
+                    self.post_to_core(origin.core, letter, fx);
+                }
+            }
+            Answer::Tick { origin, to, ordinal, time_ms } => {
+                self.tick(origin, to, ordinal, time_ms, fx);
+            }
+            Answer::Rejected { origin, to, code, retry_after_ms } => {
+                self.reject(origin, to, code, retry_after_ms, fx);
+            }
+            Answer::Welcome { conn } => self.welcome(conn, fx),
+        }
+    }
+
+    /// Answers that wait for a write to be stored.
+    #[must_use]
+    pub fn uncommitted(&self) -> u64 {
+        self.pending.len() as u64
+    }
+
+    /// Age of the oldest of them, in milliseconds.
+    #[must_use]
+    pub fn lag_ms(&self) -> u64 {
+        let oldest = self.pending.front().map_or(self.now.mono_ms, |pending| pending.since_ms);
+        self.now.mono_ms - oldest
+    }
+
+    fn measure_lag(&mut self) {
+        self.level = self.level.after(self.lag_ms());
+        self.counters.overload_level = self.level as u64;
+    }
+
+    fn connection(&mut self, conn: ConnId) -> Option<&mut Connection> {
+        let connection = self.connections.get_mut(conn.slot)?;
+        (connection.id == conn).then_some(connection)
+    }
+
+    fn session(&mut self, conn: ConnId) -> Option<&mut Session> {
+        self.connection(conn)?.session()
+    }
+
+    fn queue_pump(&mut self, slot: u32) {
+        let user = &mut self.users[slot];
+        if !user.pump_queued {
+            user.pump_queued = true;
+            self.pump.push(slot);
+        }
+    }
+
+    /// Cheap checks of what must hold between turns.
+    fn check_invariants(&self) {
+        assert!(self.stored < self.ticket, "a ticket was stored that was never given");
+        debug_assert!(self.local.is_empty());
+        debug_assert!(self.pump.is_empty() && self.writes_queued.is_empty());
+        #[cfg(debug_assertions)]
+        self.scan_invariants();
+    }
+
+    #[cfg(debug_assertions)]
+    fn scan_invariants(&self) {
+        // A sample by slot, so that debug runs with many users stay usable.
+        for (slot, user) in self.users.iter().take(256) {
+            if user.stage != inbox::Stage::Ready {
+                continue;
+            }
+            assert!(user.record.trim <= user.durable && user.durable <= user.record.head);
+            assert!(user.tail_first + user.tail.len() as u64 == user.record.head + 1);
+            assert!(user.tail_first <= user.durable + 1, "an entry that isn't stored was let go");
+            for device in &user.record.devices {
+                assert!(user.record.trim <= device.cursor && device.cursor <= user.durable);
+            }
+            assert_eq!(self.users_by_id.get(&user.id), Some(&slot));
+        }
+    }
+}
+
+impl Connection {
+    fn is_closing(&self) -> bool {
+        matches!(self.stage, Stage::Closing)
+    }
+}

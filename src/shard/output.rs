@@ -1,0 +1,167 @@
+//! What goes to a client: frames into the connection's buffer, large bodies piece by piece, and the
+//! end of a connection.
+
+use fulmar_protocol::limits::PART_BYTES_MAX;
+use fulmar_protocol::{Code, Frame, Goodbye};
+
+use super::connection::Stage;
+use super::counters::count;
+use super::{ConnId, Effects, Shard};
+use crate::limits::{BUFFER_KEEP_BYTES, BUFFERS_SPARE, CLOSE_GRACE_MS, OUTPUT_HIGH_BYTES};
+
+impl Shard {
+    /// Takes the encoded frames of a connection, if there are any. The driver writes them all, then
+    /// says [`Event::Sent`](super::Event::Sent); until then nothing more is taken.
+    pub fn take_output(&mut self, conn: ConnId) -> Option<Vec<u8>> {
+        let connection = self.connection(conn)?;
+        connection.flush_queued = false;
+        if connection.writing || connection.output.is_empty() {
+            return None;
+        }
+        connection.writing = true;
+        Some(std::mem::take(&mut connection.output))
+    }
+
+    /// Gives a buffer back for reuse.
+    pub fn recycle(&mut self, mut buffer: Vec<u8>) {
+        if self.buffers.len() < BUFFERS_SPARE
+            && buffer.capacity() > 0
+            && buffer.capacity() <= BUFFER_KEEP_BYTES
+        {
+            buffer.clear();
+            self.buffers.push(buffer);
+        }
+    }
+
+    /// Appends a frame to the output of a connection. Nothing happens if it is gone.
+    pub(super) fn put(&mut self, conn: ConnId, frame: &Frame<'_>, fx: &mut Effects) {
+        let Some(connection) = self.connections.get_mut(conn.slot) else { return };
+        if connection.id != conn {
+            return;
+        }
+        if connection.output.capacity() == 0 {
+            connection.output = self.buffers.pop().unwrap_or_default();
+        }
+        let before = connection.output.len();
+        frame.encode(&mut connection.output);
+        self.counters.sent_bytes += (connection.output.len() - before) as u64;
+        self.counters.sent(frame.kind());
+        if !connection.flush_queued {
+            connection.flush_queued = true;
+            fx.flush.push(conn);
+        }
+    }
+
+    /// Whether a connection's output is so full that nothing should be added that can wait.
+    pub(super) fn is_output_full(&mut self, conn: ConnId) -> bool {
+        self.connection(conn).is_none_or(|connection| connection.output.len() >= OUTPUT_HIGH_BYTES)
+    }
+
+    /// The driver wrote what it took.
+    pub(super) fn output_written(&mut self, conn: ConnId, fx: &mut Effects) {
+        let Some(connection) = self.connection(conn) else { return };
+        connection.writing = false;
+        if connection.is_closing() {
+            self.close_when_written(conn, fx);
+            return;
+        }
+        self.continue_download(conn, fx);
+        self.tell_stalled_receipts(conn, fx);
+        if let Some(session) = self.session(conn) {
+            let slot = session.user_slot;
+            self.queue_pump(slot);
+        }
+        self.resume_if_able(conn, fx);
+        let Some(connection) = self.connection(conn) else { return };
+        if !connection.output.is_empty() && !connection.flush_queued {
+            connection.flush_queued = true;
+            fx.flush.push(conn);
+        }
+    }
+
+    /// Puts the next pieces of a large body into the output, as long as it isn't full, so that
+    /// other frames find a place between them.
+    pub(super) fn continue_download(&mut self, conn: ConnId, fx: &mut Effects) {
+        while let Some(connection) = self.connection(conn) {
+            if connection.output.len() >= OUTPUT_HIGH_BYTES / 2 {
+                return;
+            }
+            let Some(session) = connection.session() else { return };
+            let Some(download) = session.download.as_mut() else { return };
+            let start = download.done;
+            let end = download.body.len().min(start + PART_BYTES_MAX);
+            download.done = end;
+            let piece = download.body.slice(start..end);
+            if end == download.body.len() {
+                session.download = None;
+                let slot = session.user_slot;
+                self.queue_pump(slot);
+            }
+            self.put(conn, &Frame::Part { body: &piece }, fx);
+        }
+    }
+
+    /// Ends a connection that isn't logged in: tells why and closes.
+    pub(super) fn refuse(
+        &mut self,
+        conn: ConnId,
+        code: Code,
+        retry_after_ms: u64,
+        detail: &str,
+        fx: &mut Effects,
+    ) {
+        count(&mut self.counters.refused, code);
+        self.put(conn, &Frame::Refuse { code, retry_after_ms, detail }, fx);
+        self.close(conn, fx);
+    }
+
+    /// Ends a connection: tells why, in the form that its stage asks for, and closes.
+    pub(super) fn end(&mut self, conn: ConnId, code: Code, detail: &str, fx: &mut Effects) {
+        match self.connection(conn).map(|connection| &connection.stage) {
+            None | Some(Stage::Closing) => {}
+            Some(Stage::Open(_)) => {
+                count(&mut self.counters.goodbyes, code);
+                let retry_after_ms = match code {
+                    Code::ShuttingDown => crate::limits::RESTART_RETRY_MS,
+                    Code::Overloaded => crate::limits::OVERLOAD_RETRY_MS,
+                    _ => 0,
+                };
+                let goodbye = Goodbye { code, retry_after_ms, address: "", detail };
+                self.put(conn, &Frame::Goodbye(goodbye), fx);
+                self.close(conn, fx);
+            }
+            Some(_) => {
+                let retry_after_ms =
+                    if code == Code::ShuttingDown { crate::limits::RESTART_RETRY_MS } else { 0 };
+                self.refuse(conn, code, retry_after_ms, detail, fx);
+            }
+        }
+    }
+
+    /// Leaves the session and closes once the output is written.
+    pub(super) fn close(&mut self, conn: ConnId, fx: &mut Effects) {
+        self.leave(conn);
+        let now_ms = self.now.mono_ms;
+        let Some(connection) = self.connection(conn) else { return };
+        connection.stage = Stage::Closing;
+        connection.heard_ms = now_ms;
+        connection.partial_ms = 0;
+        let input = std::mem::take(&mut connection.input);
+        self.recycle(input);
+        self.arm(conn, now_ms + CLOSE_GRACE_MS);
+        self.close_when_written(conn, fx);
+    }
+
+    fn close_when_written(&mut self, conn: ConnId, fx: &mut Effects) {
+        let Some(connection) = self.connection(conn) else { return };
+        if connection.writing {
+            return;
+        }
+        if connection.output.is_empty() {
+            fx.close.push(conn);
+        } else if !connection.flush_queued {
+            connection.flush_queued = true;
+            fx.flush.push(conn);
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! How much a core is behind, and what it holds back because of it.
+//!
+//! The measure is the age of the oldest write that storage has not confirmed. Each level is left
+//! at half of the age at which it is entered, so that it doesn't flap.
+
+/// What is held back. Each level includes those before it. Messages, acknowledgements and
+/// deliveries never are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Level {
+    /// Nothing.
+    #[default]
+    Normal,
+    /// Read receipts wait.
+    HoldRead,
+    /// Delivered receipts wait.
+    HoldDelivered,
+    /// New logins are told to come back later.
+    RefuseLogins,
+}
+
+const LEVELS: [Level; 4] =
+    [Level::Normal, Level::HoldRead, Level::HoldDelivered, Level::RefuseLogins];
+
+/// Age of the oldest unconfirmed write at which each level is entered, in milliseconds.
+const ENTER_MS: [u64; 4] = [0, 150, 400, 2_000];
+
+impl Level {
+    /// The level after the lag was measured.
+    #[must_use]
+    pub(super) fn after(self, lag_ms: u64) -> Level {
+        let up = LEVELS.iter().rev().find(|&&level| lag_ms >= ENTER_MS[level as usize]);
+        let up = up.copied().unwrap_or_default();
+        let down = LEVELS.iter().rev().find(|&&level| lag_ms >= ENTER_MS[level as usize] / 2);
+        let down = down.copied().unwrap_or_default();
+        if up > self { up } else { self.min(down) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_rise_at_once_and_fall_at_half() {
+        let mut level = Level::Normal;
+        let mut trace = Vec::new();
+        for lag_ms in [0, 149, 150, 100, 75, 74, 5_000, 1_000, 999, 200, 199, 0] {
+            level = level.after(lag_ms);
+            trace.push(level as u8);
+        }
+        assert_eq!(trace, [0, 0, 1, 1, 1, 0, 3, 3, 2, 2, 1, 0]);
+    }
+}

@@ -1,0 +1,433 @@
+//! What is kept in storage, and its bytes.
+//!
+//! Numbers are varints unless stated. Each record begins with the byte 1, its version; an entry
+//! begins with its time, which storage reads to find what has expired.
+//!
+//! ```text
+//! inbox         1, trim, trim_bytes, head, head_bytes, device count,
+//!               then per device: number, cursor, cursor_bytes
+//! conversation  1, ordinal, delivered, read,
+//!               sender count, then per sending device:
+//!                   device, run count, then per run: number, ordinal, length
+//!               copy count, then per own device: device, number
+//! entry         time (8 bytes, little-endian Unix milliseconds), flags (bit 0: own), content,
+//!               peer, ordinal, device, total_bytes, body
+//! ```
+
+use std::fmt;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use fulmar_protocol::{limits as wire, varint};
+use smallvec::SmallVec;
+
+use super::seam::{DeviceId, UserId};
+use crate::limits::{RESENDS_MAX, RUNS_MAX};
+
+const VERSION: u8 = 1;
+const FLAG_OWN: u8 = 1;
+/// Longest part of an entry before its body.
+pub const ENTRY_HEADER_BYTES_MAX: usize = 8 + 1 + 1 + 4 * varint::BYTES_MAX;
+const SENDERS_MAX: u64 = wire::DEVICE_MAX;
+
+/// A stored value that isn't what it should be: the storage is damaged, or of another version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RecordError(&'static str);
+
+impl fmt::Display for RecordError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "stored record is damaged at {}", self.0)
+    }
+}
+
+impl std::error::Error for RecordError {}
+
+/// A device of a user, and how far it has the inbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Device {
+    /// Its number.
+    pub device: DeviceId,
+    /// Everything up to this position is safe on the device.
+    pub cursor: u64,
+    /// The inbox's running total of bytes at that position.
+    pub cursor_bytes: u64,
+}
+
+/// State of an inbox.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct InboxRecord {
+    /// Positions up to here are gone.
+    pub trim: u64,
+    /// Running total of bytes at `trim`.
+    pub trim_bytes: u64,
+    /// Position of the last message when the record was stored: a lower bound that holds when the
+    /// messages themselves have expired.
+    pub head: u64,
+    /// Running total of bytes at `head`.
+    pub head_bytes: u64,
+    /// The devices of the user.
+    pub devices: SmallVec<[Device; 1]>,
+}
+
+impl InboxRecord {
+    /// Most bytes of the encoded form.
+    pub(super) fn bytes_max(&self) -> usize {
+        1 + 5 * varint::BYTES_MAX + self.devices.len() * 3 * varint::BYTES_MAX
+    }
+
+    /// Appends the encoded form.
+    pub(super) fn encode(&self, out: &mut BytesMut) {
+        out.put_u8(VERSION);
+        put(self.trim, out);
+        put(self.trim_bytes, out);
+        put(self.head, out);
+        put(self.head_bytes, out);
+        put(self.devices.len() as u64, out);
+        for device in &self.devices {
+            put(u64::from(device.device), out);
+            put(device.cursor, out);
+            put(device.cursor_bytes, out);
+        }
+    }
+
+    /// Reads the encoded form.
+    pub fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
+        let mut fields = Fields::versioned(bytes, "inbox.version")?;
+        let trim = fields.number("inbox.trim")?;
+        let trim_bytes = fields.number("inbox.trim_bytes")?;
+        let head = fields.number("inbox.head")?;
+        let head_bytes = fields.number("inbox.head_bytes")?;
+        let count = fields.count(wire::DEVICE_MAX, "inbox.devices")?;
+        let mut devices = SmallVec::new();
+        for _ in 0..count {
+            devices.push(Device {
+                device: fields.device("inbox.device")?,
+                cursor: fields.number("inbox.cursor")?,
+                cursor_bytes: fields.number("inbox.cursor_bytes")?,
+            });
+        }
+        fields.end("inbox")?;
+        Ok(InboxRecord { trim, trim_bytes, head, head_bytes, devices })
+    }
+}
+
+/// Consecutive accepted sends of one device: numbers and ordinals rise together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Run {
+    /// Number of the first send.
+    pub number: u64,
+    /// Ordinal of the first send.
+    pub ordinal: u64,
+    /// How many.
+    pub len: u64,
+}
+
+/// The recent accepted sends of one device of the peer.
+///
+/// Invariant: runs rise in number and in ordinal and are not empty; together they cover the last
+/// [`RESENDS_MAX`] accepted sends of the device, or all of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sender {
+    /// The sending device.
+    pub device: DeviceId,
+    /// See above.
+    pub runs: SmallVec<[Run; 1]>,
+}
+
+/// State between the inbox of a user and one peer.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ConversationRecord {
+    /// Ordinal of the last message from the peer.
+    pub ordinal: u64,
+    /// Ordinal up to which a device of the user stored them.
+    pub delivered: u64,
+    /// Ordinal up to which the user saw them.
+    pub read: u64,
+    /// What the peer's devices sent lately.
+    pub senders: SmallVec<[Sender; 1]>,
+    /// For each device of the user: its last send to the peer of which the inbox has the copy.
+    pub copies: SmallVec<[(DeviceId, u64); 1]>,
+}
+
+impl ConversationRecord {
+    /// Most bytes of the encoded form.
+    pub(super) fn bytes_max(&self) -> usize {
+        let runs: usize = self.senders.iter().map(|sender| sender.runs.len()).sum();
+        let numbers = 5 + self.senders.len() * 2 + runs * 3 + self.copies.len() * 2;
+        1 + numbers * varint::BYTES_MAX
+    }
+
+    /// Appends the encoded form.
+    pub(super) fn encode(&self, out: &mut BytesMut) {
+        out.put_u8(VERSION);
+        put(self.ordinal, out);
+        put(self.delivered, out);
+        put(self.read, out);
+        put(self.senders.len() as u64, out);
+        for sender in &self.senders {
+            put(u64::from(sender.device), out);
+            put(sender.runs.len() as u64, out);
+            for run in &sender.runs {
+                put(run.number, out);
+                put(run.ordinal, out);
+                put(run.len, out);
+            }
+        }
+        put(self.copies.len() as u64, out);
+        for &(device, number) in &self.copies {
+            put(u64::from(device), out);
+            put(number, out);
+        }
+    }
+
+    /// Reads the encoded form.
+    pub fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
+        let mut fields = Fields::versioned(bytes, "conversation.version")?;
+        let ordinal = fields.number("conversation.ordinal")?;
+        let delivered = fields.number("conversation.delivered")?;
+        let read = fields.number("conversation.read")?;
+        let mut senders = SmallVec::new();
+        for _ in 0..fields.count(SENDERS_MAX, "conversation.senders")? {
+            let device = fields.device("conversation.sender")?;
+            let mut runs = SmallVec::new();
+            for _ in 0..fields.count(RUNS_MAX as u64, "conversation.runs")? {
+                runs.push(Run {
+                    number: fields.number("run.number")?,
+                    ordinal: fields.number("run.ordinal")?,
+                    len: fields.number("run.len")?,
+                });
+            }
+            senders.push(Sender { device, runs });
+        }
+        let mut copies = SmallVec::new();
+        for _ in 0..fields.count(SENDERS_MAX, "conversation.copies")? {
+            let device = fields.device("copy.device")?;
+            copies.push((device, fields.number("copy.number")?));
+        }
+        fields.end("conversation")?;
+        Ok(ConversationRecord { ordinal, delivered, read, senders, copies })
+    }
+}
+
+/// A message in an inbox, without its position (that is its key).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EntryHeader {
+    /// When it was taken, Unix milliseconds.
+    pub time_ms: u64,
+    /// Whether it is a copy of what the user sent itself.
+    pub own: bool,
+    /// Kind of content.
+    pub content: u8,
+    /// Who sent it; for a copy, who it was sent to.
+    pub peer: UserId,
+    /// Its ordinal in its direction.
+    pub ordinal: u64,
+    /// The sender's device.
+    pub device: DeviceId,
+    /// The inbox's running total of body bytes, this one included.
+    pub total_bytes: u64,
+}
+
+impl EntryHeader {
+    /// Appends the header; the body follows it.
+    pub(super) fn encode(&self, out: &mut BytesMut) {
+        out.put_u64_le(self.time_ms);
+        out.put_u8(if self.own { FLAG_OWN } else { 0 });
+        out.put_u8(self.content);
+        put(self.peer, out);
+        put(self.ordinal, out);
+        put(u64::from(self.device), out);
+        put(self.total_bytes, out);
+    }
+
+    /// Reads the header and says where in the value the body begins.
+    pub fn decode(bytes: &[u8]) -> Result<(Self, usize), RecordError> {
+        let (time, rest) = bytes.split_first_chunk().ok_or(RecordError("entry.time"))?;
+        let (&[flags, content], rest) =
+            rest.split_first_chunk().ok_or(RecordError("entry.flags"))?;
+        if flags & !FLAG_OWN != 0 {
+            return Err(RecordError("entry.flags"));
+        }
+        let mut fields = Fields { rest };
+        let header = EntryHeader {
+            time_ms: u64::from_le_bytes(*time),
+            own: flags & FLAG_OWN != 0,
+            content,
+            peer: fields.number("entry.peer")?,
+            ordinal: fields.number("entry.ordinal")?,
+            device: fields.device("entry.device")?,
+            total_bytes: fields.number("entry.total_bytes")?,
+        };
+        Ok((header, bytes.len() - fields.rest.len()))
+    }
+}
+
+/// An entry's header and its body.
+pub(super) fn split_entry(value: &Bytes) -> Result<(EntryHeader, Bytes), RecordError> {
+    let (header, body_at) = EntryHeader::decode(value)?;
+    Ok((header, value.slice(body_at..)))
+}
+
+impl Sender {
+    /// The ordinal that `number` got, if it is among the recent accepted ones.
+    pub(super) fn ordinal_of(&self, number: u64) -> Option<u64> {
+        let run = self.runs.iter().rev().find(|run| run.number <= number)?;
+        let offset = number - run.number;
+        (offset < run.len).then(|| run.ordinal + offset)
+    }
+
+    /// The last accepted number, 0 before the first.
+    pub(super) fn last(&self) -> u64 {
+        self.runs.last().map_or(0, |run| run.number + run.len - 1)
+    }
+
+    /// Notes that `number`, which is above the last one, got `ordinal`.
+    pub(super) fn push(&mut self, number: u64, ordinal: u64) {
+        debug_assert!(number > self.last());
+        match self.runs.last_mut() {
+            Some(run) if run.number + run.len == number && run.ordinal + run.len == ordinal => {
+                run.len += 1;
+            }
+            _ => self.runs.push(Run { number, ordinal, len: 1 }),
+        }
+        let mut covered: u64 = self.runs.iter().map(|run| run.len).sum();
+        while covered - self.runs[0].len >= RESENDS_MAX {
+            covered -= self.runs.remove(0).len;
+        }
+    }
+}
+
+fn put(mut value: u64, out: &mut BytesMut) {
+    while value >= 0x80 {
+        out.put_u8(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.put_u8(value as u8);
+}
+
+/// The unread rest of a record.
+struct Fields<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Fields<'a> {
+    fn versioned(bytes: &'a [u8], field: &'static str) -> Result<Self, RecordError> {
+        match bytes.split_first() {
+            Some((&VERSION, rest)) => Ok(Fields { rest }),
+            _ => Err(RecordError(field)),
+        }
+    }
+
+    fn number(&mut self, field: &'static str) -> Result<u64, RecordError> {
+        let (value, taken) = varint::read(self.rest).map_err(|_| RecordError(field))?;
+        self.rest = &self.rest[taken..];
+        Ok(value)
+    }
+
+    fn device(&mut self, field: &'static str) -> Result<DeviceId, RecordError> {
+        DeviceId::try_from(self.number(field)?).map_err(|_| RecordError(field))
+    }
+
+    fn count(&mut self, max: u64, field: &'static str) -> Result<u64, RecordError> {
+        match self.number(field)? {
+            count if count <= max => Ok(count),
+            _ => Err(RecordError(field)),
+        }
+    }
+
+    fn end(&self, record: &'static str) -> Result<(), RecordError> {
+        if self.rest.is_empty() { Ok(()) } else { Err(RecordError(record)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use smallvec::smallvec;
+
+    fn conversation() -> ConversationRecord {
+        ConversationRecord {
+            ordinal: 300,
+            delivered: 200,
+            read: 1,
+            senders: smallvec![
+                Sender { device: 1, runs: smallvec![Run { number: 1, ordinal: 1, len: 299 }] },
+                Sender { device: 9, runs: smallvec![Run { number: 77, ordinal: 300, len: 1 }] },
+            ],
+            copies: smallvec![(1, 5), (2, u64::MAX)],
+        }
+    }
+
+    fn encoded(encode: impl FnOnce(&mut BytesMut)) -> BytesMut {
+        let mut out = BytesMut::new();
+        encode(&mut out);
+        out
+    }
+
+    #[test]
+    fn records_round_trip_and_cut_ones_are_refused() {
+        let record = conversation();
+        let bytes = encoded(|out| record.encode(out));
+        assert!(bytes.len() <= record.bytes_max());
+        assert_eq!(ConversationRecord::decode(&bytes), Ok(record));
+        for cut in 0..bytes.len() {
+            assert!(ConversationRecord::decode(&bytes[..cut]).is_err());
+        }
+        let inbox = InboxRecord {
+            trim: 5,
+            trim_bytes: 500,
+            head: 9,
+            head_bytes: 900,
+            devices: smallvec![
+                Device { device: 1, cursor: 7, cursor_bytes: 700 },
+                Device { device: 2, cursor: 5, cursor_bytes: 500 },
+            ],
+        };
+        let bytes = encoded(|out| inbox.encode(out));
+        assert!(bytes.len() <= inbox.bytes_max());
+        assert_eq!(InboxRecord::decode(&bytes), Ok(inbox));
+        for cut in 0..bytes.len() {
+            assert!(InboxRecord::decode(&bytes[..cut]).is_err());
+        }
+    }
+
+    #[test]
+    fn entries_round_trip() {
+        let header = EntryHeader {
+            time_ms: 1_800_000_000_000,
+            own: true,
+            content: 200,
+            peer: u64::MAX,
+            ordinal: 12,
+            device: 3,
+            total_bytes: 1 << 40,
+        };
+        let mut bytes = encoded(|out| header.encode(out));
+        assert!(bytes.len() <= ENTRY_HEADER_BYTES_MAX);
+        bytes.extend_from_slice(b"hello");
+        assert_eq!(split_entry(&bytes.freeze()), Ok((header, Bytes::from_static(b"hello"))));
+    }
+
+    #[test]
+    fn resends_find_their_ordinal() {
+        let mut sender = Sender { device: 1, runs: SmallVec::new() };
+        sender.push(5, 1);
+        sender.push(6, 2);
+        sender.push(8, 3);
+        sender.push(9, 7);
+        assert_eq!(sender.runs.len(), 3);
+        let found: Vec<_> = (4..=10).map(|number| sender.ordinal_of(number)).collect();
+        assert_eq!(found, [None, Some(1), Some(2), None, Some(3), Some(7), None]);
+        assert_eq!(sender.last(), 9);
+    }
+
+    #[test]
+    fn runs_are_bounded_and_cover_the_recent_sends() {
+        let mut sender = Sender { device: 1, runs: SmallVec::new() };
+        for i in 1..=5_000 {
+            sender.push(i, 2 * i);
+        }
+        assert_eq!(sender.runs.len() as u64, RESENDS_MAX);
+        assert_eq!(sender.ordinal_of(5_000 - RESENDS_MAX + 1), Some(2 * (5_000 - RESENDS_MAX + 1)));
+        assert_eq!(sender.ordinal_of(5_000 - RESENDS_MAX), None);
+    }
+}

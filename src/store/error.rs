@@ -1,0 +1,132 @@
+//! Why a data directory can't be opened, or can't be used any more.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+use super::journal::JournalError;
+
+/// Why a data directory can't be opened. The text says what to do.
+#[derive(Debug)]
+pub enum OpenError {
+    /// The directory can't be made or read.
+    Directory {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// It was written by another version.
+    Format {
+        /// Which directory.
+        path: PathBuf,
+        /// The version that it names.
+        found: String,
+        /// The version of this program.
+        wanted: &'static str,
+    },
+    /// It isn't empty and not a data directory.
+    Foreign {
+        /// Which.
+        path: PathBuf,
+    },
+    /// Another process has it open.
+    InUse {
+        /// Which.
+        path: PathBuf,
+    },
+    /// The database in it can't be opened.
+    Database {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        error: StorageError,
+    },
+    /// The journal in it can't be read back.
+    Journal(JournalError),
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            OpenError::Directory { path, error } => {
+                write!(f, "can't use the data directory {}: {error}", path.display())
+            }
+            OpenError::Format { path, found, wanted } => write!(
+                f,
+                "the data directory {} has the format \"{found}\", this program writes \
+                 \"{wanted}\"; use the program that wrote it, or another --data-dir",
+                path.display()
+            ),
+            OpenError::Foreign { path } => write!(
+                f,
+                "{} isn't empty and has no FORMAT file, so it isn't a data directory; choose an \
+                 empty or a new one with --data-dir",
+                path.display()
+            ),
+            OpenError::InUse { path } => write!(
+                f,
+                "another process has the data directory {} open; stop it, or choose another \
+                 --data-dir",
+                path.display()
+            ),
+            OpenError::Database { path, error } => write!(
+                f,
+                "the database in {} can't be opened: {error}; if a file is damaged, restore the \
+                 data directory from a backup",
+                path.display()
+            ),
+            OpenError::Journal(error) => write!(f, "{error}"),
+        }
+    }
+}
+
+impl std::error::Error for OpenError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            OpenError::Directory { error, .. } => Some(error),
+            OpenError::Database { error, .. } => Some(error),
+            OpenError::Journal(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl From<JournalError> for OpenError {
+    fn from(error: JournalError) -> Self {
+        OpenError::Journal(error)
+    }
+}
+
+/// RocksDB failed, or holds something that this program didn't write.
+#[derive(Debug)]
+pub enum StorageError {
+    /// RocksDB's own error.
+    Rocks(rocksdb::Error),
+    /// A key that isn't one of ours.
+    Key,
+}
+
+impl fmt::Display for StorageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StorageError::Rocks(error) => write!(f, "RocksDB: {error}"),
+            StorageError::Key => write!(f, "RocksDB holds a key of a form that is unknown"),
+        }
+    }
+}
+
+impl std::error::Error for StorageError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            StorageError::Rocks(error) => Some(error),
+            StorageError::Key => None,
+        }
+    }
+}
+
+impl From<rocksdb::Error> for StorageError {
+    fn from(error: rocksdb::Error) -> Self {
+        StorageError::Rocks(error)
+    }
+}

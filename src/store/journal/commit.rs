@@ -1,0 +1,124 @@
+//! Appending to the log.
+
+use std::os::unix::fs::FileExt;
+use std::sync::{Arc, PoisonError};
+
+use super::Shared;
+use super::error::JournalError;
+use super::record::{self, HEADER_BYTES};
+use super::segment::{RECORDS_AT, Segment, Spare};
+use crate::shard::seam::Write;
+
+/// What one commit wrote.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Commit {
+    /// Entries among the writes.
+    pub entries: usize,
+    /// Bytes appended to the log.
+    pub bytes: u64,
+}
+
+/// The one writer of a journal.
+#[derive(Debug)]
+pub struct JournalCommitter {
+    pub(super) shared: Arc<Shared>,
+    pub(super) active: Arc<Segment>,
+    /// Where the next record goes.
+    pub(super) at: u64,
+    pub(super) sequence: u64,
+    /// Every record up to this sequence is synced.
+    pub(super) synced: u64,
+    pub(super) is_syncing: bool,
+    pub(super) buffer: Vec<u8>,
+}
+
+impl JournalCommitter {
+    /// Makes the writes durable, together or not at all, in their order. After an error the state of
+    /// the disk is unknown: the process must not go on.
+    pub fn commit<'a>(
+        &mut self,
+        writes: impl Iterator<Item = &'a Write> + Clone,
+    ) -> Result<Commit, JournalError> {
+        record::begin(&mut self.buffer);
+        let mut entries = 0;
+        for write in writes {
+            entries += usize::from(is_entry(write));
+            record::push(&mut self.buffer, write);
+        }
+        if self.buffer.len() == HEADER_BYTES {
+            return Ok(Commit::default());
+        }
+        let payload_bytes = self.buffer.len() - HEADER_BYTES;
+        record::end(&mut self.buffer, self.sequence, self.synced);
+        let bytes = self.buffer.len() as u64;
+        if self.at + bytes > self.active.bytes {
+            self.next_segment(bytes)?;
+        }
+        self.append()?;
+        self.publish(payload_bytes);
+        self.sequence += 1;
+        self.at += bytes;
+        Ok(Commit { entries, bytes })
+    }
+
+    fn append(&mut self) -> Result<(), JournalError> {
+        let append = || {
+            self.active.file.write_all_at(&self.buffer, self.at)?;
+            if self.is_syncing { self.active.file.sync_data() } else { Ok(()) }
+        };
+        append().map_err(|error| JournalError::file("write", &self.active.path, error))?;
+        if self.is_syncing {
+            self.synced = self.sequence;
+        }
+        Ok(())
+    }
+
+    /// Lets readers find what was appended.
+    fn publish(&self, payload_bytes: usize) {
+        let payload_at = self.at + HEADER_BYTES as u64;
+        let payload = &self.buffer[HEADER_BYTES..HEADER_BYTES + payload_bytes];
+        let mut index = self.shared.write();
+        for logged in record::writes(payload).flatten() {
+            index.apply(self.active.number, payload_at, logged);
+        }
+    }
+
+    /// Goes on in a fresh segment, which has room for `bytes`. Waits if the drain is far behind.
+    pub(super) fn next_segment(&mut self, bytes: u64) -> Result<(), JournalError> {
+        // What follows says "synced" about everything before it.
+        let sync = self.active.file.sync_data();
+        sync.map_err(|error| JournalError::file("sync", &self.active.path, error))?;
+        self.synced = self.sequence - 1;
+        self.wait_for_drain()?;
+        let number = self.active.number + 1;
+        let wanted = self.shared.options.segment_bytes.max(RECORDS_AT + bytes);
+        let spare = {
+            let mut spares = self.shared.spare.lock().unwrap_or_else(PoisonError::into_inner);
+            let fitting = spares.iter().position(|spare| spare.bytes() >= wanted);
+            fitting.map(|index| spares.swap_remove(index))
+        };
+        let spare = match spare {
+            Some(spare) => spare,
+            None => Spare::create(&self.shared.directory, number, wanted)?,
+        };
+        let segment = Arc::new(spare.begin(&self.shared.directory, number, self.sequence)?);
+        self.shared.write().segments.insert(number, Arc::clone(&segment));
+        self.active = segment;
+        self.at = RECORDS_AT;
+        Ok(())
+    }
+
+    fn wait_for_drain(&self) -> Result<(), JournalError> {
+        let mut full = self.shared.full.lock().unwrap_or_else(PoisonError::into_inner);
+        full.segments += 1;
+        self.shared.changed.notify_all();
+        while full.segments > self.shared.options.segments_max && !full.has_failed {
+            full = self.shared.changed.wait(full).unwrap_or_else(PoisonError::into_inner);
+        }
+        if full.has_failed { Err(JournalError::DrainFailed) } else { Ok(()) }
+    }
+}
+
+const fn is_entry(write: &Write) -> bool {
+    matches!(write, Write::Put { key: crate::shard::seam::Key::Entry { .. }, .. })
+}

@@ -1,0 +1,83 @@
+//! What can be wrong with a journal.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// See each variant. None of them may be passed over: what the journal can't give or take is not
+/// known to be safe.
+#[derive(Debug)]
+pub enum JournalError {
+    /// A file can't be used.
+    File {
+        /// What was tried.
+        action: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// Why it failed.
+        error: io::Error,
+    },
+    /// Bytes that were synced are not what was written.
+    Damaged {
+        /// Which file.
+        path: PathBuf,
+        /// Where in it, in bytes.
+        at: u64,
+    },
+    /// A segment in the middle of the log is missing.
+    Missing {
+        /// The file that should be there.
+        path: PathBuf,
+    },
+    /// The database behind the journal failed.
+    Database(Box<dyn std::error::Error + Send + Sync>),
+    /// The drain failed before; its own error says why.
+    DrainFailed,
+}
+
+impl JournalError {
+    pub(super) fn file(action: &'static str, path: &Path, error: io::Error) -> Self {
+        JournalError::File { action, path: path.to_owned(), error }
+    }
+
+    pub(super) fn database(error: impl std::error::Error + Send + Sync + 'static) -> Self {
+        JournalError::Database(Box::new(error))
+    }
+}
+
+impl fmt::Display for JournalError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            JournalError::File { action, path, error } => {
+                write!(f, "can't {action} the journal file {}: {error}", path.display())
+            }
+            JournalError::Damaged { path, at } => write!(
+                f,
+                "the journal file {} is damaged at byte {at}, and newer records follow; starting \
+                 without them would lose acknowledged messages: restore the data directory from a \
+                 backup, or repair the disk",
+                path.display()
+            ),
+            JournalError::Missing { path } => write!(
+                f,
+                "the journal file {} is missing, and newer ones exist; restore the data directory \
+                 from a backup",
+                path.display()
+            ),
+            JournalError::Database(error) => write!(f, "{error}"),
+            JournalError::DrainFailed => {
+                write!(f, "old journal segments could not be carried over to the database")
+            }
+        }
+    }
+}
+
+impl std::error::Error for JournalError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            JournalError::File { error, .. } => Some(error),
+            JournalError::Database(error) => Some(&**error),
+            _ => None,
+        }
+    }
+}

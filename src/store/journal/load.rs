@@ -1,0 +1,173 @@
+//! Reading: from the log what it still holds, from the database what it doesn't.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::Shared;
+use super::error::JournalError;
+use super::index::{Index, Place};
+use super::segment::Segment;
+use crate::shard::seam::{ConnId, Key, Load, Loaded, UserId};
+use crate::storage::Storage;
+
+/// Answers loads. Cheap to clone; used from several threads.
+#[derive(Debug, Clone)]
+pub struct JournalReader<S> {
+    shared: Arc<Shared>,
+    behind: S,
+}
+
+/// A value in the log. Holding it keeps its segment from being used again.
+struct Found {
+    segment: Arc<Segment>,
+    place: Place,
+}
+
+/// The bounds of a [`Load::Entries`].
+#[derive(Clone, Copy)]
+struct Range {
+    user: UserId,
+    conn: ConnId,
+    from: u64,
+    through: u64,
+    entries_max: u32,
+    bytes_max: u32,
+}
+
+impl<S: Storage> JournalReader<S> {
+    pub(super) const fn new(shared: Arc<Shared>, behind: S) -> Self {
+        JournalReader { shared, behind }
+    }
+
+    /// Answers one load.
+    pub fn load(&self, load: Load) -> Result<Loaded, JournalError> {
+        match load {
+            Load::Conversation { user, peer } => {
+                let found = find(&self.shared.read(), Key::Conversation { user, peer });
+                match found {
+                    Some(found) => {
+                        Ok(Loaded::Conversation { user, peer, record: Some(found.value()?) })
+                    }
+                    None => self.behind(load),
+                }
+            }
+            Load::Inbox { user, expire_through_ms } => self.inbox(user, expire_through_ms),
+            Load::Entries { user, conn, from, through, entries_max, bytes_max } => {
+                self.entries(Range { user, conn, from, through, entries_max, bytes_max })
+            }
+        }
+    }
+
+    fn behind(&self, load: Load) -> Result<Loaded, JournalError> {
+        self.behind.load(load).map_err(JournalError::database)
+    }
+
+    fn inbox(&self, user: UserId, expire_through_ms: u64) -> Result<Loaded, JournalError> {
+        // The log first: what the drain moves meanwhile is then found in both, not in neither.
+        let (record, entries) = {
+            let index = self.shared.read();
+            (find(&index, Key::Inbox { user }), index.entries(user))
+        };
+        let newest = match entries {
+            Some((_, last)) => self.logged_entry(user, last)?,
+            None => None,
+        };
+        let oldest = self.unexpired(user, entries, expire_through_ms)?;
+        let mut loaded = self.behind(Load::Inbox { user, expire_through_ms })?;
+        if let Loaded::Inbox { record: stored, last, first, .. } = &mut loaded {
+            if let Some(found) = record {
+                *stored = Some(found.value()?);
+            }
+            *last = newest.or(last.take());
+            *first = first.take().or(oldest);
+        }
+        Ok(loaded)
+    }
+
+    /// The first of the logged entries that hasn't expired.
+    fn unexpired(
+        &self,
+        user: UserId,
+        entries: Option<(u64, u64)>,
+        expire_through_ms: u64,
+    ) -> Result<Option<(u64, Bytes)>, JournalError> {
+        for position in entries.into_iter().flat_map(|(first, last)| first..=last) {
+            match self.logged_entry(user, position)? {
+                Some(entry) if time_ms(&entry.1) > expire_through_ms => return Ok(Some(entry)),
+                _ => {}
+            }
+        }
+        Ok(None)
+    }
+
+    fn logged_entry(
+        &self,
+        user: UserId,
+        position: u64,
+    ) -> Result<Option<(u64, Bytes)>, JournalError> {
+        let found = find(&self.shared.read(), Key::Entry { user, position });
+        found.map(|found| Ok((position, found.value()?))).transpose()
+    }
+
+    fn entries(&self, range: Range) -> Result<Loaded, JournalError> {
+        let Range { user, conn, from, through, entries_max, bytes_max } = range;
+        let (logged_from, logged) = self.logged(range);
+        let mut entries: Vec<(u64, Bytes)> = Vec::new();
+        if from < logged_from {
+            let through = through.min(logged_from - 1);
+            let load = Load::Entries { user, conn, from, through, entries_max, bytes_max };
+            if let Loaded::Entries { entries: older, through: reached, .. } = self.behind(load)? {
+                if reached < through {
+                    return Ok(Loaded::Entries { user, conn, entries: older, through: reached });
+                }
+                entries = older;
+            }
+        }
+        let mut bytes: usize = entries.iter().map(|(_, value)| value.len()).sum();
+        for (position, found) in logged {
+            let is_full = entries.len() >= entries_max as usize || bytes >= bytes_max as usize;
+            if is_full && !entries.is_empty() {
+                return Ok(Loaded::Entries { user, conn, entries, through: position - 1 });
+            }
+            let value = found.value()?;
+            bytes += value.len();
+            entries.push((position, value));
+        }
+        Ok(Loaded::Entries { user, conn, entries, through })
+    }
+
+    /// The first position of the range that the log holds (or one beyond it), and where the entries lie.
+    fn logged(&self, range: Range) -> (u64, Vec<(u64, Found)>) {
+        let index = self.shared.read();
+        let Some((first, last)) = index.entries(range.user) else { return (u64::MAX, Vec::new()) };
+        let last = last.min(range.through);
+        let found = (first.max(range.from)..=last)
+            .take(range.entries_max as usize + 1)
+            .filter_map(|position| {
+                let key = Key::Entry { user: range.user, position };
+                Some((position, find(&index, key)?))
+            })
+            .collect();
+        (first, found)
+    }
+}
+
+impl Found {
+    fn value(&self) -> Result<Bytes, JournalError> {
+        let mut value = vec![0; self.place.bytes as usize];
+        self.segment.read_at(u64::from(self.place.at), &mut value)?;
+        Ok(Bytes::from(value))
+    }
+}
+
+fn find(index: &Index, key: Key) -> Option<Found> {
+    let place = index.place(key)?;
+    let segment = Arc::clone(index.segments.get(&place.segment)?);
+    Some(Found { segment, place })
+}
+
+/// The time that an entry's value begins with; see [`crate::storage`].
+fn time_ms(value: &[u8]) -> u64 {
+    value.first_chunk().map_or(0, |time| u64::from_le_bytes(*time))
+}

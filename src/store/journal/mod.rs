@@ -1,0 +1,100 @@
+//! The journal: where a write becomes durable.
+//!
+//! A commit is appended to a log of segments and synced; that is all that a tick waits for. What the
+//! log holds is found through an index in memory. Most messages are acknowledged and trimmed within
+//! moments, and so are most states overwritten: these never leave the log. What is still wanted when
+//! its segment grows old is carried over to the database behind ([`Drain`]), and the segment is used
+//! again.
+//!
+//! ```text
+//! commit ──► segment 7 (active) ── sync ──► durable
+//!               index: where each live value lies
+//! drain  ──► segment 5 (oldest) ── live values ──► RocksDB ── flush ──► segment 5 becomes 8
+//! load   ──► index, else RocksDB
+//! ```
+//!
+//! The bytes of a segment are described in [`segment`] and [`record`]; what recovery accepts and what it
+//! refuses in [`recovery`].
+
+mod commit;
+mod drain;
+mod error;
+mod index;
+mod load;
+mod record;
+mod recovery;
+mod segment;
+#[cfg(test)]
+mod tests;
+
+pub use commit::{Commit, JournalCommitter};
+pub use drain::{Drain, DrainStop};
+pub use error::JournalError;
+pub use load::JournalReader;
+pub use recovery::open;
+
+use std::path::PathBuf;
+use std::sync::{Condvar, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use index::Index;
+use segment::Spare;
+
+/// Length of a segment, in bytes, unless a commit needs a longer one.
+pub const SEGMENT_BYTES: u64 = 64 << 20;
+/// Full segments that stay in the log, so that what they hold has time to become unwanted.
+pub const SEGMENTS_KEPT: usize = 2;
+/// Full segments at which a commit waits for the drain.
+pub const SEGMENTS_MAX: usize = 8;
+
+/// Sizes of a journal.
+#[derive(Debug, Clone, Copy)]
+pub struct JournalOptions {
+    /// Length of a segment, in bytes.
+    pub segment_bytes: u64,
+    /// Full segments that stay in the log.
+    pub segments_kept: usize,
+    /// Full segments at which a commit waits for the drain.
+    pub segments_max: usize,
+}
+
+impl Default for JournalOptions {
+    fn default() -> Self {
+        JournalOptions {
+            segment_bytes: SEGMENT_BYTES,
+            segments_kept: SEGMENTS_KEPT,
+            segments_max: SEGMENTS_MAX,
+        }
+    }
+}
+
+/// What committer, readers and drain share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    directory: PathBuf,
+    index: RwLock<Index>,
+    /// Segments that can be used again.
+    spare: Mutex<Vec<Spare>>,
+    /// The number of full segments in the log, and whether the drain is to end.
+    full: Mutex<Full>,
+    changed: Condvar,
+    options: JournalOptions,
+}
+
+#[derive(Debug, Default)]
+struct Full {
+    segments: usize,
+    is_stopping: bool,
+    /// The drain failed; nothing more may be committed.
+    has_failed: bool,
+}
+
+impl Shared {
+    // A thread that panics takes the process with it, so a poisoned lock is never seen in earnest.
+    fn read(&self) -> RwLockReadGuard<'_, Index> {
+        self.index.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Index> {
+        self.index.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}

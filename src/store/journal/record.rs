@@ -1,0 +1,210 @@
+//! The bytes of one commit in a segment.
+//!
+//! Numbers are little-endian. A record begins at a multiple of eight.
+//!
+//! ```text
+//!  0  magic            4   "FRec"
+//!  4  checksum         4   CRC-32 (IEEE) of everything from byte 8 to the end of the payload
+//!  8  payload length   4
+//! 12  zero             4
+//! 16  sequence         8   rises by one from record to record, over all segments
+//! 24  synced           8   every record up to this sequence was synced when this one was written
+//! 32  payload              writes, one after the other
+//! ```
+//!
+//! A write is a tag byte, two numbers of eight bytes, and for a put the length (4) and the value:
+//!
+//! | tag | write | numbers |
+//! |---|---|---|
+//! | 1 | put inbox | user, 0 |
+//! | 2 | put conversation | user, peer |
+//! | 3 | put entry | user, position |
+//! | 4 | trim | user, first position; then eight bytes more: last position |
+
+use crate::shard::seam::{Key, Write};
+
+/// Bytes of a record before its payload.
+pub(super) const HEADER_BYTES: usize = 32;
+/// Records begin at multiples of this.
+pub(super) const ALIGNMENT: u64 = 8;
+const MAGIC: [u8; 4] = *b"FRec";
+
+const INBOX: u8 = 1;
+const CONVERSATION: u8 = 2;
+const ENTRY: u8 = 3;
+const TRIM: u8 = 4;
+
+/// The head of a record that was found intact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Header {
+    pub(super) sequence: u64,
+    pub(super) synced: u64,
+    pub(super) payload_bytes: usize,
+}
+
+impl Header {
+    /// Length of the whole record with its padding, in bytes.
+    pub(super) const fn record_bytes(&self) -> u64 {
+        ((HEADER_BYTES + self.payload_bytes) as u64).next_multiple_of(ALIGNMENT)
+    }
+}
+
+/// A write in a payload; a put's value is given by its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Logged {
+    Put { key: Key, value_at: usize, value_bytes: usize },
+    Trim { user: u64, from: u64, through: u64 },
+}
+
+/// Starts a record in an empty buffer.
+pub(super) fn begin(buffer: &mut Vec<u8>) {
+    buffer.clear();
+    buffer.resize(HEADER_BYTES, 0);
+}
+
+/// Adds a write to the record in the buffer.
+pub(super) fn push(buffer: &mut Vec<u8>, write: &Write) {
+    let mut head = |tag: u8, first: u64, second: u64| {
+        let mut bytes = [0; 17];
+        bytes[0] = tag;
+        bytes[1..9].copy_from_slice(&first.to_le_bytes());
+        bytes[9..].copy_from_slice(&second.to_le_bytes());
+        buffer.extend_from_slice(&bytes);
+    };
+    match write {
+        Write::Put { key, value } => {
+            match *key {
+                Key::Inbox { user } => head(INBOX, user, 0),
+                Key::Conversation { user, peer } => head(CONVERSATION, user, peer),
+                Key::Entry { user, position } => head(ENTRY, user, position),
+            }
+            buffer.extend_from_slice(&(value.len() as u32).to_le_bytes());
+            buffer.extend_from_slice(value);
+        }
+        Write::Trim { user, from, through } => {
+            head(TRIM, *user, *from);
+            buffer.extend_from_slice(&through.to_le_bytes());
+        }
+    }
+}
+
+/// Completes the record in the buffer: header, checksum, padding.
+pub(super) fn end(buffer: &mut Vec<u8>, sequence: u64, synced: u64) {
+    let payload_bytes = (buffer.len() - HEADER_BYTES) as u32;
+    buffer[0..4].copy_from_slice(&MAGIC);
+    buffer[8..12].copy_from_slice(&payload_bytes.to_le_bytes());
+    buffer[16..24].copy_from_slice(&sequence.to_le_bytes());
+    buffer[24..32].copy_from_slice(&synced.to_le_bytes());
+    let checksum = crc32fast::hash(&buffer[8..]);
+    buffer[4..8].copy_from_slice(&checksum.to_le_bytes());
+    buffer.resize(buffer.len().next_multiple_of(ALIGNMENT as usize), 0);
+}
+
+/// The record at the front of `bytes`, if there is an intact one.
+pub(super) fn read(bytes: &[u8]) -> Option<Header> {
+    let header = bytes.get(..HEADER_BYTES)?;
+    if header[0..4] != MAGIC {
+        return None;
+    }
+    let word = |at: usize| {
+        u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]])
+    };
+    let long = |at: usize| u64::from(word(at)) | u64::from(word(at + 4)) << 32;
+    let payload_bytes = word(8) as usize;
+    let checked = bytes.get(8..HEADER_BYTES + payload_bytes)?;
+    (crc32fast::hash(checked) == word(4)).then(|| Header {
+        sequence: long(16),
+        synced: long(24),
+        payload_bytes,
+    })
+}
+
+/// The writes of a payload, in order; places are counted from the payload's begin. `None` in place of a
+/// write that can't be read, which an intact record doesn't have.
+pub(super) fn writes(payload: &[u8]) -> impl Iterator<Item = Option<Logged>> + '_ {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        if at >= payload.len() {
+            return None;
+        }
+        let logged = read_write(payload, at);
+        at = match logged {
+            Some((_, next)) => next,
+            None => payload.len(),
+        };
+        Some(logged.map(|(logged, _)| logged))
+    })
+}
+
+fn read_write(payload: &[u8], at: usize) -> Option<(Logged, usize)> {
+    let number = |at: usize| {
+        let bytes = payload.get(at..at + 8)?;
+        Some(u64::from_le_bytes(bytes.try_into().ok()?))
+    };
+    let (first, second) = (number(at + 1)?, number(at + 9)?);
+    let key = match payload[at] {
+        INBOX => Key::Inbox { user: first },
+        CONVERSATION => Key::Conversation { user: first, peer: second },
+        ENTRY => Key::Entry { user: first, position: second },
+        TRIM => {
+            let through = number(at + 17)?;
+            return Some((Logged::Trim { user: first, from: second, through }, at + 25));
+        }
+        _ => return None,
+    };
+    let length = payload.get(at + 17..at + 21)?;
+    let value_bytes = u32::from_le_bytes(length.try_into().ok()?) as usize;
+    let value_at = at + 21;
+    payload.get(value_at..value_at + value_bytes)?;
+    Some((Logged::Put { key, value_at, value_bytes }, value_at + value_bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+
+    fn record(writes: &[Write], sequence: u64) -> Vec<u8> {
+        let mut buffer = Vec::new();
+        begin(&mut buffer);
+        for write in writes {
+            push(&mut buffer, write);
+        }
+        end(&mut buffer, sequence, sequence - 1);
+        buffer
+    }
+
+    #[test]
+    fn records_round_trip_and_any_changed_bit_is_seen() {
+        let put = |key, value| Write::Put { key, value: Bytes::from_static(value) };
+        let given = [
+            put(Key::Inbox { user: 7 }, b"state"),
+            put(Key::Conversation { user: 7, peer: u64::MAX }, b""),
+            put(Key::Entry { user: 7, position: 3 }, b"hello"),
+            Write::Trim { user: 7, from: 1, through: 2 },
+        ];
+        let bytes = record(&given, 9);
+        let header = read(&bytes).expect("intact");
+        assert_eq!((header.sequence, header.synced), (9, 8));
+        assert_eq!(header.record_bytes(), bytes.len() as u64);
+        let payload = &bytes[HEADER_BYTES..HEADER_BYTES + header.payload_bytes];
+        let got: Vec<Write> = writes(payload)
+            .map(|logged| match logged.expect("a write") {
+                Logged::Put { key, value_at, value_bytes } => Write::Put {
+                    key,
+                    value: Bytes::copy_from_slice(&payload[value_at..value_at + value_bytes]),
+                },
+                Logged::Trim { user, from, through } => Write::Trim { user, from, through },
+            })
+            .collect();
+        assert_eq!(got, given);
+        for bit in 0..(HEADER_BYTES + header.payload_bytes) * 8 {
+            let mut damaged = bytes.clone();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(read(&damaged), None, "bit {bit}");
+        }
+        for cut in 0..HEADER_BYTES + header.payload_bytes {
+            assert_eq!(read(&bytes[..cut]), None);
+        }
+    }
+}

@@ -1,0 +1,323 @@
+//! The journal against a simple model: random commits, trims, loads, drains, crashes, cuts.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+
+use super::*;
+use crate::shard::seam::{ConnId, Key, Load, Loaded, Write};
+use crate::storage::Storage;
+
+/// A database of the simplest kind, which keeps what was flushed over a crash.
+#[derive(Debug, Clone, Default)]
+struct Memory {
+    now: Arc<Mutex<BTreeMap<Key, Bytes>>>,
+    flushed: Arc<Mutex<BTreeMap<Key, Bytes>>>,
+}
+
+fn apply(map: &mut BTreeMap<Key, Bytes>, write: &Write) {
+    match write {
+        Write::Put { key, value } => {
+            map.insert(*key, value.clone());
+        }
+        Write::Trim { user, from, through } => {
+            for position in *from..=*through {
+                map.remove(&Key::Entry { user: *user, position });
+            }
+        }
+    }
+}
+
+fn load(map: &BTreeMap<Key, Bytes>, load: Load) -> Loaded {
+    let range = |user, from, through| {
+        let (from, through) =
+            (Key::Entry { user, position: from }, Key::Entry { user, position: through });
+        map.range(from..=through).filter_map(|(key, value)| match key {
+            Key::Entry { position, .. } => Some((*position, value.clone())),
+            _ => None,
+        })
+    };
+    match load {
+        Load::Conversation { user, peer } => {
+            let record = map.get(&Key::Conversation { user, peer }).cloned();
+            Loaded::Conversation { user, peer, record }
+        }
+        Load::Inbox { user, .. } => Loaded::Inbox {
+            user,
+            record: map.get(&Key::Inbox { user }).cloned(),
+            last: range(user, 0, u64::MAX).last(),
+            first: range(user, 0, u64::MAX).next(),
+        },
+        Load::Entries { user, conn, from, through, entries_max, .. } => {
+            let entries: Vec<_> = range(user, from, through).take(entries_max as usize).collect();
+            let is_cut = entries.len() == entries_max as usize;
+            let through = entries.last().filter(|_| is_cut).map_or(through, |&(last, _)| last);
+            Loaded::Entries { user, conn, entries, through }
+        }
+    }
+}
+
+impl Memory {
+    fn crash(&self) {
+        *self.now.lock().unwrap() = self.flushed.lock().unwrap().clone();
+    }
+}
+
+impl Storage for Memory {
+    type Error = Infallible;
+
+    fn load(&self, wanted: Load) -> Result<Loaded, Infallible> {
+        Ok(load(&self.now.lock().unwrap(), wanted))
+    }
+
+    fn apply(&self, writes: &[Write]) -> Result<(), Infallible> {
+        let mut now = self.now.lock().unwrap();
+        writes.iter().for_each(|write| apply(&mut now, write));
+        Ok(())
+    }
+
+    fn flush(&self) -> Result<(), Infallible> {
+        *self.flushed.lock().unwrap() = self.now.lock().unwrap().clone();
+        Ok(())
+    }
+}
+
+const SMALL: JournalOptions =
+    JournalOptions { segment_bytes: 16 * 1024, segments_kept: 1, segments_max: 1_000 };
+
+type Parts = (JournalCommitter, JournalReader<Memory>, Drain<Memory>);
+
+fn start(directory: &Path, behind: &Memory) -> Result<Parts, JournalError> {
+    open(directory, SMALL, true, behind.clone())
+}
+
+/// What should be there, and a source of plausible writes.
+#[derive(Default, Clone)]
+struct Model {
+    all: BTreeMap<Key, Bytes>,
+    heads: BTreeMap<u64, u64>,
+    trims: BTreeMap<u64, u64>,
+}
+
+impl Model {
+    fn random_writes(&mut self) -> Vec<Write> {
+        let mut writes = Vec::new();
+        for _ in 0..fastrand::usize(1..20) {
+            let user = fastrand::u64(1..8);
+            let head = self.heads.entry(user).or_default();
+            let trim = self.trims.entry(user).or_default();
+            let value = Bytes::from(vec![fastrand::u8(1..); fastrand::usize(8..200)]);
+            writes.push(match fastrand::u8(0..10) {
+                0..5 => {
+                    *head += 1;
+                    Write::Put { key: Key::Entry { user, position: *head }, value }
+                }
+                5 => Write::Put { key: Key::Inbox { user }, value },
+                6 | 7 => {
+                    let peer = fastrand::u64(1..8);
+                    Write::Put { key: Key::Conversation { user, peer }, value }
+                }
+                _ if *trim < *head => {
+                    let (from, through) = (*trim + 1, fastrand::u64(*trim + 1..=*head));
+                    *trim = through;
+                    Write::Trim { user, from, through }
+                }
+                _ => continue,
+            });
+        }
+        writes.iter().for_each(|write| apply(&mut self.all, write));
+        writes
+    }
+
+    /// Everything that can be asked is answered as the model would. Entries below the trim may still be
+    /// in the database for a while; nobody asks for them.
+    fn check(&self, reader: &JournalReader<Memory>) {
+        for user in 1..8 {
+            let trim = self.trims.get(&user).copied().unwrap_or(0);
+            for peer in 1..8 {
+                let wanted = Load::Conversation { user, peer };
+                assert_eq!(reader.load(wanted).expect("load"), load(&self.all, wanted));
+            }
+            let wanted = Load::Inbox { user, expire_through_ms: 0 };
+            let Loaded::Inbox { record, last, first, .. } = reader.load(wanted).expect("load")
+            else {
+                panic!("not an inbox");
+            };
+            let Loaded::Inbox {
+                record: model_record, last: model_last, first: model_first, ..
+            } = load(&self.all, wanted)
+            else {
+                panic!("not an inbox");
+            };
+            assert_eq!(record, model_record);
+            assert_eq!(last.filter(|&(position, _)| position > trim), model_last);
+            if first.as_ref().is_some_and(|&(position, _)| position > trim) {
+                assert_eq!(first, model_first);
+            }
+            let conn = ConnId { slot: 0, generation: 0 };
+            let (mut from, mut got) = (trim + 1, Vec::new());
+            let through = u64::MAX - 1;
+            loop {
+                let entries_max = fastrand::u32(1..30);
+                let wanted =
+                    Load::Entries { user, conn, from, through, entries_max, bytes_max: 500 };
+                let Loaded::Entries { entries, through: reached, .. } =
+                    reader.load(wanted).expect("load")
+                else {
+                    panic!("not entries");
+                };
+                got.extend(entries);
+                if reached == through {
+                    break;
+                }
+                from = reached + 1;
+            }
+            let all = Load::Entries {
+                user,
+                conn,
+                from: 0,
+                through,
+                entries_max: u32::MAX,
+                bytes_max: u32::MAX,
+            };
+            let Loaded::Entries { entries, .. } = load(&self.all, all) else { panic!() };
+            assert_eq!(got, entries);
+        }
+    }
+}
+
+#[test]
+fn a_journal_behaves_like_a_map_over_drains_and_crashes() {
+    for seed in 0..20 {
+        fastrand::seed(seed);
+        let directory = tempfile::tempdir().expect("directory");
+        let (behind, mut model) = (Memory::default(), Model::default());
+        let (mut committer, mut reader, mut drain) =
+            start(directory.path(), &behind).expect("open");
+        for _ in 0..400 {
+            match fastrand::u8(0..40) {
+                0 => drain.drain_oldest().expect("drain"),
+                1 => {
+                    behind.crash();
+                    (committer, reader, drain) = start(directory.path(), &behind).expect("open");
+                }
+                2 => model.check(&reader),
+                _ => {
+                    committer.commit(model.random_writes().iter()).expect("commit");
+                }
+            }
+        }
+        model.check(&reader);
+    }
+}
+
+#[test]
+fn a_torn_last_commit_is_dropped_and_an_earlier_hole_is_refused() {
+    fastrand::seed(7);
+    let directory = tempfile::tempdir().expect("directory");
+    let (behind, mut model) = (Memory::default(), Model::default());
+    let mut ends = Vec::new();
+    let mut models = vec![model.clone()];
+    {
+        let (mut committer, _, _) = start(directory.path(), &behind).expect("open");
+        for _ in 0..8 {
+            committer.commit(model.random_writes().iter()).expect("commit");
+            ends.push(committer.at as usize);
+            models.push(model.clone());
+        }
+    }
+    let path = segment::path(directory.path(), 1);
+    let whole = std::fs::read(&path).expect("segment");
+    let last_begin = ends[ends.len() - 2];
+    for damaged_at in segment::RECORDS_AT as usize..ends[ends.len() - 1] {
+        if fastrand::u8(0..8) != 0 {
+            continue;
+        }
+        let copy = tempfile::tempdir().expect("directory");
+        let mut bytes = whole.clone();
+        bytes[damaged_at] ^= 0x40;
+        std::fs::write(segment::path(copy.path(), 1), &bytes).expect("copy");
+        let opened = start(copy.path(), &Memory::default());
+        if damaged_at < last_begin {
+            // Padding behind a record carries nothing.
+            match opened {
+                Err(JournalError::Damaged { path, .. }) => {
+                    assert!(path.ends_with("journal-000000000001.log"));
+                }
+                Err(other) => panic!("{other}"),
+                Ok((_, reader, _)) => model.check(&reader),
+            }
+        } else {
+            let (_, reader, _) = opened.expect("the last record may be torn");
+            let is_padding = models[models.len() - 2].all != model.all
+                && std::panic::catch_unwind(|| model.check(&reader)).is_ok();
+            if !is_padding {
+                models[models.len() - 2].check(&reader);
+            }
+        }
+    }
+    for cut in [last_begin + 1, ends[ends.len() - 1] - 9] {
+        let copy = tempfile::tempdir().expect("directory");
+        let mut bytes = whole.clone();
+        bytes[cut..].fill(0);
+        std::fs::write(segment::path(copy.path(), 1), &bytes).expect("copy");
+        let (_, reader, _) = start(copy.path(), &Memory::default()).expect("open");
+        models[models.len() - 2].check(&reader);
+    }
+}
+
+#[test]
+fn a_missing_segment_is_refused_by_name() {
+    fastrand::seed(3);
+    let directory = tempfile::tempdir().expect("directory");
+    let (behind, mut model) = (Memory::default(), Model::default());
+    let (mut committer, _, _) = start(directory.path(), &behind).expect("open");
+    while committer.active.number < 4 {
+        committer.commit(model.random_writes().iter()).expect("commit");
+    }
+    std::fs::remove_file(segment::path(directory.path(), 2)).expect("remove");
+    let error = start(directory.path(), &behind).map(|_| ()).expect_err("refused");
+    assert!(error.to_string().contains("journal-000000000002.log"), "{error}");
+}
+
+#[test]
+fn a_commit_larger_than_a_segment_gets_one_of_its_size() {
+    let directory = tempfile::tempdir().expect("directory");
+    let behind = Memory::default();
+    let (mut committer, reader, drain) = start(directory.path(), &behind).expect("open");
+    let value = Bytes::from(vec![9; 100_000]);
+    let key = Key::Entry { user: 1, position: 1 };
+    committer.commit([Write::Put { key, value: value.clone() }].iter()).expect("commit");
+    let wanted = Load::Inbox { user: 1, expire_through_ms: 0 };
+    for _ in 0..3 {
+        let Loaded::Inbox { last, .. } = reader.load(wanted).expect("load") else { panic!() };
+        assert_eq!(last, Some((1, value.clone())));
+        committer.next_segment(0).expect("segment");
+        drain.drain_oldest().expect("drain");
+    }
+}
+
+#[test]
+fn a_drain_that_runs_beside_commits_loses_nothing() {
+    let directory = tempfile::tempdir().expect("directory");
+    let (behind, mut model) = (Memory::default(), Model::default());
+    let options = JournalOptions { segments_max: 3, ..SMALL };
+    let (mut committer, reader, drain) =
+        open(directory.path(), options, false, behind.clone()).expect("open");
+    let stopper = drain.stopper();
+    let thread = std::thread::spawn(move || drain.run());
+    for round in 0..3_000 {
+        committer.commit(model.random_writes().iter()).expect("commit");
+        if round % 500 == 0 {
+            model.check(&reader);
+        }
+    }
+    stopper.stop();
+    thread.join().expect("drain").expect("drain");
+    model.check(&reader);
+    let (_, reader, _) = open(directory.path(), options, false, behind).expect("open");
+    model.check(&reader);
+}

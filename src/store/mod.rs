@@ -1,0 +1,103 @@
+//! Durable state: what a turn of a shard wrote is stored under its ticket, and read back when it is no
+//! longer in memory.
+//!
+//! A data directory holds
+//!
+//! ```text
+//! FORMAT      the version of everything in it
+//! journal/    the log of commits: durability, and everything recent (see [`journal`])
+//! rocksdb/    what outlives its segment of the log (see [`rocks`], docs/rocksdb.md)
+//! ```
+//!
+//! Values are opaque here, with one exception: an entry's value begins with the time at which it was
+//! taken, as eight bytes of little-endian Unix milliseconds, which tells when it has expired.
+//!
+//! There are no threads in here. The node commits from one thread, loads from several, and runs the
+//! drain on one.
+
+mod directory;
+mod error;
+pub mod journal;
+mod keys;
+mod rocks;
+mod simulated;
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+use std::time::Duration;
+
+pub use error::{OpenError, StorageError};
+pub use journal::{Commit, DrainStop, JournalError};
+pub use rocks::Rocks;
+pub use simulated::SimulatedDisk;
+
+use crate::shard::seam::{Load, Loaded, Write};
+
+/// When a commit counts as done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// When it is synced: it survives a power cut.
+    Fsync,
+    /// When the operating system has it: it survives the end of the process.
+    Os,
+}
+
+/// How a data directory is opened.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// When a commit counts as done.
+    pub durability: Durability,
+    /// Size of one of RocksDB's write buffers, in bytes.
+    pub write_buffer_bytes: usize,
+    /// Size of RocksDB's cache of blocks, in bytes.
+    pub block_cache_bytes: usize,
+    /// Age at which messages are dropped; none where they are kept for ever.
+    pub expiry: Option<Duration>,
+    /// Sizes of the journal.
+    pub journal: journal::JournalOptions,
+}
+
+/// A store of records behind the journal. Two kinds: RocksDB, and a simulated disk.
+pub trait Storage {
+    /// What can go wrong. Nothing of it may be passed over.
+    type Error: std::error::Error + Send + Sync + 'static;
+
+    /// Answers one load.
+    fn load(&self, load: Load) -> Result<Loaded, Self::Error>;
+
+    /// Takes writes, in order. They are durable after the next flush. Taking the same writes again
+    /// changes nothing.
+    fn apply(&self, writes: &[Write]) -> Result<(), Self::Error>;
+
+    /// Makes everything that was applied durable.
+    fn flush(&self) -> Result<(), Self::Error>;
+}
+
+/// The one writer.
+pub type Committer = journal::JournalCommitter;
+/// Answers loads; cheap to clone.
+pub type Reader = journal::JournalReader<Rocks>;
+/// Keeps the journal short.
+pub type Drain = journal::Drain<Rocks>;
+
+/// The parts of an opened data directory.
+#[derive(Debug)]
+pub struct Store {
+    /// For the journal's thread.
+    pub committer: Committer,
+    /// For the workers.
+    pub reader: Reader,
+    /// For the drain's thread.
+    pub drain: Drain,
+}
+
+/// Opens the data directory, or makes it.
+pub fn open(path: &Path, options: &Options) -> Result<Store, OpenError> {
+    directory::prepare(path)?;
+    let rocks = Rocks::open(&path.join("rocksdb"), options)?;
+    let is_syncing = options.durability == Durability::Fsync;
+    let (committer, reader, drain) =
+        journal::open(&path.join("journal"), options.journal, is_syncing, rocks)?;
+    Ok(Store { committer, reader, drain })
+}

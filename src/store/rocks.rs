@@ -1,0 +1,258 @@
+//! RocksDB behind the journal. Each setting and its reason: docs/rocksdb.md.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use rocksdb::compaction_filter::Decision;
+use rocksdb::{
+    BlockBasedOptions, BoundColumnFamily, Cache, ColumnFamilyDescriptor, DBCompressionType,
+    DBWithThreadMode, FlushOptions, IteratorMode, MultiThreaded, ReadOptions, SliceTransform,
+    WriteBatch, WriteOptions,
+};
+
+use super::error::{OpenError, StorageError};
+use super::keys::{self, LOG, PREFIX_BYTES, STATE};
+use super::{Options, Storage};
+use crate::shard::seam::{ConnId, Key, Load, Loaded, UserId, Write};
+
+/// Bits per key of the filters that tell without a read that a key is absent: 1 % false alarms.
+const BLOOM_BITS: f64 = 10.0;
+/// Files that RocksDB keeps open.
+const OPEN_FILES_MAX: i32 = 256;
+/// A file in which this many of the last [`TOMBSTONE_WINDOW`] keys are deletions is compacted soon, so that
+/// reads don't have to step over them.
+const TOMBSTONES: usize = 1_024;
+/// See [`TOMBSTONES`].
+const TOMBSTONE_WINDOW: usize = 4_096;
+/// Bytes written between two syncs of a file under construction, so that its end is no burst.
+const BYTES_PER_SYNC: u64 = 1 << 20;
+/// Threads for flushes and compactions.
+const BACKGROUND_JOBS: i32 = 2;
+
+type Database = DBWithThreadMode<MultiThreaded>;
+
+/// See the module's description. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Rocks {
+    database: Arc<Database>,
+}
+
+impl Rocks {
+    /// Opens the database in `path`, or makes it.
+    pub(super) fn open(path: &Path, options: &Options) -> Result<Rocks, OpenError> {
+        let cache = Cache::new_lru_cache(options.block_cache_bytes);
+        let families = [
+            ColumnFamilyDescriptor::new(LOG, log_options(options, &cache)),
+            ColumnFamilyDescriptor::new(STATE, family_options(options, &cache)),
+        ];
+        let database = Database::open_cf_descriptors(&database_options(), path, families)
+            .map_err(|error| open_error(path, error))?;
+        Ok(Rocks { database: Arc::new(database) })
+    }
+
+    fn family(&self, name: &'static str) -> Result<Arc<BoundColumnFamily<'_>>, StorageError> {
+        // Both were made when the database was opened.
+        self.database.cf_handle(name).ok_or(StorageError::Key)
+    }
+
+    fn record(&self, key: Key) -> Result<Option<Bytes>, StorageError> {
+        let found =
+            self.database.get_pinned_cf(&self.family(STATE)?, keys::encode(key).as_slice())?;
+        Ok(found.map(|value| Bytes::copy_from_slice(&value)))
+    }
+
+    /// Calls `on` with the entries of a user between two positions, in order, until it says stop.
+    fn scan(
+        &self,
+        user: UserId,
+        from: u64,
+        through: u64,
+        mut on: impl FnMut(u64, &[u8]) -> bool,
+    ) -> Result<(), StorageError> {
+        let mut options = ReadOptions::default();
+        // Without bounds an empty inbox means a walk over everybody's deletions.
+        options.set_iterate_lower_bound(keys::entry(user, from).to_vec());
+        options.set_iterate_upper_bound(upper_bound(user, through));
+        options.set_prefix_same_as_start(true);
+        let mode = IteratorMode::Start;
+        for entry in self.database.iterator_cf_opt(&self.family(LOG)?, options, mode) {
+            let (key, value) = entry?;
+            let position = keys::position(&key).ok_or(StorageError::Key)?;
+            if !on(position, &value) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn inbox(&self, user: UserId, expire_through_ms: u64) -> Result<Loaded, StorageError> {
+        let record = self.record(Key::Inbox { user })?;
+        let mut first = None;
+        self.scan(user, 0, u64::MAX, |position, value| {
+            if time_ms(value) <= expire_through_ms {
+                return true;
+            }
+            first = Some((position, Bytes::copy_from_slice(value)));
+            false
+        })?;
+        let last = if first.is_some() { self.last(user)? } else { None };
+        Ok(Loaded::Inbox { user, record, last, first })
+    }
+
+    fn last(&self, user: UserId) -> Result<Option<(u64, Bytes)>, StorageError> {
+        let mut options = ReadOptions::default();
+        options.set_iterate_lower_bound(keys::entry(user, 0).to_vec());
+        options.set_iterate_upper_bound(upper_bound(user, u64::MAX));
+        options.set_prefix_same_as_start(true);
+        let mut entries =
+            self.database.iterator_cf_opt(&self.family(LOG)?, options, IteratorMode::End);
+        let Some(entry) = entries.next() else { return Ok(None) };
+        let (key, value) = entry?;
+        let position = keys::position(&key).ok_or(StorageError::Key)?;
+        Ok(Some((position, Bytes::from(value))))
+    }
+
+    fn entries(
+        &self,
+        user: UserId,
+        conn: ConnId,
+        (from, through): (u64, u64),
+        entries_max: u32,
+        bytes_max: u32,
+    ) -> Result<Loaded, StorageError> {
+        let (mut entries, mut bytes, mut reached) = (Vec::new(), 0, through);
+        self.scan(user, from, through, |position, value| {
+            let is_full = entries.len() >= entries_max as usize || bytes >= bytes_max as usize;
+            if is_full && !entries.is_empty() {
+                reached = position - 1;
+                return false;
+            }
+            bytes += value.len();
+            entries.push((position, Bytes::copy_from_slice(value)));
+            true
+        })?;
+        Ok(Loaded::Entries { user, conn, entries, through: reached })
+    }
+}
+
+impl Storage for Rocks {
+    type Error = StorageError;
+
+    fn load(&self, load: Load) -> Result<Loaded, StorageError> {
+        match load {
+            Load::Inbox { user, expire_through_ms } => self.inbox(user, expire_through_ms),
+            Load::Conversation { user, peer } => {
+                let record = self.record(Key::Conversation { user, peer })?;
+                Ok(Loaded::Conversation { user, peer, record })
+            }
+            Load::Entries { user, conn, from, through, entries_max, bytes_max } => {
+                self.entries(user, conn, (from, through), entries_max, bytes_max)
+            }
+        }
+    }
+
+    fn apply(&self, writes: &[Write]) -> Result<(), StorageError> {
+        let (log, state) = (self.family(LOG)?, self.family(STATE)?);
+        let mut batch = WriteBatch::default();
+        for write in writes {
+            match write {
+                Write::Put { key, value } => {
+                    let family = if matches!(key, Key::Entry { .. }) { &log } else { &state };
+                    batch.put_cf(family, keys::encode(*key).as_slice(), value);
+                }
+                Write::Trim { user, from, through } => {
+                    for position in *from..=*through {
+                        batch.delete_cf(&log, keys::entry(*user, position));
+                    }
+                }
+            }
+        }
+        let mut options = WriteOptions::default();
+        // The journal is the log; what isn't flushed is found there after a crash.
+        options.disable_wal(true);
+        Ok(self.database.write_opt(batch, &options)?)
+    }
+
+    fn flush(&self) -> Result<(), StorageError> {
+        let mut options = FlushOptions::default();
+        options.set_wait(true);
+        for name in [LOG, STATE] {
+            self.database.flush_cf_opt(&self.family(name)?, &options)?;
+        }
+        Ok(())
+    }
+}
+
+fn database_options() -> rocksdb::Options {
+    let mut options = rocksdb::Options::default();
+    options.create_if_missing(true);
+    options.create_missing_column_families(true);
+    options.set_max_open_files(OPEN_FILES_MAX);
+    options.set_max_background_jobs(BACKGROUND_JOBS);
+    options.set_bytes_per_sync(BYTES_PER_SYNC);
+    options.set_allow_concurrent_memtable_write(false);
+    options.set_keep_log_file_num(4);
+    options.set_paranoid_checks(true);
+    options
+}
+
+fn family_options(options: &Options, cache: &Cache) -> rocksdb::Options {
+    let mut blocks = BlockBasedOptions::default();
+    blocks.set_block_cache(cache);
+    blocks.set_cache_index_and_filter_blocks(true);
+    blocks.set_pin_l0_filter_and_index_blocks_in_cache(true);
+    blocks.set_bloom_filter(BLOOM_BITS, false);
+    let mut family = rocksdb::Options::default();
+    family.set_block_based_table_factory(&blocks);
+    family.set_compression_type(DBCompressionType::None);
+    family.set_write_buffer_size(options.write_buffer_bytes);
+    family.set_max_write_buffer_number(4);
+    family
+}
+
+fn log_options(options: &Options, cache: &Cache) -> rocksdb::Options {
+    let mut family = family_options(options, cache);
+    family.set_prefix_extractor(SliceTransform::create_fixed_prefix(PREFIX_BYTES));
+    family.set_memtable_prefix_bloom_ratio(0.1);
+    family.add_compact_on_deletion_collector_factory(TOMBSTONE_WINDOW, TOMBSTONES, 0.0);
+    if let Some(expiry) = options.expiry {
+        family.set_compaction_filter("expiry", move |_level: u32, _key: &[u8], value: &[u8]| {
+            if time_ms(value) <= expired_through_ms(expiry) {
+                Decision::Remove
+            } else {
+                Decision::Keep
+            }
+        });
+    }
+    family
+}
+
+fn expired_through_ms(expiry: Duration) -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    now.saturating_sub(expiry).as_millis() as u64
+}
+
+/// The first key after a user's entries up to `through`.
+fn upper_bound(user: UserId, through: u64) -> Vec<u8> {
+    match (through.checked_add(1), user.checked_add(1)) {
+        (Some(position), _) => keys::entry(user, position).to_vec(),
+        (None, Some(user)) => keys::entry(user, 0).to_vec(),
+        (None, None) => vec![0xff; 17],
+    }
+}
+
+/// The time that an entry's value begins with.
+fn time_ms(value: &[u8]) -> u64 {
+    value.first_chunk().map_or(0, |time| u64::from_le_bytes(*time))
+}
+
+fn open_error(path: &Path, error: rocksdb::Error) -> OpenError {
+    let path = path.parent().unwrap_or(path).to_owned();
+    // RocksDB's kind of error for a held lock is a plain I/O error; its text names the file.
+    if error.kind() == rocksdb::ErrorKind::IOError && error.as_ref().contains("lock") {
+        return OpenError::InUse { path };
+    }
+    OpenError::Database { path, error: error.into() }
+}

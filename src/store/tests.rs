@@ -1,0 +1,164 @@
+//! RocksDB and the simulated disk answer alike, and a data directory is what it says.
+
+use bytes::Bytes;
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+use super::*;
+use crate::shard::seam::{ConnId, Key};
+
+fn options() -> Options {
+    Options {
+        durability: Durability::Os,
+        write_buffer_bytes: 1 << 20,
+        block_cache_bytes: 1 << 20,
+        expiry: None,
+        journal: journal::JournalOptions {
+            segment_bytes: 1 << 16,
+            ..journal::JournalOptions::default()
+        },
+    }
+}
+
+fn rocks() -> (TempDir, Rocks) {
+    let directory = tempfile::tempdir().expect("directory");
+    let rocks = Rocks::open(directory.path(), &options()).expect("open");
+    (directory, rocks)
+}
+
+/// A value of an entry taken at `time_ms`.
+fn value(time_ms: u64, bytes: usize) -> Bytes {
+    let mut value = time_ms.to_le_bytes().to_vec();
+    value.resize(8 + bytes, 7);
+    value.into()
+}
+
+fn any_write() -> impl Strategy<Value = Write> {
+    let user = 1u64..4;
+    prop_oneof![
+        4 => (user.clone(), 1u64..60, 0u64..1_000, 0usize..100).prop_map(|(user, position, time, len)| {
+            Write::Put { key: Key::Entry { user, position }, value: value(time, len) }
+        }),
+        1 => (user.clone(), 1u64..60, 0u64..20).prop_map(|(user, from, more)| {
+            Write::Trim { user, from, through: from + more }
+        }),
+        1 => (user.clone(), 1u64..4, 0usize..40).prop_map(|(user, peer, len)| {
+            Write::Put { key: Key::Conversation { user, peer }, value: value(0, len) }
+        }),
+        1 => (user, 0usize..40).prop_map(|(user, len)| {
+            Write::Put { key: Key::Inbox { user }, value: value(0, len) }
+        }),
+    ]
+}
+
+fn loads() -> Vec<Load> {
+    let conn = ConnId { slot: 1, generation: 2 };
+    let mut loads = Vec::new();
+    for user in 1..4 {
+        for peer in 1..4 {
+            loads.push(Load::Conversation { user, peer });
+        }
+        for expire_through_ms in [0, 300, 2_000] {
+            loads.push(Load::Inbox { user, expire_through_ms });
+        }
+        for (from, through, entries_max, bytes_max) in [
+            (1, 80, 1_000, 1 << 20),
+            (10, 20, 3, 1 << 20),
+            (1, 80, 1_000, 150),
+            (1, u64::MAX, 5, 1),
+        ] {
+            loads.push(Load::Entries { user, conn, from, through, entries_max, bytes_max });
+        }
+    }
+    loads
+}
+
+/// The last entry is only known where one hasn't expired; otherwise the inbox record tells the head.
+fn comparable(loaded: Loaded) -> Loaded {
+    match loaded {
+        Loaded::Inbox { user, record, last, first } => {
+            Loaded::Inbox { user, record, last: last.filter(|_| first.is_some()), first }
+        }
+        other => other,
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+    #[test]
+    fn rocksdb_answers_as_the_simulated_disk_does(
+        batches in proptest::collection::vec(proptest::collection::vec(any_write(), 1..40), 1..12),
+    ) {
+        let ((_directory, rocks), disk) = (rocks(), SimulatedDisk::default());
+        for (round, batch) in batches.iter().enumerate() {
+            rocks.apply(batch).expect("apply");
+            disk.apply(batch).expect("apply");
+            if round % 3 == 0 {
+                rocks.flush().expect("flush");
+                disk.flush().expect("flush");
+            }
+            for load in loads() {
+                let (got, expected) = (rocks.load(load).expect("load"), disk.load(load).expect("load"));
+                prop_assert_eq!(comparable(got), comparable(expected));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_simulated_crash_keeps_a_prefix_of_what_was_not_flushed() {
+    let disk = SimulatedDisk::default();
+    let put = |position| Write::Put { key: Key::Entry { user: 1, position }, value: value(1, 1) };
+    disk.apply(&[put(1)]).expect("apply");
+    disk.flush().expect("flush");
+    disk.apply(&[put(2), put(3)]).expect("apply");
+    assert_eq!(disk.unflushed(), 2);
+    disk.crash(1);
+    let load = Load::Inbox { user: 1, expire_through_ms: 0 };
+    let Loaded::Inbox { last, .. } = disk.load(load).expect("load") else { panic!("an inbox") };
+    assert_eq!(last, Some((2, value(1, 1))));
+}
+
+#[test]
+fn a_store_keeps_what_was_committed() {
+    let directory = tempfile::tempdir().expect("directory");
+    let path = directory.path().join("data");
+    let mut head = 0;
+    for _ in 0..4 {
+        let mut store = open(&path, &options()).expect("open");
+        for _ in 0..300 {
+            head += 1;
+            let key = Key::Entry { user: 1, position: head };
+            let write = Write::Put { key, value: value(head, 500) };
+            store.committer.commit([write].iter()).expect("commit");
+        }
+        store.drain.drain_oldest().expect("drain");
+        let load = Load::Inbox { user: 1, expire_through_ms: 0 };
+        let Loaded::Inbox { last, first, .. } = store.reader.load(load).expect("load") else {
+            panic!("an inbox")
+        };
+        assert_eq!(last, Some((head, value(head, 500))));
+        assert_eq!(first, Some((1, value(1, 500))));
+    }
+}
+
+#[test]
+fn other_formats_and_foreign_directories_are_refused() {
+    let directory = tempfile::tempdir().expect("directory");
+    let path = directory.path().join("data");
+    drop(open(&path, &options()).expect("open"));
+    std::fs::write(path.join("FORMAT"), "fulmar data 99\n").expect("write");
+    let error = open(&path, &options()).expect_err("refused").to_string();
+    assert!(error.contains("fulmar data 99") && error.contains("--data-dir"), "{error}");
+    let error = open(directory.path(), &options()).expect_err("refused").to_string();
+    assert!(error.contains("isn't empty"), "{error}");
+}
+
+#[test]
+fn a_directory_in_use_is_refused_as_such() {
+    let directory = tempfile::tempdir().expect("directory");
+    let path = directory.path().join("data");
+    let _store = open(&path, &options()).expect("open");
+    let error = open(&path, &options()).expect_err("refused").to_string();
+    assert!(error.contains("another process"), "{error}");
+}

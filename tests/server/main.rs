@@ -1,0 +1,9 @@
+//! The built server, over real sockets. Nothing here is server code: a client made of the protocol
+//! crate talks to the binary as any client would.
+
+mod chat;
+mod harness;
+mod hostile;
+mod lifecycle;
+mod login;
+mod windows;

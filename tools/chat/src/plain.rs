@@ -1,0 +1,361 @@
+//! Line mode: for pipes, scripts and transcripts.
+//!
+//! A message is printed again whenever it comes a step further, so each line can be read, and
+//! searched for, by itself.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use fulmar_client::{Client, Event, Events, Message, MessageId};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use crate::chat::{self, Chat, Tick};
+use crate::command::{self, Command, HELP};
+use crate::input::{self, Line};
+use crate::signals::Signals;
+use crate::text;
+
+/// Exit status: something that was sent has no tick yet.
+const UNANSWERED: u8 = 1;
+/// Exit status: the login was refused, or the store failed.
+const FAILED: u8 = 3;
+
+/// Messages of this run that are printed again when a receipt comes. Beyond it the oldest are
+/// forgotten, and receipts for them are not printed.
+const OWN_MAX: usize = 1_000;
+
+/// What happens at the end of input.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct AtEnd {
+    /// How long to wait for ticks.
+    pub(crate) wait: Duration,
+    /// Stay instead.
+    pub(crate) follow: bool,
+}
+
+/// A message of this run.
+struct Own {
+    peer: u64,
+    /// None before the tick.
+    ordinal: Option<u64>,
+    text: String,
+    tick: Tick,
+}
+
+struct Plain<W: Write> {
+    chat: Chat,
+    out: W,
+    own: BTreeMap<MessageId, Own>,
+    /// What opening the conversation printed of it.
+    printed: Option<RangeInclusive<MessageId>>,
+    rejected: bool,
+}
+
+/// Runs until the end of input, `/quit` or a signal; the exit status.
+pub(crate) async fn run(
+    client: Client,
+    mut events: Events,
+    with: Option<u64>,
+    at_end: AtEnd,
+) -> io::Result<u8> {
+    let mut signals = Signals::new()?;
+    let chat = Chat::new(client.clone()).await.map_err(io::Error::other)?;
+    let out = io::stdout();
+    let mut plain = Plain { chat, out, own: BTreeMap::new(), printed: None, rejected: false };
+    if let Some(peer) = with {
+        plain.open(peer).await?;
+    }
+    let mut lines = Some(input::lines());
+    let mut end: Option<Instant> = None;
+    loop {
+        tokio::select! {
+            status = signals.next() => return Ok(status),
+            line = next(&mut lines) => {
+                if let Some(line) = line {
+                    if plain.line(line).await? {
+                        return Ok(plain.status());
+                    }
+                } else {
+                    lines = None;
+                    end = (!at_end.follow).then(|| Instant::now() + at_end.wait);
+                }
+            }
+            event = events.next() => match event {
+                Some(event) => {
+                    if plain.event(&event).await? {
+                        return Ok(FAILED);
+                    }
+                }
+                None => return Ok(FAILED),
+            },
+            () = time(end) => {
+                plain.say_unanswered()?;
+                return Ok(UNANSWERED);
+            }
+        }
+        if end.is_some() && plain.all_answered() {
+            return Ok(plain.status());
+        }
+    }
+}
+
+async fn next(lines: &mut Option<mpsc::Receiver<Line>>) -> Option<Line> {
+    match lines {
+        Some(lines) => lines.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn time(end: Option<Instant>) {
+    match end {
+        Some(end) => tokio::time::sleep_until(end).await,
+        None => std::future::pending().await,
+    }
+}
+
+impl<W: Write> Plain<W> {
+    fn status(&self) -> u8 {
+        if self.rejected || !self.all_answered() { UNANSWERED } else { 0 }
+    }
+
+    fn all_answered(&self) -> bool {
+        self.own.values().all(|own| own.tick != Tick::Pending)
+    }
+
+    fn say_unanswered(&mut self) -> io::Result<()> {
+        let left = self.own.values().filter(|own| own.tick == Tick::Pending).count();
+        self.note(&format!("{left} messages have no tick yet; they go out the next time"))
+    }
+
+    /// A line of input; whether it ends the program.
+    async fn line(&mut self, line: Line) -> io::Result<bool> {
+        let command = match line.and_then(|line| command::parse(&line)) {
+            Ok(Some(command)) => command,
+            Ok(None) => return Ok(false),
+            Err(problem) => {
+                self.note(&problem)?;
+                return Ok(false);
+            }
+        };
+        match command {
+            Command::Say(text) => self.say(&text).await?,
+            Command::With(peer) => self.open(peer).await?,
+            Command::List => self.list()?,
+            Command::History(count) => self.history(count)?,
+            Command::Retry => self.retry().await?,
+            Command::Reconnect => self.chat.reconnect().await,
+            Command::Help => {
+                for line in HELP {
+                    self.note(line)?;
+                }
+            }
+            Command::Quit => return Ok(true),
+        }
+        Ok(false)
+    }
+
+    async fn say(&mut self, text: &str) -> io::Result<()> {
+        match self.chat.say(text).await {
+            Ok(message) => self.own_message(&message),
+            Err(problem) => self.note(&problem),
+        }
+    }
+
+    /// Takes a message of this run and prints it for the first time.
+    fn own_message(&mut self, message: &Message) -> io::Result<()> {
+        let text = text::harmless_line(&text::of_message(message));
+        let own = Own { peer: message.peer, ordinal: None, text, tick: Tick::Pending };
+        self.print_own(&own)?;
+        self.own.insert(message.id, own);
+        if self.own.len() > OWN_MAX {
+            let answered = self.own.iter().find(|(_, own)| own.tick != Tick::Pending);
+            let oldest = answered.map(|(id, _)| *id);
+            oldest.and_then(|id| self.own.remove(&id));
+        }
+        Ok(())
+    }
+
+    async fn open(&mut self, peer: u64) -> io::Result<()> {
+        self.chat.open(peer).await.map_err(io::Error::other)?;
+        self.note(&format!("chatting with {peer}"))?;
+        self.printed = None;
+        let Some(first) = self.chat.new_from else { return Ok(()) };
+        let unread: Vec<_> = self.chat.messages().filter(|m| m.id >= first).cloned().collect();
+        if unread.len() == chat::LOADED_MAX && self.chat.has_older() {
+            self.note(&format!("more is unread; these are the newest {}", unread.len()))?;
+        }
+        for message in unread {
+            self.print_stored(&message)?;
+            self.printed = Some(first..=message.id);
+        }
+        self.chat.mark_read().await;
+        Ok(())
+    }
+
+    /// Whether opening the conversation printed this message from the store before it was told.
+    fn was_printed(&self, message: &Message) -> bool {
+        self.chat.open_peer() == Some(message.peer)
+            && self.printed.as_ref().is_some_and(|printed| printed.contains(&message.id))
+    }
+
+    fn list(&mut self) -> io::Result<()> {
+        let mut lines = Vec::new();
+        for known in self.chat.conversations() {
+            let open = if self.chat.open_peer() == Some(known.peer) { " (open)" } else { "" };
+            lines.push(format!("{}: {} unread{open}", known.peer, known.unread));
+        }
+        if lines.is_empty() {
+            lines.push("no conversation yet; /with 8 opens one with user 8".into());
+        }
+        lines.iter().try_for_each(|line| self.note(line))
+    }
+
+    fn history(&mut self, count: usize) -> io::Result<()> {
+        let mut newest: Vec<_> = self.chat.messages().rev().take(count).cloned().collect();
+        newest.reverse();
+        newest.iter().try_for_each(|message| self.print_stored(message))
+    }
+
+    async fn retry(&mut self) -> io::Result<()> {
+        match self.chat.retry().await {
+            Ok(again) if again.is_empty() => self.note("nothing here was rejected"),
+            Ok(again) => {
+                self.rejected = false;
+                again.iter().try_for_each(|message| self.own_message(message))
+            }
+            Err(error) => self.note(&format!("not sent: {error}")),
+        }
+    }
+
+    /// Something happened; whether it is the end.
+    async fn event(&mut self, event: &Event) -> io::Result<bool> {
+        self.chat.take(event).await.map_err(io::Error::other)?;
+        match event {
+            Event::Connected { .. } => self.note("connected")?,
+            Event::Disconnected { reason, retry_in_ms } => {
+                return self.lost(&reason.to_string(), *retry_in_ms);
+            }
+            Event::Refused { code, detail, retry_in_ms } => {
+                return self.lost(&chat::refusal(*code, detail), *retry_in_ms);
+            }
+            Event::StoreFailed { detail } => return self.lost(detail, None),
+            Event::Message(message) | Event::OwnCopy(message) => {
+                if !self.was_printed(message) {
+                    self.print_stored(message)?;
+                }
+                if self.chat.open_peer() == Some(message.peer) {
+                    self.chat.mark_read().await;
+                }
+            }
+            Event::Ticked { id, ordinal, .. } => {
+                self.step(*id, Tick::Sent, Some(*ordinal), "")?;
+                self.catch_up(*id)?;
+            }
+            Event::Rejected { id, code, .. } => {
+                self.rejected = true;
+                self.step(*id, Tick::Rejected, None, &format!(" rejected: {code}"))?;
+            }
+            Event::Delivered { peer, ordinal } => self.receipt(*peer, *ordinal, Tick::Delivered)?,
+            Event::Read { peer, ordinal } => self.receipt(*peer, *ordinal, Tick::Read)?,
+            Event::SeenElsewhere { .. } => {}
+        }
+        Ok(false)
+    }
+
+    fn lost(&mut self, reason: &str, retry_in_ms: Option<u64>) -> io::Result<bool> {
+        let reason = text::harmless_line(reason);
+        if let Some(ms) = retry_in_ms {
+            let seconds = ms.div_ceil(1_000);
+            self.note(&format!("{reason}; next attempt in {seconds} s"))?;
+        } else {
+            self.note(&reason)?;
+        }
+        Ok(retry_in_ms.is_none())
+    }
+
+    /// A message of this run came a step further.
+    fn step(
+        &mut self,
+        id: MessageId,
+        tick: Tick,
+        ordinal: Option<u64>,
+        more: &str,
+    ) -> io::Result<()> {
+        let Some(mut own) = self.own.remove(&id) else { return Ok(()) };
+        own.tick = tick;
+        own.ordinal = ordinal.or(own.ordinal);
+        let sign = tick.sign();
+        let result = self.print(&format!("me → {}: {}  {sign}{more}", own.peer, own.text));
+        self.own.insert(id, own);
+        result
+    }
+
+    /// A receipt may have come before the tick.
+    fn catch_up(&mut self, id: MessageId) -> io::Result<()> {
+        let Some(own) = self.own.get(&id) else { return Ok(()) };
+        let (peer, ordinal) = (own.peer, own.ordinal);
+        let known = self.chat.conversations().into_iter().find(|known| known.peer == peer);
+        let reached = known.map(|known| (known.delivered, known.read));
+        match (reached, ordinal) {
+            (Some((_, read)), Some(ordinal)) if ordinal <= read => {
+                self.receipt(peer, read, Tick::Read)
+            }
+            (Some((delivered, _)), Some(ordinal)) if ordinal <= delivered => {
+                self.receipt(peer, delivered, Tick::Delivered)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn receipt(&mut self, peer: u64, through: u64, tick: Tick) -> io::Result<()> {
+        let reached: Vec<_> = self
+            .own
+            .iter()
+            .filter(|(_, own)| own.peer == peer && own.ordinal.is_some_and(|n| n <= through))
+            .filter(|(_, own)| own.tick != Tick::Read && own.tick != tick)
+            .map(|(id, _)| *id)
+            .collect();
+        for id in reached {
+            self.step(id, tick, None, if tick == Tick::Read { " read" } else { "" })?;
+            if tick == Tick::Read {
+                self.own.remove(&id);
+            }
+        }
+        Ok(())
+    }
+
+    fn print_own(&mut self, own: &Own) -> io::Result<()> {
+        self.print(&format!("me → {}: {}  {}", own.peer, own.text, own.tick.sign()))
+    }
+
+    /// A message as the store has it.
+    fn print_stored(&mut self, message: &Message) -> io::Result<()> {
+        let text = text::harmless_line(&text::of_message(message));
+        let time = text::local(message.time_ms, "%H:%M:%S");
+        let peer = message.peer;
+        let line = match self.chat.tick(message) {
+            Tick::Incoming if self.chat.open_peer() == Some(peer) => {
+                format!("{time} {peer} → me: {text}")
+            }
+            Tick::Incoming => format!("{time} {peer} → me: {text}  (unread; /with {peer})"),
+            Tick::Read => format!("{time} me → {peer}: {text}  ✓✓ read"),
+            tick => format!("{time} me → {peer}: {text}  {}", tick.sign()),
+        };
+        writeln!(self.out, "{line}")?;
+        self.out.flush()
+    }
+
+    /// A note that is not a message.
+    fn note(&mut self, note: &str) -> io::Result<()> {
+        self.print(&format!("* {note}"))
+    }
+
+    fn print(&mut self, line: &str) -> io::Result<()> {
+        let time = text::local(text::now_ms(), "%H:%M:%S");
+        writeln!(self.out, "{time} {line}")?;
+        self.out.flush()
+    }
+}

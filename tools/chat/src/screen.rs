@@ -1,0 +1,258 @@
+//! The full screen: keys in, drawings out.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use crossterm::event::{
+    Event as Input, EventStream, KeyCode, KeyEvent, KeyEventKind, KeyModifiers,
+};
+use fulmar_client::{Client, Event, Events};
+use futures_util::{FutureExt, StreamExt};
+
+use crate::chat::{self, Chat, Link};
+use crate::command::{self, Command, HELP};
+use crate::editor::Editor;
+use crate::signals::Signals;
+use crate::terminal::Screen;
+use crate::text;
+use crate::view::{self, Look, Note, Seen};
+
+/// Notes that stay among the messages.
+const NOTES_MAX: usize = 100;
+
+/// Events that are taken between two drawings.
+const EVENTS_PER_DRAWING_MAX: usize = 256;
+
+const KEYS: &[&str] = &[
+    "Tab            the next conversation, those with something new first",
+    "PageUp, PageDown, Esc    scroll up, down, to the end",
+    "Alt-Enter      a line break; Enter sends",
+    "Up, Down       what was written before",
+    "Ctrl-C         clears the line, or leaves where it is empty",
+];
+
+/// Whether the program goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Flow {
+    Stay,
+    Leave,
+}
+
+struct App {
+    chat: Chat,
+    editor: Editor,
+    title: String,
+    notes: Vec<Note>,
+    scroll: usize,
+    seen: Seen,
+}
+
+/// Runs until the person leaves or a signal ends it; the exit status.
+pub(crate) async fn run(
+    client: Client,
+    mut events: Events,
+    title: String,
+    with: Option<u64>,
+) -> io::Result<u8> {
+    let mut signals = Signals::new()?;
+    let chat = Chat::new(client).await.map_err(io::Error::other)?;
+    let (editor, notes, seen) = (Editor::new(), Vec::new(), Seen::default());
+    let mut app = App { chat, editor, title, notes, scroll: 0, seen };
+    match with {
+        Some(peer) => app.open(peer).await?,
+        None => app.note("/with 8 opens a chat with user 8, /help shows more"),
+    }
+    let mut screen = Screen::enter()?;
+    let mut inputs = EventStream::new();
+    loop {
+        app.draw(&mut screen).await?;
+        tokio::select! {
+            status = signals.next() => return Ok(status),
+            input = inputs.next() => match input {
+                Some(input) => {
+                    if app.input(input?, &mut screen).await? == Flow::Leave {
+                        return Ok(0);
+                    }
+                }
+                None => return Ok(0),
+            },
+            event = events.next() => match event {
+                Some(event) => app.events(event, &mut events).await?,
+                None => return Err(io::Error::other("the client has ended")),
+            },
+            () = app.clock() => {}
+        }
+    }
+}
+
+impl App {
+    /// Draws, and does what follows from what is now on the screen until nothing more does.
+    async fn draw(&mut self, screen: &mut Screen) -> io::Result<()> {
+        loop {
+            let look = Look {
+                chat: &self.chat,
+                title: &self.title,
+                notes: &self.notes,
+                scroll: self.scroll,
+                now: Instant::now(),
+            };
+            let mut seen = Seen::default();
+            screen.terminal.draw(|frame| seen = view::draw(frame, &look, &self.editor))?;
+            (self.scroll, self.seen) = (seen.scroll, seen);
+            let marked = seen.scroll == 0 && self.chat.mark_read().await;
+            let wanted = seen.at_top && seen.scroll > 0;
+            let loaded = wanted && self.chat.load_older().await.map_err(io::Error::other)?;
+            if !marked && !loaded {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Waits for the next second of a countdown on the screen.
+    async fn clock(&self) {
+        match self.chat.link {
+            Link::Waiting { .. } => tokio::time::sleep(Duration::from_secs(1)).await,
+            _ => std::future::pending().await,
+        }
+    }
+
+    fn note(&mut self, text: &str) {
+        let after = self.chat.messages().next_back().map(|message| message.id);
+        self.notes.push(Note { after, text: text.to_owned() });
+        if self.notes.len() > NOTES_MAX {
+            self.notes.remove(0);
+        }
+        self.scroll = 0;
+    }
+
+    async fn open(&mut self, peer: u64) -> io::Result<()> {
+        self.chat.open(peer).await.map_err(io::Error::other)?;
+        self.notes.clear();
+        self.scroll = 0;
+        Ok(())
+    }
+
+    async fn input(&mut self, input: Input, screen: &mut Screen) -> io::Result<Flow> {
+        match input {
+            Input::Key(key) if key.kind != KeyEventKind::Release => self.key(key, screen).await,
+            Input::Paste(text) => {
+                self.editor.paste(&text);
+                Ok(Flow::Stay)
+            }
+            // A new size is drawn with the next drawing.
+            _ => Ok(Flow::Stay),
+        }
+    }
+
+    async fn key(&mut self, key: KeyEvent, screen: &mut Screen) -> io::Result<Flow> {
+        let control = key.modifiers.contains(KeyModifiers::CONTROL);
+        let page = self.seen.page.saturating_sub(1).max(1);
+        match key.code {
+            KeyCode::Char('c') if control && !self.editor.is_empty() => self.editor.clear(),
+            KeyCode::Char('c' | 'd') if control && self.editor.is_empty() => {
+                return Ok(Flow::Leave);
+            }
+            KeyCode::Char('l') if control => screen.terminal.clear()?,
+            KeyCode::PageUp => self.scroll += page,
+            KeyCode::PageDown => self.scroll = self.scroll.saturating_sub(page),
+            KeyCode::Esc => self.scroll = 0,
+            KeyCode::Tab | KeyCode::BackTab => self.next_conversation().await?,
+            _ => {
+                if let Some(line) = self.editor.key(key) {
+                    return self.line(&line).await;
+                }
+            }
+        }
+        Ok(Flow::Stay)
+    }
+
+    /// Opens the next conversation with something new, or else the next one by its number.
+    async fn next_conversation(&mut self) -> io::Result<()> {
+        let open = self.chat.open_peer();
+        let others = || self.chat.conversations().into_iter().filter(|k| open != Some(k.peer));
+        let unread = others().find(|known| known.unread > 0);
+        let after = || others().filter(|k| Some(k.peer) > open).min_by_key(|known| known.peer);
+        let first = || others().min_by_key(|known| known.peer);
+        if let Some(peer) = unread.or_else(after).or_else(first).map(|known| known.peer) {
+            self.open(peer).await?;
+        }
+        Ok(())
+    }
+
+    /// A line was sent off.
+    async fn line(&mut self, line: &str) -> io::Result<Flow> {
+        let command = match command::parse(line) {
+            Ok(Some(command)) => command,
+            Ok(None) => return Ok(Flow::Stay),
+            Err(problem) => {
+                self.note(&problem);
+                return Ok(Flow::Stay);
+            }
+        };
+        match command {
+            Command::Say(text) => match self.chat.say(&text).await {
+                Ok(_) => {
+                    self.scroll = 0;
+                    self.chat.new_from = None;
+                }
+                Err(problem) => self.note(&problem),
+            },
+            Command::With(peer) => self.open(peer).await?,
+            Command::List => self.list(),
+            Command::History(_) => self.note("PageUp shows what was written before"),
+            Command::Retry => match self.chat.retry().await {
+                Ok(again) if again.is_empty() => self.note("nothing here was rejected"),
+                Ok(_) => {}
+                Err(error) => self.note(&format!("not sent: {error}")),
+            },
+            Command::Reconnect => self.chat.reconnect().await,
+            Command::Help => self.note(&[HELP, KEYS].concat().join("\n")),
+            Command::Quit => return Ok(Flow::Leave),
+        }
+        Ok(Flow::Stay)
+    }
+
+    fn list(&mut self) {
+        let lines: Vec<_> = self
+            .chat
+            .conversations()
+            .iter()
+            .map(|known| format!("{}: {} unread", known.peer, known.unread))
+            .collect();
+        if lines.is_empty() {
+            self.note("no conversation yet; /with 8 opens one with user 8");
+        } else {
+            self.note(&lines.join("\n"));
+        }
+    }
+
+    /// Takes an event and those that wait behind it, so that a burst is one drawing.
+    async fn events(&mut self, first: Event, events: &mut Events) -> io::Result<()> {
+        let mut next = Some(first);
+        for _ in 0..EVENTS_PER_DRAWING_MAX {
+            let Some(event) = next else { return Ok(()) };
+            self.event(&event).await?;
+            next = events.next().now_or_never().flatten();
+        }
+        match next {
+            Some(event) => self.event(&event).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn event(&mut self, event: &Event) -> io::Result<()> {
+        self.chat.take(event).await.map_err(io::Error::other)?;
+        match event {
+            Event::Refused { code, detail, .. } => self.note(&chat::refusal(*code, detail)),
+            Event::StoreFailed { detail } => {
+                // Nothing can go on, and the reason must stay readable.
+                return Err(io::Error::other(text::harmless_line(detail)));
+            }
+            Event::Disconnected { reason, retry_in_ms: None } => {
+                self.note(&text::harmless_line(&reason.to_string()));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,90 @@
+//! Received text made fit for a terminal, and times as people read them.
+
+use fulmar_client::{Message, content};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+/// The text of a message, harmless to a terminal. A body that isn't text is described.
+pub(crate) fn of_message(message: &Message) -> String {
+    if message.content == content::TEXT {
+        harmless(&String::from_utf8_lossy(&message.body))
+    } else {
+        format!("[content {}, {} bytes]", message.content, message.body.len())
+    }
+}
+
+/// Replaces what could command a terminal or disguise a line. Line breaks stay.
+///
+/// A control character becomes its picture, so that one sees that it was there. Directional
+/// overrides, with which a text could rearrange the line around it, become the replacement
+/// character.
+pub(crate) fn harmless(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for character in text.replace("\r\n", "\n").chars() {
+        match character {
+            '\n' | '\u{2028}' | '\u{2029}' => out.push('\n'),
+            '\t' => out.push_str("    "),
+            '\0'..='\u{1f}' => out.push(picture(character)),
+            '\u{7f}' => out.push('\u{2421}'),
+            '\u{80}'..='\u{9f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
+                out.push(char::REPLACEMENT_CHARACTER);
+            }
+            _ => out.push(character),
+        }
+    }
+    out
+}
+
+/// The same on one line.
+pub(crate) fn harmless_line(text: &str) -> String {
+    harmless(text).replace('\n', " ⏎ ")
+}
+
+fn picture(control: char) -> char {
+    char::from_u32(0x2400 + control as u32).unwrap_or(char::REPLACEMENT_CHARACTER)
+}
+
+/// A time of the server as local time, in jiff's notation of `strftime`.
+pub(crate) fn local(time_ms: u64, format: &str) -> String {
+    let time_ms = i64::try_from(time_ms).unwrap_or(i64::MAX);
+    Timestamp::from_millisecond(time_ms).map_or_else(
+        |_| "?".to_owned(),
+        |time| time.to_zoned(TimeZone::system()).strftime(format).to_string(),
+    )
+}
+
+/// The time now, in milliseconds since the Unix epoch.
+pub(crate) fn now_ms() -> u64 {
+    u64::try_from(Timestamp::now().as_millisecond()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_commands_a_terminal_remains() {
+        let nasty = "a\u{1b}[2Jb\u{7}c\u{9b}31md\u{202e}e\rf\u{7f}g\u{2067}h\u{90}i\0";
+        let shown = harmless(nasty);
+        assert_eq!(shown, "a␛[2Jb␇c\u{fffd}31md\u{fffd}e␍f␡g\u{fffd}h\u{fffd}i␀");
+        assert!(shown.chars().all(|character| !character.is_control()));
+        for character in '\0'..='\u{ffff}' {
+            let shown = harmless(&character.to_string());
+            assert!(shown.chars().all(|shown| shown == '\n' || !shown.is_control()));
+        }
+    }
+
+    #[test]
+    fn what_people_write_stays() {
+        let text = "Grüße, 世界, 👩‍👩‍👧, عربى\nline two";
+        assert_eq!(harmless(text), text);
+        assert_eq!(harmless("a\r\nb\tc"), "a\nb    c");
+        assert_eq!(harmless_line("a\nb"), "a ⏎ b");
+    }
+
+    #[test]
+    fn a_time_beyond_any_calendar_is_no_panic() {
+        assert_eq!(local(u64::MAX, "%H:%M"), "?");
+        assert_eq!(local(0, "%M"), "00");
+    }
+}

@@ -1,0 +1,201 @@
+//! What stands on the screen, for states that are made by events.
+
+use std::sync::Arc;
+
+use fulmar_client::store::MemoryStore;
+use fulmar_client::{Client, Code, Config, Event, Reason, content};
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+
+use super::*;
+
+/// Noon in January 2025, so that no time zone moves the day.
+const NOON_MS: u64 = 1_736_942_400_000;
+
+async fn chat() -> Chat {
+    let config = Config {
+        address: "127.0.0.1:1".into(),
+        user: 7,
+        device: 1,
+        token: String::new(),
+        store: "unused".into(),
+        agent: "test".into(),
+    };
+    let (client, _) = Client::with_store(config, Box::new(MemoryStore::new())).await.unwrap();
+    Chat::new(client).await.unwrap()
+}
+
+fn message(id: u64, peer: u64, state: State, text: &str) -> Message {
+    Message {
+        id: MessageId(id),
+        peer,
+        state,
+        ordinal: Some(id),
+        position: Some(id),
+        time_ms: NOON_MS + id * 1_000,
+        content: content::TEXT,
+        body: Arc::from(text.as_bytes()),
+    }
+}
+
+async fn received(chat: &mut Chat, id: u64, peer: u64, text: &str) {
+    chat.take(&Event::Message(message(id, peer, State::Received, text))).await.unwrap();
+}
+
+/// The screen as lines without their trailing spaces, and what the drawing found out.
+fn draw_at(
+    chat: &Chat,
+    notes: &[Note],
+    scroll: usize,
+    columns: u16,
+    rows: u16,
+) -> (Vec<String>, Seen) {
+    let mut terminal = Terminal::new(TestBackend::new(columns, rows)).unwrap();
+    let look = Look { chat, title: "user 7", notes, scroll, now: Instant::now() };
+    let mut seen = Seen::default();
+    terminal.draw(|frame| seen = draw(frame, &look, &Editor::new())).unwrap();
+    let buffer = terminal.backend().buffer();
+    let line = |row: u16| {
+        let cells = (0..columns).map(|column| buffer[(column, row)].symbol());
+        cells.collect::<String>().trim_end().to_owned()
+    };
+    ((0..rows).map(line).collect(), seen)
+}
+
+/// The lines of the messages, without the time of day.
+fn messages_at(chat: &Chat, columns: u16, rows: u16) -> Vec<String> {
+    let (lines, _) = draw_at(chat, &[], 0, columns, rows);
+    let body = lines[1..lines.len() - 2].iter();
+    body.filter(|line| line.contains(':') || line.starts_with(' '))
+        .map(|line| if line.starts_with(' ') { line.clone() } else { line[6..].to_owned() })
+        .collect()
+}
+
+#[tokio::test]
+async fn ticks_follow_the_receipts() {
+    let mut chat = chat().await;
+    chat.open(8).await.unwrap();
+    chat.say("hello").await.unwrap();
+    assert_eq!(messages_at(&chat, 40, 10), ["me  hello  ·"]);
+    let (id, peer, ordinal, time_ms) = (MessageId(1), 8, 5, NOON_MS);
+    chat.take(&Event::Ticked { id, peer, ordinal, time_ms }).await.unwrap();
+    assert_eq!(messages_at(&chat, 40, 10), ["me  hello  ✓"]);
+    chat.take(&Event::Delivered { peer, ordinal: 4 }).await.unwrap();
+    assert_eq!(messages_at(&chat, 40, 10), ["me  hello  ✓"], "of an earlier one");
+    chat.take(&Event::Delivered { peer, ordinal }).await.unwrap();
+    assert_eq!(messages_at(&chat, 40, 10), ["me  hello  ✓✓"]);
+    assert_eq!(chat.tick(chat.messages().next().unwrap()), Tick::Delivered);
+    chat.take(&Event::Read { peer, ordinal }).await.unwrap();
+    assert_eq!(chat.tick(chat.messages().next().unwrap()), Tick::Read);
+}
+
+#[tokio::test]
+async fn a_rejection_says_why() {
+    let mut chat = chat().await;
+    chat.open(8).await.unwrap();
+    chat.say("hello").await.unwrap();
+    let (id, code) = (MessageId(1), Code::QuotaExceeded);
+    let rejected = Event::Rejected { id, peer: 8, code, retry_after_ms: 0 };
+    chat.take(&rejected).await.unwrap();
+    let (lines, _) = draw_at(&chat, &[], 0, 60, 10);
+    assert!(lines[6].ends_with("me  hello  ✗"), "{lines:?}");
+    assert!(lines[7].trim_start().starts_with("not taken: quota_exceeded (301)"), "{lines:?}");
+}
+
+#[tokio::test]
+async fn unread_counts_stand_in_the_list_and_in_the_bar() {
+    let mut chat = chat().await;
+    chat.open(8).await.unwrap();
+    received(&mut chat, 1, 9, "a").await;
+    received(&mut chat, 2, 9, "b").await;
+    received(&mut chat, 2, 9, "told twice").await;
+    let (lines, _) = draw_at(&chat, &[], 0, 80, 10);
+    assert!(lines[1].starts_with(" 9  2 new"), "{lines:?}");
+    assert!(lines[8].contains("with 8 ── 2 new from 9 "), "{lines:?}");
+    let (narrow, _) = draw_at(&chat, &[], 0, 50, 10);
+    assert!(narrow[8].contains("2 new from 9"), "{narrow:?}");
+    received(&mut chat, 3, 8, "here").await;
+    assert!(chat.mark_read().await);
+    assert!(!chat.mark_read().await, "once");
+}
+
+#[tokio::test]
+async fn long_texts_are_wrapped_and_can_t_command_the_terminal() {
+    let mut chat = chat().await;
+    chat.open(8).await.unwrap();
+    received(&mut chat, 1, 8, "a text that is longer than the window\u{1b}[2J").await;
+    let lines = messages_at(&chat, 32, 10);
+    let expected = ["8   a text that is", "          longer than the", "          window␛[2J"];
+    assert_eq!(lines, expected);
+}
+
+#[tokio::test]
+async fn scrolling_stops_at_the_ends() {
+    let mut chat = chat().await;
+    chat.open(8).await.unwrap();
+    for id in 1..=50 {
+        received(&mut chat, id, 8, &format!("number {id}")).await;
+    }
+    let (lines, seen) = draw_at(&chat, &[], 0, 40, 13);
+    assert!(lines[10].ends_with("number 50"), "{lines:?}");
+    assert_eq!(seen, Seen { scroll: 0, at_top: false, page: 10 });
+    let (lines, seen) = draw_at(&chat, &[], 7, 40, 13);
+    assert!(lines[10].ends_with("number 43"), "{lines:?}");
+    assert!(lines[11].contains("7 lines below"), "{lines:?}");
+    assert_eq!(seen.scroll, 7);
+    let (lines, seen) = draw_at(&chat, &[], 1_000, 40, 13);
+    assert!(lines[1].starts_with("──── "), "the day stands first: {lines:?}");
+    assert!(lines[2].ends_with("number 1"), "{lines:?}");
+    assert_eq!((seen.scroll, seen.at_top), (41, true));
+}
+
+#[tokio::test]
+async fn notes_stand_where_they_were_made() {
+    let mut chat = chat().await;
+    chat.open(8).await.unwrap();
+    received(&mut chat, 1, 8, "before").await;
+    let notes = [
+        Note { after: None, text: "first of all".into() },
+        Note { after: Some(MessageId(1)), text: "one\ntwo".into() },
+    ];
+    received(&mut chat, 2, 8, "behind").await;
+    let (lines, _) = draw_at(&chat, &notes, 0, 40, 12);
+    let ends = ["* first of all", "2025 ──────", "before", "* one", "* two", "behind"];
+    for (line, end) in lines[4..10].iter().zip(ends) {
+        assert!(line.contains(end), "{end}: {lines:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_top_line_tells_the_connection() {
+    let mut chat = chat().await;
+    assert!(draw_at(&chat, &[], 0, 40, 6).0[0].contains("○ connecting"));
+    chat.take(&Event::Connected { session: 1 }).await.unwrap();
+    assert!(draw_at(&chat, &[], 0, 40, 6).0[0].contains("● connected"));
+    let reason = Reason::Lost("reset\u{1b}[2J".into());
+    let lost = Event::Disconnected { reason, retry_in_ms: Some(12_000) };
+    chat.take(&lost).await.unwrap();
+    let told = draw_at(&chat, &[], 0, 80, 6).0[0].clone();
+    assert!(told.contains("next attempt in 12 s: connection lost: reset␛[2J"), "{told}");
+    let (code, detail) = (Code::TokenExpired, String::new());
+    let refused = Event::Refused { code, detail, retry_in_ms: None };
+    chat.take(&refused).await.unwrap();
+    let told = draw_at(&chat, &[], 0, 100, 6).0[0].clone();
+    assert!(told.contains("✗ /reconnect tries again: the server refused"), "{told}");
+}
+
+#[tokio::test]
+async fn any_size_of_window_can_be_drawn() {
+    let mut chat = chat().await;
+    chat.open(u64::MAX).await.unwrap();
+    received(&mut chat, 1, u64::MAX, "世界 and 👩‍👩‍👧").await;
+    for columns in 1..100 {
+        for rows in 1..12 {
+            draw_at(&chat, &[], 3, columns, rows);
+        }
+    }
+    let huge = "x".repeat(100_000);
+    received(&mut chat, 2, u64::MAX, &huge).await;
+    let (lines, _) = draw_at(&chat, &[], 0, 100, 12);
+    assert!(lines.iter().any(|line| line.contains("[and 80000 more characters")), "{lines:?}");
+}

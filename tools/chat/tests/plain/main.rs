@@ -1,0 +1,294 @@
+//! The built program in line mode, against a scripted server.
+
+#[path = "../../../client/tests/script/frames.rs"]
+#[allow(dead_code, reason = "the scripts of the client use the rest")]
+mod frames;
+#[path = "../../../client/tests/script/server.rs"]
+#[allow(dead_code, reason = "the scripts of the client use the rest")]
+mod server;
+
+use std::process::Stdio;
+
+use fulmar_client::store::{SqliteStore, Store};
+use fulmar_protocol::{Code, Frame, Goodbye};
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::time::timeout;
+
+use frames::{deliver, receipt, tick};
+use server::{PATIENCE, Server};
+
+struct Program {
+    child: Child,
+    input: Option<ChildStdin>,
+    output: Lines<BufReader<ChildStdout>>,
+}
+
+fn command(server: &Server, home: &TempDir, more: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_fulmar-chat"));
+    command
+        .args(["--user", "7", "--plain", "--server", &server.address])
+        .args(["--store", home.path().join("device.db").to_str().unwrap()])
+        .args(more)
+        .env_remove("FULMAR_TOKEN")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    command
+}
+
+impl Program {
+    fn start(server: &Server, home: &TempDir, more: &[&str]) -> Self {
+        let mut child = command(server, home, more).spawn().unwrap();
+        let output = BufReader::new(child.stdout.take().unwrap()).lines();
+        Program { input: child.stdin.take(), child, output }
+    }
+
+    async fn write(&mut self, line: &str) {
+        let line = format!("{line}\n");
+        self.input.as_mut().unwrap().write_all(line.as_bytes()).await.unwrap();
+    }
+
+    /// The next line without its time.
+    async fn next(&mut self) -> String {
+        let line = timeout(PATIENCE, self.output.next_line()).await.expect("a line in time");
+        let line = line.unwrap().expect("a line before the end");
+        assert_eq!(&line[2..3], ":", "{line}");
+        line[9..].to_owned()
+    }
+
+    async fn expect(&mut self, line: &str) {
+        assert_eq!(self.next().await, line);
+    }
+
+    async fn status(&mut self) -> i32 {
+        let ended = timeout(PATIENCE, self.child.wait()).await.expect("the end in time");
+        ended.unwrap().code().unwrap()
+    }
+
+    fn signal(&self, name: &str) {
+        let id = self.child.id().unwrap().to_string();
+        let status = std::process::Command::new("kill").args([name, &id]).status().unwrap();
+        assert!(status.success());
+    }
+}
+
+#[tokio::test]
+async fn a_message_is_printed_again_with_each_tick() {
+    let (server, home) = (Server::start().await, TempDir::new().unwrap());
+    let mut program = Program::start(&server, &home, &["--with", "8"]);
+    program.expect("* chatting with 8").await;
+    let mut peer = server.login().await;
+    program.expect("* connected").await;
+    program.write("hello").await;
+    program.expect("me → 8: hello  ·").await;
+    peer.expect("send 8 #0 hello").await;
+    peer.say(&[tick(8, peer.base(), 1)]).await;
+    program.expect("me → 8: hello  ✓").await;
+    peer.say(&[receipt(8, 1, 0)]).await;
+    program.expect("me → 8: hello  ✓✓").await;
+    peer.say(&[receipt(8, 1, 1)]).await;
+    program.expect("me → 8: hello  ✓✓ read").await;
+    peer.say(&[deliver(1, 8, 1, "hi\u{1b}[2J\nyou")]).await;
+    program.expect("8 → me: hi␛[2J ⏎ you").await;
+    peer.expect("ack 1").await;
+    peer.expect("read 8 1").await;
+    program.write("/quit").await;
+    peer.expect("goodbye none").await;
+    assert_eq!(program.status().await, 0);
+}
+
+#[tokio::test]
+async fn what_belongs_to_another_conversation_waits_unread() {
+    let (server, home) = (Server::start().await, TempDir::new().unwrap());
+    let mut program = Program::start(&server, &home, &["--with", "8"]);
+    program.expect("* chatting with 8").await;
+    let mut peer = server.login().await;
+    program.expect("* connected").await;
+    peer.say(&[deliver(1, 9, 1, "psst"), deliver(2, 9, 2, "hey")]).await;
+    program.expect("9 → me: psst  (unread; /with 9)").await;
+    program.expect("9 → me: hey  (unread; /with 9)").await;
+    program.write("/list").await;
+    program.expect("* 9: 2 unread").await;
+    program.expect("* 8: 0 unread (open)").await;
+    peer.expect("ack 2").await;
+    program.write("/with 9").await;
+    program.expect("* chatting with 9").await;
+    program.expect("9 → me: psst").await;
+    program.expect("9 → me: hey").await;
+    peer.expect("read 9 2").await;
+    program.write("/history 1").await;
+    program.expect("9 → me: hey").await;
+    program.write("/dance").await;
+    program.expect("* there is no command /dance; /help shows the commands").await;
+}
+
+#[tokio::test]
+async fn a_pipe_ends_when_everything_has_its_tick() {
+    let (server, home) = (Server::start().await, TempDir::new().unwrap());
+    let mut program = Program::start(&server, &home, &["--with", "8"]);
+    program.write("one").await;
+    program.write("two").await;
+    program.input = None;
+    let mut peer = server.login().await;
+    peer.expect("send 8 #0 one").await;
+    peer.expect("send 8 #1 two").await;
+    peer.say(&[tick(8, peer.base(), 1), tick(8, peer.base() + 1, 2)]).await;
+    assert_eq!(program.status().await, 0);
+}
+
+#[tokio::test]
+async fn what_got_no_tick_goes_out_the_next_time() {
+    let (server, home) = (Server::start().await, TempDir::new().unwrap());
+    let mut program = Program::start(&server, &home, &["--with", "8", "--wait", "1"]);
+    program.write("hello").await;
+    program.input = None;
+    let mut peer = server.login().await;
+    peer.expect("send 8 #0 hello").await;
+    assert_eq!(program.status().await, 1);
+    let _again = Program::start(&server, &home, &[]);
+    let mut peer = server.login().await;
+    peer.expect("send 8 #0 hello").await;
+}
+
+/// The number in a line of [`nothing_is_lost_or_doubled_by_kill_9`].
+fn numbered(line: &str) -> Option<u64> {
+    line.rsplit_once("8 → me: number ")?.1.parse().ok()
+}
+
+/// What was printed just before the end may be printed again, for the person may not have seen it;
+/// in the store each message is once.
+#[tokio::test]
+async fn nothing_is_lost_or_doubled_by_kill_9() {
+    let (server, home) = (Server::start().await, TempDir::new().unwrap());
+    let (mut printed, mut stored) = (0u64, 0u64);
+    for round in 0..6 {
+        let mut program = Program::start(&server, &home, &["--with", "8", "--follow"]);
+        let (mut peer, hello) = server.login_with(frames::WELCOME).await;
+        let cursor = hello.rsplit_once("(0, ").unwrap().1.trim_end_matches(")]");
+        stored = cursor.parse().unwrap();
+        assert!(stored >= printed, "printed before it was stored: {printed} of {stored}");
+        for position in stored + 1..stored + 200 {
+            peer.say(&[deliver(position, 8, position, &format!("number {position}"))]).await;
+        }
+        let mut lines: Vec<String> = Vec::new();
+        while lines.iter().filter_map(|line| numbered(line)).count() < 30 * round {
+            lines.push(program.next().await);
+        }
+        program.signal("-KILL");
+        timeout(PATIENCE, program.child.wait()).await.expect("the end").unwrap();
+        while let Ok(Some(line)) = program.output.next_line().await {
+            lines.push(line);
+        }
+        for number in lines.iter().filter_map(|line| numbered(line)) {
+            assert!(number <= printed + 1, "{number} was printed after {printed}");
+            printed = printed.max(number);
+        }
+    }
+    assert!(stored > 100);
+    let path = home.path().join("device.db");
+    let mut store = SqliteStore::open(&path, 7, 1).unwrap();
+    let history = store.history(8, None, usize::MAX >> 1).unwrap();
+    let texts: Vec<_> = history.iter().map(|message| message.body.to_vec()).collect();
+    let due: Vec<_> = (1..=texts.len()).map(|n| format!("number {n}").into_bytes()).collect();
+    assert_eq!(texts, due);
+    assert!(texts.len() as u64 >= printed.max(stored));
+}
+
+#[tokio::test]
+async fn a_refused_login_is_told_and_is_the_end() {
+    let (server, home) = (Server::start().await, TempDir::new().unwrap());
+    let mut program = Program::start(&server, &home, &["--token", "abc"]);
+    let mut peer = server.accept().await;
+    let hello = peer.next().await.unwrap();
+    assert!(hello.starts_with("hello 7/1 abc fulmar-chat/"), "{hello}");
+    let (code, detail) = (Code::TokenInvalid, "the signature is wrong");
+    peer.say(&[Frame::Refuse { code, retry_after_ms: 0, detail }]).await;
+    let told = program.next().await;
+    let expected = "the server refused the login: token_invalid (200): the signature is wrong";
+    assert_eq!(told, format!("* {expected}"));
+    assert_eq!(program.status().await, 3);
+}
+
+#[tokio::test]
+async fn a_lost_connection_is_told_with_the_next_attempt() {
+    let (server, home) = (Server::start().await, TempDir::new().unwrap());
+    let mut program = Program::start(&server, &home, &[]);
+    let mut peer = server.login().await;
+    program.expect("* connected").await;
+    let code = Code::ShuttingDown;
+    let goodbye = Goodbye { code, retry_after_ms: 0, address: "", detail: "back soon" };
+    peer.say(&[Frame::Goodbye(goodbye)]).await;
+    let told = "* the server said goodbye: shutting_down (401): back soon; next attempt in 1 s";
+    program.expect(told).await;
+    server.login().await;
+    program.expect("* connected").await;
+}
+
+#[tokio::test]
+async fn a_rejected_message_can_be_sent_again() {
+    let (server, home) = (Server::start().await, TempDir::new().unwrap());
+    let mut program = Program::start(&server, &home, &["--with", "8"]);
+    let mut peer = server.login().await;
+    program.write("hello").await;
+    peer.expect("send 8 #0 hello").await;
+    let (number, code) = (peer.base(), Code::QuotaExceeded);
+    peer.say(&[Frame::Rejected { peer: 8, number, code, retry_after_ms: 0 }]).await;
+    while program.next().await != "me → 8: hello  ✗ rejected: quota_exceeded (301)" {}
+    program.write("/retry").await;
+    program.expect("me → 8: hello  ·").await;
+    peer.expect("send 8 #1 hello").await;
+    peer.say(&[tick(8, peer.base() + 1, 1)]).await;
+    program.expect("me → 8: hello  ✓").await;
+    program.write("/quit").await;
+    assert_eq!(program.status().await, 0);
+}
+
+#[tokio::test]
+async fn a_signal_ends_it_with_a_goodbye() {
+    for (signal, status) in [("-INT", 130), ("-TERM", 143), ("-HUP", 129)] {
+        let (server, home) = (Server::start().await, TempDir::new().unwrap());
+        let mut program = Program::start(&server, &home, &["--follow"]);
+        let mut peer = server.login().await;
+        program.expect("* connected").await;
+        program.signal(signal);
+        peer.expect("goodbye none").await;
+        drop(peer);
+        assert_eq!(program.status().await, status);
+    }
+}
+
+#[tokio::test]
+async fn mistakes_at_the_start_are_told_clearly() {
+    let (server, home) = (Server::start().await, TempDir::new().unwrap());
+    let cases: &[(&[&str], i32, &str)] = &[
+        (&["--server", "nowhere"], 3, "host:port"),
+        (&["--token", "@/no/such/file"], 2, "can't read the token file /no/such/file"),
+        (&["--store", "/no/such/directory/x.db"], 3, "/no/such/directory/x.db"),
+        (&["--device", "70000"], 2, "65535"),
+    ];
+    for (more, status, part) in cases {
+        let mut all = command(&server, &home, &[]);
+        // A later value of the same option is refused by the parser, so each case stands alone.
+        if more[0] == "--server" || more[0] == "--store" {
+            all = Command::new(env!("CARGO_BIN_EXE_fulmar-chat"));
+            all.args(["--user", "7", "--plain"]).env("XDG_DATA_HOME", home.path());
+        }
+        let output = all.args(*more).stdin(Stdio::null()).output().await.unwrap();
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(*status), "{told}");
+        assert!(told.contains(part), "{part} in {told}");
+    }
+    let program = Program::start(&server, &home, &["--follow"]);
+    server.login().await;
+    let second = command(&server, &home, &[]).stdin(Stdio::null()).output().await.unwrap();
+    let told = String::from_utf8_lossy(&second.stderr);
+    assert!(told.contains("in use by another program"), "{told}");
+    drop(program);
+    let mut full = Command::new(env!("CARGO_BIN_EXE_fulmar-chat"));
+    let output = full.args(["--user", "7"]).stdin(Stdio::null()).output().await.unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(told.contains("--plain works in pipes"), "{told}");
+}

@@ -1,0 +1,215 @@
+//! The handle that a program holds.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use fulmar_protocol::limits::{AGENT_BYTES_MAX, DEVICE_MAX, TOKEN_BYTES_MAX};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::core::{Identity, SendError, Session, is_address};
+use crate::driver::{self, Driver, NewMessage, Request, SendReply, StoreThread};
+use crate::event::Event;
+use crate::limits::{EVENTS_WAITING_MAX, HISTORY_MAX, REQUESTS_WAITING_MAX};
+use crate::message::{Conversation, Message, MessageId};
+use crate::store::{SqliteStore, Store, StoreError};
+
+/// Who connects, whereto, and where the device's store is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// The server, `host:port`.
+    pub address: String,
+    /// The user, from 1.
+    pub user: u64,
+    /// The device of the user, from 1 to 65,535. A device has one store and runs in one program at
+    /// a time.
+    pub device: u64,
+    /// The login token; empty where the server runs in development mode.
+    pub token: String,
+    /// The file of the device's store; created where it doesn't exist, in a directory that does.
+    pub store: PathBuf,
+    /// Name and version of the program, for the server's logs; at most 64 bytes.
+    pub agent: String,
+}
+
+/// Why a client can't be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// A value of the configuration isn't allowed; which, and what is.
+    #[error("{0}")]
+    Config(String),
+    /// The device's store can't be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A running client. Clones share it; it ends when it is closed or the last clone is dropped.
+#[derive(Debug, Clone)]
+pub struct Client {
+    requests: mpsc::Sender<Request>,
+    store: StoreThread,
+}
+
+/// What the client tells, in order. While the program doesn't take events, and some of them wait,
+/// the client reads nothing more from the server: so don't wait for [`Client::send`] in the task
+/// that takes the events. A program that wants no events drops this.
+#[derive(Debug)]
+pub struct Events {
+    events: mpsc::Receiver<Event>,
+}
+
+impl Events {
+    /// The next event; `None` after the client's end.
+    pub async fn next(&mut self) -> Option<Event> {
+        self.events.recv().await
+    }
+}
+
+impl Client {
+    /// Opens the store and starts to connect. Must be called within a tokio runtime, in which the
+    /// client then runs.
+    pub async fn open(config: Config) -> Result<(Client, Events), OpenError> {
+        let (path, user, device) = (config.store.clone(), config.user, config.device);
+        let opener = move || {
+            let store = SqliteStore::open(&path, user, device)?;
+            Ok(Box::new(store) as Box<dyn Store>)
+        };
+        Client::start(config, opener).await
+    }
+
+    /// The same with a store of another kind; [`Config::store`] is not looked at.
+    pub async fn with_store(
+        config: Config,
+        store: Box<dyn Store>,
+    ) -> Result<(Client, Events), OpenError> {
+        Client::start(config, move || Ok(store)).await
+    }
+
+    async fn start<F>(config: Config, opener: F) -> Result<(Client, Events), OpenError>
+    where
+        F: FnOnce() -> Result<Box<dyn Store>, StoreError> + Send + 'static,
+    {
+        check(&config)?;
+        let Config { address, user, device, token, agent, .. } = config;
+        let (store, snapshot) = driver::open(opener).await?;
+        let identity = Identity { user, device, token: token.into_bytes(), agent };
+        let session = Session::new(identity, snapshot, fastrand::u64(..));
+        let (requests, requested) = mpsc::channel(REQUESTS_WAITING_MAX);
+        let (told, events) = mpsc::channel(EVENTS_WAITING_MAX);
+        let driver = Driver::new(session, address, store.clone(), requested, told);
+        tokio::spawn(driver.run());
+        Ok((Client { requests, store }, Events { events }))
+    }
+
+    /// Sends a message. Waits while too much waits for the server already, and until the message is
+    /// safe in the device's store: from then on it goes out, whatever happens to this process. Its
+    /// tick or rejection comes as an event.
+    pub async fn send(
+        &self,
+        peer: u64,
+        content: u8,
+        body: impl Into<Arc<[u8]>>,
+    ) -> Result<MessageId, SendError> {
+        let message = NewMessage { peer, content, body: body.into() };
+        self.ask(|reply| Request::Send(message, reply)).await
+    }
+
+    /// The same, except that [`SendError::OutboxFull`] is returned instead of waiting for room.
+    pub async fn try_send(
+        &self,
+        peer: u64,
+        content: u8,
+        body: impl Into<Arc<[u8]>>,
+    ) -> Result<MessageId, SendError> {
+        let message = NewMessage { peer, content, body: body.into() };
+        self.ask(|reply| Request::TrySend(message, reply)).await
+    }
+
+    /// Sends a rejected message again. It keeps its place in the history.
+    pub async fn resend(&self, id: MessageId) -> Result<MessageId, SendError> {
+        let stored = self.store.message(id).await.map_err(|_| SendError::Closed)?;
+        let message = stored.ok_or(SendError::NotRejected(id))?;
+        self.ask(|reply| Request::Resend(message, reply)).await
+    }
+
+    /// The person saw the messages of `peer` up to this ordinal. The server is told now or, where
+    /// there is no connection, on the next one.
+    pub async fn mark_read(&self, peer: u64, ordinal: u64) {
+        self.request(Request::MarkRead { peer, ordinal }).await;
+    }
+
+    /// The newest `limit` messages of a conversation that are older than `before` (of all, where it
+    /// is `None`), oldest first; at most [`HISTORY_MAX`] at once.
+    pub async fn history(
+        &self,
+        peer: u64,
+        before: Option<MessageId>,
+        limit: usize,
+    ) -> Result<Vec<Message>, StoreError> {
+        self.store.history(peer, before, limit.min(HISTORY_MAX)).await
+    }
+
+    /// All conversations, the one with the newest message first.
+    pub async fn conversations(&self) -> Result<Vec<Conversation>, StoreError> {
+        self.store.conversations().await
+    }
+
+    /// Uses another token from the next login on.
+    pub async fn set_token(&self, token: String) -> Result<(), OpenError> {
+        check_token(&token)?;
+        self.request(Request::SetToken(token.into_bytes())).await;
+        Ok(())
+    }
+
+    /// Connects now where a pause, a refusal or a replacement keeps the client from it.
+    pub async fn reconnect(&self) {
+        self.request(Request::Reconnect).await;
+    }
+
+    /// Says goodbye to the server, stores what waits to be stored, and ends. The store is free when
+    /// every clone of the client is gone too.
+    pub async fn close(self) {
+        let (reply, closed) = oneshot::channel();
+        self.request(Request::Close(reply)).await;
+        // An error means that the client ended before.
+        let _ = closed.await;
+    }
+
+    async fn ask(
+        &self,
+        request: impl FnOnce(SendReply) -> Request,
+    ) -> Result<MessageId, SendError> {
+        let (reply, answer) = oneshot::channel();
+        self.request(request(reply)).await;
+        answer.await.unwrap_or(Err(SendError::Closed))
+    }
+
+    /// Hands a request to the driver; where that has ended, the request falls away, and with it
+    /// the reply that someone may wait for.
+    async fn request(&self, request: Request) {
+        let _ = self.requests.send(request).await;
+    }
+}
+
+fn check(config: &Config) -> Result<(), OpenError> {
+    let problem = if !is_address(&config.address) {
+        format!("the address is {:?}; it must be host:port with a port from 1", config.address)
+    } else if config.user == 0 {
+        "the user is 0; users are numbered from 1".to_owned()
+    } else if !(1..=DEVICE_MAX).contains(&config.device) {
+        format!("the device is {}; it must be from 1 to {DEVICE_MAX}", config.device)
+    } else if config.agent.len() > AGENT_BYTES_MAX {
+        format!("the agent has {} bytes; at most {AGENT_BYTES_MAX} fit", config.agent.len())
+    } else {
+        return check_token(&config.token);
+    };
+    Err(OpenError::Config(problem))
+}
+
+fn check_token(token: &str) -> Result<(), OpenError> {
+    if token.len() > TOKEN_BYTES_MAX {
+        let bytes = token.len();
+        let problem = format!("the token has {bytes} bytes; at most {TOKEN_BYTES_MAX} fit");
+        return Err(OpenError::Config(problem));
+    }
+    Ok(())
+}

@@ -1,0 +1,89 @@
+//! The writes on their way to the store, and what may only happen once they are durable.
+
+use super::io::Action;
+use crate::event::Event;
+use crate::limits::MESSAGE_BYTES;
+use crate::message::MessageId;
+use crate::store::Write;
+
+/// What a durable batch allows.
+#[derive(Debug)]
+pub(super) enum Effect {
+    /// The program may know.
+    Notify(Event),
+    /// The send of this number may go out, and its caller may know that it is safe.
+    Saved {
+        /// The message.
+        id: MessageId,
+        /// Its number.
+        number: u64,
+    },
+    /// The inbox is stored up to here and may be acknowledged.
+    Inbox {
+        /// The position.
+        position: u64,
+    },
+}
+
+/// Writes and effects of one batch.
+#[derive(Debug, Default)]
+struct Batch {
+    writes: Vec<Write>,
+    effects: Vec<Effect>,
+    bytes: usize,
+}
+
+/// Collects a batch while another is being stored; one batch at a time.
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    pending: Batch,
+    /// Effects and bytes of the batch that is being stored.
+    storing: Option<(Vec<Effect>, usize)>,
+}
+
+impl Ledger {
+    /// Adds a write to the next batch.
+    pub(super) fn write(&mut self, write: Write) {
+        self.pending.bytes += MESSAGE_BYTES;
+        if let Write::Insert(message) | Write::Enqueue { message, .. } = &write {
+            self.pending.bytes += message.body.len();
+        }
+        self.pending.writes.push(write);
+    }
+
+    /// Adds what the next batch allows, after what was added before.
+    pub(super) fn then(&mut self, effect: Effect) {
+        self.pending.effects.push(effect);
+    }
+
+    /// Bytes that aren't durable yet: bodies, and a round figure for each write.
+    pub(super) fn unstored_bytes(&self) -> usize {
+        self.pending.bytes + self.storing.as_ref().map_or(0, |(_, bytes)| *bytes)
+    }
+
+    /// Whether nothing waits for the store.
+    pub(super) fn is_idle(&self) -> bool {
+        self.storing.is_none() && self.pending.writes.is_empty()
+    }
+
+    /// Starts the next batch where there is one.
+    pub(super) fn flush(&mut self, actions: &mut Vec<Action>) {
+        if self.storing.is_some() || self.pending.writes.is_empty() {
+            return;
+        }
+        let batch = std::mem::take(&mut self.pending);
+        self.storing = Some((batch.effects, batch.bytes));
+        actions.push(Action::Commit(batch.writes));
+    }
+
+    /// The batch under way is durable: what it allows.
+    pub(super) fn stored(&mut self) -> Vec<Effect> {
+        let (effects, _) = self.storing.take().unwrap_or_default();
+        effects
+    }
+
+    /// The store failed: nothing that waits will happen.
+    pub(super) fn fail(&mut self) {
+        *self = Ledger::default();
+    }
+}

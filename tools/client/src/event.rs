@@ -1,0 +1,161 @@
+//! What the client tells the program.
+
+use std::fmt;
+
+use fulmar_protocol::Code;
+
+use crate::message::{Message, MessageId};
+
+/// Something happened. What an event tells is already durable in the device's store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// Logged in.
+    Connected {
+        /// Number of the session; a later one of the same device has a larger number.
+        session: u64,
+    },
+    /// The connection ended, or could not be opened.
+    Disconnected {
+        /// Why.
+        reason: Reason,
+        /// Time until the next attempt, in milliseconds; `None` where there is none until the
+        /// program asks for it.
+        retry_in_ms: Option<u64>,
+    },
+    /// The server refused the login.
+    Refused {
+        /// Why.
+        code: Code,
+        /// What was wrong and what is allowed, as the server put it. Bytes of a stranger: make
+        /// control characters harmless before showing them.
+        detail: String,
+        /// Time until the next attempt, in milliseconds; `None` where there is none until the
+        /// program asks for it.
+        retry_in_ms: Option<u64>,
+    },
+    /// A peer's message arrived.
+    Message(Message),
+    /// A message that this user sent from another device arrived.
+    OwnCopy(Message),
+    /// One tick: the server has the message durably.
+    Ticked {
+        /// The message.
+        id: MessageId,
+        /// Its recipient.
+        peer: u64,
+        /// Which message to this peer it is, from 1; receipts speak in this number.
+        ordinal: u64,
+        /// When the server took it, in milliseconds since the Unix epoch; 0 where it no longer
+        /// knows.
+        time_ms: u64,
+    },
+    /// The server didn't take a message and keeps nothing of it.
+    Rejected {
+        /// The message.
+        id: MessageId,
+        /// Its recipient.
+        peer: u64,
+        /// Why.
+        code: Code,
+        /// Earliest time to send it again, in milliseconds from now; 0 where it makes no sense.
+        retry_after_ms: u64,
+    },
+    /// Two ticks: a device of the peer stored my messages up to this ordinal.
+    Delivered {
+        /// The recipient.
+        peer: u64,
+        /// The last ordinal of which this is true.
+        ordinal: u64,
+    },
+    /// Blue ticks: the peer saw my messages up to this ordinal.
+    Read {
+        /// The recipient.
+        peer: u64,
+        /// The last ordinal of which this is true.
+        ordinal: u64,
+    },
+    /// This user saw a peer's messages up to this ordinal, on another device.
+    SeenElsewhere {
+        /// Who wrote them.
+        peer: u64,
+        /// The last ordinal of which this is true.
+        ordinal: u64,
+    },
+    /// The device's store failed. Nothing more is sent, received or acknowledged by this client;
+    /// what it acknowledged before is safe.
+    StoreFailed {
+        /// The store's error.
+        detail: String,
+    },
+}
+
+/// Why a connection ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reason {
+    /// No connection could be opened; what the system said.
+    ConnectFailed(String),
+    /// The connection broke; what the system said.
+    Lost(String),
+    /// The server said goodbye.
+    Goodbye {
+        /// Why.
+        code: Code,
+        /// The same for people. Bytes of a stranger: make control characters harmless before
+        /// showing them.
+        detail: String,
+    },
+    /// The server sent something that the protocol doesn't allow.
+    Violation(String),
+    /// Inbox positions are missing; the next connection asks for them again.
+    Gap {
+        /// The position that had to come.
+        expected: u64,
+        /// The position that came, or the head that the server named without delivering up to it.
+        position: u64,
+    },
+    /// Nothing was heard for this long, in milliseconds.
+    Silent {
+        /// Milliseconds.
+        silent_ms: u64,
+    },
+    /// The server's inbox ends before what this device already has: it lost data, or it is another
+    /// server. To go on would hide new messages behind old positions.
+    InboxWentBack {
+        /// This device's cursor.
+        cursor: u64,
+        /// The server's last position.
+        head: u64,
+    },
+    /// The program asked for it.
+    Asked,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Reason::ConnectFailed(detail) => write!(f, "can't connect: {detail}"),
+            Reason::Lost(detail) => write!(f, "connection lost: {detail}"),
+            Reason::Goodbye { code, detail } if detail.is_empty() => {
+                write!(f, "the server said goodbye: {code}")
+            }
+            Reason::Goodbye { code, detail } => {
+                write!(f, "the server said goodbye: {code}: {detail}")
+            }
+            Reason::Violation(detail) => {
+                write!(f, "the server doesn't follow the protocol: {detail}")
+            }
+            Reason::Gap { expected, position } => {
+                write!(f, "messages are missing: position {expected} had to come before {position}")
+            }
+            Reason::Silent { silent_ms } => {
+                write!(f, "nothing was heard for {} s", silent_ms / 1_000)
+            }
+            Reason::InboxWentBack { cursor, head } => write!(
+                f,
+                "the server's inbox ends at {head} but this device has {cursor}: the server lost \
+                 data or is another one; use a new store to go on with it"
+            ),
+            Reason::Asked => write!(f, "closed"),
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Messages and conversations as the device keeps them.
+
+use std::fmt;
+use std::sync::Arc;
+
+use fulmar_protocol::Code;
+
+/// What a body is. The server never looks at it; clients agree on the numbers.
+pub mod content {
+    /// Text in UTF-8.
+    pub const TEXT: u8 = 1;
+}
+
+/// A message's number in this device's store, from 1, in the order in which the device met them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MessageId(pub u64);
+
+impl fmt::Display for MessageId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+/// What became of a message.
+///
+/// ```text
+///   send ──► Pending ──tick──► Sent          deliver ──► Received
+///              ▲ └──no──► Rejected
+///              └──resend────┘
+/// ```
+///
+/// How far a sent message came with its recipient is not kept per message: compare its ordinal
+/// with [`Conversation::delivered`] and [`Conversation::read`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// The peer wrote it.
+    Received,
+    /// This device sent it and has no answer yet.
+    Pending,
+    /// This user sent it, from this or another device, and the server has it durably.
+    Sent,
+    /// The server didn't take it.
+    Rejected(Code),
+}
+
+impl State {
+    /// Whether this user wrote the message.
+    #[must_use]
+    pub const fn is_own(self) -> bool {
+        !matches!(self, State::Received)
+    }
+}
+
+/// One message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// Its number in this store.
+    pub id: MessageId,
+    /// The other user of the conversation.
+    pub peer: u64,
+    /// What became of it, and with that who wrote it.
+    pub state: State,
+    /// Which message of its direction (author → recipient) it is, from 1; none until it is ticked.
+    pub ordinal: Option<u64>,
+    /// Its position in the inbox; none for what this device sent.
+    pub position: Option<u64>,
+    /// When the server took it, in milliseconds since the Unix epoch; before the tick, and where
+    /// the server no longer knows, when it was written by this device's clock.
+    pub time_ms: u64,
+    /// What the body is, see [`content`].
+    pub content: u8,
+    /// The body.
+    pub body: Arc<[u8]>,
+}
+
+/// One conversation, as a list of conversations shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conversation {
+    /// The other user.
+    pub peer: u64,
+    /// A device of the peer stored my messages up to this ordinal.
+    pub delivered: u64,
+    /// The peer saw my messages up to this ordinal.
+    pub read: u64,
+    /// I saw the peer's messages up to this ordinal.
+    pub seen: u64,
+    /// Messages of the peer after [`Conversation::seen`].
+    pub unread: u64,
+    /// The newest message of either side.
+    pub last: MessageId,
+}

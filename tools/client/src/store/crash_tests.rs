@@ -1,0 +1,126 @@
+//! The power fails between any two statements of a batch, and at any byte of the log's last write.
+//!
+//! A crash is a copy of the store's files at that moment: what the copy opens as is what the next
+//! start finds. It must be the state before the batch or the state after it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use fulmar_protocol::Code;
+use rusqlite::TransactionBehavior;
+use tempfile::TempDir;
+
+use super::sqlite::{SqliteStore, apply};
+use super::{ConversationState, MemoryStore, Snapshot, Store, Write};
+use crate::message::{Message, MessageId, State};
+
+const FILE: &str = "device.db";
+const LOG: &str = "device.db-wal";
+
+fn message(id: u64, state: State, position: Option<u64>) -> Message {
+    Message {
+        id: MessageId(id),
+        peer: 8,
+        state,
+        ordinal: position,
+        position,
+        time_ms: id,
+        content: 1,
+        body: Arc::from(vec![id as u8; 3_000]),
+    }
+}
+
+/// Every kind of write, in the order in which a session could make them.
+fn batches() -> Vec<Vec<Write>> {
+    let conversation =
+        |seen| Write::Conversation(ConversationState { seen, ..ConversationState::new(8) });
+    let enqueue =
+        |id, number| Write::Enqueue { message: message(id, State::Pending, None), number };
+    vec![
+        vec![enqueue(1, 100), conversation(0), enqueue(2, 101)],
+        vec![
+            Write::Insert(message(3, State::Received, Some(1))),
+            conversation(0),
+            Write::Insert(message(4, State::Sent, Some(2))),
+            Write::Cursor(2),
+        ],
+        vec![
+            Write::Ticked { id: MessageId(1), number: 100, ordinal: 1, time_ms: 9 },
+            Write::Rejected { id: MessageId(2), number: 101, code: Code::StaleNumber },
+            Write::NumberLast(500),
+            conversation(1),
+        ],
+        vec![Write::Requeue { id: MessageId(2), number: 501 }, Write::Cursor(7)],
+    ]
+}
+
+/// What a start on a copy of these files finds.
+fn state_of_copy(directory: &Path, log_bytes: Option<u64>) -> (Snapshot, Vec<Message>) {
+    let copy = TempDir::new().unwrap();
+    for name in [FILE, LOG] {
+        if directory.join(name).exists() {
+            std::fs::copy(directory.join(name), copy.path().join(name)).unwrap();
+        }
+    }
+    if let Some(log_bytes) = log_bytes {
+        let log = std::fs::OpenOptions::new().write(true).open(copy.path().join(LOG)).unwrap();
+        log.set_len(log_bytes).unwrap();
+    }
+    state(&mut SqliteStore::open(&copy.path().join(FILE), 7, 1).unwrap())
+}
+
+fn state(store: &mut dyn Store) -> (Snapshot, Vec<Message>) {
+    (store.load().unwrap(), store.history(8, None, 100).unwrap())
+}
+
+#[test]
+fn a_crash_between_any_two_statements_leaves_the_batch_before() {
+    let directory = TempDir::new().unwrap();
+    let mut store = SqliteStore::open(&directory.path().join(FILE), 7, 1).unwrap();
+    let mut memory = MemoryStore::new();
+    for batch in batches() {
+        let before = state(&mut memory);
+        let behavior = TransactionBehavior::Immediate;
+        let transaction = store.connection.transaction_with_behavior(behavior).unwrap();
+        for write in &batch {
+            apply(&transaction, write).unwrap();
+            assert_eq!(state_of_copy(directory.path(), None), before);
+        }
+        transaction.commit().unwrap();
+        memory.commit(&batch).unwrap();
+        assert_eq!(state_of_copy(directory.path(), None), state(&mut memory));
+    }
+}
+
+#[test]
+fn a_log_cut_at_any_place_leaves_whole_batches() {
+    let directory = TempDir::new().unwrap();
+    let mut store = SqliteStore::open(&directory.path().join(FILE), 7, 1).unwrap();
+    let mut memory = MemoryStore::new();
+    let log_bytes = || std::fs::metadata(directory.path().join(LOG)).unwrap().len();
+    for batch in batches() {
+        let (before, start) = (state(&mut memory), log_bytes());
+        store.commit(&batch).unwrap();
+        memory.commit(&batch).unwrap();
+        let after = state(&mut memory);
+        for cut in (start..log_bytes()).step_by(1_021) {
+            assert_eq!(state_of_copy(directory.path(), Some(cut)), before, "cut at {cut}");
+        }
+        assert_eq!(state_of_copy(directory.path(), None), after);
+    }
+}
+
+#[test]
+fn a_crash_while_the_store_is_created_leaves_a_file_that_opens() {
+    let whole = TempDir::new().unwrap();
+    let store = SqliteStore::open(&whole.path().join(FILE), 7, 1).unwrap();
+    let log_bytes = std::fs::metadata(whole.path().join(LOG)).unwrap().len();
+    let empty = state(&mut MemoryStore::new());
+    for cut in (0..=log_bytes).step_by(1_021) {
+        assert_eq!(state_of_copy(whole.path(), Some(cut)), empty, "cut at {cut}");
+    }
+    drop(store);
+    let untouched = TempDir::new().unwrap();
+    std::fs::write(untouched.path().join(FILE), b"").unwrap();
+    assert_eq!(state_of_copy(untouched.path(), None), empty);
+}

@@ -1,0 +1,160 @@
+//! A store in memory, for simulations and tests.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{ConversationState, Snapshot, Store, StoreError, Unanswered, Write};
+use crate::message::{Conversation, Message, MessageId, State};
+
+/// Keeps everything in maps. A clone of it is the disk as it was at that moment, so a simulated
+/// crash is a session thrown away and a new one begun on the store.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MemoryStore {
+    cursor: u64,
+    number_last: u64,
+    messages: BTreeMap<MessageId, Message>,
+    /// Number → message.
+    outbox: BTreeMap<u64, MessageId>,
+    conversations: BTreeMap<u64, ConversationState>,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    #[must_use]
+    pub fn new() -> Self {
+        MemoryStore::default()
+    }
+
+    /// Judges a whole batch before any of it is applied, so that it is applied as a whole.
+    fn check(&self, batch: &[Write]) -> Result<(), StoreError> {
+        let mut new = BTreeSet::new();
+        for write in batch {
+            match write {
+                Write::Insert(message) | Write::Enqueue { message, .. } => {
+                    if self.messages.contains_key(&message.id) || !new.insert(message.id) {
+                        return Err(StoreError::Damaged(format!("message {} exists", message.id)));
+                    }
+                }
+                Write::Requeue { id, .. }
+                | Write::Ticked { id, .. }
+                | Write::Rejected { id, .. } => {
+                    if !self.messages.contains_key(id) && !new.contains(id) {
+                        return Err(StoreError::Damaged(format!("no message {id}")));
+                    }
+                }
+                Write::Conversation(_) | Write::Cursor(_) | Write::NumberLast(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, write: &Write) {
+        match write {
+            Write::Insert(message) => {
+                self.messages.insert(message.id, message.clone());
+            }
+            Write::Enqueue { message, number } => {
+                self.messages.insert(message.id, message.clone());
+                self.outbox.insert(*number, message.id);
+                self.number_last = self.number_last.max(*number);
+            }
+            Write::Requeue { id, number } => {
+                self.set_state(*id, State::Pending);
+                self.outbox.insert(*number, *id);
+                self.number_last = self.number_last.max(*number);
+            }
+            Write::Ticked { id, number, ordinal, time_ms } => {
+                if let Some(message) = self.messages.get_mut(id) {
+                    message.state = State::Sent;
+                    message.ordinal = Some(*ordinal);
+                    message.time_ms = if *time_ms == 0 { message.time_ms } else { *time_ms };
+                }
+                self.outbox.remove(number);
+            }
+            Write::Rejected { id, number, code } => {
+                self.set_state(*id, State::Rejected(*code));
+                self.outbox.remove(number);
+            }
+            Write::Conversation(state) => {
+                self.conversations.insert(state.peer, *state);
+            }
+            Write::Cursor(position) => self.cursor = *position,
+            Write::NumberLast(number) => self.number_last = self.number_last.max(*number),
+        }
+    }
+
+    fn set_state(&mut self, id: MessageId, state: State) {
+        if let Some(message) = self.messages.get_mut(&id) {
+            message.state = state;
+        }
+    }
+
+    fn unread(&self, conversation: &ConversationState) -> u64 {
+        let unread = |message: &&Message| {
+            message.peer == conversation.peer
+                && message.state == State::Received
+                && message.ordinal > Some(conversation.seen)
+        };
+        self.messages.values().filter(unread).count() as u64
+    }
+}
+
+impl Store for MemoryStore {
+    fn load(&mut self) -> Result<Snapshot, StoreError> {
+        let unanswered = |(number, id): (&u64, &MessageId)| {
+            let message = self.messages.get(id)?;
+            Some(Unanswered {
+                number: *number,
+                id: *id,
+                peer: message.peer,
+                content: message.content,
+                body: message.body.clone(),
+            })
+        };
+        Ok(Snapshot {
+            cursor: self.cursor,
+            number_last: self.number_last,
+            id_last: self.messages.last_key_value().map_or(0, |(id, _)| id.0),
+            conversations: self.conversations.values().copied().collect(),
+            outbox: self.outbox.iter().filter_map(unanswered).collect(),
+        })
+    }
+
+    fn commit(&mut self, batch: &[Write]) -> Result<(), StoreError> {
+        self.check(batch)?;
+        for write in batch {
+            self.apply(write);
+        }
+        Ok(())
+    }
+
+    fn message(&mut self, id: MessageId) -> Result<Option<Message>, StoreError> {
+        Ok(self.messages.get(&id).cloned())
+    }
+
+    fn history(
+        &mut self,
+        peer: u64,
+        before: Option<MessageId>,
+        limit: usize,
+    ) -> Result<Vec<Message>, StoreError> {
+        let end = before.unwrap_or(MessageId(u64::MAX));
+        let of_peer = self.messages.range(..end).rev().filter(|(_, message)| message.peer == peer);
+        let mut newest: Vec<_> = of_peer.take(limit).map(|(_, message)| message.clone()).collect();
+        newest.reverse();
+        Ok(newest)
+    }
+
+    fn conversations(&mut self) -> Result<Vec<Conversation>, StoreError> {
+        let summary = |state: &ConversationState| Conversation {
+            peer: state.peer,
+            delivered: state.delivered,
+            read: state.read,
+            seen: state.seen,
+            unread: self.unread(state),
+            last: state.last,
+        };
+        let mut all: Vec<_> = self.conversations.values().map(summary).collect();
+        all.sort_by_key(|conversation| std::cmp::Reverse(conversation.last));
+        Ok(all)
+    }
+}

@@ -1,0 +1,200 @@
+//! What a device keeps, and the few operations that the client needs of it.
+//!
+//! A store is opened for one user and device. [`Store::load`] gives everything that a new session
+//! needs; after that the session speaks only in batches of [`Write`]s, each applied as a whole or
+//! not at all. So a crash at any moment leaves the store before a batch or after it, and the
+//! session sends and acknowledges nothing before the batch that it rests on is durable.
+
+#[cfg(test)]
+mod crash_tests;
+mod memory;
+mod schema;
+mod sqlite;
+
+use std::sync::Arc;
+
+use fulmar_protocol::Code;
+
+use crate::message::{Conversation, Message, MessageId};
+
+pub use memory::MemoryStore;
+pub use sqlite::SqliteStore;
+
+/// A device's store.
+pub trait Store: Send {
+    /// Everything that a session needs to begin.
+    fn load(&mut self) -> Result<Snapshot, StoreError>;
+
+    /// Applies all of `batch`, in order, or nothing of it. On return it is durable.
+    fn commit(&mut self, batch: &[Write]) -> Result<(), StoreError>;
+
+    /// One message.
+    fn message(&mut self, id: MessageId) -> Result<Option<Message>, StoreError>;
+
+    /// The newest `limit` messages of a conversation that are older than `before` (of all, where
+    /// it is `None`), oldest first.
+    fn history(
+        &mut self,
+        peer: u64,
+        before: Option<MessageId>,
+        limit: usize,
+    ) -> Result<Vec<Message>, StoreError>;
+
+    /// All conversations, the one with the newest message first.
+    fn conversations(&mut self) -> Result<Vec<Conversation>, StoreError>;
+}
+
+/// One change. The session makes them; a store only applies them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Write {
+    /// A message from the inbox.
+    Insert(Message),
+    /// A message to be sent, and its number.
+    Enqueue {
+        /// The message, pending.
+        message: Message,
+        /// The number under which it is sent.
+        number: u64,
+    },
+    /// A rejected message is to be sent again.
+    Requeue {
+        /// The message.
+        id: MessageId,
+        /// The new number under which it is sent.
+        number: u64,
+    },
+    /// The tick of a sent message.
+    Ticked {
+        /// The message.
+        id: MessageId,
+        /// The number under which it was sent.
+        number: u64,
+        /// Which message of its direction it is.
+        ordinal: u64,
+        /// When the server took it, in milliseconds since the Unix epoch; 0 where the store keeps
+        /// the time that it has.
+        time_ms: u64,
+    },
+    /// The server's no to a sent message.
+    Rejected {
+        /// The message.
+        id: MessageId,
+        /// The number under which it was sent.
+        number: u64,
+        /// Why.
+        code: Code,
+    },
+    /// The state of a conversation, which replaces the stored one.
+    Conversation(ConversationState),
+    /// Everything up to this inbox position is in the store.
+    Cursor(u64),
+    /// No number up to this one is used for a send any more.
+    NumberLast(u64),
+}
+
+/// What a session keeps of one conversation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConversationState {
+    /// The other user.
+    pub peer: u64,
+    /// A device of the peer stored my messages up to this ordinal.
+    pub delivered: u64,
+    /// The peer saw my messages up to this ordinal. Never above `delivered`.
+    pub read: u64,
+    /// I saw the peer's messages up to this ordinal.
+    pub seen: u64,
+    /// The server surely knows `seen` up to this ordinal.
+    pub seen_confirmed: u64,
+    /// Largest ordinal of the peer's messages.
+    pub in_last: u64,
+    /// Largest ordinal of my messages.
+    pub out_last: u64,
+    /// The newest message of either side; 0 before the first.
+    pub last: MessageId,
+}
+
+impl ConversationState {
+    /// A conversation of which nothing is known.
+    #[must_use]
+    pub const fn new(peer: u64) -> Self {
+        ConversationState {
+            peer,
+            delivered: 0,
+            read: 0,
+            seen: 0,
+            seen_confirmed: 0,
+            in_last: 0,
+            out_last: 0,
+            last: MessageId(0),
+        }
+    }
+}
+
+/// A send without an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unanswered {
+    /// The number under which it is sent.
+    pub number: u64,
+    /// The message.
+    pub id: MessageId,
+    /// Its recipient.
+    pub peer: u64,
+    /// What the body is.
+    pub content: u8,
+    /// The body.
+    pub body: Arc<[u8]>,
+}
+
+/// Everything that a session needs to begin.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Everything up to this inbox position is in the store.
+    pub cursor: u64,
+    /// Largest number ever used for a send; 0 where none was.
+    pub number_last: u64,
+    /// Largest message id in use; 0 where there is none.
+    pub id_last: u64,
+    /// Every conversation, by ascending peer.
+    pub conversations: Vec<ConversationState>,
+    /// The sends without an answer, by ascending number.
+    pub outbox: Vec<Unanswered>,
+}
+
+/// Why a store can't do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another process has the store open.
+    #[error("the store is in use by another program; a device runs in one program at a time")]
+    InUse,
+    /// The file is something else.
+    #[error("the file is not a store of this client")]
+    NotAStore,
+    /// The file was written by another version.
+    #[error("the store has format {found}; this program reads format {known}")]
+    Format {
+        /// The format of the file.
+        found: i64,
+        /// The format that this program reads.
+        known: i64,
+    },
+    /// The store belongs to someone else.
+    #[error("the store belongs to user {user}, device {device}")]
+    Identity {
+        /// The user whose store it is.
+        user: u64,
+        /// The device whose store it is.
+        device: u64,
+    },
+    /// The stored data contradict themselves.
+    #[error("the store is damaged: {0}")]
+    Damaged(String),
+    /// The directory or file can't be created or made durable.
+    #[error("the store's file can't be created: {0}")]
+    Create(#[source] std::io::Error),
+    /// The database failed.
+    #[error("the store failed: {0}")]
+    Sqlite(#[from] rusqlite::Error),
+    /// A store of another kind failed.
+    #[error("the store failed: {0}")]
+    Other(#[source] Box<dyn std::error::Error + Send + Sync>),
+}

@@ -1,0 +1,342 @@
+//! The store in an SQLite file.
+//!
+//! One transaction per batch, synced on commit. The tables are in `schema.rs`.
+
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fulmar_protocol::Code;
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, TransactionBehavior, params};
+
+use super::{ConversationState, Snapshot, Store, StoreError, Unanswered, Write, schema};
+use crate::message::{Conversation, Message, MessageId, State};
+
+/// How long an open waits for a program that is just closing the store.
+const BUSY_WAIT: Duration = Duration::from_millis(500);
+
+const MESSAGE_COLUMNS: &str = "id, peer, state, code, ordinal, position, time_ms, content, body";
+
+/// A store in a file. The file is locked while it is open.
+#[derive(Debug)]
+pub struct SqliteStore {
+    pub(super) connection: Connection,
+}
+
+impl SqliteStore {
+    /// Opens the store of this user and device at `path`, creating it where nothing is there. The
+    /// file is readable by its owner only.
+    pub fn open(path: &Path, user: u64, device: u64) -> Result<Self, StoreError> {
+        create_file(path).map_err(StoreError::Create)?;
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let mut connection = Connection::open_with_flags(path, flags)?;
+        connection.busy_timeout(BUSY_WAIT)?;
+        schema::prepare(&mut connection, user, device)?;
+        Ok(SqliteStore { connection })
+    }
+}
+
+/// Makes sure that the file exists, with its directory entry durable.
+fn create_file(path: &Path) -> std::io::Result<()> {
+    let created = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    match created {
+        Ok(_) => {
+            let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+            File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+impl Store for SqliteStore {
+    fn load(&mut self) -> Result<Snapshot, StoreError> {
+        let (cursor, number_last) =
+            self.connection.query_row("SELECT cursor, number_last FROM device", [], |row| {
+                Ok((unsigned(row, 0)?, unsigned(row, 1)?))
+            })?;
+        let id_last =
+            self.connection.query_row("SELECT coalesce(max(id), 0) FROM messages", [], |row| {
+                unsigned(row, 0)
+            })?;
+        let mut conversations: Vec<ConversationState> = self
+            .connection
+            .prepare(
+                "SELECT peer, delivered, read, seen, seen_confirmed, in_last, out_last, last
+                 FROM conversations",
+            )?
+            .query_map([], read_conversation)?
+            .collect::<Result<_, _>>()?;
+        conversations.sort_unstable_by_key(|state| state.peer);
+        let outbox = self
+            .connection
+            .prepare(
+                "SELECT number, id, peer, content, body
+                 FROM outbox JOIN messages ON id = message ORDER BY number",
+            )?
+            .query_map([], read_unanswered)?
+            .collect::<Result<_, _>>()?;
+        Ok(Snapshot { cursor, number_last, id_last, conversations, outbox })
+    }
+
+    fn commit(&mut self, batch: &[Write]) -> Result<(), StoreError> {
+        let transaction =
+            self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        for write in batch {
+            apply(&transaction, write)?;
+        }
+        transaction.commit()?;
+        Ok(())
+    }
+
+    fn message(&mut self, id: MessageId) -> Result<Option<Message>, StoreError> {
+        let sql = format!("SELECT {MESSAGE_COLUMNS} FROM messages WHERE id = ?1");
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let row = statement.query_row([id.0 as i64], read_message).optional()?;
+        row.map(Stored::check).transpose()
+    }
+
+    fn history(
+        &mut self,
+        peer: u64,
+        before: Option<MessageId>,
+        limit: usize,
+    ) -> Result<Vec<Message>, StoreError> {
+        let sql = format!(
+            "SELECT {MESSAGE_COLUMNS} FROM messages
+             WHERE peer = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3"
+        );
+        let before = before.map_or(i64::MAX, |id| id.0.min(i64::MAX as u64) as i64);
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let newest = statement
+            .query_map(params![peer as i64, before, limit as i64], read_message)?
+            .map(|row| row?.check())
+            .collect::<Result<Vec<_>, _>>();
+        newest.map(|mut messages| {
+            messages.reverse();
+            messages
+        })
+    }
+
+    fn conversations(&mut self) -> Result<Vec<Conversation>, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT peer, delivered, read, seen, last,
+                 (SELECT count(*) FROM messages
+                  WHERE messages.peer = conversations.peer AND state = 0 AND ordinal > seen)
+             FROM conversations ORDER BY last DESC",
+        )?;
+        let rows = statement.query_map([], |row| {
+            Ok(Conversation {
+                peer: unsigned(row, 0)?,
+                delivered: unsigned(row, 1)?,
+                read: unsigned(row, 2)?,
+                seen: unsigned(row, 3)?,
+                last: MessageId(unsigned(row, 4)?),
+                unread: unsigned(row, 5)?,
+            })
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+}
+
+/// Makes one change within the caller's transaction.
+pub(super) fn apply(connection: &Connection, write: &Write) -> Result<(), StoreError> {
+    match write {
+        Write::Insert(message) => insert(connection, message),
+        Write::Enqueue { message, number } => {
+            insert(connection, message)?;
+            enqueue(connection, message.id, *number)
+        }
+        Write::Requeue { id, number } => {
+            set_state(connection, *id, State::Pending)?;
+            enqueue(connection, *id, *number)
+        }
+        Write::Ticked { id, number, ordinal, time_ms } => {
+            set_state(connection, *id, State::Sent)?;
+            execute(
+                connection,
+                "UPDATE messages SET ordinal = ?2,
+                     time_ms = CASE ?3 WHEN 0 THEN time_ms ELSE ?3 END WHERE id = ?1",
+                params![id.0 as i64, *ordinal as i64, *time_ms as i64],
+            )?;
+            dequeue(connection, *number)
+        }
+        Write::Rejected { id, number, code } => {
+            set_state(connection, *id, State::Rejected(*code))?;
+            dequeue(connection, *number)
+        }
+        Write::Conversation(state) => put_conversation(connection, state),
+        Write::Cursor(position) => {
+            execute(connection, "UPDATE device SET cursor = ?1", params![*position as i64])
+        }
+        Write::NumberLast(number) => raise_number(connection, *number),
+    }
+}
+
+fn insert(connection: &Connection, message: &Message) -> Result<(), StoreError> {
+    let (state, code) = state_columns(message.state);
+    execute(
+        connection,
+        "INSERT INTO messages (id, peer, state, code, ordinal, position, time_ms, content, body)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        params![
+            message.id.0 as i64,
+            message.peer as i64,
+            state,
+            code,
+            message.ordinal.map(|ordinal| ordinal as i64),
+            message.position.map(|position| position as i64),
+            message.time_ms as i64,
+            message.content,
+            &*message.body,
+        ],
+    )
+}
+
+fn set_state(connection: &Connection, id: MessageId, state: State) -> Result<(), StoreError> {
+    let (state, code) = state_columns(state);
+    execute(
+        connection,
+        "UPDATE messages SET state = ?2, code = ?3 WHERE id = ?1",
+        params![id.0 as i64, state, code],
+    )
+}
+
+fn enqueue(connection: &Connection, id: MessageId, number: u64) -> Result<(), StoreError> {
+    execute(
+        connection,
+        "INSERT INTO outbox (number, message) VALUES (?1, ?2)",
+        params![number as i64, id.0 as i64],
+    )?;
+    raise_number(connection, number)
+}
+
+fn dequeue(connection: &Connection, number: u64) -> Result<(), StoreError> {
+    execute(connection, "DELETE FROM outbox WHERE number = ?1", params![number as i64])
+}
+
+fn raise_number(connection: &Connection, number: u64) -> Result<(), StoreError> {
+    execute(
+        connection,
+        "UPDATE device SET number_last = max(number_last, ?1)",
+        params![number as i64],
+    )
+}
+
+fn put_conversation(connection: &Connection, state: &ConversationState) -> Result<(), StoreError> {
+    execute(
+        connection,
+        "INSERT OR REPLACE INTO conversations
+             (peer, delivered, read, seen, seen_confirmed, in_last, out_last, last)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        params![
+            state.peer as i64,
+            state.delivered as i64,
+            state.read as i64,
+            state.seen as i64,
+            state.seen_confirmed as i64,
+            state.in_last as i64,
+            state.out_last as i64,
+            state.last.0 as i64,
+        ],
+    )
+}
+
+/// Runs a statement that changes exactly one row; anything else means that session and store
+/// disagree, and the batch is undone.
+fn execute(
+    connection: &Connection,
+    sql: &str,
+    params: &[&dyn rusqlite::ToSql],
+) -> Result<(), StoreError> {
+    match connection.prepare_cached(sql)?.execute(params)? {
+        1 => Ok(()),
+        rows => Err(StoreError::Damaged(format!("{rows} rows, 1 expected, in: {sql}"))),
+    }
+}
+
+const fn state_columns(state: State) -> (i64, Option<u16>) {
+    match state {
+        State::Received => (0, None),
+        State::Pending => (1, None),
+        State::Sent => (2, None),
+        State::Rejected(code) => (3, Some(code.number())),
+    }
+}
+
+fn unsigned(row: &Row<'_>, index: usize) -> rusqlite::Result<u64> {
+    Ok(row.get::<_, i64>(index)? as u64)
+}
+
+fn blob(row: &Row<'_>, index: usize) -> rusqlite::Result<Arc<[u8]>> {
+    match row.get_ref(index)? {
+        ValueRef::Blob(bytes) => Ok(Arc::from(bytes)),
+        _ => Ok(Arc::from(&[][..])),
+    }
+}
+
+/// A row of the messages, before its state is known to make sense.
+struct Stored {
+    state: i64,
+    code: Option<u16>,
+    message: Message,
+}
+
+impl Stored {
+    fn check(mut self) -> Result<Message, StoreError> {
+        self.message.state = match (self.state, self.code) {
+            (0, _) => State::Received,
+            (1, _) => State::Pending,
+            (2, _) => State::Sent,
+            (3, Some(code)) => State::Rejected(Code::from_number(code)),
+            (state, _) => {
+                let id = self.message.id;
+                return Err(StoreError::Damaged(format!("message {id} has state {state}")));
+            }
+        };
+        Ok(self.message)
+    }
+}
+
+fn read_message(row: &Row<'_>) -> rusqlite::Result<Stored> {
+    Ok(Stored {
+        state: row.get(2)?,
+        code: row.get(3)?,
+        message: Message {
+            id: MessageId(unsigned(row, 0)?),
+            peer: unsigned(row, 1)?,
+            state: State::Received,
+            ordinal: row.get::<_, Option<i64>>(4)?.map(|ordinal| ordinal as u64),
+            position: row.get::<_, Option<i64>>(5)?.map(|position| position as u64),
+            time_ms: unsigned(row, 6)?,
+            content: row.get(7)?,
+            body: blob(row, 8)?,
+        },
+    })
+}
+
+fn read_conversation(row: &Row<'_>) -> rusqlite::Result<ConversationState> {
+    Ok(ConversationState {
+        peer: unsigned(row, 0)?,
+        delivered: unsigned(row, 1)?,
+        read: unsigned(row, 2)?,
+        seen: unsigned(row, 3)?,
+        seen_confirmed: unsigned(row, 4)?,
+        in_last: unsigned(row, 5)?,
+        out_last: unsigned(row, 6)?,
+        last: MessageId(unsigned(row, 7)?),
+    })
+}
+
+fn read_unanswered(row: &Row<'_>) -> rusqlite::Result<Unanswered> {
+    Ok(Unanswered {
+        number: unsigned(row, 0)?,
+        id: MessageId(unsigned(row, 1)?),
+        peer: unsigned(row, 2)?,
+        content: row.get(3)?,
+        body: blob(row, 4)?,
+    })
+}

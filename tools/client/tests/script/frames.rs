@@ -1,0 +1,123 @@
+//! The server's side of a script: frames to say, and one line for each frame and event that came.
+
+use fulmar_client::{Event, content};
+use fulmar_protocol::{Chunks, Deliver, Frame, Pairs, Welcome};
+
+/// The server's clock in every script.
+pub(crate) const START_MS: u64 = 1_700_000_000_000;
+
+/// The limits that a script's server states.
+pub(crate) const WELCOME: Welcome<'static> = Welcome {
+    version: 1,
+    capabilities: 0,
+    session: 5,
+    time_ms: START_MS,
+    body_bytes_max: 416_384,
+    window_messages: 64,
+    window_bytes: 1_000_000,
+    sends_max: 4,
+    idle_s: 90,
+    heads: Pairs::Slice(&[]),
+};
+
+/// A delivery of a text.
+pub(crate) fn deliver(position: u64, peer: u64, ordinal: u64, text: &str) -> Frame<'_> {
+    let (time_ms, content) = (START_MS + position, content::TEXT);
+    let (total_bytes, body) = (None, text.as_bytes());
+    let own = false;
+    Frame::Deliver(Deliver { position, peer, ordinal, time_ms, content, own, total_bytes, body })
+}
+
+/// A copy of what this user sent from another device.
+pub(crate) fn own_copy(position: u64, peer: u64, ordinal: u64, text: &str) -> Frame<'_> {
+    let Frame::Deliver(deliver) = deliver(position, peer, ordinal, text) else { unreachable!() };
+    Frame::Deliver(Deliver { own: true, ..deliver })
+}
+
+/// The frames of a delivery that is cut.
+pub(crate) fn deliver_large(position: u64, peer: u64, ordinal: u64, body: &[u8]) -> Vec<Frame<'_>> {
+    let total_bytes = Some(Chunks::total_bytes(body).expect("a large body"));
+    let mut chunks = Chunks::new(body);
+    let (time_ms, content, own) = (START_MS, content::TEXT, false);
+    let first = chunks.next().unwrap();
+    let first =
+        Deliver { position, peer, ordinal, time_ms, content, own, total_bytes, body: first };
+    let parts = chunks.map(|body| Frame::Part { body });
+    std::iter::once(Frame::Deliver(first)).chain(parts).collect()
+}
+
+/// A tick.
+pub(crate) const fn tick(peer: u64, number: u64, ordinal: u64) -> Frame<'static> {
+    Frame::Sent { peer, number, ordinal, time_ms: START_MS + 1 }
+}
+
+/// A receipt for what this user sent.
+pub(crate) const fn receipt(peer: u64, delivered: u64, read: u64) -> Frame<'static> {
+    Frame::Receipt { peer, delivered, read, own: false }
+}
+
+/// A body of many bytes, no two parts of which are alike.
+pub(crate) fn large_body(bytes: usize) -> Vec<u8> {
+    (0..bytes).map(|index| (index % 251) as u8).collect()
+}
+
+fn text(body: &[u8]) -> String {
+    match std::str::from_utf8(body) {
+        Ok(text) if body.len() <= 40 => text.to_owned(),
+        _ => format!("[{} bytes]", body.len()),
+    }
+}
+
+/// One line for a frame of a client. Numbers of sends are shown from `base`.
+pub(crate) fn describe(frame: &Frame<'_>, base: u64) -> String {
+    match frame {
+        Frame::Hello(hello) => {
+            let cursors: Vec<_> = hello.cursors.iter().collect();
+            let token = text(hello.token);
+            format!("hello {}/{} {token} {} {cursors:?}", hello.user, hello.device, hello.agent)
+        }
+        Frame::Send(send) => {
+            let number = send.number as i64 - base as i64;
+            let of = send.total_bytes.map_or(String::new(), |total| format!(" of {total}"));
+            format!("send {} #{number} {}{of}", send.peer, text(send.body))
+        }
+        Frame::Part { body } => format!("part {}", body.len()),
+        Frame::Ack { position } => format!("ack {position}"),
+        Frame::Read { peer, ordinal } => format!("read {peer} {ordinal}"),
+        Frame::Ask { peer } => format!("ask {peer}"),
+        Frame::Ping => "ping".into(),
+        Frame::Goodbye(goodbye) => format!("goodbye {}", goodbye.code.name()),
+        other => panic!("a client never sends {other:?}"),
+    }
+}
+
+/// One line for an event.
+pub(crate) fn tell(event: &Event) -> String {
+    match event {
+        Event::Connected { session } => format!("connected {session}"),
+        Event::Disconnected { reason, retry_in_ms } => {
+            format!(
+                "disconnected: {reason}{}",
+                if retry_in_ms.is_some() { "" } else { "; for good" }
+            )
+        }
+        Event::Refused { code, detail, retry_in_ms } => {
+            let rest = if retry_in_ms.is_some() { "" } else { "; for good" };
+            format!("refused {} {detail}{rest}", code.name())
+        }
+        Event::Message(message) => {
+            let (position, ordinal) = (message.position.unwrap(), message.ordinal.unwrap());
+            format!("message @{position} {} #{ordinal} {}", message.peer, text(&message.body))
+        }
+        Event::OwnCopy(message) => {
+            let (position, ordinal) = (message.position.unwrap(), message.ordinal.unwrap());
+            format!("own @{position} {} #{ordinal} {}", message.peer, text(&message.body))
+        }
+        Event::Ticked { id, peer, ordinal, .. } => format!("ticked {id} {peer} #{ordinal}"),
+        Event::Rejected { id, peer, code, .. } => format!("rejected {id} {peer} {}", code.name()),
+        Event::Delivered { peer, ordinal } => format!("delivered {peer} #{ordinal}"),
+        Event::Read { peer, ordinal } => format!("read {peer} #{ordinal}"),
+        Event::SeenElsewhere { peer, ordinal } => format!("seen {peer} #{ordinal}"),
+        Event::StoreFailed { detail } => format!("store failed: {detail}"),
+    }
+}

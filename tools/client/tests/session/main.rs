@@ -1,0 +1,12 @@
+//! The session against scripts: what it answers to each input, rule by rule, and against a small
+//! model of a server under random faults.
+
+mod device;
+#[path = "../script/frames.rs"]
+mod frames;
+mod login;
+mod receipts;
+mod receiving;
+mod sending;
+mod trouble;
+mod world;

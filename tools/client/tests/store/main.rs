@@ -1,0 +1,227 @@
+//! The store in a file: what it accepts to open, and that it does what the store in memory does.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use fulmar_client::store::{ConversationState, MemoryStore, SqliteStore, Store, StoreError, Write};
+use fulmar_client::{Message, MessageId, State, content};
+use fulmar_protocol::Code;
+use tempfile::TempDir;
+
+struct Place {
+    _directory: TempDir,
+    path: PathBuf,
+}
+
+fn place() -> Place {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("device.db");
+    Place { _directory: directory, path }
+}
+
+fn message(id: u64, peer: u64, state: State, position: Option<u64>) -> Message {
+    Message {
+        id: MessageId(id),
+        peer,
+        state,
+        ordinal: position,
+        position,
+        time_ms: 1_000 + id,
+        content: content::TEXT,
+        body: Arc::from(format!("body {id}").into_bytes()),
+    }
+}
+
+#[test]
+fn a_new_store_is_empty_and_its_owner_s_alone() {
+    let place = place();
+    let mut store = SqliteStore::open(&place.path, 7, 1).unwrap();
+    assert_eq!(store.load().unwrap(), MemoryStore::new().load().unwrap());
+    let mode = std::fs::metadata(&place.path).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+#[test]
+fn a_store_is_open_in_one_place_at_a_time() {
+    let place = place();
+    let store = SqliteStore::open(&place.path, 7, 1).unwrap();
+    let second = SqliteStore::open(&place.path, 7, 1);
+    assert!(matches!(second, Err(StoreError::InUse)), "{second:?}");
+    drop(store);
+    SqliteStore::open(&place.path, 7, 1).unwrap();
+}
+
+#[test]
+fn a_store_belongs_to_one_device() {
+    let place = place();
+    drop(SqliteStore::open(&place.path, u64::MAX, 2).unwrap());
+    let other = SqliteStore::open(&place.path, 7, 1).unwrap_err();
+    assert!(matches!(other, StoreError::Identity { user: u64::MAX, device: 2 }), "{other}");
+    SqliteStore::open(&place.path, u64::MAX, 2).unwrap();
+}
+
+#[test]
+fn other_files_and_other_formats_are_left_alone() {
+    let text = place();
+    let note = "this is a note to myself, long enough for a database header. ".repeat(20);
+    std::fs::write(&text.path, &note).unwrap();
+    assert!(matches!(SqliteStore::open(&text.path, 7, 1), Err(StoreError::NotAStore)));
+    assert_eq!(std::fs::read_to_string(&text.path).unwrap(), note);
+
+    let strange = place();
+    let database = rusqlite::Connection::open(&strange.path).unwrap();
+    database.execute_batch("CREATE TABLE recipes (name TEXT)").unwrap();
+    drop(database);
+    assert!(matches!(SqliteStore::open(&strange.path, 7, 1), Err(StoreError::NotAStore)));
+
+    let later = place();
+    drop(SqliteStore::open(&later.path, 7, 1).unwrap());
+    let database = rusqlite::Connection::open(&later.path).unwrap();
+    database.pragma_update(None, "user_version", 2).unwrap();
+    drop(database);
+    let error = SqliteStore::open(&later.path, 7, 1).unwrap_err();
+    assert!(matches!(error, StoreError::Format { found: 2, known: 1 }), "{error}");
+}
+
+#[test]
+fn a_directory_that_is_missing_is_said_so() {
+    let place = place();
+    let path = place.path.join("nowhere").join("device.db");
+    assert!(matches!(SqliteStore::open(&path, 7, 1), Err(StoreError::Create(_))));
+}
+
+#[test]
+fn a_position_is_stored_once_and_a_failed_batch_leaves_nothing() {
+    let place = place();
+    let mut store = SqliteStore::open(&place.path, 7, 1).unwrap();
+    store.commit(&[Write::Insert(message(1, 8, State::Received, Some(1)))]).unwrap();
+    let before = store.load().unwrap();
+    let batch = [
+        Write::Insert(message(2, 8, State::Received, Some(2))),
+        Write::Cursor(2),
+        Write::Insert(message(3, 8, State::Received, Some(1))),
+    ];
+    assert!(store.commit(&batch).is_err());
+    assert_eq!(store.load().unwrap(), before);
+    let unknown = Write::Ticked { id: MessageId(9), number: 1, ordinal: 1, time_ms: 0 };
+    assert!(matches!(store.commit(&[unknown]), Err(StoreError::Damaged(_))));
+    assert_eq!(store.load().unwrap(), before);
+}
+
+#[test]
+fn history_is_read_in_pages_from_the_newest() {
+    let place = place();
+    let mut store = SqliteStore::open(&place.path, 7, 1).unwrap();
+    for id in 1..=9 {
+        let peer = if id % 3 == 0 { u64::MAX } else { 8 };
+        let write = Write::Insert(message(id, peer, State::Received, Some(id)));
+        store.commit(&[write]).unwrap();
+    }
+    let ids = |page: Vec<Message>| page.iter().map(|message| message.id.0).collect::<Vec<_>>();
+    assert_eq!(ids(store.history(8, None, 3).unwrap()), [5, 7, 8]);
+    assert_eq!(ids(store.history(8, Some(MessageId(5)), 3).unwrap()), [1, 2, 4]);
+    assert_eq!(ids(store.history(8, Some(MessageId(1)), 3).unwrap()), [0; 0]);
+    assert_eq!(ids(store.history(u64::MAX, None, 100).unwrap()), [3, 6, 9]);
+}
+
+/// Batches as a session makes them, drawn by lot.
+struct Life {
+    rng: fastrand::Rng,
+    id_last: u64,
+    number_last: u64,
+    position: u64,
+    pending: Vec<(MessageId, u64)>,
+    rejected: Vec<MessageId>,
+}
+
+impl Life {
+    fn write(&mut self) -> Write {
+        let lot = self.rng.u8(0..8);
+        match lot {
+            0 | 1 => {
+                self.id_last += 1;
+                self.position += 1;
+                let state = if lot == 0 { State::Received } else { State::Sent };
+                Write::Insert(message(self.id_last, self.peer(), state, Some(self.position)))
+            }
+            2 => {
+                self.id_last += 1;
+                self.number_last += 1;
+                self.pending.push((MessageId(self.id_last), self.number_last));
+                let message = message(self.id_last, self.peer(), State::Pending, None);
+                Write::Enqueue { message, number: self.number_last }
+            }
+            3 if !self.pending.is_empty() => {
+                let (id, number) = self.pending.remove(0);
+                let (ordinal, time_ms) = (self.rng.u64(1..99), self.rng.u64(0..2) * 5_000);
+                Write::Ticked { id, number, ordinal, time_ms }
+            }
+            4 if !self.pending.is_empty() => {
+                let (id, number) = self.pending.remove(0);
+                self.rejected.push(id);
+                Write::Rejected { id, number, code: Code::from_number(self.rng.u16(300..304)) }
+            }
+            5 if !self.rejected.is_empty() => {
+                let id = self.rejected.remove(0);
+                self.number_last += 1;
+                self.pending.push((id, self.number_last));
+                Write::Requeue { id, number: self.number_last }
+            }
+            6 => Write::Conversation(ConversationState {
+                delivered: self.rng.u64(0..50),
+                read: self.rng.u64(0..50),
+                seen: self.rng.u64(0..50),
+                seen_confirmed: self.rng.u64(0..50),
+                in_last: self.rng.u64(0..50),
+                out_last: self.rng.u64(0..50),
+                last: MessageId(self.rng.u64(0..=self.id_last)),
+                ..ConversationState::new(self.peer())
+            }),
+            7 => {
+                self.number_last += self.rng.u64(0..3);
+                Write::NumberLast(self.number_last)
+            }
+            _ => Write::Cursor(self.position),
+        }
+    }
+
+    fn peer(&mut self) -> u64 {
+        [8, 9, u64::MAX][self.rng.usize(0..3)]
+    }
+}
+
+#[test]
+fn the_file_does_what_the_memory_does() {
+    for seed in 0..10 {
+        let place = place();
+        let mut memory = MemoryStore::new();
+        let rng = fastrand::Rng::with_seed(seed);
+        let (pending, rejected) = (Vec::new(), Vec::new());
+        let mut life = Life { rng, id_last: 0, number_last: 0, position: 0, pending, rejected };
+        for _ in 0..6 {
+            let mut file = SqliteStore::open(&place.path, 7, 1).unwrap();
+            for _ in 0..20 {
+                let writes = life.rng.usize(1..6);
+                let batch: Vec<_> = (0..writes).map(|_| life.write()).collect();
+                file.commit(&batch).unwrap();
+                memory.commit(&batch).unwrap();
+            }
+            assert_eq!(file.load().unwrap(), memory.load().unwrap());
+            for peer in [8, 9, u64::MAX] {
+                let page = |store: &mut dyn Store| store.history(peer, None, 1_000).unwrap();
+                assert_eq!(page(&mut file), page(&mut memory));
+            }
+            let sorted = |store: &mut dyn Store| {
+                let mut all = store.conversations().unwrap();
+                assert!(all.is_sorted_by_key(|conversation| std::cmp::Reverse(conversation.last)));
+                all.sort_by_key(|conversation| conversation.peer);
+                all
+            };
+            assert_eq!(sorted(&mut file), sorted(&mut memory));
+            for id in [1, life.id_last, life.id_last + 1].map(MessageId) {
+                assert_eq!(file.message(id).unwrap(), memory.message(id).unwrap());
+            }
+        }
+    }
+}

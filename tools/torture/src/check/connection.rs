@@ -1,0 +1,114 @@
+//! Judges the frame of it all: sessions, heads, goodbyes, and whether the device came to an end.
+
+use super::facts::{Answer, Facts};
+use super::identity::{Device, MessageId};
+use super::line::{Event, Line};
+use super::violation::{Kind, Tally};
+
+/// Codes from here to 399 say that the client did something wrong, which ours doesn't.
+const BLAME_FIRST: u16 = 100;
+/// See [`BLAME_FIRST`]; from 400 the server is busy, stops, or is elsewhere.
+const BLAME_LAST: u16 = 399;
+/// A full inbox: nobody's fault.
+const QUOTA_EXCEEDED: u16 = 301;
+/// A number that is too old. Ours always rise, so it can only be that of a send that was repeated:
+/// a refusal got lost, and what came after it was taken.
+const STALE_NUMBER: u16 = 302;
+/// The server failed.
+const INTERNAL: u16 = 500;
+
+/// Judges one device.
+#[derive(Debug)]
+pub(super) struct ConnectionCheck<'a> {
+    facts: &'a Facts,
+    device: Device,
+    session: u64,
+    /// The last position that was delivered or skipped.
+    position: u64,
+    /// What the server said last about the head.
+    head: u64,
+}
+
+impl<'a> ConnectionCheck<'a> {
+    pub(super) fn new(facts: &'a Facts, device: Device) -> Self {
+        ConnectionCheck { facts, device, session: 0, position: 0, head: 0 }
+    }
+
+    pub(super) fn line(&mut self, line: &Line, tally: &mut Tally) {
+        let device = self.device;
+        match &line.event {
+            Event::Welcome { session, head } => {
+                if *session <= self.session {
+                    let text = format!("{device}: session {session} follows {}", self.session);
+                    tally.add(Kind::Protocol, text);
+                }
+                self.session = *session;
+                self.head(*head, tally);
+            }
+            Event::Pong { head } => self.head(*head, tally),
+            Event::Shown(delivery) | Event::Again(delivery) => {
+                self.position = self.position.max(delivery.position);
+            }
+            Event::Skip { position } => self.position = self.position.max(*position),
+            Event::Refused { code } => self.blamed("the login was refused", *code, tally),
+            Event::Goodbye { code } => self.blamed("the server said goodbye", *code, tally),
+            Event::Rejected { peer, number, code } => {
+                let id = MessageId { author: device, peer: *peer, number: *number };
+                self.rejected(id, *code, tally);
+            }
+            Event::Broken { what } => tally.add(Kind::Protocol, format!("{device}: {what}")),
+            Event::Drained | Event::Final if self.position != self.head => {
+                let text = format!(
+                    "{device}: the head is {}, but only positions up to {} came",
+                    self.head, self.position
+                );
+                tally.add(Kind::Gaps, text);
+            }
+            _ => {}
+        }
+    }
+
+    fn head(&mut self, head: u64, tally: &mut Tally) {
+        self.head = head;
+        if head < self.position {
+            let text = format!(
+                "{}: the head is {head}, and position {} came before",
+                self.device, self.position
+            );
+            tally.add(Kind::Protocol, text);
+        }
+    }
+
+    fn rejected(&self, id: MessageId, code: u16, tally: &mut Tally) {
+        let is_resent = self.facts.sent.get(&id).is_some_and(|sent| sent.resent);
+        match code {
+            QUOTA_EXCEEDED => {}
+            STALE_NUMBER if is_resent => {}
+            _ => self.blamed(&format!("{id} was rejected"), code, tally),
+        }
+    }
+
+    fn blamed(&self, what: &str, code: u16, tally: &mut Tally) {
+        if (BLAME_FIRST..=BLAME_LAST).contains(&code) || code == INTERNAL {
+            tally.add(Kind::Protocol, format!("{}: {what} with code {code}", self.device));
+        }
+    }
+
+    /// The history is over. `written` are the device's own sends, in their order.
+    pub(super) fn finish(self, written: &[MessageId], tally: &mut Tally) {
+        let presence = self.facts.presence.get(&self.device).copied().unwrap_or_default();
+        let when = match (presence.drained, presence.finished) {
+            (true, true) => return,
+            (true, false) => " after the clean stop",
+            (false, _) => "",
+        };
+        let unanswered =
+            written.iter().filter(|id| self.facts.sent[id].answer == Answer::None).count();
+        let text = format!(
+            "{} did not come to an end{when}: {unanswered} sends without an answer, positions up to {} \
+             of {} came",
+            self.device, self.position, self.head
+        );
+        tally.add(Kind::Unsettled, text);
+    }
+}

@@ -1,0 +1,233 @@
+//! The first reading: what was sent and answered, who was there since when, and how far the
+//! recipients were at every moment. The second reading judges each device by it.
+
+use std::collections::{HashMap, VecDeque};
+
+use serde::Serialize;
+
+use super::identity::{Device, Direction, MessageId};
+use super::line::{Delivery, Event, Line};
+use super::ordinals::Ordinals;
+use super::progress::Progress;
+use super::violation::{Kind, Tally};
+
+/// What became of a send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// None came.
+    None,
+    /// The server has it, under this ordinal; said in this line.
+    Ticked { ordinal: u64, sequence: u64 },
+    /// The server refused it, with this code.
+    Rejected(u16),
+}
+
+/// A send.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sent {
+    /// When it was written.
+    pub(super) sequence: u64,
+    /// What was sent.
+    pub(super) digest: u64,
+    /// It went out again on a later connection.
+    pub(super) resent: bool,
+    /// What the server said.
+    pub(super) answer: Answer,
+}
+
+/// A device, over the run.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Presence {
+    /// Its first welcome: what is sent later is owed to it.
+    pub(super) welcomed: Option<u64>,
+    /// It had everything, before the server was stopped.
+    pub(super) drained: bool,
+    /// It still had, after the server was started again.
+    pub(super) finished: bool,
+}
+
+/// How much was tried.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Volume {
+    /// Devices.
+    pub devices: u64,
+    /// Logins that succeeded.
+    pub connections: u64,
+    /// Messages written.
+    pub sent: u64,
+    /// Messages of which the server said that it has them.
+    pub ticked: u64,
+    /// Messages that the server refused.
+    pub rejected: u64,
+    /// Sends repeated since the answer was lost.
+    pub resent: u64,
+    /// Messages shown, on every device.
+    pub displayed: u64,
+    /// Deliveries that a device recognised as known and didn't show.
+    pub redelivered: u64,
+    /// Receipts that came.
+    pub receipts: u64,
+    /// Second logins of a device that was logged in.
+    pub takeovers: u64,
+}
+
+/// See the module's description.
+#[derive(Debug, Default)]
+pub(super) struct Facts {
+    pub(super) presence: HashMap<Device, Presence>,
+    pub(super) sent: HashMap<MessageId, Sent>,
+    pub(super) ordinals: Ordinals,
+    pub(super) progress: HashMap<Direction, Progress>,
+    pub(super) volume: Volume,
+    /// Refusals by code, of sends.
+    pub(super) refusals: std::collections::BTreeMap<u16, u64>,
+}
+
+impl Facts {
+    /// Every history was read.
+    pub(super) fn finish(&mut self, tally: &mut Tally) {
+        for progress in self.progress.values_mut() {
+            progress.finish();
+        }
+        self.ordinals.finish(tally);
+        let mut unheard: Vec<_> =
+            self.presence.iter().filter(|(_, presence)| presence.welcomed.is_none()).collect();
+        unheard.sort_by_key(|(device, _)| **device);
+        for (device, _) in unheard {
+            tally.add(Kind::Unsettled, format!("{device} was never welcomed"));
+        }
+    }
+
+    /// How far the reader of a direction was when the line `sequence` was written: (delivered,
+    /// read).
+    pub(super) fn progress_at(&self, direction: Direction, sequence: u64) -> (u64, u64) {
+        self.progress.get(&direction).map_or((0, 0), |progress| progress.at(sequence))
+    }
+}
+
+/// Reads one device's history into the facts.
+#[derive(Debug)]
+pub(super) struct Gathering<'a> {
+    facts: &'a mut Facts,
+    device: Device,
+    /// (position, author, ordinal) of what came and isn't acknowledged, by position.
+    unacknowledged: VecDeque<(u64, u64, u64)>,
+    /// Number of the last tick, by peer.
+    ticked: HashMap<u64, u64>,
+}
+
+impl<'a> Gathering<'a> {
+    pub(super) fn new(facts: &'a mut Facts, device: Device) -> Self {
+        facts.volume.devices += 1;
+        facts.presence.insert(device, Presence::default());
+        Gathering { facts, device, unacknowledged: VecDeque::new(), ticked: HashMap::new() }
+    }
+
+    pub(super) fn line(&mut self, line: &Line, tally: &mut Tally) {
+        let volume = &mut self.facts.volume;
+        match line.event {
+            Event::Hello { cursor } => {
+                // It tells the server what is safe, as an acknowledgement does.
+                self.ack(line.sequence, cursor);
+                self.unacknowledged.clear();
+            }
+            Event::Welcome { .. } => {
+                volume.connections += 1;
+                self.presence().welcomed.get_or_insert(line.sequence);
+            }
+            Event::Takeover => volume.takeovers += 1,
+            Event::Send { peer, number, digest } => {
+                volume.sent += 1;
+                let (resent, answer) = (false, Answer::None);
+                let sent = Sent { sequence: line.sequence, digest, resent, answer };
+                self.facts.sent.insert(self.id(peer, number), sent);
+            }
+            Event::Resend { peer, number } => {
+                volume.resent += 1;
+                if let Some(sent) = self.facts.sent.get_mut(&self.id(peer, number)) {
+                    sent.resent = true;
+                }
+            }
+            Event::Tick { peer, number, ordinal } => {
+                volume.ticked += 1;
+                let answer = Answer::Ticked { ordinal, sequence: line.sequence };
+                self.tick(self.id(peer, number), ordinal, answer, tally);
+            }
+            Event::Rejected { peer, number, code } => {
+                volume.rejected += 1;
+                *self.facts.refusals.entry(code).or_default() += 1;
+                self.answer(self.id(peer, number), Answer::Rejected(code), tally);
+            }
+            Event::Shown(delivery) => {
+                volume.displayed += 1;
+                self.delivery(&delivery, tally);
+            }
+            Event::Again(delivery) => {
+                volume.redelivered += 1;
+                self.delivery(&delivery, tally);
+            }
+            Event::Receipt { .. } => volume.receipts += 1,
+            Event::Ack { position } => self.ack(line.sequence, position),
+            Event::Read { peer, ordinal } => {
+                self.progress(peer).read(line.sequence, ordinal);
+            }
+            Event::Drained => self.presence().drained = true,
+            Event::Final => self.presence().finished = true,
+            _ => {}
+        }
+    }
+
+    fn tick(&mut self, id: MessageId, ordinal: u64, answer: Answer, tally: &mut Tally) {
+        self.answer(id, answer, tally);
+        self.facts.ordinals.claim(self.device, id, ordinal, tally);
+        let last = self.ticked.entry(id.peer).or_default();
+        if *last > id.number {
+            tally.add(Kind::Protocol, format!("{id} was ticked after #{last}"));
+        }
+        *last = id.number.max(*last);
+    }
+
+    fn answer(&mut self, id: MessageId, answer: Answer, tally: &mut Tally) {
+        match self.facts.sent.get_mut(&id) {
+            Some(sent) if sent.answer == Answer::None => sent.answer = answer,
+            Some(sent) => {
+                let text = format!("{id} was answered twice: {:?}, then {answer:?}", sent.answer);
+                tally.add(Kind::Protocol, text);
+            }
+            None => tally.add(Kind::Protocol, format!("{id} was answered and never sent")),
+        }
+    }
+
+    fn delivery(&mut self, delivery: &Delivery, tally: &mut Tally) {
+        if let Some(id) = delivery.body {
+            self.facts.ordinals.claim(self.device, id, delivery.ordinal, tally);
+        }
+        if !delivery.own {
+            let came = (delivery.position, delivery.peer, delivery.ordinal);
+            self.unacknowledged.push_back(came);
+        }
+    }
+
+    fn ack(&mut self, sequence: u64, position: u64) {
+        while let Some(&(came, author, ordinal)) = self.unacknowledged.front()
+            && came <= position
+        {
+            self.unacknowledged.pop_front();
+            self.progress(author).acknowledged(sequence, ordinal);
+        }
+    }
+
+    fn id(&self, peer: u64, number: u64) -> MessageId {
+        MessageId { author: self.device, peer, number }
+    }
+
+    fn presence(&mut self) -> &mut Presence {
+        self.facts.presence.entry(self.device).or_default()
+    }
+
+    /// How far this user is with what `author` sends.
+    fn progress(&mut self, author: u64) -> &mut Progress {
+        let direction = Direction { author, reader: self.device.user };
+        self.facts.progress.entry(direction).or_default()
+    }
+}

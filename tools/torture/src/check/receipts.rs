@@ -1,0 +1,143 @@
+//! Judges the receipts that a device was shown: never ahead of what the recipient's devices did,
+//! and equal to it when everything is quiet.
+
+use std::collections::{HashMap, HashSet};
+
+use super::facts::Facts;
+use super::identity::{Device, Direction};
+use super::line::{Event, Line};
+use super::violation::{Kind, Tally};
+
+/// Judges one device.
+#[derive(Debug)]
+pub(super) struct ReceiptCheck<'a> {
+    facts: &'a Facts,
+    device: Device,
+    /// When this connection was welcomed.
+    welcomed: u64,
+    /// Peers asked on this connection.
+    asked: HashSet<u64>,
+    /// Furthest (delivered, read) that was ever shown, by peer.
+    furthest: HashMap<u64, (u64, u64)>,
+    /// What was shown last on this connection, by peer.
+    last: HashMap<u64, (u64, u64)>,
+}
+
+impl<'a> ReceiptCheck<'a> {
+    pub(super) fn new(facts: &'a Facts, device: Device) -> Self {
+        ReceiptCheck {
+            facts,
+            device,
+            welcomed: 0,
+            asked: HashSet::new(),
+            furthest: HashMap::new(),
+            last: HashMap::new(),
+        }
+    }
+
+    pub(super) fn line(&mut self, line: &Line, tally: &mut Tally) {
+        match line.event {
+            Event::Welcome { .. } => {
+                self.welcomed = line.sequence;
+                self.asked.clear();
+                self.last.clear();
+            }
+            Event::Ask { peer } => {
+                self.asked.insert(peer);
+            }
+            Event::Receipt { peer, delivered, read, own } => {
+                self.ahead(line.sequence, self.direction(peer, own), (delivered, read), tally);
+                if !own {
+                    let furthest = self.furthest.entry(peer).or_default();
+                    *furthest = (furthest.0.max(delivered), furthest.1.max(read));
+                    self.last.insert(peer, (delivered, read));
+                }
+            }
+            Event::Drained => self.behind_live(line.sequence, tally),
+            Event::Final => self.behind_after_stop(line.sequence, tally),
+            _ => {}
+        }
+    }
+
+    /// The direction that a receipt is about.
+    fn direction(&self, peer: u64, own: bool) -> Direction {
+        let user = self.device.user;
+        if own {
+            Direction { author: peer, reader: user }
+        } else {
+            Direction { author: user, reader: peer }
+        }
+    }
+
+    fn ahead(&self, sequence: u64, direction: Direction, shown: (u64, u64), tally: &mut Tally) {
+        let truth = self.facts.progress_at(direction, sequence);
+        for (what, shown, truth) in [("delivered", shown.0, truth.0), ("read", shown.1, truth.1)] {
+            if shown > truth {
+                let text = format!(
+                    "{} was told {direction} is {what} up to {shown}; it was {truth} by then \
+                     (line {sequence})",
+                    self.device
+                );
+                tally.add(Kind::ReceiptsAhead, text);
+            }
+        }
+    }
+
+    /// What moved while the device was connected, or before it asked, must have reached it.
+    fn behind_live(&self, sequence: u64, tally: &mut Tally) {
+        for (direction, progress) in self.directions() {
+            let told =
+                self.asked.contains(&direction.reader) || self.welcomed < progress.moved_last();
+            let shown = self.furthest.get(&direction.reader).copied().unwrap_or_default();
+            if told && shown != progress.at(sequence) {
+                self.is_behind(
+                    direction,
+                    shown,
+                    progress.at(sequence),
+                    "when all was quiet",
+                    tally,
+                );
+            }
+        }
+    }
+
+    /// What the server tells after a clean stop is everything that was ever acknowledged and read.
+    fn behind_after_stop(&self, sequence: u64, tally: &mut Tally) {
+        for (direction, progress) in self.directions() {
+            let shown = self.last.get(&direction.reader).copied().unwrap_or_default();
+            let asked = self.asked.contains(&direction.reader);
+            if asked && shown != progress.at(sequence) {
+                let when = "after a clean stop";
+                self.is_behind(direction, shown, progress.at(sequence), when, tally);
+            }
+        }
+    }
+
+    /// What this user's recipients did, in the order of their numbers.
+    fn directions(&self) -> Vec<(Direction, &'a super::progress::Progress)> {
+        let mut directions: Vec<_> = self
+            .facts
+            .progress
+            .iter()
+            .filter(|(direction, _)| direction.author == self.device.user)
+            .map(|(&direction, progress)| (direction, progress))
+            .collect();
+        directions.sort_by_key(|(direction, _)| *direction);
+        directions
+    }
+
+    fn is_behind(
+        &self,
+        direction: Direction,
+        shown: (u64, u64),
+        truth: (u64, u64),
+        when: &str,
+        tally: &mut Tally,
+    ) {
+        let text = format!(
+            "{when}, {} knew {direction} as delivered up to {} and read up to {}; it was {} and {}",
+            self.device, shown.0, shown.1, truth.0, truth.1
+        );
+        tally.add(Kind::ReceiptsBehind, text);
+    }
+}

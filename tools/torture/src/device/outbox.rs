@@ -1,0 +1,168 @@
+//! Sends without an answer: their numbers, their order, and the large body in progress.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use fulmar_protocol::limits::PART_BYTES_MAX;
+use fulmar_protocol::{Chunks, Frame, Send};
+
+use super::body::{self, BodyId};
+use super::book::{Book, Note};
+use super::digest::digest;
+use super::link::Link;
+use crate::limits::OUT_BYTES_HIGH;
+
+/// What our bodies are, on the wire.
+const CONTENT: u8 = 1;
+
+/// Where a send is on its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// It never was on a wire.
+    Written,
+    /// It went out on an earlier connection, which broke.
+    Broken,
+    /// It is on this connection.
+    OnTheWay,
+}
+
+#[derive(Debug)]
+struct Outgoing {
+    peer: u64,
+    number: u64,
+    body: Arc<[u8]>,
+    stage: Stage,
+}
+
+/// The large body in progress. It is finished whatever the answer: the server counts its bytes.
+#[derive(Debug)]
+struct Upload {
+    peer: u64,
+    body: Arc<[u8]>,
+    done: usize,
+}
+
+/// The sends of one device, across connections.
+#[derive(Debug)]
+pub(super) struct Outbox {
+    user: u64,
+    device: u64,
+    number: u64,
+    /// By number, which is the order in which they go out.
+    waiting: VecDeque<Outgoing>,
+    on_the_way: usize,
+    upload: Option<Upload>,
+}
+
+impl Outbox {
+    /// The outbox of a device whose store is empty. Its numbers begin at the present time, so that
+    /// they are above any that the device used before it lost its store.
+    pub(super) fn new(user: u64, device: u64) -> Outbox {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let (waiting, number) = (VecDeque::new(), now.as_millis() as u64);
+        Outbox { user, device, number, waiting, on_the_way: 0, upload: None }
+    }
+
+    /// How many sends have no answer.
+    pub(super) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Writes a message of `bytes` bytes; it goes out when there is a connection.
+    pub(super) fn write(&mut self, peer: u64, bytes: usize, book: &mut Book) {
+        self.number += 1;
+        let (user, device, number) = (self.user, self.device, self.number);
+        let body = body::write(BodyId { user, device, peer, number }, bytes);
+        book.note(Note::Send { peer, number, bytes: body.len(), digest: digest(&body) });
+        let body = Arc::from(body);
+        self.waiting.push_back(Outgoing { peer, number, body, stage: Stage::Written });
+    }
+
+    /// The connection is gone.
+    pub(super) fn reset(&mut self) {
+        self.upload = None;
+        self.on_the_way = 0;
+        for outgoing in &mut self.waiting {
+            if outgoing.stage == Stage::OnTheWay {
+                outgoing.stage = Stage::Broken;
+            }
+        }
+    }
+
+    /// The server answered; whether there was a question.
+    pub(super) fn answered(&mut self, peer: u64, number: u64) -> bool {
+        let is_it = |outgoing: &Outgoing| {
+            (outgoing.peer, outgoing.number, outgoing.stage) == (peer, number, Stage::OnTheWay)
+        };
+        let Some(index) = self.waiting.iter().position(is_it) else { return false };
+        self.waiting.remove(index);
+        self.on_the_way -= 1;
+        true
+    }
+
+    /// Queues what may go out: sends, as long as fewer than `sends_max` are without an answer, and
+    /// after each the next part of the large body in progress.
+    pub(super) fn fill(&mut self, link: &mut Link, sends_max: u64, book: &mut Book) {
+        while link.pending_bytes() < OUT_BYTES_HIGH {
+            let mut progress = false;
+            if (self.on_the_way as u64) < sends_max
+                && let Some(index) = self.next_sendable()
+            {
+                self.send(index, link, book);
+                progress = true;
+            }
+            progress |= self.send_part(link);
+            if !progress {
+                return;
+            }
+        }
+    }
+
+    /// The first send that may go out now. Beside a large body in progress, small ones to other
+    /// peers may; what stays behind holds back what is for the same peer.
+    fn next_sendable(&self) -> Option<usize> {
+        let uploading = self.upload.as_ref().map(|upload| upload.peer);
+        let mut held_back: BTreeSet<u64> = uploading.into_iter().collect();
+        for (index, outgoing) in self.waiting.iter().enumerate() {
+            if outgoing.stage == Stage::OnTheWay {
+                continue;
+            }
+            let waits_for_upload = uploading.is_some() && outgoing.body.len() > PART_BYTES_MAX;
+            if waits_for_upload || held_back.contains(&outgoing.peer) {
+                held_back.insert(outgoing.peer);
+            } else {
+                return Some(index);
+            }
+        }
+        None
+    }
+
+    fn send(&mut self, index: usize, link: &mut Link, book: &mut Book) {
+        let Outgoing { peer, number, body, stage } = &mut self.waiting[index];
+        let (peer, number) = (*peer, *number);
+        if *stage == Stage::Broken {
+            book.note(Note::Resend { peer, number });
+        }
+        *stage = Stage::OnTheWay;
+        self.on_the_way += 1;
+        let total_bytes = Chunks::total_bytes(body);
+        let piece = Chunks::new(body).next().unwrap_or_default();
+        link.queue(&Frame::Send(Send { peer, number, content: CONTENT, total_bytes, body: piece }));
+        if total_bytes.is_some() {
+            self.upload = Some(Upload { peer, body: Arc::clone(body), done: piece.len() });
+        }
+    }
+
+    fn send_part(&mut self, link: &mut Link) -> bool {
+        let Some(upload) = &mut self.upload else { return false };
+        let rest = &upload.body[upload.done..];
+        let piece = &rest[..rest.len().min(PART_BYTES_MAX)];
+        link.queue(&Frame::Part { body: piece });
+        upload.done += piece.len();
+        if upload.done == upload.body.len() {
+            self.upload = None;
+        }
+        true
+    }
+}

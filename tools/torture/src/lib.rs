@@ -1,0 +1,25 @@
+//! Torture of the server: load from small clients, SIGKILL at random moments, a checker that reads
+//! what the clients wrote down.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`cli`], [`torture`] | the command line; carrying it out |
+//! | [`campaign`], [`fault`], [`server`] | rounds, what is done to the server, its process |
+//! | [`device`], [`world`] | the clients, a thread each; what they share |
+//! | [`check`] | the checker, which knows only the histories (HISTORY.md) |
+//! | [`report`] | text and JSON |
+//!
+//! The checker imports nothing of the other modules but its bounds.
+
+pub mod campaign;
+pub mod check;
+pub mod cli;
+pub mod commit;
+pub mod device;
+pub mod failure;
+pub mod fault;
+pub mod limits;
+pub mod report;
+pub mod server;
+pub mod torture;
+pub mod world;
