@@ -15,6 +15,5 @@ pub mod mesh;
 pub mod metrics;
 pub mod node;
 pub mod shard;
-#[path = "store/mod.rs"]
 pub mod storage;
 pub mod uring;

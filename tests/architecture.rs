@@ -32,7 +32,6 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     ("shard", &["limits"]),
     ("storage", &["shard"]),
-    ("store", &["shard", "storage"]),
     ("uring", &[]),
 ];
 
@@ -133,7 +132,7 @@ fn modules_name_only_what_their_place_allows() {
 
 #[test]
 fn storage_knows_the_shard_by_its_seam_only() {
-    for path in sources(&root().join("src/store")) {
+    for path in sources(&root().join("src/storage")) {
         let code = code(&path);
         for (at, _) in code.match_indices("crate::shard") {
             let rest = &code[at..];

@@ -211,13 +211,12 @@ impl CoreLoop {
 
     fn add_accepted(&mut self) {
         for fd in self.accepted.drain(..) {
-            match self.ring.add(fd) {
-                Ok(key) => {
-                    debug!(slot = key.slot, generation = key.generation, "connection accepted");
-                    self.parts.shard.on_event(Event::Accepted { conn: conn_id(key) }, &mut self.fx);
-                }
-                // Dropping the descriptor closes it: the peer sees the connection end.
-                Err(_) => debug!("connection refused: this core holds as many as it may"),
+            if let Ok(key) = self.ring.add(fd) {
+                debug!(slot = key.slot, generation = key.generation, "connection accepted");
+                self.parts.shard.on_event(Event::Accepted { conn: conn_id(key) }, &mut self.fx);
+            } else {
+                // The dropped descriptor closes it: the peer sees the connection end.
+                debug!("connection refused: this core holds as many as it may");
             }
         }
     }

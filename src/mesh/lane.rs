@@ -121,11 +121,12 @@ mod tests {
         assert_eq!(outlet.backlog(), 0);
     }
 
+    const COUNT: u32 = 50_000;
+
     #[test]
     fn a_sleeping_consumer_never_misses_a_wake_up() {
         let doorbell = Arc::new(Doorbell::new().expect("eventfd"));
         let (mut outlet, mut inlet) = lane(8, Arc::clone(&doorbell));
-        const COUNT: u32 = 50_000;
         let producer = std::thread::spawn(move || {
             for i in 0..COUNT {
                 outlet.push(i);

@@ -51,7 +51,7 @@ fn run(reader: &Reader, keys: &ArcSwap<KeyRing>, answers: &[Arc<Answers>], jobs:
                     .load()
                     .verify(&token, now_s)
                     .map(|identity| Identity { user: identity.user, device: identity.device })
-                    .map_err(|error| error.code());
+                    .map_err(crate::auth::TokenError::code);
                 (core, Reply::Verified { conn, result })
             }
         };

@@ -273,7 +273,7 @@ impl Client {
             if let Some(got) = self.upcoming.pop_front() {
                 return got;
             }
-            let mut chunk = [0; 65_536];
+            let mut chunk = [0; 16_384];
             match self.stream.read(&mut chunk) {
                 Ok(0) => return Got::Eof,
                 Ok(count) => self.buffer.extend_from_slice(&chunk[..count]),
@@ -295,9 +295,8 @@ impl Client {
     /// The next delivery; skips everything else.
     pub(crate) fn delivery(&mut self) -> Got {
         loop {
-            match self.next() {
-                got @ (Got::Deliver { .. } | Got::Eof) => return got,
-                _ => {}
+            if let got @ (Got::Deliver { .. } | Got::Eof) = self.next() {
+                return got;
             }
         }
     }

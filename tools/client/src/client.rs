@@ -28,6 +28,7 @@ pub struct Config {
     /// The file of the device's store; created where it doesn't exist, in a directory that does.
     pub store: PathBuf,
     /// Name and version of the program, for the server's logs; at most 64 bytes.
+    /// Without control characters.
     pub agent: String,
 }
 
@@ -199,6 +200,8 @@ fn check(config: &Config) -> Result<(), OpenError> {
         format!("the device is {}; it must be from 1 to {DEVICE_MAX}", config.device)
     } else if config.agent.len() > AGENT_BYTES_MAX {
         format!("the agent has {} bytes; at most {AGENT_BYTES_MAX} fit", config.agent.len())
+    } else if config.agent.chars().any(char::is_control) {
+        format!("the agent is {:?}; it may not hold control characters", config.agent)
     } else {
         return check_token(&config.token);
     };

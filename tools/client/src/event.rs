@@ -81,6 +81,15 @@ pub enum Event {
         /// The last ordinal of which this is true.
         ordinal: u64,
     },
+    /// The server's inbox ends before what this device already has: the server lost data (a backup
+    /// was restored), or it is another one. The client goes on from the server's head. What was
+    /// received stays in the history; messages with a tick may be lost to their recipients.
+    InboxWentBack {
+        /// What this device had.
+        cursor: u64,
+        /// The server's last position.
+        head: u64,
+    },
     /// The device's store failed. Nothing more is sent, received or acknowledged by this client;
     /// what it acknowledged before is safe.
     StoreFailed {
@@ -118,14 +127,6 @@ pub enum Reason {
         /// Milliseconds.
         silent_ms: u64,
     },
-    /// The server's inbox ends before what this device already has: it lost data, or it is another
-    /// server. To go on would hide new messages behind old positions.
-    InboxWentBack {
-        /// This device's cursor.
-        cursor: u64,
-        /// The server's last position.
-        head: u64,
-    },
     /// The program asked for it.
     Asked,
 }
@@ -150,11 +151,6 @@ impl fmt::Display for Reason {
             Reason::Silent { silent_ms } => {
                 write!(f, "nothing was heard for {} s", silent_ms / 1_000)
             }
-            Reason::InboxWentBack { cursor, head } => write!(
-                f,
-                "the server's inbox ends at {head} but this device has {cursor}: the server lost \
-                 data or is another one; use a new store to go on with it"
-            ),
             Reason::Asked => write!(f, "closed"),
         }
     }

@@ -39,13 +39,18 @@ pub(crate) const MESSAGE_BYTES: usize = 128;
 /// Questions for receipts without an answer.
 pub const ASKS_IN_FLIGHT_MAX: usize = 32;
 
+/// A question for a receipt that an overloaded server left unanswered this long is asked again, in
+/// milliseconds.
+pub const ASK_AGAIN_MS: u64 = 60_000;
+
 /// Time for a TCP connection to open, in milliseconds.
 pub const CONNECT_MS_MAX: u64 = 10_000;
 
 /// Time from an open connection to the welcome, in milliseconds.
-pub const WELCOME_MS_MAX: u64 = 15_000;
+pub const WELCOME_MS_MAX: u64 = 30_000;
 
-/// The pause before the first attempt to reconnect is at most this, in milliseconds.
+/// The pause before the first attempt to reconnect is at most this, in milliseconds; it doubles
+/// with each that fails.
 pub const BACKOFF_MS_MIN: u64 = 500;
 
 /// The pause between two attempts never grows beyond this, in milliseconds.
@@ -55,7 +60,7 @@ pub const BACKOFF_MS_MAX: u64 = 60_000;
 pub const RETRY_AFTER_MS_MAX: u64 = 3_600_000;
 
 /// A connection that lived this long after its welcome was a good one: the pauses start anew.
-pub const STABLE_MS: u64 = 10_000;
+pub const STABLE_MS: u64 = 30_000;
 
 /// Shortest and longest time between pings, in milliseconds, whatever idle limit the server states.
 pub(crate) const PING_MS: std::ops::RangeInclusive<u64> = 1_000..=600_000;

@@ -9,8 +9,8 @@ const DOUBLINGS_MAX: u32 = 16;
 
 const _: () = assert!(BACKOFF_MS_MIN << DOUBLINGS_MAX >= BACKOFF_MS_MAX);
 
-/// Pauses that double from [`BACKOFF_MS_MIN`] to [`BACKOFF_MS_MAX`], half of each drawn by lot: the
-/// clients of a server that restarts must not come back in one moment.
+/// Pauses drawn evenly between 0 and a ceiling that doubles from [`BACKOFF_MS_MIN`] to
+/// [`BACKOFF_MS_MAX`]: the clients of a server that restarts must not come back in one moment.
 #[derive(Debug)]
 pub(super) struct Backoff {
     rng: Rng,
@@ -27,14 +27,19 @@ impl Backoff {
         self.attempts = 0;
     }
 
-    /// The pause before the next attempt, in milliseconds; never shorter than what the server
-    /// asked for, up to [`RETRY_AFTER_MS_MAX`].
+    /// The pause before the next attempt, in milliseconds: what the server asked for, up to
+    /// [`RETRY_AFTER_MS_MAX`], and a lot on top.
     pub(super) fn next_ms(&mut self, retry_after_ms: u64) -> u64 {
         let ceiling = (BACKOFF_MS_MIN << self.attempts).min(BACKOFF_MS_MAX);
         self.attempts = (self.attempts + 1).min(DOUBLINGS_MAX);
-        let lot = self.rng.u64(0..=ceiling / 2);
-        let asked = retry_after_ms.min(RETRY_AFTER_MS_MAX);
-        if asked == 0 { ceiling / 2 + lot } else { asked.max(ceiling / 2) + lot }
+        retry_after_ms.min(RETRY_AFTER_MS_MAX) + self.rng.u64(0..=ceiling)
+    }
+
+    /// The pause after a defect of either side, in milliseconds: to come back soon would only
+    /// repeat it.
+    pub(super) fn longest_ms(&mut self) -> u64 {
+        self.attempts = DOUBLINGS_MAX;
+        BACKOFF_MS_MAX / 2 + self.rng.u64(0..=BACKOFF_MS_MAX / 2)
     }
 }
 
@@ -43,16 +48,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pauses_double_within_their_bounds() {
-        let mut backoff = Backoff::new(1);
+    fn the_ceiling_doubles_within_its_bounds() {
+        let mut pauses: Vec<Vec<u64>> = vec![Vec::new(); 20];
+        for seed in 0..400 {
+            let mut backoff = Backoff::new(seed);
+            pauses.iter_mut().for_each(|nth| nth.push(backoff.next_ms(0)));
+            backoff.reset();
+            assert!(backoff.next_ms(0) <= BACKOFF_MS_MIN);
+        }
         let mut ceiling = BACKOFF_MS_MIN;
-        for _ in 0..100 {
-            let pause = backoff.next_ms(0);
-            assert!((ceiling / 2..=ceiling).contains(&pause), "{pause} of {ceiling}");
+        for nth in pauses {
+            let (shortest, longest) = (nth.iter().min().unwrap(), nth.iter().max().unwrap());
+            assert!(*longest <= ceiling && *longest > ceiling * 9 / 10, "{longest} of {ceiling}");
+            assert!(*shortest < ceiling / 10, "{shortest} of {ceiling}");
             ceiling = (ceiling * 2).min(BACKOFF_MS_MAX);
         }
-        backoff.reset();
-        assert!(backoff.next_ms(0) <= BACKOFF_MS_MIN);
     }
 
     #[test]
@@ -60,6 +70,12 @@ mod tests {
         let mut backoff = Backoff::new(2);
         assert!((20_000..=20_500).contains(&backoff.next_ms(20_000)));
         assert!(backoff.next_ms(u64::MAX) <= RETRY_AFTER_MS_MAX + BACKOFF_MS_MAX);
+    }
+
+    #[test]
+    fn a_defect_takes_long() {
+        let mut backoff = Backoff::new(2);
+        assert!((BACKOFF_MS_MAX / 2..=BACKOFF_MS_MAX).contains(&backoff.longest_ms()));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use crate::limits::ASKS_IN_FLIGHT_MAX;
+use crate::limits::{ASK_AGAIN_MS, ASKS_IN_FLIGHT_MAX};
 use crate::message::MessageId;
 use crate::store::ConversationState;
 
@@ -39,8 +39,8 @@ pub(super) struct Conversations {
     reads_told: BTreeMap<u64, (u64, u64)>,
     /// Peers whose receipt has to be asked for on this connection, the newest conversation first.
     asks_due: VecDeque<u64>,
-    /// Peers whose receipt was asked for and didn't come yet.
-    asked: BTreeSet<u64>,
+    /// Peers whose receipt was asked for and didn't come yet, and when it was asked for.
+    asked: BTreeMap<u64, u64>,
 }
 
 impl Conversations {
@@ -51,7 +51,7 @@ impl Conversations {
             reads_due: BTreeSet::new(),
             reads_told: BTreeMap::new(),
             asks_due: VecDeque::new(),
-            asked: BTreeSet::new(),
+            asked: BTreeMap::new(),
         }
     }
 
@@ -147,19 +147,36 @@ impl Conversations {
         Some((peer, seen))
     }
 
-    /// The next question that may go out: the peer.
-    pub(super) fn next_ask(&mut self) -> Option<u64> {
+    /// The next question that may go out: the peer. An overloaded server may leave questions
+    /// unanswered; they are asked again later, behind the others.
+    pub(super) fn next_ask(&mut self, now_ms: u64) -> Option<u64> {
+        let asks_due = &mut self.asks_due;
+        self.asked.retain(|peer, asked_ms| {
+            let patient = now_ms.saturating_sub(*asked_ms) < ASK_AGAIN_MS;
+            if !patient {
+                asks_due.push_back(*peer);
+            }
+            patient
+        });
         if self.asked.len() >= ASKS_IN_FLIGHT_MAX {
             return None;
         }
         let peer = self.asks_due.pop_front()?;
-        self.asked.insert(peer);
+        self.asked.insert(peer, now_ms);
         Some(peer)
     }
 
-    /// Whether a receipt that was asked for is awaited.
-    pub(super) fn is_waiting(&self) -> bool {
-        !self.asked.is_empty()
+    /// The server's numbers of all directions may have gone back. What was received counts as seen;
+    /// how far the peers are is asked anew.
+    pub(super) fn went_back(&mut self) {
+        for state in self.states.values_mut() {
+            *state = ConversationState {
+                out_last: state.out_last,
+                last: state.last,
+                ..ConversationState::new(state.peer)
+            };
+        }
+        self.stored.clear();
     }
 
     /// After `pongs` pongs: the conversations whose READ the server now surely knows.

@@ -98,6 +98,11 @@ impl Inbox {
         }
     }
 
+    /// The server lost data and goes on from `head`, which is before what is stored here.
+    pub(super) fn went_back(&mut self, head: u64) {
+        *self = Inbox::new(head);
+    }
+
     /// Forgets what a connection brought in part.
     pub(super) fn reset(&mut self) {
         let acknowledged = self.acknowledged.min(self.durable);
@@ -198,7 +203,7 @@ impl Inbox {
         }
         if total_bytes > BODY_BYTES_MAX as u64 {
             let detail = format!("body of {total_bytes} bytes; at most {BODY_BYTES_MAX} exist");
-            return Err(Violation::new(Code::BodyTooLarge, detail));
+            return Err(Violation::new(Code::MalformedFrame, detail));
         }
         Ok(())
     }

@@ -72,6 +72,8 @@ impl Link {
 pub(super) enum Plan {
     /// Another attempt, not before this time from now.
     Retry { retry_after_ms: u64 },
+    /// Another attempt after a long time: one side has a defect.
+    RetryLate,
     /// None until the program asks for it.
     Stop,
 }
@@ -82,8 +84,14 @@ impl Plan {
     pub(super) const fn after(code: Code, retry_after_ms: u64) -> Plan {
         match code {
             Code::NotFulmar | Code::UnsupportedVersion => Plan::Stop,
-            code if code.number() / 100 == 2 => Plan::Stop,
-            _ => Plan::Retry { retry_after_ms },
+            Code::HelloTimeout | Code::FrameTimeout | Code::IdleTimeout => {
+                Plan::Retry { retry_after_ms }
+            }
+            code => match code.number() / 100 {
+                1 => Plan::RetryLate,
+                2 => Plan::Stop,
+                _ => Plan::Retry { retry_after_ms },
+            },
         }
     }
 }
@@ -119,6 +127,8 @@ mod tests {
         assert_eq!(Plan::after(Code::Other(499), 5), retry);
         assert_eq!(Plan::after(Code::Replaced, 5), Plan::Stop);
         assert_eq!(Plan::after(Code::IdleTimeout, 5), retry);
+        assert_eq!(Plan::after(Code::Other(199), 5), Plan::RetryLate);
+        assert_eq!(Plan::after(Code::None, 5), retry);
         assert_eq!(Plan::after(Code::UnsupportedVersion, 5), Plan::Stop);
     }
 }

@@ -98,11 +98,10 @@ impl Session {
         if let Some(head) = inbox_head(&welcome.heads)
             && head < cursor
         {
-            let reason = Reason::InboxWentBack { cursor, head };
-            actions.push(Action::Close);
-            let retry_in_ms = self.forget(now, Plan::Stop);
-            actions.push(Action::Notify(Event::Disconnected { reason, retry_in_ms }));
-            return Ok(());
+            self.inbox.went_back(head);
+            self.conversations.went_back();
+            self.ledger.write(Write::WentBack { head });
+            self.ledger.then(Effect::Notify(Event::InboxWentBack { cursor, head }));
         }
         self.server_ahead_ms = welcome.time_ms.min(NUMBER_MAX).saturating_sub(now.unix_ms);
         self.outbox.begin(welcome.sends_max, welcome.body_bytes_max);

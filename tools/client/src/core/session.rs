@@ -84,7 +84,7 @@ impl Session {
     /// every call; nothing is due where it is `None`.
     #[must_use]
     pub fn deadline_ms(&self) -> Option<u64> {
-        self.link.deadline_ms(self.is_waiting())
+        self.link.deadline_ms(self.outbox.is_waiting())
     }
 
     /// Whether the session takes more bytes now. Where it doesn't, the driver leaves them in the
@@ -218,10 +218,6 @@ impl Session {
         self.ledger.write(Write::Conversation(state));
     }
 
-    fn is_waiting(&self) -> bool {
-        self.outbox.is_waiting() || self.conversations.is_waiting()
-    }
-
     fn on_connected(&mut self, now: Now) {
         if matches!(self.link, Link::Connecting { .. }) {
             self.link = Link::Settling { until_ms: now.elapsed_ms + WELCOME_MS_MAX };
@@ -266,7 +262,7 @@ impl Session {
     /// Whether a failed write left something behind is unknown, so nothing more is built on it.
     fn on_store_failed(&mut self, error: &StoreError, actions: &mut Vec<Action>) {
         self.ledger.fail();
-        self.hang_up(Code::Internal, "the device's store failed", actions);
+        self.hang_up(Code::None, "the device's store failed", actions);
         self.output.reset();
         self.link = Link::Ended;
         let detail = error.to_string();
@@ -307,6 +303,7 @@ impl Session {
         self.conversations.reset();
         let retry_in_ms = match plan {
             Plan::Retry { retry_after_ms } => Some(self.backoff.next_ms(retry_after_ms)),
+            Plan::RetryLate => Some(self.backoff.longest_ms()),
             Plan::Stop => None,
         };
         self.link = match retry_in_ms {
@@ -360,7 +357,7 @@ impl Session {
     fn pump(&mut self, now: Now, actions: &mut Vec<Action>) {
         self.run_timers(now, actions);
         self.greet(now);
-        self.fill_output();
+        self.fill_output(now);
         self.ledger.flush(actions);
         if self.output.flush(actions)
             && let Link::Online(online) = &mut self.link
@@ -370,7 +367,7 @@ impl Session {
     }
 
     fn run_timers(&mut self, now: Now, actions: &mut Vec<Action>) {
-        let waiting = self.is_waiting();
+        let waiting = self.outbox.is_waiting();
         let reason = match &mut self.link {
             Link::Waiting { until_ms } if now.elapsed_ms >= *until_ms => {
                 self.link = Link::Connecting { until_ms: now.elapsed_ms + CONNECT_MS_MAX };
@@ -410,7 +407,11 @@ impl Session {
         actions: &mut Vec<Action>,
     ) {
         self.hang_up(code, &reason.to_string(), actions);
-        let retry_in_ms = self.forget(now, Plan::Retry { retry_after_ms: 0 });
+        let plan = match reason {
+            Reason::Violation(_) => Plan::RetryLate,
+            _ => Plan::Retry { retry_after_ms: 0 },
+        };
+        let retry_in_ms = self.forget(now, plan);
         actions.push(Action::Notify(Event::Disconnected { reason, retry_in_ms }));
     }
 
@@ -432,10 +433,10 @@ impl Session {
         self.link = Link::Greeting { until_ms: now.elapsed_ms + WELCOME_MS_MAX };
     }
 
-    /// Adds what may go out. Acknowledgements first: they let the server go on. A READ stands
-    /// behind them because the server clamps it to what was acknowledged. While a write is under
-    /// way they wait and become one.
-    fn fill_output(&mut self) {
+    /// Adds what may go out. Acknowledgements first: they let the server go on. READs stand behind
+    /// them because the server clamps them to what was acknowledged. While a write is under way
+    /// all of it waits, and what replaces itself becomes one.
+    fn fill_output(&mut self, now: Now) {
         let Link::Online(online) = &self.link else { return };
         let pongs = online.heartbeat.pongs();
         if self.output.has_room()
@@ -443,18 +444,18 @@ impl Session {
         {
             self.output.push(&Frame::Ack { position });
         }
+        for (peer, number, id) in self.outbox.fill(&mut self.output) {
+            self.reject(id, peer, number, Code::BodyTooLarge, 0);
+        }
         while self.output.has_room()
             && let Some((peer, ordinal)) = self.conversations.next_read(pongs)
         {
             self.output.push(&Frame::Read { peer, ordinal });
         }
         while self.output.has_room()
-            && let Some(peer) = self.conversations.next_ask()
+            && let Some(peer) = self.conversations.next_ask(now.elapsed_ms)
         {
             self.output.push(&Frame::Ask { peer });
-        }
-        for (peer, number, id) in self.outbox.fill(&mut self.output) {
-            self.reject(id, peer, number, Code::BodyTooLarge, 0);
         }
     }
 

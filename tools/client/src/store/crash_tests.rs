@@ -51,6 +51,7 @@ fn batches() -> Vec<Vec<Write>> {
             conversation(1),
         ],
         vec![Write::Requeue { id: MessageId(2), number: 501 }, Write::Cursor(7)],
+        vec![Write::WentBack { head: 1 }, conversation(0)],
     ]
 }
 

@@ -41,7 +41,10 @@ impl MemoryStore {
                         return Err(StoreError::Damaged(format!("no message {id}")));
                     }
                 }
-                Write::Conversation(_) | Write::Cursor(_) | Write::NumberLast(_) => {}
+                Write::Conversation(_)
+                | Write::Cursor(_)
+                | Write::WentBack { .. }
+                | Write::NumberLast(_) => {}
             }
         }
         Ok(())
@@ -78,7 +81,20 @@ impl MemoryStore {
                 self.conversations.insert(state.peer, *state);
             }
             Write::Cursor(position) => self.cursor = *position,
+            Write::WentBack { head } => self.go_back(*head),
             Write::NumberLast(number) => self.number_last = self.number_last.max(*number),
+        }
+    }
+
+    fn go_back(&mut self, head: u64) {
+        self.cursor = head;
+        for message in self.messages.values_mut() {
+            message.position = message.position.filter(|position| *position <= head);
+            message.ordinal = message.ordinal.filter(|_| message.state.is_own());
+        }
+        for state in self.conversations.values_mut() {
+            let (out_last, last) = (state.out_last, state.last);
+            *state = ConversationState { out_last, last, ..ConversationState::new(state.peer) };
         }
     }
 

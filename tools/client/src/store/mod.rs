@@ -88,6 +88,12 @@ pub enum Write {
     Conversation(ConversationState),
     /// Everything up to this inbox position is in the store.
     Cursor(u64),
+    /// The server lost data and goes on from this inbox position: forgets the positions above it,
+    /// and of every conversation all ordinals but those of the own messages.
+    WentBack {
+        /// The new cursor.
+        head: u64,
+    },
     /// No number up to this one is used for a send any more.
     NumberLast(u64),
 }

@@ -172,6 +172,7 @@ pub(super) fn apply(connection: &Connection, write: &Write) -> Result<(), StoreE
         Write::Cursor(position) => {
             execute(connection, "UPDATE device SET cursor = ?1", params![*position as i64])
         }
+        Write::WentBack { head } => go_back(connection, *head),
         Write::NumberLast(number) => raise_number(connection, *number),
     }
 }
@@ -224,6 +225,18 @@ fn raise_number(connection: &Connection, number: u64) -> Result<(), StoreError> 
         "UPDATE device SET number_last = max(number_last, ?1)",
         params![number as i64],
     )
+}
+
+fn go_back(connection: &Connection, head: u64) -> Result<(), StoreError> {
+    execute(connection, "UPDATE device SET cursor = ?1", params![head as i64])?;
+    connection.execute("UPDATE messages SET position = NULL WHERE position > ?1", [head as i64])?;
+    connection.execute("UPDATE messages SET ordinal = NULL WHERE state = 0", [])?;
+    connection.execute(
+        "UPDATE conversations
+         SET delivered = 0, read = 0, seen = 0, seen_confirmed = 0, in_last = 0",
+        [],
+    )?;
+    Ok(())
 }
 
 fn put_conversation(connection: &Connection, state: &ConversationState) -> Result<(), StoreError> {

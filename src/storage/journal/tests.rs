@@ -75,7 +75,9 @@ impl Storage for Memory {
 
     fn apply(&self, writes: &[Write]) -> Result<(), Infallible> {
         let mut now = self.now.lock().unwrap();
-        writes.iter().for_each(|write| apply(&mut now, write));
+        for write in writes {
+            apply(&mut now, write);
+        }
         Ok(())
     }
 
@@ -128,7 +130,9 @@ impl Model {
                 _ => continue,
             });
         }
-        writes.iter().for_each(|write| apply(&mut self.all, write));
+        for write in &writes {
+            apply(&mut self.all, write);
+        }
         writes
     }
 
