@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 const ARROWS: &[(&str, &[&str])] = &[
     ("auth", &[]),
     ("cli", &["auth", "config", "control", "doctor", "node", "uring"]),
-    ("config", &[]),
+    ("config", &["limits"]),
     ("control", &["auth", "config", "metrics"]),
     ("core_loop", &["limits", "mesh", "metrics", "shard", "uring"]),
     ("doctor", &["config", "uring"]),

@@ -6,8 +6,13 @@ use std::sync::{Arc, PoisonError};
 use super::Shared;
 use super::error::JournalError;
 use super::record::{self, HEADER_BYTES};
-use super::segment::{RECORDS_AT, Segment, Spare};
+use super::segment::{RECORDS_AT, Segment};
 use crate::shard::seam::Write;
+
+/// Largest commit, in bytes. Lengths and places in a segment have 32 bits.
+pub const COMMIT_BYTES_MAX: u64 = 1 << 30;
+/// Largest buffer that is kept for the next commit, in bytes.
+const BUFFER_KEEP_BYTES: usize = 8 << 20;
 
 /// What one commit wrote.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -49,15 +54,21 @@ impl JournalCommitter {
             return Ok(Commit::default());
         }
         let payload_bytes = self.buffer.len() - HEADER_BYTES;
-        record::end(&mut self.buffer, self.sequence, self.synced);
-        let bytes = self.buffer.len() as u64;
+        let bytes = record::bytes_completed(&self.buffer);
+        if bytes > COMMIT_BYTES_MAX {
+            return Err(JournalError::TooLarge { bytes });
+        }
         if self.at + bytes > self.active.bytes {
             self.next_segment(bytes)?;
         }
+        record::end(&mut self.buffer, self.active.salt, self.sequence, self.synced);
         self.append()?;
         self.publish(payload_bytes);
         self.sequence += 1;
         self.at += bytes;
+        if self.buffer.capacity() > BUFFER_KEEP_BYTES {
+            self.buffer = Vec::new();
+        }
         Ok(Commit { entries, bytes })
     }
 
@@ -99,7 +110,7 @@ impl JournalCommitter {
         };
         let spare = match spare {
             Some(spare) => spare,
-            None => Spare::create(&self.shared.directory, number, wanted)?,
+            None => self.shared.create_spare(wanted)?,
         };
         let segment = Arc::new(spare.begin(&self.shared.directory, number, self.sequence)?);
         self.shared.write().segments.insert(number, Arc::clone(&segment));
@@ -112,7 +123,11 @@ impl JournalCommitter {
         let mut full = self.shared.full.lock().unwrap_or_else(PoisonError::into_inner);
         full.segments += 1;
         self.shared.changed.notify_all();
-        while full.segments > self.shared.options.segments_max && !full.has_failed {
+        // A drain that was told to end won't make room any more; the disk may have some.
+        while full.segments > self.shared.options.segments_max
+            && !full.has_failed
+            && !full.is_stopping
+        {
             full = self.shared.changed.wait(full).unwrap_or_else(PoisonError::into_inner);
         }
         if full.has_failed { Err(JournalError::DrainFailed) } else { Ok(()) }

@@ -6,14 +6,16 @@ use bytes::Bytes;
 
 use super::Shared;
 use super::error::JournalError;
-use super::record::{self, HEADER_BYTES, Logged};
-use super::recovery::{read_whole, records};
-use super::segment::{Segment, Spare};
+use super::record::{self, Logged};
+use super::scan::Scan;
+use super::segment::Segment;
 use crate::shard::seam::{Key, Write};
 use crate::storage::Storage;
 
 /// Writes handed to the database at a time.
 const CHUNK_WRITES: usize = 4_096;
+/// Bytes of their values, with which they are handed over though they are fewer.
+const CHUNK_BYTES: usize = 4 << 20;
 /// Files that wait to be used again.
 const SPARES_MAX: usize = 4;
 
@@ -49,25 +51,35 @@ impl<S: Storage> Drain<S> {
     /// Drains segments as they fill up, until it is stopped or fails. After a failure every commit that
     /// needs a new segment fails too.
     pub fn run(&self) -> Result<(), JournalError> {
+        let outcome = self.drain_until_stopped();
+        if outcome.is_err() {
+            self.shared.full.lock().unwrap_or_else(PoisonError::into_inner).has_failed = true;
+            self.shared.changed.notify_all();
+        }
+        outcome
+    }
+
+    fn drain_until_stopped(&self) -> Result<(), JournalError> {
         self.keep_a_spare()?;
         while self.wait() {
-            if let Err(error) = self.drain_oldest().and_then(|()| self.keep_a_spare()) {
-                self.shared.full.lock().unwrap_or_else(PoisonError::into_inner).has_failed = true;
-                self.shared.changed.notify_all();
-                return Err(error);
-            }
+            self.drain_oldest()?;
+            self.keep_a_spare()?;
         }
         Ok(())
     }
 
     /// Makes sure that the next segment's file is there, so that no commit has to make it.
     fn keep_a_spare(&self) -> Result<(), JournalError> {
-        let mut spares = self.shared.spare.lock().unwrap_or_else(PoisonError::into_inner);
-        if spares.is_empty() {
-            let options = &self.shared.options;
-            spares.push(Spare::create(&self.shared.directory, 0, options.segment_bytes)?);
+        if self.spares() == 0 {
+            // Without the lock: a commit that needs a segment meanwhile must not wait for it.
+            let spare = self.shared.create_spare(self.shared.options.segment_bytes)?;
+            self.shared.spare.lock().unwrap_or_else(PoisonError::into_inner).push(spare);
         }
         Ok(())
+    }
+
+    fn spares(&self) -> usize {
+        self.shared.spare.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 
     /// Waits for a segment to drain; `false` if the drain is to end.
@@ -81,22 +93,21 @@ impl<S: Storage> Drain<S> {
 
     /// Carries over the oldest full segment. Nothing happens if there is none.
     pub fn drain_oldest(&self) -> Result<(), JournalError> {
-        let (segment, trimmed) = {
+        let (segment, sequence_after, trimmed) = {
             let mut index = self.shared.write();
-            if index.segments.len() < 2 {
-                return Ok(());
-            }
-            let Some(segment) = index.segments.values().next().map(Arc::clone) else {
+            let mut oldest = index.segments.values();
+            let (Some(segment), Some(next)) = (oldest.next(), oldest.next()) else {
                 return Ok(());
             };
+            let (segment, sequence_after) = (Arc::clone(segment), next.first_sequence);
             let trimmed = index.begin_drain(segment.number);
-            (segment, trimmed)
+            (segment, sequence_after, trimmed)
         };
         let mut writes: Vec<Write> = trimmed
             .into_iter()
             .map(|(user, from, through)| Write::Trim { user, from, through })
             .collect();
-        let keys = self.carry_over(&segment, &mut writes)?;
+        let keys = self.carry_over(&segment, sequence_after, &mut writes)?;
         self.behind.flush().map_err(JournalError::database)?;
         self.shared.write().end_drain(segment.number, &keys);
         self.free(segment)?;
@@ -106,36 +117,43 @@ impl<S: Storage> Drain<S> {
         Ok(())
     }
 
-    /// Writes the segment's live values, after `writes`, to the database; returns their keys.
+    /// Writes the segment's live values, after `writes`, to the database; returns their keys. The
+    /// record after the segment's last has `sequence_after`.
     fn carry_over(
         &self,
         segment: &Segment,
+        sequence_after: u64,
         writes: &mut Vec<Write>,
     ) -> Result<Vec<Key>, JournalError> {
-        let bytes = Bytes::from(read_whole(segment)?);
-        let mut keys = Vec::new();
-        for (at, header) in records(&bytes, segment.first_sequence) {
-            let payload_at = at as usize + HEADER_BYTES;
-            let payload = &bytes[payload_at..payload_at + header.payload_bytes];
+        let (mut keys, mut bytes) = (Vec::new(), 0);
+        let mut scan = Scan::new(segment);
+        while let Some(record) = scan.next()? {
             {
                 let index = self.shared.read();
-                for logged in record::writes(payload).flatten() {
+                for logged in record::writes(&record.payload).flatten() {
                     let Logged::Put { key, value_at, value_bytes } = logged else { continue };
-                    let value_at = payload_at + value_at;
+                    let at = record.payload_at + value_at as u64;
                     let is_live = index.place(key).is_some_and(|place| {
-                        place.segment == segment.number && place.at as usize == value_at
+                        place.segment == segment.number && u64::from(place.at) == at
                     });
                     if is_live {
                         keys.push(key);
-                        let value = bytes.slice(value_at..value_at + value_bytes);
-                        writes.push(Write::Put { key, value });
+                        bytes += value_bytes;
+                        // A copy, because a slice would keep all that was read around it.
+                        let value = &record.payload[value_at..value_at + value_bytes];
+                        writes.push(Write::Put { key, value: Bytes::copy_from_slice(value) });
                     }
                 }
             }
-            if writes.len() >= CHUNK_WRITES {
+            if writes.len() >= CHUNK_WRITES || bytes >= CHUNK_BYTES {
                 self.behind.apply(writes).map_err(JournalError::database)?;
                 writes.clear();
+                bytes = 0;
             }
+        }
+        if scan.next_sequence() != sequence_after {
+            // The rest of the segment can't be read, and nothing else has what it holds.
+            return Err(JournalError::Damaged { path: segment.path.clone(), at: scan.end() });
         }
         self.behind.apply(writes).map_err(JournalError::database)?;
         writes.clear();
@@ -144,21 +162,16 @@ impl<S: Storage> Drain<S> {
 
     /// Keeps the segment's file for reuse, or deletes it if a reader still holds it.
     fn free(&self, segment: Arc<Segment>) -> Result<(), JournalError> {
-        let remove = |segment: &Segment| {
-            std::fs::remove_file(&segment.path)
-                .map_err(|error| JournalError::file("remove", &segment.path, error))
-        };
-        let mut spares = self.shared.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_wanted =
+            segment.bytes == self.shared.options.segment_bytes && self.spares() < SPARES_MAX;
         match Arc::try_unwrap(segment) {
-            Ok(segment)
-                if segment.bytes == self.shared.options.segment_bytes
-                    && spares.len() < SPARES_MAX =>
-            {
-                spares.push(segment.retire()?);
+            Ok(segment) if is_wanted => {
+                let spare = segment.retire()?;
+                self.shared.spare.lock().unwrap_or_else(PoisonError::into_inner).push(spare);
                 Ok(())
             }
-            Ok(segment) => remove(&segment),
-            Err(held) => remove(&held),
+            Ok(segment) => segment.remove(),
+            Err(held) => held.remove(),
         }
     }
 }

@@ -29,6 +29,11 @@ pub enum JournalError {
         /// The file that should be there.
         path: PathBuf,
     },
+    /// A commit is larger than [`COMMIT_BYTES_MAX`](super::COMMIT_BYTES_MAX).
+    TooLarge {
+        /// Its size, in bytes.
+        bytes: u64,
+    },
     /// The database behind the journal failed.
     Database(Box<dyn std::error::Error + Send + Sync>),
     /// The drain failed before; its own error says why.
@@ -53,7 +58,7 @@ impl fmt::Display for JournalError {
             }
             JournalError::Damaged { path, at } => write!(
                 f,
-                "the journal file {} is damaged at byte {at}, and newer records follow; starting \
+                "the journal file {} is damaged at byte {at}, and newer records follow; going on \
                  without them would lose acknowledged messages: restore the data directory from a \
                  backup, or repair the disk",
                 path.display()
@@ -63,6 +68,11 @@ impl fmt::Display for JournalError {
                 "the journal file {} is missing, and newer ones exist; restore the data directory \
                  from a backup",
                 path.display()
+            ),
+            JournalError::TooLarge { bytes } => write!(
+                f,
+                "a commit of {bytes} bytes is too large for the journal, which takes up to {}",
+                super::COMMIT_BYTES_MAX
             ),
             JournalError::Database(error) => write!(f, "{error}"),
             JournalError::DrainFailed => {

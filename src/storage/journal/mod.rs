@@ -14,7 +14,7 @@
 //! ```
 //!
 //! The bytes of a segment are described in [`segment`] and [`record`]; what recovery accepts and what it
-//! refuses in [`recovery`].
+//! refuses in [`recovery`]. Why it is so: docs/decisions/0002-journal.md.
 
 mod commit;
 mod drain;
@@ -23,17 +23,19 @@ mod index;
 mod load;
 mod record;
 mod recovery;
+mod scan;
 mod segment;
 #[cfg(test)]
 mod tests;
 
-pub use commit::{Commit, JournalCommitter};
+pub use commit::{COMMIT_BYTES_MAX, Commit, JournalCommitter};
 pub use drain::{Drain, DrainStop};
 pub use error::JournalError;
 pub use load::JournalReader;
 pub use recovery::open;
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use index::Index;
@@ -53,7 +55,7 @@ pub struct JournalOptions {
     pub segment_bytes: u64,
     /// Full segments that stay in the log.
     pub segments_kept: usize,
-    /// Full segments at which a commit waits for the drain.
+    /// Full segments at which a commit waits for the drain; not below `segments_kept`.
     pub segments_max: usize,
 }
 
@@ -74,6 +76,8 @@ pub(crate) struct Shared {
     index: RwLock<Index>,
     /// Segments that can be used again.
     spare: Mutex<Vec<Spare>>,
+    /// Files made so far; each has a name of its own.
+    spares_made: AtomicU64,
     /// The number of full segments in the log, and whether the drain is to end.
     full: Mutex<Full>,
     changed: Condvar,
@@ -96,5 +100,11 @@ impl Shared {
 
     fn write(&self) -> RwLockWriteGuard<'_, Index> {
         self.index.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes a file of zeros for a segment. Takes as long as writing them does.
+    fn create_spare(&self, bytes: u64) -> Result<Spare, JournalError> {
+        let nonce = self.spares_made.fetch_add(1, Ordering::Relaxed);
+        Spare::create(&self.directory, nonce, bytes)
     }
 }

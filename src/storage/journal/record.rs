@@ -3,14 +3,16 @@
 //! Numbers are little-endian. A record begins at a multiple of eight.
 //!
 //! ```text
-//!  0  magic            4   "FRec"
-//!  4  checksum         4   CRC-32 (IEEE) of everything from byte 8 to the end of the payload
-//!  8  payload length   4
-//! 12  zero             4
+//!  0  salt             8   of the segment
+//!  8  checksum         4   CRC-32 (IEEE) of everything from byte 12 to the end of the payload
+//! 12  payload length   4
 //! 16  sequence         8   rises by one from record to record, over all segments
 //! 24  synced           8   every record up to this sequence was synced when this one was written
 //! 32  payload              writes, one after the other
 //! ```
+//!
+//! The salt keeps apart what was written into this segment from what its file held before, and from
+//! bytes in a message that somebody made to look like a record: nobody outside knows it.
 //!
 //! A write is a tag byte, two numbers of eight bytes, and for a put the length (4) and the value:
 //!
@@ -27,7 +29,8 @@ use crate::shard::seam::{Key, Write};
 pub(super) const HEADER_BYTES: usize = 32;
 /// Records begin at multiples of this.
 pub(super) const ALIGNMENT: u64 = 8;
-const MAGIC: [u8; 4] = *b"FRec";
+/// Where the checked bytes begin.
+const CHECKED_AT: usize = 12;
 
 const INBOX: u8 = 1;
 const CONVERSATION: u8 = 2;
@@ -88,35 +91,47 @@ pub(super) fn push(buffer: &mut Vec<u8>, write: &Write) {
     }
 }
 
+/// Length of the record in the buffer once it is completed, in bytes.
+pub(super) const fn bytes_completed(buffer: &[u8]) -> u64 {
+    (buffer.len() as u64).next_multiple_of(ALIGNMENT)
+}
+
 /// Completes the record in the buffer: header, checksum, padding.
-pub(super) fn end(buffer: &mut Vec<u8>, sequence: u64, synced: u64) {
+pub(super) fn end(buffer: &mut Vec<u8>, salt: u64, sequence: u64, synced: u64) {
     let payload_bytes = (buffer.len() - HEADER_BYTES) as u32;
-    buffer[0..4].copy_from_slice(&MAGIC);
-    buffer[8..12].copy_from_slice(&payload_bytes.to_le_bytes());
+    buffer[0..8].copy_from_slice(&salt.to_le_bytes());
+    buffer[12..16].copy_from_slice(&payload_bytes.to_le_bytes());
     buffer[16..24].copy_from_slice(&sequence.to_le_bytes());
     buffer[24..32].copy_from_slice(&synced.to_le_bytes());
-    let checksum = crc32fast::hash(&buffer[8..]);
-    buffer[4..8].copy_from_slice(&checksum.to_le_bytes());
+    let checksum = crc32fast::hash(&buffer[CHECKED_AT..]);
+    buffer[8..12].copy_from_slice(&checksum.to_le_bytes());
     buffer.resize(buffer.len().next_multiple_of(ALIGNMENT as usize), 0);
 }
 
-/// The record at the front of `bytes`, if there is an intact one.
-pub(super) fn read(bytes: &[u8]) -> Option<Header> {
+/// Length of the record that seems to begin here, up to the end of its payload, in bytes; `None` if none
+/// does. Only [`read`] tells whether it is intact.
+pub(super) fn bytes_claimed(bytes: &[u8], salt: u64) -> Option<usize> {
     let header = bytes.get(..HEADER_BYTES)?;
-    if header[0..4] != MAGIC {
-        return None;
-    }
-    let word = |at: usize| {
-        u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]])
-    };
-    let long = |at: usize| u64::from(word(at)) | u64::from(word(at + 4)) << 32;
-    let payload_bytes = word(8) as usize;
-    let checked = bytes.get(8..HEADER_BYTES + payload_bytes)?;
-    (crc32fast::hash(checked) == word(4)).then(|| Header {
-        sequence: long(16),
-        synced: long(24),
-        payload_bytes,
+    (long(header, 0) == salt).then(|| HEADER_BYTES + word(header, 12) as usize)
+}
+
+/// The record at the front of `bytes`, if there is an intact one.
+pub(super) fn read(bytes: &[u8], salt: u64) -> Option<Header> {
+    let record_bytes = bytes_claimed(bytes, salt)?;
+    let checked = bytes.get(CHECKED_AT..record_bytes)?;
+    (crc32fast::hash(checked) == word(bytes, 8)).then(|| Header {
+        sequence: long(bytes, 16),
+        synced: long(bytes, 24),
+        payload_bytes: record_bytes - HEADER_BYTES,
     })
+}
+
+fn word(header: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]])
+}
+
+fn long(header: &[u8], at: usize) -> u64 {
+    u64::from(word(header, at)) | u64::from(word(header, at + 4)) << 32
 }
 
 /// The writes of a payload, in order; places are counted from the payload's begin. `None` in place of a
@@ -164,13 +179,15 @@ mod tests {
     use super::*;
     use bytes::Bytes;
 
+    const SALT: u64 = 0x0123_4567_89ab_cdef;
+
     fn record(writes: &[Write], sequence: u64) -> Vec<u8> {
         let mut buffer = Vec::new();
         begin(&mut buffer);
         for write in writes {
             push(&mut buffer, write);
         }
-        end(&mut buffer, sequence, sequence - 1);
+        end(&mut buffer, SALT, sequence, sequence - 1);
         buffer
     }
 
@@ -184,7 +201,8 @@ mod tests {
             Write::Trim { user: 7, from: 1, through: 2 },
         ];
         let bytes = record(&given, 9);
-        let header = read(&bytes).expect("intact");
+        let header = read(&bytes, SALT).expect("intact");
+        assert_eq!(read(&bytes, SALT + 1), None);
         assert_eq!((header.sequence, header.synced), (9, 8));
         assert_eq!(header.record_bytes(), bytes.len() as u64);
         let payload = &bytes[HEADER_BYTES..HEADER_BYTES + header.payload_bytes];
@@ -201,10 +219,10 @@ mod tests {
         for bit in 0..(HEADER_BYTES + header.payload_bytes) * 8 {
             let mut damaged = bytes.clone();
             damaged[bit / 8] ^= 1 << (bit % 8);
-            assert_eq!(read(&damaged), None, "bit {bit}");
+            assert_eq!(read(&damaged, SALT), None, "bit {bit}");
         }
         for cut in 0..HEADER_BYTES + header.payload_bytes {
-            assert_eq!(read(&bytes[..cut]), None);
+            assert_eq!(read(&bytes[..cut], SALT), None);
         }
     }
 }

@@ -8,6 +8,7 @@
 //! they say was synced lies before it.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Condvar, Mutex, RwLock};
 
 use super::commit::JournalCommitter;
@@ -15,8 +16,9 @@ use super::drain::Drain;
 use super::error::JournalError;
 use super::index::Index;
 use super::load::JournalReader;
-use super::record::{self, ALIGNMENT, HEADER_BYTES, Header};
-use super::segment::{self, RECORDS_AT, Segment, Spare};
+use super::record;
+use super::scan::Scan;
+use super::segment::{self, RECORDS_AT, Segment};
 use super::{Full, JournalOptions, Shared};
 use crate::storage::Storage;
 
@@ -28,6 +30,7 @@ pub fn open<S: Storage + Clone>(
     is_syncing: bool,
     behind: S,
 ) -> Result<(JournalCommitter, JournalReader<S>, Drain<S>), JournalError> {
+    assert!(options.segments_kept <= options.segments_max, "else a commit may wait for ever");
     std::fs::create_dir_all(directory)
         .map_err(|error| JournalError::file("create", directory, error))?;
     let mut index = Index::default();
@@ -36,40 +39,50 @@ pub fn open<S: Storage + Clone>(
         std::fs::remove_file(&spare)
             .map_err(|error| JournalError::file("remove", &spare, error))?;
     }
-    let mut sequence = 1;
-    let mut last: Option<(PathBuf, u64)> = None;
-    for (nth, &number) in numbers.iter().enumerate() {
-        let expected = numbers[0] + nth as u64;
-        if number != expected {
-            return Err(JournalError::Missing { path: segment::path(directory, expected) });
+    let (mut sequence, mut number) = (1, 1);
+    let mut last: Option<(Segment, u64)> = None;
+    for (nth, &found) in numbers.iter().enumerate() {
+        number = numbers[0] + nth as u64;
+        if found != number {
+            return Err(JournalError::Missing { path: segment::path(directory, number) });
         }
         let segment = Segment::open(&segment::path(directory, number), number)?;
-        if let Some((path, at)) = &last
-            && segment.first_sequence != sequence
-        {
-            return Err(JournalError::Damaged { path: path.clone(), at: *at });
+        if let Some((earlier, end)) = last.take() {
+            if segment.first_sequence != sequence {
+                return Err(JournalError::Damaged { path: earlier.path, at: end });
+            }
+            index.segments.insert(earlier.number, Arc::new(earlier));
         }
-        sequence = segment.first_sequence;
-        let bytes = read_whole(&segment)?;
-        let end = replay(&bytes, &segment, &mut sequence, &mut index);
-        if nth + 1 == numbers.len() {
-            refuse_if_more_was_synced(&bytes, &segment, end, sequence)?;
-        }
-        last = Some((segment.path.clone(), end));
-        index.segments.insert(number, Arc::new(segment));
+        let is_last = nth + 1 == numbers.len();
+        let end = replay(&segment, is_last, &mut sequence, &mut index)?;
+        last = Some((segment, end));
     }
-    let number = numbers.last().map_or(1, |last| last + 1);
-    let spare = Spare::create(directory, number, options.segment_bytes)?;
-    let active = Arc::new(spare.begin(directory, number, sequence)?);
-    index.segments.insert(number, Arc::clone(&active));
+    let mut empty = None;
+    if let Some((segment, end)) = last {
+        if end == RECORDS_AT {
+            // Opening it again and again must not make the log longer.
+            empty = Some(segment.retire()?).filter(|spare| spare.bytes() == options.segment_bytes);
+        } else {
+            index.segments.insert(number, Arc::new(segment));
+            number += 1;
+        }
+    }
+    let full = Full { segments: index.segments.len(), ..Full::default() };
     let shared = Arc::new(Shared {
         directory: directory.to_owned(),
         index: RwLock::new(index),
         spare: Mutex::new(Vec::new()),
-        full: Mutex::new(Full { segments: numbers.len(), ..Full::default() }),
+        spares_made: AtomicU64::new(0),
+        full: Mutex::new(full),
         changed: Condvar::new(),
         options,
     });
+    let spare = match empty {
+        Some(spare) => spare,
+        None => shared.create_spare(options.segment_bytes)?,
+    };
+    let active = Arc::new(spare.begin(directory, number, sequence)?);
+    shared.write().segments.insert(number, Arc::clone(&active));
     let committer = JournalCommitter {
         shared: Arc::clone(&shared),
         active,
@@ -101,63 +114,26 @@ fn list(directory: &Path) -> Result<(Vec<u64>, Vec<PathBuf>), JournalError> {
     Ok((numbers, spares))
 }
 
-pub(super) fn read_whole(segment: &Segment) -> Result<Vec<u8>, JournalError> {
-    let mut bytes = vec![0; segment.bytes as usize];
-    segment.read_at(0, &mut bytes)?;
-    Ok(bytes)
-}
-
-/// The intact records of a segment, in order, with the place of each.
-pub(super) fn records(
-    bytes: &[u8],
-    first_sequence: u64,
-) -> impl Iterator<Item = (u64, Header)> + '_ {
-    let (mut at, mut sequence) = (RECORDS_AT, first_sequence);
-    std::iter::from_fn(move || {
-        let header = record::read(bytes.get(at as usize..)?)?;
-        if header.sequence != sequence {
-            return None;
-        }
-        let begin = at;
-        at += header.record_bytes();
-        sequence += 1;
-        Some((begin, header))
-    })
-}
-
-/// Enters a segment's writes in the index; returns the byte at which its records end.
-fn replay(bytes: &[u8], segment: &Segment, sequence: &mut u64, index: &mut Index) -> u64 {
-    let mut end = RECORDS_AT;
-    for (at, header) in records(bytes, segment.first_sequence) {
-        let payload_at = at + HEADER_BYTES as u64;
-        let payload = &bytes[payload_at as usize..][..header.payload_bytes];
-        for logged in record::writes(payload).flatten() {
-            index.apply(segment.number, payload_at, logged);
-        }
-        end = at + header.record_bytes();
-        *sequence = header.sequence + 1;
-    }
-    end
-}
-
-/// Looks behind the end of the last segment for a sign that something synced is missing.
-fn refuse_if_more_was_synced(
-    bytes: &[u8],
+/// Enters a segment's writes in the index; returns the byte at which its records end. The last segment is
+/// settled first, because nothing says that its records were ever synced, and then judged.
+fn replay(
     segment: &Segment,
-    end: u64,
-    sequence: u64,
-) -> Result<(), JournalError> {
-    let mut at = end as usize;
-    while let Some(rest) = bytes.get(at..)
-        && rest.len() >= HEADER_BYTES
-    {
-        if let Some(header) = record::read(rest)
-            && header.sequence > sequence
-            && header.synced >= sequence
-        {
-            return Err(JournalError::Damaged { path: segment.path.clone(), at: end });
-        }
-        at += ALIGNMENT as usize;
+    is_last: bool,
+    sequence: &mut u64,
+    index: &mut Index,
+) -> Result<u64, JournalError> {
+    if is_last {
+        segment.settle()?;
     }
-    Ok(())
+    let mut scan = Scan::new(segment);
+    while let Some(record) = scan.next()? {
+        for logged in record::writes(&record.payload).flatten() {
+            index.apply(segment.number, record.payload_at, logged);
+        }
+    }
+    if is_last && scan.was_more_synced()? {
+        return Err(JournalError::Damaged { path: segment.path.clone(), at: scan.end() });
+    }
+    *sequence = scan.next_sequence();
+    Ok(scan.end())
 }

@@ -7,13 +7,15 @@
 //!  0  magic            8   "FulmarJ1"
 //!  8  number           8   of the segment
 //! 16  first sequence   8   of its first record
-//! 24  checksum         4   CRC-32 (IEEE) of bytes 0 to 24
+//! 24  salt             8   random; each of its records begins with it
+//! 32  checksum         4   CRC-32 (IEEE) of bytes 0 to 32
 //! ```
 //!
 //! Records follow from byte 4096. A segment that is used again keeps its old bytes: what lies behind
-//! its last record has older sequences and so is no part of the log.
+//! its last record has another salt and so is no part of the log.
 
 use std::fs::{File, OpenOptions};
+use std::hash::{BuildHasher as _, RandomState};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -23,6 +25,7 @@ use super::error::JournalError;
 /// Where the records begin.
 pub(super) const RECORDS_AT: u64 = 4096;
 const MAGIC: [u8; 8] = *b"FulmarJ1";
+const HEADER_BYTES: usize = 36;
 static ZEROS: [u8; 1 << 20] = [0; 1 << 20];
 
 /// A segment of the log.
@@ -30,6 +33,7 @@ static ZEROS: [u8; 1 << 20] = [0; 1 << 20];
 pub(super) struct Segment {
     pub(super) number: u64,
     pub(super) first_sequence: u64,
+    pub(super) salt: u64,
     pub(super) file: File,
     pub(super) path: PathBuf,
     pub(super) bytes: u64,
@@ -55,13 +59,12 @@ pub(super) fn number_in(path: &Path) -> Option<u64> {
 }
 
 impl Spare {
-    /// Makes a file of zeros; `nonce` tells it from others in the directory.
+    /// Makes a file of zeros; no other call of this process may have had the same `nonce`.
     pub(super) fn create(directory: &Path, nonce: u64, bytes: u64) -> Result<Spare, JournalError> {
-        let path = directory.join(format!("spare-{nonce:012}.tmp"));
+        let path = directory.join(format!("new-{nonce:012}.tmp"));
         let create = || {
             let file = OpenOptions::new()
-                .create(true)
-                .truncate(true)
+                .create_new(true)
                 .read(true)
                 .write(true)
                 .open(&path)?;
@@ -91,14 +94,16 @@ impl Spare {
     ) -> Result<Segment, JournalError> {
         let Spare { file, path: old, bytes } = self;
         let path = path(directory, number);
+        // Never zero, which is what an unused file is full of.
+        let salt = RandomState::new().hash_one(number) | 1;
         let begin = || {
-            file.write_all_at(&header(number, first_sequence), 0)?;
+            file.write_all_at(&header(number, first_sequence, salt), 0)?;
             file.sync_all()?;
             std::fs::rename(&old, &path)?;
-            File::open(directory)?.sync_all()
+            sync_directory(directory)
         };
         begin().map_err(|error| JournalError::file("begin", &path, error))?;
-        Ok(Segment { number, first_sequence, file, path, bytes })
+        Ok(Segment { number, first_sequence, salt, file, path, bytes })
     }
 }
 
@@ -108,15 +113,25 @@ impl Segment {
         let failed = |error| JournalError::file("open", path, error);
         let file = OpenOptions::new().read(true).write(true).open(path).map_err(failed)?;
         let bytes = file.metadata().map_err(failed)?.len();
-        let mut given = [0; 28];
+        let mut given = [0; HEADER_BYTES];
         file.read_exact_at(&mut given, 0).map_err(failed)?;
-        let first = u64::from_le_bytes([
-            given[16], given[17], given[18], given[19], given[20], given[21], given[22], given[23],
-        ]);
-        if given != header(number, first) {
+        let long = |at: usize| u64::from_le_bytes(std::array::from_fn(|nth| given[at + nth]));
+        let (first_sequence, salt) = (long(16), long(24));
+        if given != header(number, first_sequence, salt) {
             return Err(JournalError::Damaged { path: path.to_owned(), at: 0 });
         }
-        Ok(Segment { number, first_sequence: first, file, path: path.to_owned(), bytes })
+        Ok(Segment { number, first_sequence, salt, file, path: path.to_owned(), bytes })
+    }
+
+    /// Makes sure that what is read from now on is what the disk holds. A process that was killed, or whose
+    /// sync failed, may have left bytes in the system's cache that never reached the disk.
+    pub(super) fn settle(&self) -> Result<(), JournalError> {
+        let settle = || {
+            self.file.sync_all()?;
+            rustix::fs::fadvise(&self.file, 0, None, rustix::fs::Advice::DontNeed)?;
+            Ok(())
+        };
+        settle().map_err(|error| JournalError::file("sync", &self.path, error))
     }
 
     pub(super) fn read_at(&self, at: u64, bytes: &mut [u8]) -> Result<(), JournalError> {
@@ -128,22 +143,35 @@ impl Segment {
     /// that it is never taken for a part of it again.
     pub(super) fn retire(self) -> Result<Spare, JournalError> {
         let directory = self.path.parent().unwrap_or(Path::new(".")).to_owned();
-        let path = directory.join(format!("spare-{:012}.tmp", self.number));
+        let path = directory.join(format!("old-{:012}.tmp", self.number));
         let retire = || -> io::Result<()> {
             std::fs::rename(&self.path, &path)?;
-            File::open(&directory)?.sync_all()
+            sync_directory(&directory)
         };
         retire().map_err(|error| JournalError::file("retire", &self.path, error))?;
         Ok(Spare { file: self.file, path, bytes: self.bytes })
     }
+
+    /// Deletes the file, durably. Readers that hold the segment can still read it.
+    pub(super) fn remove(&self) -> Result<(), JournalError> {
+        let directory = self.path.parent().unwrap_or(Path::new("."));
+        std::fs::remove_file(&self.path)
+            .and_then(|()| sync_directory(directory))
+            .map_err(|error| JournalError::file("remove", &self.path, error))
+    }
 }
 
-fn header(number: u64, first_sequence: u64) -> [u8; 28] {
-    let mut bytes = [0; 28];
+fn sync_directory(directory: &Path) -> io::Result<()> {
+    File::open(directory)?.sync_all()
+}
+
+fn header(number: u64, first_sequence: u64, salt: u64) -> [u8; HEADER_BYTES] {
+    let mut bytes = [0; HEADER_BYTES];
     bytes[0..8].copy_from_slice(&MAGIC);
     bytes[8..16].copy_from_slice(&number.to_le_bytes());
     bytes[16..24].copy_from_slice(&first_sequence.to_le_bytes());
-    let checksum = crc32fast::hash(&bytes[..24]);
-    bytes[24..28].copy_from_slice(&checksum.to_le_bytes());
+    bytes[24..32].copy_from_slice(&salt.to_le_bytes());
+    let checksum = crc32fast::hash(&bytes[..32]);
+    bytes[32..36].copy_from_slice(&checksum.to_le_bytes());
     bytes
 }

@@ -255,6 +255,12 @@ impl Chat {
             Event::Delivered { peer, ordinal } => self.conversation(*peer).delivered = *ordinal,
             Event::Read { peer, ordinal } => self.conversation(*peer).read = *ordinal,
             Event::SeenElsewhere { .. } => self.load_conversations().await?,
+            Event::InboxWentBack { .. } => {
+                self.load_conversations().await?;
+                if let Some(peer) = self.open {
+                    self.open(peer).await?;
+                }
+            }
             Event::StoreFailed { detail } => self.disconnected(detail, None),
         }
         Ok(())
@@ -288,6 +294,14 @@ impl Chat {
             None => Link::Stopped { reason },
         };
     }
+}
+
+/// A server that lost data, for people.
+pub(crate) fn loss(cursor: u64, head: u64) -> String {
+    format!(
+        "the server lost data, or is another one: its last message for this user is number {head}, \
+         this device has {cursor}; what was sent lately may not arrive"
+    )
 }
 
 /// A refused login, for people.

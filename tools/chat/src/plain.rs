@@ -260,6 +260,7 @@ impl<W: Write> Plain<W> {
             }
             Event::Delivered { peer, ordinal } => self.receipt(*peer, *ordinal, Tick::Delivered)?,
             Event::Read { peer, ordinal } => self.receipt(*peer, *ordinal, Tick::Read)?,
+            Event::InboxWentBack { cursor, head } => self.note(&chat::loss(*cursor, *head))?,
             Event::SeenElsewhere { .. } => {}
         }
         Ok(false)

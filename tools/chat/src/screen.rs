@@ -248,6 +248,7 @@ impl App {
                 // Nothing can go on, and the reason must stay readable.
                 return Err(io::Error::other(text::harmless_line(detail)));
             }
+            Event::InboxWentBack { cursor, head } => self.note(&chat::loss(*cursor, *head)),
             Event::Disconnected { reason, retry_in_ms: None } => {
                 self.note(&text::harmless_line(&reason.to_string()));
             }

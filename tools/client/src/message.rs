@@ -7,8 +7,12 @@ use fulmar_protocol::Code;
 
 /// What a body is. The server never looks at it; clients agree on the numbers.
 pub mod content {
-    /// Text in UTF-8.
+    /// Bytes of which nothing is known.
+    pub const OPAQUE: u8 = 0;
+    /// Text in UTF-8. A sender may send anything, so check it before it is shown.
     pub const TEXT: u8 = 1;
+    /// The first of those that belong to the application; those between are reserved.
+    pub const APPLICATION_FIRST: u8 = 128;
 }
 
 /// A message's number in this device's store, from 1, in the order in which the device met them.

@@ -11,7 +11,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process, set_parent_process_death_signal};
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::failure::Failure;
 use crate::limits::{CAMPAIGN_STEP, LOG_LINES_SHOWN, SERVER_READY, SERVER_STOP};
@@ -175,19 +175,13 @@ fn watch(output: Option<ChildStdout>) -> Receiver<String> {
 }
 
 fn command(options: &ServerOptions) -> Command {
-    let mut command = Command::new(&options.program);
+    // If this program is killed, nobody else would end the server: setpriv asks the kernel to.
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL", "--"]).arg(&options.program);
     command.args(["serve", "--insecure-dev", "--listen", "127.0.0.1:0", "--control", "off"]);
     command.args(["--durability", options.durability, "--cores", &options.cores.to_string()]);
     command.arg("--data-dir").arg(&options.data).args(&options.arguments);
     // Its own group: ctrl-C in the terminal is for this program, which then ends the server.
     command.process_group(0);
-    // SAFETY: between fork and exec only async-signal-safe calls are allowed. The closure makes
-    // one system call; it allocates nothing and takes no lock.
-    unsafe {
-        command.pre_exec(|| {
-            // If this program is killed, nobody else would end the server.
-            Ok(set_parent_process_death_signal(Some(Signal::KILL))?)
-        });
-    }
     command
 }

@@ -52,7 +52,9 @@ mod tests {
         let mut pauses: Vec<Vec<u64>> = vec![Vec::new(); 20];
         for seed in 0..400 {
             let mut backoff = Backoff::new(seed);
-            pauses.iter_mut().for_each(|nth| nth.push(backoff.next_ms(0)));
+            for nth in &mut pauses {
+                nth.push(backoff.next_ms(0));
+            }
             backoff.reset();
             assert!(backoff.next_ms(0) <= BACKOFF_MS_MIN);
         }

@@ -169,13 +169,7 @@ impl Conversations {
     /// The server's numbers of all directions may have gone back. What was received counts as seen;
     /// how far the peers are is asked anew.
     pub(super) fn went_back(&mut self) {
-        for state in self.states.values_mut() {
-            *state = ConversationState {
-                out_last: state.out_last,
-                last: state.last,
-                ..ConversationState::new(state.peer)
-            };
-        }
+        self.states.values_mut().for_each(ConversationState::go_back);
         self.stored.clear();
     }
 

@@ -69,8 +69,9 @@ pub(super) struct Inbox {
     frontier: u64,
     /// The server knows that everything up to here is stored.
     acknowledged: u64,
-    /// A position came again, so its acknowledgement was lost.
-    acknowledge_again: bool,
+    /// The largest position of this connection that came again: the server doesn't know that it is
+    /// stored, whatever the hello said.
+    repeated: Option<u64>,
     /// Frames that this connection brought.
     frames: u64,
     large: Large,
@@ -89,7 +90,7 @@ impl Inbox {
             received: cursor,
             frontier: cursor,
             acknowledged: cursor,
-            acknowledge_again: false,
+            repeated: None,
             frames: 0,
             large: Large::None,
             held: VecDeque::new(),
@@ -148,15 +149,15 @@ impl Inbox {
 
     /// The acknowledgement that is due, if one is; it counts as sent.
     pub(super) fn take_ack(&mut self) -> Option<u64> {
-        // Again only once nothing waits for the store: the acknowledgement of that says it all.
-        let again = self.acknowledge_again && self.is_settled();
-        let due = self.durable > self.acknowledged || again;
-        if !due {
-            return None;
+        if self.durable > self.acknowledged {
+            self.repeated = None;
+            self.acknowledged = self.durable;
+            return Some(self.durable);
         }
-        self.acknowledge_again = false;
-        self.acknowledged = self.durable;
-        Some(self.durable)
+        // A repetition is acknowledged once nothing waits for the store, for the acknowledgement of
+        // that would cover it; and as itself, since beyond what a connection brought nothing may be
+        // acknowledged on it.
+        if self.is_settled() { self.repeated.take() } else { None }
     }
 
     /// The next entry that is complete and in order.
@@ -210,7 +211,9 @@ impl Inbox {
 
     /// A position that is already here: it is not shown again, but the server has to be told.
     fn again(&mut self, deliver: &Deliver<'_>) {
-        self.acknowledge_again |= deliver.position <= self.durable;
+        if deliver.position <= self.durable {
+            self.repeated = self.repeated.max(Some(deliver.position));
+        }
         if let Some(total_bytes) = deliver.total_bytes {
             self.large = Large::Discard { left_bytes: total_bytes - deliver.body.len() as u64 };
         }

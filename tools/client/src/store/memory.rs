@@ -92,10 +92,7 @@ impl MemoryStore {
             message.position = message.position.filter(|position| *position <= head);
             message.ordinal = message.ordinal.filter(|_| message.state.is_own());
         }
-        for state in self.conversations.values_mut() {
-            let (out_last, last) = (state.out_last, state.last);
-            *state = ConversationState { out_last, last, ..ConversationState::new(state.peer) };
-        }
+        self.conversations.values_mut().for_each(ConversationState::go_back);
     }
 
     fn set_state(&mut self, id: MessageId, state: State) {

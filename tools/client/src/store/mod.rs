@@ -134,6 +134,13 @@ impl ConversationState {
             last: MessageId(0),
         }
     }
+
+    /// The server's numbers may have gone back, so they mean nothing any more, but for how many own
+    /// messages there were.
+    pub(crate) fn go_back(&mut self) {
+        let (out_last, last) = (self.out_last, self.last);
+        *self = ConversationState { out_last, last, ..ConversationState::new(self.peer) };
+    }
 }
 
 /// A send without an answer.

@@ -141,7 +141,7 @@ async fn a_failing_store_ends_the_client_without_an_ack() {
     peer.say(&[deliver(1, 8, 1, "a")]).await;
     peer.expect("ack 1").await;
     peer.say(&[deliver(2, 8, 2, "b")]).await;
-    peer.expect("goodbye internal").await;
+    peer.expect("goodbye none").await;
     assert_eq!(peer.next().await, None);
     events.until("store failed: the store failed: no space left on device").await;
     events.end().await;

@@ -54,12 +54,13 @@ async fn a_server_that_moves_a_client_is_followed() {
 #[tokio::test]
 async fn a_server_that_talks_nonsense_is_left_and_tried_again() {
     let (server, home) = (Server::start().await, Home::new());
-    let (_client, mut events) = home.open(&server.address).await;
+    let (client, mut events) = home.open(&server.address).await;
     let mut peer = server.accept().await;
     peer.say_bytes(b"SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u3\r\n").await;
     peer.say_bytes(&[b'x'; 200]).await;
     let told = events.next().await;
     assert!(told.contains("doesn't follow the protocol"), "{told}");
+    client.reconnect().await;
     server.login().await;
     events.expect("connected 5").await;
 }
@@ -73,6 +74,7 @@ async fn a_configuration_that_can_t_work_is_said_so_at_once() {
         (crate::Config { user: 0, ..good.clone() }, "numbered from 1"),
         (crate::Config { device: 65_536, ..good.clone() }, "from 1 to 65535"),
         (crate::Config { token: "x".repeat(1_025), ..good.clone() }, "at most 1024"),
+        (crate::Config { agent: "a\nb".into(), ..good.clone() }, "control characters"),
         (crate::Config { agent: "x".repeat(65), ..good.clone() }, "at most 64"),
     ];
     for (config, part) in cases {

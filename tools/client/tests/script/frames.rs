@@ -118,6 +118,7 @@ pub(crate) fn tell(event: &Event) -> String {
         Event::Delivered { peer, ordinal } => format!("delivered {peer} #{ordinal}"),
         Event::Read { peer, ordinal } => format!("read {peer} #{ordinal}"),
         Event::SeenElsewhere { peer, ordinal } => format!("seen {peer} #{ordinal}"),
+        Event::InboxWentBack { cursor, head } => format!("went back from {cursor} to {head}"),
         Event::StoreFailed { detail } => format!("store failed: {detail}"),
     }
 }

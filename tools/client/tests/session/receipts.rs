@@ -95,6 +95,19 @@ fn many_questions_go_out_in_a_window_newest_conversation_first() {
 }
 
 #[test]
+fn a_question_that_an_overloaded_server_leaves_is_asked_again() {
+    let mut device = with_two_ticked();
+    device.lose();
+    device.events();
+    device.login();
+    assert_eq!(device.sent(), ["ask 8"]);
+    pong(&mut device);
+    let due = device.session.deadline_ms().unwrap();
+    device.pass(due - device.now.elapsed_ms);
+    assert_eq!(device.sent(), ["ping", "ask 8"]);
+}
+
+#[test]
 fn a_read_goes_out_once_and_never_beyond_what_was_received() {
     let mut device = Device::online();
     device.server(&[deliver(1, 8, 1, "a"), deliver(2, 8, 2, "b")]);

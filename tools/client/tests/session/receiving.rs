@@ -81,6 +81,21 @@ fn a_position_is_shown_once() {
 }
 
 #[test]
+fn a_server_that_begins_before_the_cursor_is_told_step_by_step() {
+    let mut device = Device::online();
+    device.server(&[Frame::Skip { position: 50 }]);
+    device.lose();
+    device.events();
+    device.sent();
+    device.login();
+    device.server(&[deliver(11, 8, 1, "a"), deliver(12, 8, 2, "b")]);
+    assert_eq!(device.sent(), ["ack 12"], "not beyond what this connection brought");
+    device.server(&[Frame::Skip { position: 50 }, deliver(51, 8, 40, "c")]);
+    assert_eq!(device.events(), ["message @51 8 #40 c"]);
+    assert_eq!(device.sent(), ["ack 51"]);
+}
+
+#[test]
 fn a_gap_leads_to_a_reconnect_from_the_last_position() {
     let mut device = Device::online();
     device.server(&[deliver(1, 8, 1, "a"), deliver(4, 8, 4, "d")]);

@@ -69,7 +69,7 @@ fn what_had_no_answer_goes_out_again_in_order_with_its_number() {
     device.events();
     device.send(8, "e");
     device.login();
-    let again = ["ask 9", "send 8 #0 a", "send 8 #2 c", "send 9 #3 d", "send 8 #4 e"];
+    let again = ["send 8 #0 a", "send 8 #2 c", "send 9 #3 d", "send 8 #4 e", "ask 9"];
     assert_eq!(device.sent(), again);
 }
 
@@ -81,7 +81,7 @@ fn the_outbox_survives_the_process() {
     device.server(&[tick(8, START_MS, 1)]);
     let mut later = Device::on(device.store);
     later.login();
-    assert_eq!(later.sent(), ["ask 8", "send 9 #1 two"]);
+    assert_eq!(later.sent(), ["send 9 #1 two", "ask 8"]);
     later.send(9, "three");
     assert_eq!(later.sent(), ["send 9 #2 three"]);
 }

@@ -177,7 +177,7 @@ fn a_failed_store_ends_the_client() {
     device.server(&[deliver(1, 8, 1, "a")]);
     device.store_fails();
     assert_eq!(device.events(), ["store failed: the store is damaged: disk full"]);
-    assert_eq!(device.sent(), ["goodbye internal"], "and no acknowledgement");
+    assert_eq!(device.sent(), ["goodbye none"], "and no acknowledgement");
     assert!(device.session.is_finished());
     let body = std::sync::Arc::from(&b"x"[..]);
     assert!(device.session.send(device.now, 8, 1, body, &mut Vec::new()).is_err());

@@ -178,6 +178,10 @@ impl Life {
                 last: MessageId(self.rng.u64(0..=self.id_last)),
                 ..ConversationState::new(self.peer())
             }),
+            7 if self.rng.u8(0..3) == 0 => {
+                self.position = self.rng.u64(0..=self.position);
+                Write::WentBack { head: self.position }
+            }
             7 => {
                 self.number_last += self.rng.u64(0..3);
                 Write::NumberLast(self.number_last)
