@@ -12,7 +12,16 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use fulmar_protocol::Assembly;
 
-use super::seam::{Arrival, ConnId, DeviceId, Origin, UserId};
+use super::seam::{Arrival, ConnId, DeviceId, UserId};
+
+/// Body bytes of one connection's sends that may wait for their answers before no more is read from
+/// it: what storage is behind with is held in memory.
+pub(super) const SENDS_BYTES_MAX: usize = 512 * 1024;
+/// Questions about conversations that one connection may have under way before no more is read from
+/// it: each may cost two loads.
+pub(super) const ASKING_MAX: u32 = 32;
+
+const _: () = assert!(SENDS_BYTES_MAX > fulmar_protocol::limits::BODY_BYTES_MAX);
 
 /// Where a connection stands.
 #[derive(Debug)]
@@ -36,6 +45,8 @@ pub(super) struct Connection {
     pub(super) stage: Stage,
     /// Input that is not a complete frame yet, or that waits because the connection is paused.
     pub(super) input: Vec<u8>,
+    /// Bytes at the front of `input` that were used. More than none only while paused.
+    pub(super) input_used: usize,
     /// Encoded frames that the driver has not taken.
     pub(super) output: Vec<u8>,
     /// The driver writes output that it took.
@@ -58,6 +69,7 @@ impl Connection {
             id,
             stage,
             input: Vec::new(),
+            input_used: 0,
             output: Vec::new(),
             writing: false,
             flush_queued: false,
@@ -76,9 +88,10 @@ impl Connection {
     }
 }
 
-/// A message that was sent to the device and is not acknowledged, or a position that was skipped.
+/// A message that was sent to the device and is not acknowledged, or positions that were skipped.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct InFlight {
+    /// The position of the message, or the last one skipped.
     pub(super) position: u64,
     /// The author, or 0 where there is no receipt to give: a copy, or a skipped position.
     pub(super) author: UserId,
@@ -97,28 +110,20 @@ pub(super) struct Download {
     pub(super) done: usize,
 }
 
-/// A large send of which not all has come.
-#[derive(Debug)]
-pub(super) struct Incoming {
-    pub(super) origin: Origin,
-    pub(super) peer: UserId,
-    pub(super) content: u8,
-    pub(super) assembly: Assembly,
-}
-
 /// A large body on its way from the device.
 #[derive(Debug)]
 pub(super) enum Upload {
     /// It is kept.
-    Taken(Incoming),
-    /// It was rejected; this many bytes of it are still to be ignored.
-    Refused { rest_bytes: u64 },
+    Taken { peer: UserId, number: u64, content: u8, assembly: Assembly },
+    /// It isn't taken; this many bytes of it are still to come.
+    Ignored { rest_bytes: u64 },
 }
 
 /// A logged-in device.
 ///
-/// Invariants: `acked < next`; positions in `window` rise, lie in `acked < p < next`, and every
-/// such position is in it.
+/// Invariants: `acked < next`; positions in `window` rise and lie in `acked < p < next`; every such
+/// position is in it, alone or in a run of skipped ones; no two runs are neighbours, so that the
+/// window of messages bounds it.
 #[derive(Debug)]
 pub(super) struct Session {
     pub(super) user: UserId,
@@ -138,8 +143,13 @@ pub(super) struct Session {
     pub(super) skip_untold: bool,
     /// A cold read for this session is under way.
     pub(super) loading: bool,
-    /// Sends without an answer.
+    /// Complete sends without an answer.
     pub(super) unanswered: u32,
+    /// Body bytes of those.
+    pub(super) unanswered_bytes: usize,
+    /// Questions about conversations without an answer: what was asked, and what was read in a
+    /// conversation that isn't in memory.
+    pub(super) asking: u32,
     pub(super) upload: Option<Box<Upload>>,
     /// When the last piece of it came.
     pub(super) upload_ms: u64,
@@ -162,6 +172,8 @@ impl Session {
             skip_untold: false,
             loading: false,
             unanswered: 0,
+            unanswered_bytes: 0,
+            asking: 0,
             upload: None,
             upload_ms: 0,
             download: None,
@@ -169,18 +181,48 @@ impl Session {
         }
     }
 
-    /// Notes that the position at `next` was sent to the device or passed over.
-    pub(super) fn advance(&mut self, flight: InFlight) {
+    /// Notes that the message at `next` was sent to the device.
+    pub(super) fn sent(&mut self, flight: InFlight) {
         debug_assert_eq!(flight.position, self.next);
         self.next += 1;
-        match flight.body_bytes {
-            Some(bytes) => {
-                self.window_messages += 1;
-                self.window_bytes += u64::from(bytes);
-            }
-            None => self.skip_untold = true,
-        }
+        self.window_messages += 1;
+        self.window_bytes += u64::from(flight.body_bytes.unwrap_or_default());
         self.window.push_back(flight);
+    }
+
+    /// Notes that the positions from `next` through `position` hold nothing for the device.
+    /// `total_bytes` is the inbox's running total there.
+    pub(super) fn pass_over(&mut self, position: u64, total_bytes: u64) {
+        if position < self.next {
+            return;
+        }
+        self.next = position + 1;
+        self.skip_untold = true;
+        if self.window.back().is_some_and(|last| last.body_bytes.is_none()) {
+            self.window.pop_back();
+        }
+        let body_bytes = None;
+        self.window.push_back(InFlight {
+            position,
+            author: 0,
+            ordinal: 0,
+            total_bytes,
+            body_bytes,
+        });
+    }
+
+    /// Whether the client has so much waiting for answers that no more is read from it.
+    pub(super) const fn is_full(&self, sends_max: u32) -> bool {
+        self.unanswered >= sends_max
+            || self.unanswered_bytes >= SENDS_BYTES_MAX
+            || self.asking >= ASKING_MAX
+    }
+
+    /// Whether enough was answered to read from a paused client again.
+    pub(super) const fn is_calm(&self, sends_max: u32) -> bool {
+        self.unanswered <= sends_max / 2
+            && self.unanswered_bytes <= SENDS_BYTES_MAX / 2
+            && self.asking <= ASKING_MAX / 2
     }
 
     /// Takes the oldest position out of the window if it is acknowledged by `through`, or was

@@ -1,24 +1,27 @@
 //! State between one inbox and one peer, on the inbox's home core: which sends were taken, and how
 //! far the inbox's owner is with them.
 
+use fulmar_protocol::Code;
+
+use super::inbox::Stage;
 use super::record::{ConversationRecord, Sender};
-use super::seam::{DeviceId, Message, Origin, Ticket, UserId};
+use super::seam::{ConnId, DeviceId, Message, Origin, Ticket, UserId};
 
 /// Something that needs the conversation (and the inbox) in memory.
 #[derive(Debug)]
 pub(super) enum Action {
-    /// Take a message from the peer.
-    Append { origin: Origin, message: Message, copy: bool, is_sender_full: bool },
+    /// Take a message from the peer, or say under which code it isn't taken.
+    Append { origin: Origin, message: Message, copy: bool, refusal: Option<Code> },
     /// Put a copy of an own send, which the peer's inbox has, into this inbox.
     Copy { origin: Origin, ordinal: u64, time_ms: u64, message: Message },
     /// A device stored the peer's messages up to an ordinal.
     Delivered { ordinal: u64 },
-    /// The user saw the peer's messages up to an ordinal, on this device.
-    Read { ordinal: u64, device: DeviceId },
-    /// The peer asks for the receipt.
-    Ask,
-    /// An own device asks how far the others read.
-    AskOwn { device: DeviceId },
+    /// The user saw the peer's messages up to an ordinal, on this device and connection.
+    Read { ordinal: u64, device: DeviceId, conn: ConnId },
+    /// The peer asks for the receipt, on this connection of its home core.
+    Ask { asker: ConnId },
+    /// An own device asks how far the user and the peer are, on this connection.
+    AskOwn { conn: ConnId },
 }
 
 impl Action {
@@ -27,15 +30,37 @@ impl Action {
         matches!(self, Action::Append { .. } | Action::Copy { .. })
     }
 
-    /// Whether it may be turned down where too much waits: nobody was promised it.
-    pub(super) const fn can_be_refused(&self) -> bool {
-        matches!(self, Action::Append { .. } | Action::Ask | Action::AskOwn { .. })
-    }
-
     /// Whether it moves a receipt, which must be stored no later than the device's cursor.
     pub(super) const fn moves_receipt(&self) -> bool {
         matches!(self, Action::Delivered { .. } | Action::Read { .. })
     }
+}
+
+/// What a receipt to tell is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum News {
+    /// Nothing.
+    Nothing,
+    /// Only how far the user read.
+    Read,
+    /// How far a device has the messages, and perhaps reading.
+    Delivered,
+}
+
+/// How the record in memory stands to the stored one.
+///
+/// ```text
+/// Stored ──receipt──► Moved ──due──► Queued ──end of the turn──► Stored
+///    └─────────────message─────────────┘
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Save {
+    /// It is stored, or handed to storage.
+    Stored,
+    /// Receipts moved. It is in its user's list of those to store with the user's cursors.
+    Moved,
+    /// It is stored with this turn's writes.
+    Queued,
 }
 
 /// See the module's description.
@@ -47,8 +72,8 @@ pub(super) struct Conversation {
     /// The other side.
     pub(super) peer: UserId,
     pub(super) record: ConversationRecord,
-    /// Whether the record is here; until then actions wait.
-    pub(super) loaded: bool,
+    /// Until the record is here actions wait.
+    pub(super) stage: Stage,
     /// Actions in the order in which they came; boxed since it is nearly always empty.
     #[allow(clippy::box_collection)]
     pub(super) waiting: Option<Box<Vec<Action>>>,
@@ -56,14 +81,13 @@ pub(super) struct Conversation {
     pub(super) stalled: bool,
     /// Ticket of the last write of this record.
     pub(super) last_ticket: Ticket,
-    /// Must be stored with this turn's writes.
-    pub(super) write_queued: bool,
-    /// Has moved receipts that are not stored.
-    pub(super) dirty: bool,
-    /// Waits in a queue of receipts to tell.
+    pub(super) save: Save,
+    /// What the author wasn't told yet.
+    pub(super) news: News,
+    /// In the list of receipts of this turn.
     pub(super) receipt_queued: bool,
-    /// The receipt to tell is not only about reading.
-    pub(super) delivered_news: bool,
+    /// In the list of receipts that wait for the load to fall.
+    pub(super) receipt_held: bool,
     /// When it was last used, on the monotonic clock.
     pub(super) used_ms: u64,
 }
@@ -85,25 +109,26 @@ impl Conversation {
             user,
             peer,
             record: ConversationRecord::default(),
-            loaded: false,
+            stage: Stage::Loading,
             waiting: None,
             stalled: false,
             last_ticket: 0,
-            write_queued: false,
-            dirty: false,
+            save: Save::Stored,
+            news: News::Nothing,
             receipt_queued: false,
-            delivered_news: false,
+            receipt_held: false,
             used_ms: mono_ms,
         }
     }
 
     /// Whether it can be let go: everything is stored up to `stored` and nothing waits.
     pub(super) fn is_unused(&self, stored: Ticket) -> bool {
-        self.loaded
+        self.stage == Stage::Ready
             && self.waiting.is_none()
             && !self.stalled
             && self.last_ticket <= stored
-            && !(self.write_queued || self.dirty || self.receipt_queued)
+            && self.save == Save::Stored
+            && !(self.receipt_queued || self.receipt_held)
     }
 
     /// Judges the number of a send.

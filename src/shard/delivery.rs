@@ -7,7 +7,11 @@ use fulmar_protocol::{Chunks, Code, Deliver, Frame};
 use super::connection::{Download, InFlight, Session};
 use super::record::{EntryHeader, split_entry};
 use super::{ConnId, Effects, Load, Retention, Shard, UserId};
-use crate::limits::{LOAD_ENTRIES_MAX, OUTPUT_HIGH_BYTES};
+use crate::limits::{LOAD_ENTRIES_MAX, OUTPUT_HIGH_BYTES, TAIL_BYTES_MAX};
+
+/// Bytes of all messages that a core keeps in memory for devices that don't take them at once.
+/// Beyond it they are read from storage.
+const TAILS_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// What comes next for a device.
 enum Next {
@@ -31,8 +35,16 @@ impl Shard {
                 let next = self.deliver(slot, conn, fx);
                 sent_through = sent_through.min(next - 1);
             }
-            self.users[slot].release_tail(sent_through);
+            self.release_tail(slot, sent_through);
         }
+    }
+
+    fn release_tail(&mut self, slot: u32, sent_through: u64) {
+        let is_crowded = self.tail_bytes > TAILS_BYTES_MAX;
+        let user = &mut self.users[slot];
+        let before = user.tail_bytes;
+        user.release_tail(sent_through, if is_crowded { 0 } else { TAIL_BYTES_MAX });
+        self.tail_bytes -= before - user.tail_bytes;
     }
 
     /// Gives one device what its window allows; returns the position after what it was sent.
@@ -99,17 +111,17 @@ impl Shard {
     ) {
         let Some(session) = self.session(conn) else { return };
         let EntryHeader { ordinal, total_bytes, own, .. } = *header;
-        let passed_over = own && header.device == session.device;
-        session.advance(InFlight {
+        if own && header.device == session.device {
+            session.pass_over(position, total_bytes);
+            return;
+        }
+        session.sent(InFlight {
             position,
             author: if own { 0 } else { header.peer },
             ordinal,
             total_bytes,
-            body_bytes: (!passed_over).then_some(body.len() as u32),
+            body_bytes: Some(body.len() as u32),
         });
-        if passed_over {
-            return;
-        }
         let skip = std::mem::take(&mut session.skip_untold);
         let piece = Chunks::new(&body).next().unwrap_or_default();
         let done = piece.len();
@@ -174,18 +186,19 @@ impl Shard {
                 break;
             }
             let before_bytes = header.total_bytes - body.len() as u64;
-            pass_over(session, position - 1, before_bytes);
+            session.pass_over(position.saturating_sub(1), before_bytes);
             if header.time_ms <= expired_ms {
-                pass_over(session, position, header.total_bytes);
+                session.pass_over(position, header.total_bytes);
             } else {
                 self.deliver_entry(conn, position, &header, body, fx);
             }
         }
+        let known_bytes = self.users[slot].total_bytes_at(through);
         if let Some(session) = self.session(conn)
             && session.download.is_none()
         {
-            let total_bytes = session.window.back().map_or(0, |last| last.total_bytes);
-            pass_over(session, through, total_bytes);
+            let lower_bound = session.window.back().map_or(0, |last| last.total_bytes);
+            session.pass_over(through, known_bytes.unwrap_or(lower_bound));
         }
         self.queue_pump(slot);
     }
@@ -250,13 +263,4 @@ impl Shard {
         }
         self.mark_dirty(slot);
     }
-}
-
-/// Notes that the positions from the session's next one through `position` hold nothing for it.
-fn pass_over(session: &mut Session, position: u64, total_bytes: u64) {
-    if position < session.next {
-        return;
-    }
-    session.next = position;
-    session.advance(InFlight { position, author: 0, ordinal: 0, total_bytes, body_bytes: None });
 }

@@ -8,7 +8,6 @@ use smallvec::SmallVec;
 
 use super::record::{Device, EntryHeader, InboxRecord};
 use super::seam::{ConnId, DeviceId, Ticket, UserId};
-use crate::limits::TAIL_BYTES_MAX;
 
 /// A message held in memory. Its position is given by its place in the tail.
 #[derive(Debug, Clone)]
@@ -17,7 +16,7 @@ pub(super) struct TailEntry {
     pub(super) body: Bytes,
 }
 
-/// What waits for the inbox to be loaded.
+/// Whether the state of an inbox or a conversation is in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stage {
     /// The load is under way.
@@ -42,9 +41,11 @@ pub(super) struct User {
     pub(super) tail: VecDeque<TailEntry>,
     pub(super) tail_first: u64,
     pub(super) tail_bytes: usize,
+    /// Entries up to here have memory of their own.
+    tail_copied: u64,
     /// Logged-in devices.
     pub(super) sessions: SmallVec<[(DeviceId, ConnId); 1]>,
-    /// Connections that wait for the inbox.
+    /// Connections that wait for the inbox, or with a new device for receipts to be noted.
     pub(super) logins: Vec<ConnId>,
     /// Conversations with actions that wait for the inbox.
     pub(super) stalled: Vec<UserId>,
@@ -57,6 +58,11 @@ pub(super) struct User {
     pub(super) dirty_conversations: Vec<UserId>,
     /// Receipts that wait for their conversation to be loaded; until then no cursor is stored.
     pub(super) receipts_waiting: u32,
+    /// Ticket of the last device that was added.
+    pub(super) registered: Ticket,
+    /// Storage is asked what expired, and when it was asked last; 0 for never.
+    pub(super) is_looking: bool,
+    pub(super) looked_ms: u64,
     /// In this turn's list of users whose devices may have something to take.
     pub(super) pump_queued: bool,
     /// When it was last used, on the monotonic clock.
@@ -74,6 +80,7 @@ impl User {
             tail: VecDeque::new(),
             tail_first: 1,
             tail_bytes: 0,
+            tail_copied: 0,
             sessions: SmallVec::new(),
             logins: Vec::new(),
             stalled: Vec::new(),
@@ -81,6 +88,9 @@ impl User {
             dirty: false,
             dirty_conversations: Vec::new(),
             receipts_waiting: 0,
+            registered: 0,
+            is_looking: false,
+            looked_ms: 0,
             pump_queued: false,
             used_ms: mono_ms,
         }
@@ -104,17 +114,7 @@ impl User {
             && self.durable == self.record.head
             && self.last_ticket <= stored
             && self.receipts_waiting == 0
-            && !(self.dirty || self.pump_queued)
-    }
-
-    /// Messages that some device has not acknowledged.
-    pub(super) const fn pending_messages(&self) -> u64 {
-        self.record.head - self.record.trim
-    }
-
-    /// Body bytes of those messages.
-    pub(super) const fn pending_bytes(&self) -> u64 {
-        self.record.head_bytes - self.record.trim_bytes
+            && !(self.dirty || self.pump_queued || self.is_looking)
     }
 
     /// Whether the user's own sends must be copied to its inbox.
@@ -143,48 +143,51 @@ impl User {
         self.tail.get(position.checked_sub(self.tail_first)? as usize)
     }
 
-    /// Lets go of the entries that every logged-in device was sent, and of stored ones beyond the
-    /// limit. `sent_through` is the smallest position that all of them were sent.
-    pub(super) fn release_tail(&mut self, sent_through: u64) {
+    /// Lets go of the entries that every logged-in device was sent, and of stored ones beyond
+    /// `bytes_max`. `sent_through` is the smallest position that all of them were sent. The others
+    /// are copied, since the block that they were cut from may be much larger.
+    pub(super) fn release_tail(&mut self, sent_through: u64, bytes_max: usize) {
         while self.tail_first <= self.durable {
             let unneeded = self.tail_first <= sent_through;
-            if !unneeded && self.tail_bytes <= TAIL_BYTES_MAX {
+            if !unneeded && self.tail_bytes <= bytes_max {
                 break;
             }
             let Some(entry) = self.tail.pop_front() else { break };
             self.tail_bytes -= entry.body.len();
             self.tail_first += 1;
         }
+        let kept_first = self.tail_copied.max(self.tail_first - 1) + 1;
+        for position in kept_first..=self.durable {
+            if let Some(entry) = self.tail.get_mut((position - self.tail_first) as usize) {
+                entry.body = Bytes::copy_from_slice(&entry.body);
+            }
+        }
+        self.tail_copied = self.durable;
         if self.tail.is_empty() && self.tail.capacity() > 32 {
             self.tail = VecDeque::new();
         }
     }
 
-    /// Moves the trim to the smallest cursor of the devices. `true` if it moved.
-    pub(super) fn trim_to_devices(&mut self) -> bool {
-        let Some(slowest) = self.record.devices.iter().min_by_key(|device| device.cursor) else {
-            return false;
-        };
-        if slowest.cursor <= self.record.trim {
-            return false;
+    /// Moves the trim to the smallest cursor of the devices.
+    pub(super) fn trim_to_devices(&mut self) {
+        if let Some(&Device { cursor, cursor_bytes, .. }) = self.record.slowest()
+            && cursor > self.record.trim
+        {
+            (self.record.trim, self.record.trim_bytes) = (cursor, cursor_bytes);
         }
-        self.record.trim = slowest.cursor;
-        self.record.trim_bytes = slowest.cursor_bytes;
-        true
     }
 
     /// Moves the trim, and the devices behind it, over entries that are gone.
     pub(super) fn trim_to(&mut self, through: u64, through_bytes: u64) {
-        if through <= self.record.trim {
-            return;
+        self.record.trim_to(through, through_bytes);
+    }
+
+    /// The running total of bytes at `position`, where it is known without reading storage.
+    pub(super) fn total_bytes_at(&self, position: u64) -> Option<u64> {
+        if position == self.record.head {
+            return Some(self.record.head_bytes);
         }
-        self.record.trim = through;
-        self.record.trim_bytes = through_bytes;
-        for device in &mut self.record.devices {
-            if device.cursor < through {
-                device.cursor = through;
-                device.cursor_bytes = through_bytes;
-            }
-        }
+        let next = self.tail_at(position + 1)?;
+        Some(next.header.total_bytes - next.body.len() as u64)
     }
 }

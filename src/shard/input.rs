@@ -24,6 +24,10 @@ impl Shard {
         if connection.is_closing() {
             return;
         }
+        if matches!(connection.stage, Stage::Authenticating(_) | Stage::Login(_)) {
+            self.end_too_early(conn, fx);
+            return;
+        }
         if connection.paused {
             self.keep(conn, bytes, fx);
             return;
@@ -88,7 +92,7 @@ impl Shard {
             match split_frame(&bytes[used..], bytes_max) {
                 Ok(None) => return Cut::Incomplete(used),
                 Ok(Some((frame, rest))) => {
-                    self.frame(conn, frame, fx);
+                    self.frame(conn, frame, rest.is_empty(), fx);
                     used = bytes.len() - rest.len();
                 }
                 Err(error) => {
@@ -97,6 +101,11 @@ impl Shard {
                 }
             }
         }
+    }
+
+    fn end_too_early(&mut self, conn: ConnId, fx: &mut Effects) {
+        let detail = "nothing may follow the hello until the welcome came";
+        self.end(conn, Code::UnexpectedFrame, detail, fx);
     }
 
     /// Keeps input for later: the beginning of a frame, or what a paused connection sent.
@@ -110,7 +119,8 @@ impl Shard {
         if connection.id != conn || connection.is_closing() {
             return;
         }
-        if connection.input.len() + bytes.len() > INPUT_BACKLOG_BYTES_MAX {
+        let held = connection.input.len() - connection.input_used;
+        if held + bytes.len() > INPUT_BACKLOG_BYTES_MAX {
             let detail = "sends without waiting for answers; the welcome states how many may wait";
             self.end(conn, Code::Overloaded, detail, fx);
             return;
@@ -125,7 +135,8 @@ impl Shard {
         }
     }
 
-    fn frame(&mut self, conn: ConnId, bytes: &[u8], fx: &mut Effects) {
+    /// Handles a frame. `is_last` says that no byte follows it.
+    fn frame(&mut self, conn: ConnId, bytes: &[u8], is_last: bool, fx: &mut Effects) {
         let frame = match Frame::decode(bytes) {
             Ok(frame) => frame,
             Err(error) => {
@@ -142,14 +153,12 @@ impl Shard {
                 self.session_frame(conn, frame, fx);
             }
             Stage::Hello => match frame {
+                Frame::Hello(_) if !is_last => self.end_too_early(conn, fx),
                 Frame::Hello(hello) => self.hello(conn, &hello, fx),
                 _ => self.end(conn, Code::UnexpectedFrame, "the first frame must be a hello", fx),
             },
-            Stage::Authenticating(_) | Stage::Login(_) => {
-                let detail = "nothing may follow the hello until the welcome came";
-                self.end(conn, Code::UnexpectedFrame, detail, fx);
-            }
-            Stage::Closing => {}
+            // Nothing is read in these stages.
+            Stage::Authenticating(_) | Stage::Login(_) | Stage::Closing => {}
         }
     }
 
@@ -188,35 +197,68 @@ impl Shard {
         }
     }
 
+    /// Stops looking at the input of a client that doesn't take what it is sent, or that has too
+    /// much waiting for answers.
+    pub(super) fn pause_if_full(&mut self, conn: ConnId, fx: &mut Effects) {
+        let sends_max = self.config.sends_max;
+        let Some(connection) = self.connection(conn) else { return };
+        let is_output_full = connection.output.len() >= OUTPUT_HIGH_BYTES;
+        let Some(session) = connection.session() else { return };
+        if is_output_full || session.is_full(sends_max) {
+            self.pause(conn, fx);
+        }
+    }
+
+    /// Has a paused connection looked at once what is being done is done.
+    pub(super) fn resume_later(&mut self, conn: ConnId) {
+        if self.connection(conn).is_some_and(|connection| connection.paused)
+            && self.resumes.last() != Some(&conn)
+        {
+            self.resumes.push(conn);
+        }
+    }
+
     /// Looks at a paused connection's input again, if it has room for the answers.
     pub(super) fn resume_if_able(&mut self, conn: ConnId, fx: &mut Effects) {
-        let sends_low = self.config.sends_max / 2;
+        let sends_max = self.config.sends_max;
+        let now_ms = self.now.mono_ms;
         loop {
             let Some(connection) = self.connection(conn) else { return };
             if !connection.paused || connection.output.len() >= OUTPUT_HIGH_BYTES {
                 return;
             }
-            match connection.session() {
-                Some(session) if session.unanswered <= sends_low => {}
-                _ => return,
+            if !connection.session().is_some_and(|session| session.is_calm(sends_max)) {
+                return;
             }
             connection.paused = false;
+            // It could not be heard meanwhile, which was not its fault.
+            connection.heard_ms = now_ms;
             let input = std::mem::take(&mut connection.input);
-            let cut = self.frames(conn, &input, fx);
-            match cut {
+            let start = std::mem::take(&mut connection.input_used);
+            match self.frames(conn, &input[start..], fx) {
                 Cut::Over => return,
                 Cut::Incomplete(used) => {
-                    self.keep(conn, &input[used..], fx);
+                    self.keep(conn, &input[start + used..], fx);
                     self.recycle(input);
                     fx.pause.push((conn, false));
                     return;
                 }
                 // It filled up again; what is left waits for the next time.
-                Cut::Paused(used) => {
-                    self.keep(conn, &input[used..], fx);
-                    self.recycle(input);
-                }
+                Cut::Paused(used) => self.put_back(conn, input, start + used),
             }
+        }
+    }
+
+    /// Puts back the input of a paused connection, of which the first bytes were used. They are
+    /// removed only once they are the larger part, so that a long input costs linear time.
+    fn put_back(&mut self, conn: ConnId, mut input: Vec<u8>, mut used: usize) {
+        if used > input.len() / 2 {
+            input.drain(..used);
+            used = 0;
+        }
+        if let Some(connection) = self.connection(conn) {
+            connection.input = input;
+            connection.input_used = used;
         }
     }
 

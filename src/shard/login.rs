@@ -62,7 +62,7 @@ impl Shard {
         let Some(session) = self.session(conn) else { return };
         let slot = session.user_slot;
         let held = match session.upload.take().as_deref() {
-            Some(Upload::Taken(incoming)) => incoming.assembly.held_bytes(),
+            Some(Upload::Taken { assembly, .. }) => assembly.held_bytes(),
             _ => 0,
         };
         self.upload_bytes -= held;
@@ -157,12 +157,19 @@ impl Shard {
         }
         let slot = self.user_slot(arrival.identity.user, fx);
         let user = &mut self.users[slot];
-        if user.stage == inbox::Stage::Loading {
+        let is_known = user.device(arrival.identity.device).is_some();
+        // A new device is stored with the inbox's record, which must not be ahead of receipts.
+        if user.stage == inbox::Stage::Loading || (!is_known && user.receipts_waiting > 0) {
             user.logins.push(conn);
             return;
         }
-        if user.device(arrival.identity.device).is_some() {
+        if is_known && user.registered <= self.stored {
             self.welcome(conn, fx);
+            return;
+        }
+        if is_known {
+            // Another connection of the device just registered it.
+            self.answer_when_stored(None, Answer::Welcome { conn }, fx);
             return;
         }
         if user.record.devices.len() >= self.config.devices_max {
@@ -190,11 +197,13 @@ impl Shard {
     /// Adds a device to a user. It starts with the oldest message that another device lacks, or
     /// with everything that is kept if it is the first.
     fn register(&mut self, slot: u32, device: DeviceId, fx: &mut Effects) {
-        let record = &mut self.users[slot].record;
-        let slowest = record.devices.iter().min_by_key(|known| known.cursor);
-        let (cursor, cursor_bytes) = slowest
+        let user = &mut self.users[slot];
+        let record = &mut user.record;
+        let (cursor, cursor_bytes) = record
+            .slowest()
             .map_or((record.trim, record.trim_bytes), |known| (known.cursor, known.cursor_bytes));
         record.devices.push(Device { device, cursor, cursor_bytes });
+        user.registered = self.ticket;
         self.write_inbox(slot, fx);
     }
 
@@ -263,7 +272,7 @@ impl Shard {
         let slot = session.user_slot;
         let head = self.users[slot].durable;
         self.put(conn, &Frame::Pong { heads: Pairs::Slice(&[(INBOX_LOG, head)]) }, fx);
-        self.pause_if_output_full(conn, fx);
+        self.pause_if_full(conn, fx);
     }
 
     pub(super) fn shut_down(&mut self, fx: &mut Effects) {

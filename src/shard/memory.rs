@@ -1,17 +1,21 @@
 //! What a shard holds in memory: state is loaded when it is first needed, moved cursors are stored
 //! a little later, and what nobody uses is let go.
 
+use bytes::Bytes;
 use fulmar_protocol::Code;
 
-use super::conversation::{Action, Conversation};
-use super::inbox::{self, User};
-use super::record::{ConversationRecord, InboxRecord, split_entry};
-use super::sending::Copies;
-use super::{ConnId, Effects, Key, Load, Loaded, Shard, UserId, Write};
+use super::conversation::{Action, Conversation, Save};
+use super::inbox::{Stage, User};
+use super::record::{ConversationRecord, InboxRecord, RecordError, split_entry};
+use super::{ConnId, Effects, Key, Load, Loaded, Retention, Shard, UserId, Write};
 use crate::limits::{
-    CONVERSATIONS_WARM_MAX, OVERLOAD_RETRY_MS, PERSIST_DELAY_MS, PERSIST_PER_TURN, SWEEP_MS,
+    CONVERSATIONS_WARM_MAX, PERSIST_DELAY_MS, PERSIST_PER_TURN, QUOTA_RETRY_MS, SWEEP_MS,
     SWEEP_SLOTS, USERS_WARM_MAX, WAITING_MAX, WARM_MS,
 };
+
+/// Slots that are looked at for unused state before a table that holds as much as it should grows:
+/// more than one, so that those in use don't keep it growing.
+const SWEEP_SLOTS_CROWDED: usize = 16;
 
 /// Where the search for unused state stands.
 #[derive(Debug, Default)]
@@ -29,6 +33,9 @@ impl Shard {
             self.users[slot].used_ms = self.now.mono_ms;
             return slot;
         }
+        if self.users.len() >= USERS_WARM_MAX {
+            self.sweep_users(SWEEP_SLOTS_CROWDED);
+        }
         let slot = self.users.insert(User::loading(user, self.now.mono_ms));
         self.users_by_id.insert(user, slot);
         self.counters.hydrations += 1;
@@ -40,7 +47,7 @@ impl Shard {
     /// The slot of a user whose inbox is in memory.
     pub(super) fn loaded_user(&self, user: UserId) -> Option<u32> {
         let &slot = self.users_by_id.get(&user)?;
-        (self.users[slot].stage == inbox::Stage::Ready).then_some(slot)
+        (self.users[slot].stage == Stage::Ready).then_some(slot)
     }
 
     /// The slot of a conversation that is in memory.
@@ -48,7 +55,7 @@ impl Shard {
         let &slot = self.conversations_by_id.get(&(user, peer))?;
         let conversation = &mut self.conversations[slot];
         conversation.used_ms = self.now.mono_ms;
-        conversation.loaded.then_some(slot)
+        (conversation.stage == Stage::Ready).then_some(slot)
     }
 
     /// The slots of a user and a conversation that are in memory, without anything waiting.
@@ -74,15 +81,16 @@ impl Shard {
         let is_user_here = self.loaded_user(user).is_some();
         let conversation = &mut self.conversations[slot];
         let waits = conversation.waiting.is_some();
-        if conversation.loaded && !waits && (is_user_here || !action.needs_inbox()) {
+        let is_here = conversation.stage == Stage::Ready;
+        if is_here && !waits && (is_user_here || !action.needs_inbox()) {
             self.perform(slot, action, fx);
             return;
         }
         let waiting = conversation.waiting.get_or_insert_default();
-        if waiting.len() >= WAITING_MAX && action.can_be_refused() {
-            if let Action::Append { origin, .. } = action {
-                self.reject(origin, user, Code::Overloaded, OVERLOAD_RETRY_MS, fx);
-            }
+        if let Action::Append { origin, .. } = action
+            && waiting.len() >= WAITING_MAX
+        {
+            self.reject(origin, user, Code::Overloaded, fx);
             return;
         }
         let moves_receipt = action.moves_receipt();
@@ -92,7 +100,7 @@ impl Shard {
         if moves_receipt {
             user.receipts_waiting += 1;
         }
-        if user.stage == inbox::Stage::Loading {
+        if user.stage == Stage::Loading {
             self.stall(slot, user_slot);
         }
     }
@@ -111,6 +119,9 @@ impl Shard {
             self.conversations[slot].used_ms = self.now.mono_ms;
             return slot;
         }
+        if self.conversations.len() >= CONVERSATIONS_WARM_MAX {
+            self.sweep_conversations(SWEEP_SLOTS_CROWDED);
+        }
         let conversation = Conversation::loading(user, peer, self.now.mono_ms);
         let slot = self.conversations.insert(conversation);
         self.conversations_by_id.insert((user, peer), slot);
@@ -126,19 +137,17 @@ impl Shard {
         };
         match action {
             Action::Delivered { ordinal } => self.note_delivered(slot, ordinal),
-            Action::Read { ordinal, device } => self.note_read(slot, ordinal, device, fx),
-            Action::Ask => self.answer_ask(slot, fx),
-            Action::AskOwn { device } => {
-                // Nothing delivered means nothing to tell.
-                if self.conversations[slot].record.delivered > 0 {
-                    self.tell_own(user, slot, |other| other == device, fx);
-                }
+            Action::Read { ordinal, device, conn } => {
+                self.note_read(slot, ordinal, device, fx);
+                self.is_told_what_it_asked(conn);
             }
-            Action::Append { origin, message, copy, is_sender_full } => {
+            Action::Ask { asker } => self.answer_ask(slot, asker, fx),
+            Action::AskOwn { conn } => self.answer_ask_own(slot, conn, fx),
+            Action::Append { origin, message, copy, refusal } => {
                 let Some(user_slot) = self.loaded_user(user) else { return };
                 let (content, body) = (message.content, message.body.clone());
-                let copies = Copies { message: copy.then_some(message), is_sender_full };
-                self.append(user_slot, slot, origin, content, &body, copies, fx);
+                let copy = copy.then_some(message);
+                self.append(user_slot, slot, origin, content, &body, copy, refusal, fx);
             }
             Action::Copy { origin, ordinal, time_ms, message } => {
                 debug_assert_eq!(origin.user, user);
@@ -152,7 +161,7 @@ impl Shard {
     /// Performs what waited for a conversation, if everything it needs is here.
     fn perform_waiting(&mut self, slot: u32, fx: &mut Effects) {
         let conversation = &mut self.conversations[slot];
-        if !conversation.loaded {
+        if conversation.stage == Stage::Loading {
             return;
         }
         let user = conversation.user;
@@ -166,20 +175,33 @@ impl Shard {
         }
         let Some(waiting) = self.conversations[slot].waiting.take() else { return };
         for action in *waiting {
-            if action.moves_receipt()
-                && let Some(user_slot) = self.loaded_user(user)
-            {
-                self.users[user_slot].receipts_waiting -= 1;
-            }
+            let moves_receipt = action.moves_receipt();
             self.perform(slot, action, fx);
+            if moves_receipt && let Some(user_slot) = self.loaded_user(user) {
+                self.receipt_arrived(user_slot, fx);
+            }
+        }
+    }
+
+    /// A receipt that had to wait is noted; with the last one the inbox's record may be stored.
+    fn receipt_arrived(&mut self, user_slot: u32, fx: &mut Effects) {
+        let user = &mut self.users[user_slot];
+        debug_assert!(user.receipts_waiting > 0);
+        user.receipts_waiting -= 1;
+        if user.receipts_waiting == 0 {
+            for conn in std::mem::take(&mut user.logins) {
+                self.log_in(conn, fx);
+            }
         }
     }
 
     pub(super) fn loaded(&mut self, loaded: Loaded, fx: &mut Effects) {
         match loaded {
             Loaded::Inbox { user, record, last, first } => {
-                let record = inbox_record(record.as_deref(), first.as_ref(), last.as_ref());
-                self.inbox_loaded(user, record, fx);
+                // A damaged record must not be taken for an empty one: positions would repeat.
+                let damaged = |error| panic!("inbox of {user}: {error}");
+                let found = Found::new(record.as_deref(), first, last).unwrap_or_else(damaged);
+                self.inbox_loaded(user, found, fx);
             }
             Loaded::Conversation { user, peer, record } => {
                 let Some(&slot) = self.conversations_by_id.get(&(user, peer)) else { return };
@@ -190,7 +212,7 @@ impl Shard {
                 // A damaged record must not be taken for an empty one: ordinals would repeat.
                 conversation.record = record
                     .unwrap_or_else(|error| panic!("conversation of {user} with {peer}: {error}"));
-                conversation.loaded = true;
+                conversation.stage = Stage::Ready;
                 self.perform_waiting(slot, fx);
             }
             Loaded::Entries { user, conn, entries, through } => {
@@ -199,19 +221,20 @@ impl Shard {
         }
     }
 
-    fn inbox_loaded(
-        &mut self,
-        id: UserId,
-        record: Result<InboxRecord, super::record::RecordError>,
-        fx: &mut Effects,
-    ) {
+    fn inbox_loaded(&mut self, id: UserId, found: Found, fx: &mut Effects) {
         let Some(&slot) = self.users_by_id.get(&id) else { return };
         let user = &mut self.users[slot];
-        if user.stage == inbox::Stage::Ready {
+        if user.stage == Stage::Ready {
+            self.expired_found(slot, &found);
             return;
         }
-        // A damaged record must not be taken for an empty one: positions would repeat.
-        user.loaded(record.unwrap_or_else(|error| panic!("inbox of {id}: {error}")));
+        let is_behind = found.head > found.record.head;
+        user.loaded(found.into_record());
+        if is_behind {
+            // Once the last message has expired, only the record knows its position.
+            self.mark_dirty(slot);
+        }
+        let user = &mut self.users[slot];
         let logins: Vec<ConnId> = std::mem::take(&mut user.logins);
         let stalled: Vec<UserId> = std::mem::take(&mut user.stalled);
         for peer in stalled {
@@ -225,12 +248,35 @@ impl Shard {
         }
     }
 
+    /// Looks for messages that expired while the inbox was in memory, since it is full.
+    pub(super) fn look_for_expired(&mut self, slot: u32, fx: &mut Effects) {
+        let now_ms = self.now.mono_ms;
+        let expire_through_ms = self.expired_through_ms();
+        let user = &mut self.users[slot];
+        let is_due = user.looked_ms == 0 || now_ms >= user.looked_ms + QUOTA_RETRY_MS;
+        if self.config.retention == Retention::Temporary && is_due && !user.is_looking {
+            user.is_looking = true;
+            user.looked_ms = now_ms.max(1);
+            fx.loads.push(Load::Inbox { user: user.id, expire_through_ms });
+        }
+    }
+
+    fn expired_found(&mut self, slot: u32, found: &Found) {
+        let user = &mut self.users[slot];
+        user.is_looking = false;
+        // What was appended since storage looked isn't judged by its answer.
+        if found.gone > user.record.trim && found.gone <= user.durable {
+            user.trim_to(found.gone, found.gone_bytes);
+            self.mark_dirty(slot);
+        }
+    }
+
     /// Stores a conversation with this turn's writes.
     pub(super) fn queue_conversation_write(&mut self, slot: u32) {
         let conversation = &mut self.conversations[slot];
         conversation.last_ticket = self.ticket;
-        if !conversation.write_queued {
-            conversation.write_queued = true;
+        if conversation.save != Save::Queued {
+            conversation.save = Save::Queued;
             self.writes_queued.push(slot);
         }
     }
@@ -238,8 +284,7 @@ impl Shard {
     pub(super) fn write_conversations(&mut self, fx: &mut Effects) {
         while let Some(slot) = self.writes_queued.pop() {
             let conversation = &mut self.conversations[slot];
-            conversation.write_queued = false;
-            conversation.dirty = false;
+            conversation.save = Save::Stored;
             let key = Key::Conversation { user: conversation.user, peer: conversation.peer };
             let record = &conversation.record;
             let value = self.arena.value(record.bytes_max(), |block| record.encode(block));
@@ -247,9 +292,12 @@ impl Shard {
         }
     }
 
-    /// Stores an inbox's record with this turn's writes, and deletes what it trimmed.
+    /// Stores an inbox's record with this turn's writes, and with it the receipts that its cursors
+    /// led to: a cursor without its receipt would leave the author waiting. Deletes what is trimmed.
     pub(super) fn write_inbox(&mut self, slot: u32, fx: &mut Effects) {
+        self.queue_moved_receipts(slot);
         let user = &mut self.users[slot];
+        debug_assert_eq!(user.receipts_waiting, 0);
         user.last_ticket = self.ticket;
         let record = &user.record;
         let value = self.arena.value(record.bytes_max(), |block| record.encode(block));
@@ -273,12 +321,12 @@ impl Shard {
     /// Notes that a conversation's receipts must be stored, no later than the user's cursors.
     pub(super) fn mark_conversation_dirty(&mut self, slot: u32) {
         let conversation = &mut self.conversations[slot];
-        if conversation.dirty {
+        if conversation.save != Save::Stored {
             return;
         }
         let (user, peer) = (conversation.user, conversation.peer);
         let Some(user_slot) = self.loaded_user(user) else { return };
-        self.conversations[slot].dirty = true;
+        self.conversations[slot].save = Save::Moved;
         self.users[user_slot].dirty_conversations.push(peer);
         self.mark_dirty(user_slot);
     }
@@ -301,18 +349,24 @@ impl Shard {
                 continue;
             }
             self.users[slot].dirty = false;
-            let mut peers = std::mem::take(&mut self.users[slot].dirty_conversations);
-            for peer in peers.drain(..) {
-                if let Some(&conversation) = self.conversations_by_id.get(&(user, peer))
-                    && self.conversations[conversation].dirty
-                {
-                    self.queue_conversation_write(conversation);
-                }
-            }
-            if peers.capacity() <= 16 {
-                self.users[slot].dirty_conversations = peers;
-            }
             self.write_inbox(slot, fx);
+        }
+    }
+
+    /// Queues the conversations of a user whose receipts moved for this turn's writes.
+    fn queue_moved_receipts(&mut self, slot: u32) {
+        let user = &mut self.users[slot];
+        let id = user.id;
+        let mut peers = std::mem::take(&mut user.dirty_conversations);
+        for peer in peers.drain(..) {
+            if let Some(&conversation) = self.conversations_by_id.get(&(id, peer))
+                && self.conversations[conversation].save == Save::Moved
+            {
+                self.queue_conversation_write(conversation);
+            }
+        }
+        if peers.capacity() <= 16 {
+            self.users[slot].dirty_conversations = peers;
         }
     }
 
@@ -325,13 +379,14 @@ impl Shard {
             return;
         }
         self.sweep.next_ms = now_ms + SWEEP_MS;
-        self.sweep_users(now_ms);
-        self.sweep_conversations(now_ms);
+        self.sweep_users(SWEEP_SLOTS);
+        self.sweep_conversations(SWEEP_SLOTS);
     }
 
-    fn sweep_users(&mut self, now_ms: u64) {
-        let crowded = self.users.len() > USERS_WARM_MAX;
-        for _ in 0..SWEEP_SLOTS.min(self.users.slots()) {
+    fn sweep_users(&mut self, slots: usize) {
+        let now_ms = self.now.mono_ms;
+        let crowded = self.users.len() >= USERS_WARM_MAX;
+        for _ in 0..slots.min(self.users.slots()) {
             self.sweep.user_slot = (self.sweep.user_slot + 1) % self.users.slots() as u32;
             let Some(user) = self.users.get(self.sweep.user_slot) else { continue };
             let old = now_ms.saturating_sub(user.used_ms) >= WARM_MS;
@@ -343,9 +398,10 @@ impl Shard {
         }
     }
 
-    fn sweep_conversations(&mut self, now_ms: u64) {
-        let crowded = self.conversations.len() > CONVERSATIONS_WARM_MAX;
-        for _ in 0..SWEEP_SLOTS.min(self.conversations.slots()) {
+    fn sweep_conversations(&mut self, slots: usize) {
+        let now_ms = self.now.mono_ms;
+        let crowded = self.conversations.len() >= CONVERSATIONS_WARM_MAX;
+        for _ in 0..slots.min(self.conversations.slots()) {
             let slot = (self.sweep.conversation_slot + 1) % self.conversations.slots() as u32;
             self.sweep.conversation_slot = slot;
             let Some(conversation) = self.conversations.get(slot) else { continue };
@@ -359,30 +415,45 @@ impl Shard {
     }
 }
 
-/// The inbox as it stands after what expired is left out. Positions are never used twice: the head
-/// is the larger of the record's and the last entry's.
-fn inbox_record(
-    record: Option<&[u8]>,
-    first: Option<&(u64, bytes::Bytes)>,
-    last: Option<&(u64, bytes::Bytes)>,
-) -> Result<InboxRecord, super::record::RecordError> {
-    let mut record = record.map_or(Ok(InboxRecord::default()), InboxRecord::decode)?;
-    if let Some((position, value)) = last
-        && *position > record.head
-    {
-        let (header, _) = split_entry(value)?;
-        record.head = *position;
-        record.head_bytes = header.total_bytes;
-    }
-    let (gone, gone_bytes) = match first {
-        Some((position, value)) => {
-            let (header, body) = split_entry(value)?;
-            (position - 1, header.total_bytes - body.len() as u64)
+/// An inbox as storage has it.
+struct Found {
+    /// As it was stored.
+    record: InboxRecord,
+    /// The last position ever used, and the running total of bytes there. Positions are never used
+    /// twice, so it is the larger of the record's and the last entry's.
+    head: u64,
+    head_bytes: u64,
+    /// Everything up to here is gone or has expired.
+    gone: u64,
+    gone_bytes: u64,
+}
+
+impl Found {
+    fn new(
+        record: Option<&[u8]>,
+        first: Option<(u64, Bytes)>,
+        last: Option<(u64, Bytes)>,
+    ) -> Result<Self, RecordError> {
+        let record = record.map_or(Ok(InboxRecord::default()), InboxRecord::decode)?;
+        let (mut head, mut head_bytes) = (record.head, record.head_bytes);
+        if let Some((position, value)) = last
+            && position > head
+        {
+            (head, head_bytes) = (position, split_entry(&value)?.0.total_bytes);
         }
-        None => (record.head, record.head_bytes),
-    };
-    let mut user = User::loading(0, 0);
-    user.record = record;
-    user.trim_to(gone, gone_bytes);
-    Ok(user.record)
+        let (mut gone, mut gone_bytes) = (head, head_bytes);
+        if let Some((position, value)) = first {
+            let (header, body) = split_entry(&value)?;
+            (gone, gone_bytes) = (position - 1, header.total_bytes - body.len() as u64);
+        }
+        Ok(Found { record, head, head_bytes, gone, gone_bytes })
+    }
+
+    /// The inbox as it stands after what expired is left out.
+    fn into_record(self) -> InboxRecord {
+        let mut record = self.record;
+        (record.head, record.head_bytes) = (self.head, self.head_bytes);
+        record.trim_to(self.gone, self.gone_bytes);
+        record
+    }
 }

@@ -29,12 +29,13 @@ pub mod record;
 pub mod seam;
 mod sending;
 mod table;
+#[cfg(test)]
+mod tests;
 mod timers;
-mod uploads;
+mod upload;
 
 use std::collections::VecDeque;
 
-use fulmar_protocol::Code;
 use hashbrown::HashMap;
 
 pub use config::{Retention, ShardConfig};
@@ -48,7 +49,7 @@ pub use seam::{
 
 use arena::Arena;
 use connection::{Connection, Session, Stage};
-use conversation::{Action, Conversation};
+use conversation::Conversation;
 use inbox::User;
 use table::{Slots, Table};
 use timers::Timers;
@@ -58,8 +59,6 @@ use timers::Timers;
 enum Answer {
     /// To the sender's home: the message is in the recipient's inbox.
     Accepted { origin: Origin, to: UserId, ordinal: u64, time_ms: u64, copy: Option<Message> },
-    /// To the sender, wherever it is, after the answers to its earlier sends: not taken.
-    Rejected { origin: Origin, to: UserId, code: Code, retry_after_ms: u64 },
     /// To the sender: the tick.
     Tick { origin: Origin, to: UserId, ordinal: u64, time_ms: u64 },
     /// To a new device: the welcome.
@@ -109,10 +108,14 @@ pub struct Shard {
     receipts: VecDeque<(UserId, UserId)>,
     /// Those that wait for the load to fall.
     receipts_held: Vec<(UserId, UserId)>,
+    /// Paused connections that got an answer and may be able to go on.
+    resumes: Vec<ConnId>,
     due: Vec<ConnId>,
     sweep: memory::Sweep,
     /// Bytes of large bodies that are arriving.
     upload_bytes: usize,
+    /// Bytes of the messages that users hold in memory.
+    tail_bytes: usize,
     /// Number of the last session that began here.
     last_session: u64,
     shutting_down: bool,
@@ -144,9 +147,11 @@ impl Shard {
             dirty: VecDeque::new(),
             receipts: VecDeque::new(),
             receipts_held: Vec::new(),
+            resumes: Vec::new(),
             due: Vec::new(),
             sweep: memory::Sweep::default(),
             upload_bytes: 0,
+            tail_bytes: 0,
             last_session: 0,
             shutting_down: false,
             level: Level::Normal,
@@ -179,15 +184,17 @@ impl Shard {
             Event::Closed { conn } => self.closed(conn),
             Event::ShutDown => self.shut_down(fx),
         }
-        self.letters_to_self(fx);
+        self.follow_up(fx);
     }
 
     /// Ends a turn: delivers what became deliverable, tells receipts, and completes the writes.
     pub fn end_turn(&mut self, fx: &mut Effects) {
-        self.deliver_all(fx);
         self.measure_lag();
-        self.tell_receipts(fx);
-        self.letters_to_self(fx);
+        while !(self.pump.is_empty() && self.receipts.is_empty()) {
+            self.deliver_all(fx);
+            self.tell_receipts(fx);
+            self.follow_up(fx);
+        }
         self.store_moved_cursors(fx);
         self.write_conversations(fx);
         self.sweep();
@@ -225,28 +232,33 @@ impl Shard {
         &self.counters
     }
 
-    fn letters_to_self(&mut self, fx: &mut Effects) {
-        while let Some(letter) = self.local.pop_front() {
-            self.letter(letter, fx);
+    /// Does what an event led to: letters of this core to itself, and the input of connections that
+    /// were paused. Not done where it arises, so that nothing is changed under a caller's hands.
+    fn follow_up(&mut self, fx: &mut Effects) {
+        loop {
+            if let Some(letter) = self.local.pop_front() {
+                self.letter(letter, fx);
+            } else if let Some(conn) = self.resumes.pop() {
+                self.resume_if_able(conn, fx);
+            } else {
+                return;
+            }
         }
     }
 
     fn letter(&mut self, letter: Letter, fx: &mut Effects) {
         match letter {
-            Letter::Append { origin, to, message, copy, is_sender_full } => {
-                let action = Action::Append { origin, message, copy, is_sender_full };
-                self.with_conversation(to, origin.user, action, fx);
+            Letter::Append { origin, to, message, copy, refusal } => {
+                self.append_letter(origin, to, message, copy, refusal, fx);
             }
             Letter::Accepted { origin, to, ordinal, time_ms, copy } => {
                 self.accepted_by_peer(origin, to, ordinal, time_ms, copy, fx);
             }
-            Letter::Rejected { origin, to, code, retry_after_ms } => {
-                self.reject(origin, to, code, retry_after_ms, fx);
+            Letter::Rejected { origin, to, code } => self.reject(origin, to, code, fx),
+            Letter::Receipt { author, reader, delivered, read, asker } => {
+                self.receipt_to_author(author, reader, delivered, read, asker, fx);
             }
-            Letter::Receipt { author, reader, delivered, read } => {
-                self.receipt_to_author(author, reader, delivered, read, fx);
-            }
-            Letter::Ask { author, reader } => self.asked(author, reader, fx),
+            Letter::Ask { author, reader, asker } => self.asked(author, reader, asker, fx),
         }
     }
 
@@ -319,9 +331,6 @@ impl Shard {
             Answer::Tick { origin, to, ordinal, time_ms } => {
                 self.tick(origin, to, ordinal, time_ms, fx);
             }
-            Answer::Rejected { origin, to, code, retry_after_ms } => {
-                self.reject(origin, to, code, retry_after_ms, fx);
-            }
             Answer::Welcome { conn } => self.welcome(conn, fx),
         }
     }
@@ -340,7 +349,11 @@ impl Shard {
     }
 
     fn measure_lag(&mut self) {
-        self.level = self.level.after(self.lag_ms());
+        let before = self.level;
+        self.level = before.after(self.lag_ms());
+        if self.level < before {
+            self.release_held_receipts();
+        }
         self.counters.overload_level = self.level as u64;
     }
 
@@ -364,7 +377,7 @@ impl Shard {
     /// Cheap checks of what must hold between turns.
     fn check_invariants(&self) {
         assert!(self.stored < self.ticket, "a ticket was stored that was never given");
-        debug_assert!(self.local.is_empty());
+        debug_assert!(self.local.is_empty() && self.resumes.is_empty());
         debug_assert!(self.pump.is_empty() && self.writes_queued.is_empty());
         #[cfg(debug_assertions)]
         self.scan_invariants();

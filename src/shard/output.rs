@@ -71,7 +71,7 @@ impl Shard {
             let slot = session.user_slot;
             self.queue_pump(slot);
         }
-        self.resume_if_able(conn, fx);
+        self.resume_later(conn);
         let Some(connection) = self.connection(conn) else { return };
         if !connection.output.is_empty() && !connection.flush_queued {
             connection.flush_queued = true;
@@ -146,6 +146,7 @@ impl Shard {
         connection.stage = Stage::Closing;
         connection.heard_ms = now_ms;
         connection.partial_ms = 0;
+        connection.input_used = 0;
         let input = std::mem::take(&mut connection.input);
         self.recycle(input);
         self.arm(conn, now_ms + CLOSE_GRACE_MS);

@@ -1,9 +1,13 @@
 //! Receipts: cursors of a reader, told to the author. A later one includes all earlier ones, so
 //! they gather over a turn and may wait under load.
+//!
+//! A device that asks is answered in any case. What it asked is under way in three steps: the own
+//! conversation is loaded and told, the reader's home is asked, the receipt comes back to the
+//! connection that asked.
 
 use fulmar_protocol::{Code, Frame};
 
-use super::conversation::Action;
+use super::conversation::{Action, News};
 use super::{ConnId, DeviceId, Effects, Letter, Level, Shard, UserId};
 use crate::limits::STALLED_RECEIPTS_MAX;
 
@@ -20,10 +24,8 @@ impl Shard {
     pub(super) fn note_delivered(&mut self, conversation_slot: u32, ordinal: u64) {
         let conversation = &mut self.conversations[conversation_slot];
         if conversation.set_delivered(ordinal) {
-            // One that is held since it was only about reading goes out after all.
-            let is_first = !std::mem::replace(&mut conversation.delivered_news, true);
             self.mark_conversation_dirty(conversation_slot);
-            self.queue_receipt(conversation_slot, is_first);
+            self.queue_receipt(conversation_slot, News::Delivered);
         }
     }
 
@@ -31,9 +33,12 @@ impl Shard {
     pub(super) fn read(&mut self, conn: ConnId, peer: UserId, ordinal: u64, fx: &mut Effects) {
         let Some(session) = self.session(conn) else { return };
         let (user, device) = (session.user, session.device);
-        if peer != 0 {
-            self.with_conversation(user, peer, Action::Read { ordinal, device }, fx);
+        if peer == 0 {
+            return;
         }
+        session.asking += 1;
+        self.with_conversation(user, peer, Action::Read { ordinal, device, conn }, fx);
+        self.pause_if_full(conn, fx);
     }
 
     pub(super) fn note_read(
@@ -46,117 +51,147 @@ impl Shard {
         let conversation = &mut self.conversations[conversation_slot];
         let delivered = conversation.record.delivered;
         if conversation.set_read(ordinal) {
-            let is_first =
-                conversation.record.delivered > delivered && !conversation.delivered_news;
-            conversation.delivered_news |= is_first;
+            let is_delivered_news = conversation.record.delivered > delivered;
             let user = conversation.user;
             self.mark_conversation_dirty(conversation_slot);
-            self.queue_receipt(conversation_slot, is_first);
-            self.tell_own(user, conversation_slot, |other| other != device, fx);
+            let news = if is_delivered_news { News::Delivered } else { News::Read };
+            self.queue_receipt(conversation_slot, news);
+            self.tell_other_devices(user, conversation_slot, device, fx);
         }
     }
 
-    /// Tells devices of the reader itself how far it read.
-    pub(super) fn tell_own(
+    /// Tells the reader's devices but the one on which it read.
+    fn tell_other_devices(
         &mut self,
         user: UserId,
         conversation_slot: u32,
-        is_told: impl Fn(DeviceId) -> bool,
+        device: DeviceId,
         fx: &mut Effects,
     ) {
         let Some(slot) = self.loaded_user(user) else { return };
-        let conversation = &self.conversations[conversation_slot];
-        let frame = Frame::Receipt {
-            peer: conversation.peer,
-            delivered: conversation.record.delivered,
-            read: conversation.record.read,
-            own: true,
-        };
-        let sessions = self.users[slot].sessions.clone();
-        for (device, conn) in sessions {
-            // One that is full learns it when it asks.
-            if is_told(device) && !self.is_output_full(conn) {
-                self.put(conn, &frame, fx);
-            }
-        }
+        let peer = self.conversations[conversation_slot].peer;
+        let frame = self.own_receipt(conversation_slot);
+        self.tell_each(slot, peer, &frame, |other| other != device, fx);
     }
 
-    /// Queues a receipt, once; `again` if one that is held must be looked at again.
-    fn queue_receipt(&mut self, conversation_slot: u32, again: bool) {
+    /// How far the user is with what its peer wrote, for its own devices.
+    fn own_receipt(&self, conversation_slot: u32) -> Frame<'static> {
+        let conversation = &self.conversations[conversation_slot];
+        let (delivered, read) = (conversation.record.delivered, conversation.record.read);
+        Frame::Receipt { peer: conversation.peer, delivered, read, own: true }
+    }
+
+    fn queue_receipt(&mut self, conversation_slot: u32, news: News) {
         let conversation = &mut self.conversations[conversation_slot];
-        if !conversation.receipt_queued || again {
+        conversation.news = conversation.news.max(news);
+        if !conversation.receipt_queued {
             conversation.receipt_queued = true;
             self.receipts.push_back((conversation.user, conversation.peer));
         }
     }
 
-    /// Tells what gathered during the turn, and what waited if the load fell.
-    pub(super) fn tell_receipts(&mut self, fx: &mut Effects) {
-        if self.level == Level::Normal && !self.receipts_held.is_empty() {
-            self.receipts.extend(self.receipts_held.drain(..));
+    /// The load fell: what waited for that is looked at again.
+    pub(super) fn release_held_receipts(&mut self) {
+        let mut held = std::mem::take(&mut self.receipts_held);
+        for (reader, author) in held.drain(..) {
+            let Some(slot) = self.loaded_conversation(reader, author) else { continue };
+            let conversation = &mut self.conversations[slot];
+            conversation.receipt_held = false;
+            let news = conversation.news;
+            if news != News::Nothing {
+                self.queue_receipt(slot, news);
+            }
         }
+        self.receipts_held = held;
+    }
+
+    /// Tells what gathered during the turn, as far as the load allows.
+    pub(super) fn tell_receipts(&mut self, fx: &mut Effects) {
         while let Some((reader, author)) = self.receipts.pop_front() {
             let Some(slot) = self.loaded_conversation(reader, author) else { continue };
             let conversation = &mut self.conversations[slot];
-            if !conversation.receipt_queued {
-                continue;
-            }
-            let held = match self.level {
+            conversation.receipt_queued = false;
+            let is_held = match self.level {
                 Level::Normal => false,
-                Level::HoldRead => !conversation.delivered_news,
+                Level::HoldRead => conversation.news == News::Read,
                 Level::HoldDelivered | Level::RefuseLogins => true,
             };
-            if held {
+            if is_held {
                 self.counters.receipts_held += 1;
-                self.receipts_held.push((reader, author));
+                if !conversation.receipt_held {
+                    conversation.receipt_held = true;
+                    self.receipts_held.push((reader, author));
+                }
                 continue;
             }
-            conversation.receipt_queued = false;
-            conversation.delivered_news = false;
+            conversation.news = News::Nothing;
             let (delivered, read) = (conversation.record.delivered, conversation.record.read);
             if self.is_home_of(author) {
-                self.receipt_to_author(author, reader, delivered, read, fx);
+                self.receipt_to_author(author, reader, delivered, read, None, fx);
             } else {
-                let letter = Letter::Receipt { author, reader, delivered, read };
+                let letter = Letter::Receipt { author, reader, delivered, read, asker: None };
                 self.post(author, letter, fx);
             }
         }
     }
 
-    /// Shows a receipt to the author's logged-in devices. One that is away asks when it returns.
+    /// Shows a receipt to the connection that asked for it, or else to the author's logged-in
+    /// devices. One that is away asks when it returns.
     pub(super) fn receipt_to_author(
         &mut self,
         author: UserId,
         reader: UserId,
         delivered: u64,
         read: u64,
+        asker: Option<ConnId>,
         fx: &mut Effects,
     ) {
-        let Some(slot) = self.loaded_user(author) else { return };
         let frame = Frame::Receipt { peer: reader, delivered, read, own: false };
-        let mut index = 0;
-        while let Some(&(_, conn)) = self.users[slot].sessions.get(index) {
-            index += 1;
-            if self.is_output_full(conn) {
-                self.stall_receipt(conn, reader, fx);
-            } else {
+        if let Some(conn) = asker {
+            if self.is_told_what_it_asked(conn) {
                 self.put(conn, &frame, fx);
             }
+        } else if let Some(slot) = self.loaded_user(author) {
+            self.tell_each(slot, reader, &frame, |_| true, fx);
         }
     }
 
-    /// Remembers that a connection must be told a receipt once its output has room.
-    fn stall_receipt(&mut self, conn: ConnId, reader: UserId, fx: &mut Effects) {
-        let Some(session) = self.session(conn) else { return };
-        if session.stalled_receipts.contains(&reader) {
-            return;
+    /// Tells a user's devices a receipt that is about `peer`. One whose output is full is told later.
+    fn tell_each(
+        &mut self,
+        slot: u32,
+        peer: UserId,
+        frame: &Frame<'_>,
+        is_told: impl Fn(DeviceId) -> bool,
+        fx: &mut Effects,
+    ) {
+        let mut index = 0;
+        while let Some(&(device, conn)) = self.users[slot].sessions.get(index) {
+            if !is_told(device) {
+                index += 1;
+            } else if !self.is_output_full(conn) {
+                self.put(conn, frame, fx);
+                index += 1;
+            } else if self.stall_receipt(conn, peer, fx) {
+                index += 1;
+            }
+            // Otherwise the session ended, and the next one took its place in the list.
+        }
+    }
+
+    /// Remembers that a connection must be told a receipt once its output has room; `false` if it
+    /// was ended because it has too many such.
+    fn stall_receipt(&mut self, conn: ConnId, peer: UserId, fx: &mut Effects) -> bool {
+        let Some(session) = self.session(conn) else { return false };
+        if session.stalled_receipts.contains(&peer) {
+            return true;
         }
         if session.stalled_receipts.len() < STALLED_RECEIPTS_MAX {
-            session.stalled_receipts.push(reader);
-        } else {
-            let detail = "the connection doesn't take what it is sent";
-            self.end(conn, Code::Overloaded, detail, fx);
+            session.stalled_receipts.push(peer);
+            return true;
         }
+        self.end(conn, Code::Overloaded, "the connection doesn't take what it is sent", fx);
+        false
     }
 
     pub(super) fn tell_stalled_receipts(&mut self, conn: ConnId, fx: &mut Effects) {
@@ -164,36 +199,65 @@ impl Shard {
             return;
         }
         let Some(session) = self.session(conn) else { return };
-        let author = session.user;
-        for reader in std::mem::take(&mut session.stalled_receipts) {
-            self.post(reader, Letter::Ask { author, reader }, fx);
+        for peer in std::mem::take(&mut session.stalled_receipts) {
+            self.begin_ask(conn, peer, fx);
         }
     }
 
     /// A device wants to know how far a peer is, and how far the user's other devices are.
     pub(super) fn ask(&mut self, conn: ConnId, peer: UserId, fx: &mut Effects) {
-        self.pause_if_output_full(conn, fx);
-        let Some(session) = self.session(conn) else { return };
-        let (author, device) = (session.user, session.device);
-        if peer != 0 {
-            self.post(peer, Letter::Ask { author, reader: peer }, fx);
-            self.with_conversation(author, peer, Action::AskOwn { device }, fx);
+        if peer == 0 {
+            let frame = Frame::Receipt { peer, delivered: 0, read: 0, own: false };
+            self.put(conn, &frame, fx);
+        } else {
+            self.begin_ask(conn, peer, fx);
         }
+        self.pause_if_full(conn, fx);
     }
 
-    pub(super) fn asked(&mut self, author: UserId, reader: UserId, fx: &mut Effects) {
-        self.with_conversation(reader, author, Action::Ask, fx);
+    fn begin_ask(&mut self, conn: ConnId, peer: UserId, fx: &mut Effects) {
+        let Some(session) = self.session(conn) else { return };
+        session.asking += 1;
+        let user = session.user;
+        self.with_conversation(user, peer, Action::AskOwn { conn }, fx);
     }
 
-    pub(super) fn answer_ask(&mut self, conversation_slot: u32, fx: &mut Effects) {
+    /// The own conversation is here: tells the connection that asked, and asks the peer's home.
+    pub(super) fn answer_ask_own(&mut self, slot: u32, conn: ConnId, fx: &mut Effects) {
+        if self.session(conn).is_none() {
+            return;
+        }
+        let frame = self.own_receipt(slot);
+        self.put(conn, &frame, fx);
+        let conversation = &self.conversations[slot];
+        let (author, reader) = (conversation.user, conversation.peer);
+        self.post(reader, Letter::Ask { author, reader, asker: conn }, fx);
+    }
+
+    pub(super) fn asked(
+        &mut self,
+        author: UserId,
+        reader: UserId,
+        asker: ConnId,
+        fx: &mut Effects,
+    ) {
+        self.with_conversation(reader, author, Action::Ask { asker }, fx);
+    }
+
+    pub(super) fn answer_ask(&mut self, conversation_slot: u32, asker: ConnId, fx: &mut Effects) {
         let conversation = &self.conversations[conversation_slot];
-        let letter = Letter::Receipt {
-            author: conversation.peer,
-            reader: conversation.user,
-            delivered: conversation.record.delivered,
-            read: conversation.record.read,
-        };
-        let author = conversation.peer;
+        let (author, reader) = (conversation.peer, conversation.user);
+        let (delivered, read) = (conversation.record.delivered, conversation.record.read);
+        let letter = Letter::Receipt { author, reader, delivered, read, asker: Some(asker) };
         self.post(author, letter, fx);
+    }
+
+    /// Counts the answer to a question; `false` if the session that asked is gone.
+    pub(super) fn is_told_what_it_asked(&mut self, conn: ConnId) -> bool {
+        let Some(session) = self.session(conn) else { return false };
+        debug_assert!(session.asking > 0);
+        session.asking = session.asking.saturating_sub(1);
+        self.resume_later(conn);
+        true
     }
 }

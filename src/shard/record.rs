@@ -69,6 +69,22 @@ pub struct InboxRecord {
 }
 
 impl InboxRecord {
+    /// The device that is furthest behind, if there is any.
+    pub(super) fn slowest(&self) -> Option<&Device> {
+        self.devices.iter().min_by_key(|device| device.cursor)
+    }
+
+    /// Moves the trim, and the devices behind it, over entries that are gone.
+    pub(super) fn trim_to(&mut self, through: u64, through_bytes: u64) {
+        if through <= self.trim {
+            return;
+        }
+        (self.trim, self.trim_bytes) = (through, through_bytes);
+        for device in self.devices.iter_mut().filter(|device| device.cursor < through) {
+            (device.cursor, device.cursor_bytes) = (through, through_bytes);
+        }
+    }
+
     /// Most bytes of the encoded form.
     pub(super) fn bytes_max(&self) -> usize {
         1 + 5 * varint::BYTES_MAX + self.devices.len() * 3 * varint::BYTES_MAX
@@ -264,6 +280,9 @@ impl EntryHeader {
 /// An entry's header and its body.
 pub(super) fn split_entry(value: &Bytes) -> Result<(EntryHeader, Bytes), RecordError> {
     let (header, body_at) = EntryHeader::decode(value)?;
+    if header.total_bytes < (value.len() - body_at) as u64 {
+        return Err(RecordError("entry.total_bytes"));
+    }
     Ok((header, value.slice(body_at..)))
 }
 
@@ -277,7 +296,7 @@ impl Sender {
 
     /// The last accepted number, 0 before the first.
     pub(super) fn last(&self) -> u64 {
-        self.runs.last().map_or(0, |run| run.number + run.len - 1)
+        self.runs.last().map_or(0, |run| run.number + (run.len - 1))
     }
 
     /// Notes that `number`, which is above the last one, got `ordinal`.

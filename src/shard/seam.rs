@@ -183,6 +183,8 @@ pub struct Origin {
     pub device: DeviceId,
     /// The device's number for the send.
     pub number: u64,
+    /// Body bytes that count in the sender's window until the answer comes.
+    pub body_bytes: u32,
 }
 
 /// A message on its way into a log.
@@ -207,8 +209,9 @@ pub enum Letter {
         message: Message,
         /// Whether the answer must bring the message back, for the sender's other devices.
         copy: bool,
-        /// The sender's own inbox has no room for that copy, so only a repeated send may pass.
-        is_sender_full: bool,
+        /// Why the message must not be taken, as the sender's home judged. One that was taken
+        /// before is answered as such all the same.
+        refusal: Option<Code>,
     },
     /// To the sender's home: the message is durable in the recipient's inbox.
     Accepted {
@@ -223,7 +226,8 @@ pub enum Letter {
         /// The message, where the sender asked for a copy.
         copy: Option<Message>,
     },
-    /// To the sender's home: the message was not taken.
+    /// To the sender's home: the message was not taken. Under [`Code::Overloaded`] its number was
+    /// not even judged.
     Rejected {
         /// The send that is answered.
         origin: Origin,
@@ -231,8 +235,6 @@ pub enum Letter {
         to: UserId,
         /// Why.
         code: Code,
-        /// When to try again, in milliseconds; 0 where it makes no sense.
-        retry_after_ms: u64,
     },
     /// To the author's home: how far `reader` is with what `author` wrote.
     Receipt {
@@ -244,6 +246,8 @@ pub enum Letter {
         delivered: u64,
         /// The reader saw everything up to this ordinal.
         read: u64,
+        /// The connection that asked, which alone is told; none where all devices are.
+        asker: Option<ConnId>,
     },
     /// To the reader's home: send the receipt to the author's home, whatever it is.
     Ask {
@@ -251,6 +255,8 @@ pub enum Letter {
         author: UserId,
         /// Whose cursors are wanted.
         reader: UserId,
+        /// The connection of the author that asks.
+        asker: ConnId,
     },
 }
 

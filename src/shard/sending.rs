@@ -15,107 +15,70 @@ use super::conversation::{Action, Verdict};
 use super::counters::count;
 use super::inbox::{self, TailEntry};
 use super::record::{ENTRY_HEADER_BYTES_MAX, EntryHeader};
-use super::{Answer, ConnId, Effects, Key, Letter, Message, Origin, Shard, UserId, Write};
-use crate::limits::{OUTPUT_HIGH_BYTES, QUOTA_RETRY_MS};
-
-/// What a send means for the sender's other devices.
-#[derive(Debug, Default)]
-pub(super) struct Copies {
-    /// The message, if the answer must bring it back to be copied.
-    pub(super) message: Option<Message>,
-    /// The sender's own inbox has no room for the copy.
-    pub(super) is_sender_full: bool,
-}
+use super::{
+    Answer, ConnId, Effects, Key, Letter, Message, Origin, Retention, Shard, UserId, Write,
+};
+use crate::limits::QUOTA_RETRY_MS;
 
 impl Shard {
     pub(super) fn send(&mut self, conn: ConnId, send: &Send<'_>, fx: &mut Effects) {
-        let core = self.config.core;
-        let sends_max = self.config.sends_max;
         let Some(session) = self.session(conn) else { return };
         if session.upload.is_some() && send.total_bytes.is_some() {
             let detail = "a large body is in progress; the next one waits until it is complete";
             self.end(conn, Code::UnexpectedPart, detail, fx);
             return;
         }
-        session.unanswered += 1;
-        let full = session.unanswered >= sends_max;
-        let slot = session.user_slot;
-        let origin =
-            Origin { core, conn, user: session.user, device: session.device, number: send.number };
-        if full {
-            self.pause(conn, fx);
-        }
-        self.pause_if_output_full(conn, fx);
         let body_bytes = send.total_bytes.unwrap_or(send.body.len() as u64);
-        if let Some(code) = self.unacceptable(send.peer, body_bytes) {
-            self.refuse_upload(conn, send);
-            self.reject(origin, send.peer, code, 0, fx);
-            return;
+        if send.peer == 0 {
+            self.refuse_send(conn, send, Code::BadPeer, fx);
+        } else if body_bytes > self.config.body_bytes_max {
+            self.refuse_send(conn, send, Code::BodyTooLarge, fx);
+        } else if let Some(total_bytes) = send.total_bytes {
+            self.begin_upload(conn, send, total_bytes as usize, fx);
+        } else {
+            self.offer(conn, send, fx);
         }
-        let Some(total_bytes) = send.total_bytes else {
-            self.dispatch(slot, origin, send.peer, send.content, send.body, fx);
-            return;
-        };
-        self.begin_upload(origin, send, total_bytes, fx);
+        self.pause_if_full(conn, fx);
     }
 
-    /// What can be said against a send at the sender's home.
-    fn unacceptable(&self, peer: UserId, body_bytes: u64) -> Option<Code> {
-        if peer == 0 {
-            return Some(Code::BadPeer);
-        }
-        (body_bytes > self.config.body_bytes_max).then_some(Code::BodyTooLarge)
-    }
-
-    fn is_over_quota(&self, slot: u32, body_bytes: u64) -> bool {
-        let user = &self.users[slot];
-        match self.config.retention {
-            super::Retention::Temporary => {
-                user.pending_messages() >= self.config.quota_messages
-                    || user.pending_bytes() + body_bytes > self.config.quota_bytes
-            }
-            // History keeps everything; what no device took yet counts.
-            super::Retention::History => {
-                let taken = user
-                    .record
-                    .devices
-                    .iter()
-                    .map(|device| (device.cursor, device.cursor_bytes))
-                    .min();
-                let (cursor, cursor_bytes) =
-                    taken.unwrap_or((user.record.trim, user.record.trim_bytes));
-                user.record.head - cursor >= self.config.quota_messages
-                    || user.record.head_bytes - cursor_bytes + body_bytes > self.config.quota_bytes
-            }
+    /// Turns down a send that nobody could have taken before, with the parts that follow it.
+    fn refuse_send(&mut self, conn: ConnId, send: &Send<'_>, code: Code, fx: &mut Effects) {
+        self.ignore_parts(conn, send);
+        if let Some((_, origin)) = self.origin(conn, send.number, 0) {
+            self.reject(origin, send.peer, code, fx);
         }
     }
 
-    /// Hands a message to the recipient's home. The usual case, a recipient of this core whose
+    /// Offers a message to the recipient's home. The usual case, a recipient of this core whose
     /// state is in memory, copies the body once, into its log entry.
-    fn dispatch(
-        &mut self,
-        slot: u32,
-        origin: Origin,
-        to: UserId,
-        content: u8,
-        body: &[u8],
-        fx: &mut Effects,
-    ) {
-        let alone = to == origin.user || !self.users[slot].has_several_devices();
-        // A message that waits as a letter must not be overtaken.
-        if alone
-            && self.local.is_empty()
+    fn offer(&mut self, conn: ConnId, send: &Send<'_>, fx: &mut Effects) {
+        let Some((slot, origin)) = self.origin(conn, send.number, send.body.len()) else { return };
+        let (to, content) = (send.peer, send.content);
+        if !self.wants_copy(slot, to)
             && self.is_home_of(to)
             && let Some((recipient, conversation)) = self.ready_conversation(to, origin.user)
         {
-            self.append(recipient, conversation, origin, content, body, Copies::default(), fx);
+            self.append(recipient, conversation, origin, content, send.body, None, None, fx);
             return;
         }
-        let body = self.arena.copy(body);
-        self.dispatch_shared(slot, origin, to, Message { content, body }, fx);
+        let body = self.arena.copy(send.body);
+        self.offer_message(slot, origin, to, Message { content, body }, fx);
     }
 
-    pub(super) fn dispatch_shared(
+    /// The same for a large body, which is complete.
+    pub(super) fn offer_large(
+        &mut self,
+        conn: ConnId,
+        to: UserId,
+        number: u64,
+        message: Message,
+        fx: &mut Effects,
+    ) {
+        let Some((slot, origin)) = self.origin(conn, number, message.body.len()) else { return };
+        self.offer_message(slot, origin, to, message, fx);
+    }
+
+    fn offer_message(
         &mut self,
         slot: u32,
         origin: Origin,
@@ -123,11 +86,78 @@ impl Shard {
         message: Message,
         fx: &mut Effects,
     ) {
-        let copy = to != origin.user && self.users[slot].has_several_devices();
-        // The copies for the sender's other devices count in its own inbox. Whether that matters is
-        // judged where it is known if the message was taken before.
-        let is_sender_full = copy && self.is_over_quota(slot, message.body.len() as u64);
-        self.post(to, Letter::Append { origin, to, message, copy, is_sender_full }, fx);
+        let copy = self.wants_copy(slot, to);
+        let mut refusal = None;
+        // The copies for the sender's other devices count in its own inbox. It is the recipient's
+        // home that says no, since it may have taken this message before.
+        if copy && self.is_over_quota(slot, message.body.len()) {
+            refusal = Some(Code::QuotaExceeded);
+            self.look_for_expired(slot, fx);
+        }
+        self.request(origin, to, message, copy, refusal, fx);
+    }
+
+    /// Lets the recipient's home judge a send.
+    fn request(
+        &mut self,
+        origin: Origin,
+        to: UserId,
+        message: Message,
+        copy: bool,
+        refusal: Option<Code>,
+        fx: &mut Effects,
+    ) {
+        if self.is_home_of(to) {
+            // At once: a later send of the same receive must not overtake it.
+            self.append_letter(origin, to, message, copy, refusal, fx);
+        } else {
+            self.post(to, Letter::Append { origin, to, message, copy, refusal }, fx);
+        }
+    }
+
+    /// Where a complete send comes from, with the slot of its user. It counts in the window from here.
+    fn origin(&mut self, conn: ConnId, number: u64, body_bytes: usize) -> Option<(u32, Origin)> {
+        let core = self.config.core;
+        let session = self.session(conn)?;
+        session.unanswered += 1;
+        session.unanswered_bytes += body_bytes;
+        let (user, device) = (session.user, session.device);
+        let body_bytes = body_bytes as u32;
+        Some((session.user_slot, Origin { core, conn, user, device, number, body_bytes }))
+    }
+
+    /// Whether the sender's inbox gets a copy for its other devices.
+    fn wants_copy(&self, slot: u32, to: UserId) -> bool {
+        let user = &self.users[slot];
+        user.id != to && user.has_several_devices()
+    }
+
+    fn is_over_quota(&self, slot: u32, body_bytes: usize) -> bool {
+        let record = &self.users[slot].record;
+        let (taken, taken_bytes) = match self.config.retention {
+            Retention::Temporary => (record.trim, record.trim_bytes),
+            // History keeps everything; what some device lacks counts.
+            Retention::History => {
+                record.slowest().map_or((record.trim, record.trim_bytes), |known| {
+                    (known.cursor, known.cursor_bytes)
+                })
+            }
+        };
+        record.head - taken >= self.config.quota_messages
+            || record.head_bytes - taken_bytes + body_bytes as u64 > self.config.quota_bytes
+    }
+
+    pub(super) fn append_letter(
+        &mut self,
+        origin: Origin,
+        to: UserId,
+        message: Message,
+        copy: bool,
+        refusal: Option<Code>,
+        fx: &mut Effects,
+    ) {
+        let action = Action::Append { origin, message, copy, refusal };
+        self.with_conversation(to, origin.user, action, fx);
     }
 
     /// Judges a send at the recipient's home and takes it into the inbox.
@@ -139,10 +169,10 @@ impl Shard {
         origin: Origin,
         content: u8,
         body: &[u8],
-        copies: Copies,
+        copy: Option<Message>,
+        refusal: Option<Code>,
         fx: &mut Effects,
     ) {
-        let copy = copies.message;
         let to = self.users[slot].id;
         let conversation = &self.conversations[conversation_slot];
         match conversation.judge(origin.device, origin.number) {
@@ -153,12 +183,17 @@ impl Shard {
                 return;
             }
             Verdict::Stale => {
-                self.reject_in_turn(origin, to, Code::StaleNumber, 0, fx);
+                self.reject(origin, to, Code::StaleNumber, fx);
                 return;
             }
         }
-        if copies.is_sender_full || self.is_over_quota(slot, body.len() as u64) {
-            self.reject_in_turn(origin, to, Code::QuotaExceeded, QUOTA_RETRY_MS, fx);
+        let mut refusal = refusal;
+        if self.is_over_quota(slot, body.len()) {
+            refusal = refusal.or(Some(Code::QuotaExceeded));
+            self.look_for_expired(slot, fx);
+        }
+        if let Some(code) = refusal {
+            self.reject(origin, to, code, fx);
             return;
         }
         let conversation = &mut self.conversations[conversation_slot];
@@ -179,19 +214,6 @@ impl Shard {
         self.answer_when_stored(Some((slot, position)), answer, fx);
     }
 
-    /// Rejects a send after the answers to the sends before it.
-    fn reject_in_turn(
-        &mut self,
-        origin: Origin,
-        to: UserId,
-        code: Code,
-        retry_after_ms: u64,
-        fx: &mut Effects,
-    ) {
-        let answer = Answer::Rejected { origin, to, code, retry_after_ms };
-        self.answer_when_stored(None, answer, fx);
-    }
-
     /// Writes an entry at the head of an inbox; fills in the running total. Returns its position.
     fn append_entry(
         &mut self,
@@ -210,6 +232,7 @@ impl Shard {
             block.extend_from_slice(body);
         });
         let body = value.slice(body_at..);
+        self.tail_bytes += body.len();
         user.append(TailEntry { header, body });
         user.last_ticket = self.ticket;
         user.used_ms = self.now.mono_ms;
@@ -280,47 +303,46 @@ impl Shard {
         time_ms: u64,
         fx: &mut Effects,
     ) {
-        if self.answered(origin) {
+        if self.is_answered(origin) {
             let frame = Frame::Sent { peer: to, number: origin.number, ordinal, time_ms };
             self.put(origin.conn, &frame, fx);
-            self.resume_if_able(origin.conn, fx);
         }
     }
 
     /// Tells the sender, wherever it is, that its message was not taken.
-    pub(super) fn reject(
-        &mut self,
-        origin: Origin,
-        to: UserId,
-        code: Code,
-        retry_after_ms: u64,
-        fx: &mut Effects,
-    ) {
+    pub(super) fn reject(&mut self, origin: Origin, to: UserId, code: Code, fx: &mut Effects) {
         if origin.core != self.config.core {
-            let letter = Letter::Rejected { origin, to, code, retry_after_ms };
-            self.post_to_core(origin.core, letter, fx);
+            self.post_to_core(origin.core, Letter::Rejected { origin, to, code }, fx);
+            return;
+        }
+        if code == Code::Overloaded {
+            self.end_overloaded(origin.conn, fx);
             return;
         }
         count(&mut self.counters.rejected, code);
-        if self.answered(origin) {
+        if self.is_answered(origin) {
+            let retry_after_ms = if code == Code::QuotaExceeded { QUOTA_RETRY_MS } else { 0 };
             let frame = Frame::Rejected { peer: to, number: origin.number, code, retry_after_ms };
             self.put(origin.conn, &frame, fx);
-            self.resume_if_able(origin.conn, fx);
         }
+    }
+
+    /// Ends a connection with a send that can't be judged now. The message may have been taken
+    /// before, so it can't be rejected: that would call its number spent, and the client would send
+    /// it once more under a new one. On its next connection it sends it again as it is.
+    pub(super) fn end_overloaded(&mut self, conn: ConnId, fx: &mut Effects) {
+        self.end(conn, Code::Overloaded, "too much to do to take this message", fx);
     }
 
     /// Counts an answer; `false` if the session that sent is gone.
-    fn answered(&mut self, origin: Origin) -> bool {
+    fn is_answered(&mut self, origin: Origin) -> bool {
         let Some(session) = self.session(origin.conn) else { return false };
         debug_assert!(session.unanswered > 0);
         session.unanswered = session.unanswered.saturating_sub(1);
+        let bytes = origin.body_bytes as usize;
+        debug_assert!(session.unanswered_bytes >= bytes);
+        session.unanswered_bytes = session.unanswered_bytes.saturating_sub(bytes);
+        self.resume_later(origin.conn);
         true
-    }
-
-    /// Stops reading from a client that doesn't take what it is sent.
-    pub(super) fn pause_if_output_full(&mut self, conn: ConnId, fx: &mut Effects) {
-        if self.connection(conn).is_some_and(|known| known.output.len() >= OUTPUT_HIGH_BYTES) {
-            self.pause(conn, fx);
-        }
     }
 }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use rocksdb::compaction_filter::Decision;
 use rocksdb::{
     BlockBasedOptions, BoundColumnFamily, Cache, ColumnFamilyDescriptor, DBCompressionType,
-    DBWithThreadMode, FlushOptions, IteratorMode, MultiThreaded, ReadOptions, SliceTransform,
+    DBWithThreadMode, FlushOptions, LogLevel, MultiThreaded, ReadOptions, SliceTransform,
     WriteBatch, WriteOptions,
 };
 
@@ -30,6 +30,18 @@ const TOMBSTONE_WINDOW: usize = 4_096;
 const BYTES_PER_SYNC: u64 = 1 << 20;
 /// Threads for flushes and compactions.
 const BACKGROUND_JOBS: i32 = 2;
+/// Write buffers of one family: one that fills, the others on their way to files.
+const WRITE_BUFFERS_MAX: i32 = 4;
+/// Part of a write buffer for the filter that tells without a search that a user is absent.
+const MEMTABLE_BLOOM_RATIO: f64 = 0.1;
+/// Bytes of one batch of writes.
+const BATCH_BYTES: usize = 1 << 20;
+/// An expired message leaves its file at the latest this long after.
+const EXPIRY_LAG: Duration = Duration::from_secs(24 * 3_600);
+/// Size at which the list of files is written anew, in bytes.
+const MANIFEST_BYTES_MAX: usize = 4 << 20;
+/// Size of one of RocksDB's own log files, in bytes.
+const LOG_FILE_BYTES_MAX: usize = 1 << 20;
 
 type Database = DBWithThreadMode<MultiThreaded>;
 
@@ -45,9 +57,10 @@ impl Rocks {
         let cache = Cache::new_lru_cache(options.block_cache_bytes);
         let families = [
             ColumnFamilyDescriptor::new(LOG, log_options(options, &cache)),
-            ColumnFamilyDescriptor::new(STATE, family_options(options, &cache)),
+            ColumnFamilyDescriptor::new(STATE, family_options(options, &blocks(&cache))),
         ];
-        let database = Database::open_cf_descriptors(&database_options(), path, families)
+        let database = database_options()
+            .and_then(|options| Database::open_cf_descriptors(&options, path, families))
             .map_err(|error| open_error(path, error))?;
         Ok(Rocks { database: Arc::new(database) })
     }
@@ -55,6 +68,19 @@ impl Rocks {
     fn family(&self, name: &'static str) -> Result<Arc<BoundColumnFamily<'_>>, StorageError> {
         // Both were made when the database was opened.
         self.database.cf_handle(name).ok_or(StorageError::Key)
+    }
+
+    /// Writes a batch of a certain size and goes on with an empty one. Writes needn't be atomic here: the
+    /// journal has them all until the next flush.
+    fn write_if_large(
+        &self,
+        batch: &mut WriteBatch,
+        options: &WriteOptions,
+    ) -> Result<(), StorageError> {
+        if batch.size_in_bytes() >= BATCH_BYTES {
+            self.database.write_opt(std::mem::take(batch), options)?;
+        }
+        Ok(())
     }
 
     fn record(&self, key: Key) -> Result<Option<Bytes>, StorageError> {
@@ -71,20 +97,17 @@ impl Rocks {
         through: u64,
         mut on: impl FnMut(u64, &[u8]) -> bool,
     ) -> Result<(), StorageError> {
-        let mut options = ReadOptions::default();
-        // Without bounds an empty inbox means a walk over everybody's deletions.
-        options.set_iterate_lower_bound(keys::entry(user, from).to_vec());
-        options.set_iterate_upper_bound(upper_bound(user, through));
-        options.set_prefix_same_as_start(true);
-        let mode = IteratorMode::Start;
-        for entry in self.database.iterator_cf_opt(&self.family(LOG)?, options, mode) {
-            let (key, value) = entry?;
-            let position = keys::position(&key).ok_or(StorageError::Key)?;
-            if !on(position, &value) {
-                break;
+        let options = read_options(user, from, through);
+        let mut entries = self.database.raw_iterator_cf_opt(&self.family(LOG)?, options);
+        entries.seek(keys::entry(user, from));
+        while let Some((key, value)) = entries.item() {
+            let position = keys::position(key).ok_or(StorageError::Key)?;
+            if !on(position, value) {
+                return Ok(());
             }
+            entries.next();
         }
-        Ok(())
+        Ok(entries.status()?)
     }
 
     fn inbox(&self, user: UserId, expire_through_ms: u64) -> Result<Loaded, StorageError> {
@@ -97,21 +120,22 @@ impl Rocks {
             first = Some((position, Bytes::copy_from_slice(value)));
             false
         })?;
-        let last = if first.is_some() { self.last(user)? } else { None };
+        // Though all have expired, the last one's position must not be used again.
+        let last = self.last(user)?;
         Ok(Loaded::Inbox { user, record, last, first })
     }
 
     fn last(&self, user: UserId) -> Result<Option<(u64, Bytes)>, StorageError> {
-        let mut options = ReadOptions::default();
-        options.set_iterate_lower_bound(keys::entry(user, 0).to_vec());
-        options.set_iterate_upper_bound(upper_bound(user, u64::MAX));
-        options.set_prefix_same_as_start(true);
-        let mut entries =
-            self.database.iterator_cf_opt(&self.family(LOG)?, options, IteratorMode::End);
-        let Some(entry) = entries.next() else { return Ok(None) };
-        let (key, value) = entry?;
-        let position = keys::position(&key).ok_or(StorageError::Key)?;
-        Ok(Some((position, Bytes::from(value))))
+        let options = read_options(user, 0, u64::MAX);
+        let mut entries = self.database.raw_iterator_cf_opt(&self.family(LOG)?, options);
+        // Not `seek_to_last`, which seeks to the upper bound, and that has the next user's prefix.
+        entries.seek_for_prev(keys::entry(user, u64::MAX));
+        let Some((key, value)) = entries.item() else {
+            entries.status()?;
+            return Ok(None);
+        };
+        let position = keys::position(key).ok_or(StorageError::Key)?;
+        Ok(Some((position, Bytes::copy_from_slice(value))))
     }
 
     fn entries(
@@ -155,6 +179,9 @@ impl Storage for Rocks {
 
     fn apply(&self, writes: &[Write]) -> Result<(), StorageError> {
         let (log, state) = (self.family(LOG)?, self.family(STATE)?);
+        let mut options = WriteOptions::default();
+        // The journal is the log; what isn't flushed is found there after a crash.
+        options.disable_wal(true);
         let mut batch = WriteBatch::default();
         for write in writes {
             match write {
@@ -165,13 +192,13 @@ impl Storage for Rocks {
                 Write::Trim { user, from, through } => {
                     for position in *from..=*through {
                         batch.delete_cf(&log, keys::entry(*user, position));
+                        // One trim may delete very many entries.
+                        self.write_if_large(&mut batch, &options)?;
                     }
                 }
             }
+            self.write_if_large(&mut batch, &options)?;
         }
-        let mut options = WriteOptions::default();
-        // The journal is the log; what isn't flushed is found there after a crash.
-        options.disable_wal(true);
         Ok(self.database.write_opt(batch, &options)?)
     }
 
@@ -185,39 +212,54 @@ impl Storage for Rocks {
     }
 }
 
-fn database_options() -> rocksdb::Options {
-    let mut options = rocksdb::Options::default();
+fn database_options() -> Result<rocksdb::Options, rocksdb::Error> {
+    // What the crate has no function for.
+    let mut options =
+        rocksdb::Options::default().get_options_from_string("max_bgerror_resume_count=0")?;
     options.create_if_missing(true);
     options.create_missing_column_families(true);
     options.set_max_open_files(OPEN_FILES_MAX);
     options.set_max_background_jobs(BACKGROUND_JOBS);
     options.set_bytes_per_sync(BYTES_PER_SYNC);
     options.set_allow_concurrent_memtable_write(false);
-    options.set_keep_log_file_num(4);
     options.set_paranoid_checks(true);
-    options
+    options.set_max_manifest_file_size(MANIFEST_BYTES_MAX);
+    options.set_keep_log_file_num(4);
+    options.set_max_log_file_size(LOG_FILE_BYTES_MAX);
+    options.set_log_level(LogLevel::Warn);
+    options.set_stats_dump_period_sec(0);
+    options.set_stats_persist_period_sec(0);
+    Ok(options)
 }
 
-fn family_options(options: &Options, cache: &Cache) -> rocksdb::Options {
+fn blocks(cache: &Cache) -> BlockBasedOptions {
     let mut blocks = BlockBasedOptions::default();
     blocks.set_block_cache(cache);
     blocks.set_cache_index_and_filter_blocks(true);
     blocks.set_pin_l0_filter_and_index_blocks_in_cache(true);
     blocks.set_bloom_filter(BLOOM_BITS, false);
+    blocks
+}
+
+fn family_options(options: &Options, blocks: &BlockBasedOptions) -> rocksdb::Options {
     let mut family = rocksdb::Options::default();
-    family.set_block_based_table_factory(&blocks);
+    family.set_block_based_table_factory(blocks);
     family.set_compression_type(DBCompressionType::None);
     family.set_write_buffer_size(options.write_buffer_bytes);
-    family.set_max_write_buffer_number(4);
+    family.set_max_write_buffer_number(WRITE_BUFFERS_MAX);
     family
 }
 
 fn log_options(options: &Options, cache: &Cache) -> rocksdb::Options {
-    let mut family = family_options(options, cache);
+    let mut blocks = blocks(cache);
+    // Entries are only found by their user's prefix.
+    blocks.set_whole_key_filtering(false);
+    let mut family = family_options(options, &blocks);
     family.set_prefix_extractor(SliceTransform::create_fixed_prefix(PREFIX_BYTES));
-    family.set_memtable_prefix_bloom_ratio(0.1);
+    family.set_memtable_prefix_bloom_ratio(MEMTABLE_BLOOM_RATIO);
     family.add_compact_on_deletion_collector_factory(TOMBSTONE_WINDOW, TOMBSTONES, 0.0);
     if let Some(expiry) = options.expiry {
+        family.set_periodic_compaction_seconds(EXPIRY_LAG.as_secs());
         family.set_compaction_filter("expiry", move |_level: u32, _key: &[u8], value: &[u8]| {
             if time_ms(value) <= expired_through_ms(expiry) {
                 Decision::Remove
@@ -227,6 +269,16 @@ fn log_options(options: &Options, cache: &Cache) -> rocksdb::Options {
         });
     }
     family
+}
+
+/// Bounds of a read of a user's entries. Without them an empty inbox means a walk over everybody's
+/// deletions.
+fn read_options(user: UserId, from: u64, through: u64) -> ReadOptions {
+    let mut options = ReadOptions::default();
+    options.set_iterate_lower_bound(keys::entry(user, from).to_vec());
+    options.set_iterate_upper_bound(upper_bound(user, through));
+    options.set_prefix_same_as_start(true);
+    options
 }
 
 fn expired_through_ms(expiry: Duration) -> u64 {

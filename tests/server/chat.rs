@@ -163,6 +163,7 @@ fn receipts_are_told_on_request_after_an_absence() {
     bob.expect(&Got::Pong { head: 1 });
     let mut ann = server.login(7, 1);
     ann.put(&Frame::Ask { peer: 8 });
+    ann.expect(&Got::Receipt { peer: 8, delivered: 0, read: 0, own: true });
     ann.expect(&receipt(8, 1, 1));
 }
 

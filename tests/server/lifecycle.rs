@@ -46,6 +46,7 @@ fn a_crash_keeps_messages_cursors_numbers_and_receipts() {
     ann.expect(&sent(8, 21, 21));
     bob.expect(&deliver(21, 7, 21, b"21"));
     ann.put(&Frame::Ask { peer: 8 });
+    ann.expect(&Got::Receipt { peer: 8, delivered: 0, read: 0, own: true });
     ann.expect(&Got::Receipt { peer: 8, delivered: 10, read: 5, own: false });
 }
 

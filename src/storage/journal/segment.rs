@@ -63,11 +63,7 @@ impl Spare {
     pub(super) fn create(directory: &Path, nonce: u64, bytes: u64) -> Result<Spare, JournalError> {
         let path = directory.join(format!("new-{nonce:012}.tmp"));
         let create = || {
-            let file = OpenOptions::new()
-                .create_new(true)
-                .read(true)
-                .write(true)
-                .open(&path)?;
+            let file = OpenOptions::new().create_new(true).read(true).write(true).open(&path)?;
             let mut at = 0;
             while at < bytes {
                 let piece = (bytes - at).min(ZEROS.len() as u64);

@@ -67,11 +67,14 @@ pub(super) struct Inbox {
     received: u64,
     /// The last position that this connection announced, its body complete or not.
     frontier: u64,
-    /// The server knows that everything up to here is stored.
+    /// The hello or an acknowledgement said that everything up to here is stored.
     acknowledged: u64,
-    /// The largest position of this connection that came again: the server doesn't know that it is
-    /// stored, whatever the hello said.
-    repeated: Option<u64>,
+    /// The last acknowledgement of this connection; 0 before the first. The server goes by these
+    /// and not by the hello.
+    acknowledged_here: u64,
+    /// The largest position of this connection that came again, for the acknowledgement that an
+    /// earlier connection sent was lost.
+    repeated: u64,
     /// Frames that this connection brought.
     frames: u64,
     large: Large,
@@ -90,7 +93,8 @@ impl Inbox {
             received: cursor,
             frontier: cursor,
             acknowledged: cursor,
-            repeated: None,
+            acknowledged_here: 0,
+            repeated: 0,
             frames: 0,
             large: Large::None,
             held: VecDeque::new(),
@@ -121,7 +125,7 @@ impl Inbox {
         self.acknowledged == self.frontier
     }
 
-    /// The cursor to resume from, which the server takes for an acknowledgement.
+    /// The cursor to resume from.
     pub(super) const fn resume(&mut self) -> u64 {
         self.acknowledged = self.durable;
         self.durable
@@ -150,14 +154,18 @@ impl Inbox {
     /// The acknowledgement that is due, if one is; it counts as sent.
     pub(super) fn take_ack(&mut self) -> Option<u64> {
         if self.durable > self.acknowledged {
-            self.repeated = None;
             self.acknowledged = self.durable;
+            self.acknowledged_here = self.durable;
             return Some(self.durable);
         }
         // A repetition is acknowledged once nothing waits for the store, for the acknowledgement of
         // that would cover it; and as itself, since beyond what a connection brought nothing may be
         // acknowledged on it.
-        if self.is_settled() { self.repeated.take() } else { None }
+        if self.repeated > self.acknowledged_here && self.is_settled() {
+            self.acknowledged_here = self.repeated;
+            return Some(self.repeated);
+        }
+        None
     }
 
     /// The next entry that is complete and in order.
@@ -211,9 +219,7 @@ impl Inbox {
 
     /// A position that is already here: it is not shown again, but the server has to be told.
     fn again(&mut self, deliver: &Deliver<'_>) {
-        if deliver.position <= self.durable {
-            self.repeated = self.repeated.max(Some(deliver.position));
-        }
+        self.repeat(deliver.position);
         if let Some(total_bytes) = deliver.total_bytes {
             self.large = Large::Discard { left_bytes: total_bytes - deliver.body.len() as u64 };
         }
@@ -256,10 +262,18 @@ impl Inbox {
         self.frames += 1;
         counted("skip.position", position)?;
         if position <= self.frontier {
+            self.repeat(position);
             return Ok(());
         }
         self.frontier = position;
         self.enter(Entry::Skip(position))
+    }
+
+    /// A position came again. One that isn't stored yet is acknowledged when it is.
+    fn repeat(&mut self, position: u64) {
+        if position <= self.durable {
+            self.repeated = self.repeated.max(position);
+        }
     }
 
     /// Takes a complete entry, behind the large body in progress where there is one.

@@ -1,0 +1,178 @@
+//! A client in a test: it speaks real bytes, says in words what it was told, and checks what the
+//! protocol promises on every frame.
+
+use fulmar_protocol::limits::FRAME_BYTES_MAX;
+use fulmar_protocol::{Assembly, Deliver, Frame, Frames, Pairs};
+
+use crate::shard::{ConnId, DeviceId, UserId};
+
+/// See the module's description.
+pub(super) struct Client {
+    pub(super) core: usize,
+    pub(super) conn: ConnId,
+    pub(super) user: UserId,
+    pub(super) device: DeviceId,
+    /// The server closed it, or it closed itself.
+    pub(super) is_closed: bool,
+    /// The server doesn't receive from it.
+    pub(super) is_paused: bool,
+    /// It doesn't read, so what the server writes isn't done.
+    pub(super) is_stalled: bool,
+    /// What it wrote and the server didn't receive.
+    pub(super) outgoing: Vec<u8>,
+    /// What the server writes and it doesn't read.
+    pub(super) incoming: Option<Vec<u8>>,
+    /// What it was told since it was last asked, in words.
+    pub(super) told: Vec<String>,
+    /// Everything that was delivered on this connection.
+    pub(super) delivered: Vec<Delivered>,
+    /// Bytes of frames as they came.
+    pub(super) received_bytes: usize,
+    unread: Vec<u8>,
+    pub(super) cursor: u64,
+    /// Where the log stands: last position delivered or skipped.
+    pub(super) position: Option<u64>,
+    pub(super) acked: u64,
+    large: Option<(Delivered, Assembly)>,
+    /// Number of the session.
+    pub(super) session: u64,
+}
+
+/// A message as the client got it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Delivered {
+    pub(super) position: u64,
+    pub(super) peer: UserId,
+    pub(super) ordinal: u64,
+    pub(super) own: bool,
+    pub(super) time_ms: u64,
+    pub(super) content: u8,
+    pub(super) body: Vec<u8>,
+}
+
+impl Client {
+    pub(super) fn new(core: usize, conn: ConnId) -> Self {
+        Client {
+            core,
+            conn,
+            user: 0,
+            device: 0,
+            is_closed: false,
+            is_paused: false,
+            is_stalled: false,
+            outgoing: Vec::new(),
+            incoming: None,
+            told: Vec::new(),
+            delivered: Vec::new(),
+            received_bytes: 0,
+            unread: Vec::new(),
+            cursor: 0,
+            position: None,
+            acked: 0,
+            large: None,
+            session: 0,
+        }
+    }
+
+    /// Takes bytes from the server.
+    pub(super) fn receive(&mut self, bytes: &[u8]) {
+        self.received_bytes += bytes.len();
+        let mut unread = std::mem::take(&mut self.unread);
+        unread.extend_from_slice(bytes);
+        let mut frames = Frames::new(&unread, FRAME_BYTES_MAX);
+        for frame in frames.by_ref() {
+            let frame = Frame::decode(frame.expect("a frame's length")).expect("a frame");
+            self.take(&frame);
+        }
+        self.unread = frames.rest().to_vec();
+    }
+
+    fn take(&mut self, frame: &Frame<'_>) {
+        match frame {
+            Frame::Deliver(deliver) => self.deliver(deliver),
+            Frame::Part { body } => self.part(body),
+            Frame::Skip { position } => {
+                let from = self.position.unwrap_or(0);
+                assert!(*position > from, "skip to {position} after {from}");
+                self.position = Some(*position);
+                self.told.push(format!("skip @{position}"));
+            }
+            frame => {
+                if let Frame::Welcome(welcome) = frame {
+                    self.session = welcome.session;
+                }
+                self.told.push(words(frame));
+            }
+        }
+    }
+
+    fn deliver(&mut self, deliver: &Deliver<'_>) {
+        assert!(self.large.is_none(), "a message within a large body");
+        // The first may repeat what the device has; after that there is no gap.
+        match self.position {
+            Some(last) => assert_eq!(deliver.position, last + 1, "a gap"),
+            None => assert!(deliver.position <= self.cursor + 1, "a gap after the cursor"),
+        }
+        self.position = Some(deliver.position);
+        let Deliver { position, peer, ordinal, own, time_ms, content, .. } = *deliver;
+        let body = deliver.body.to_vec();
+        let delivered = Delivered { position, peer, ordinal, own, time_ms, content, body };
+        match deliver.total_bytes {
+            None => self.complete(delivered),
+            Some(total_bytes) => {
+                let assembly = Assembly::new(total_bytes as usize, deliver.body);
+                self.large = Some((delivered, assembly));
+            }
+        }
+    }
+
+    fn part(&mut self, body: &[u8]) {
+        let (mut delivered, mut assembly) = self.large.take().expect("a large body in progress");
+        if assembly.push(body).expect("no more than announced") {
+            delivered.body = assembly.into_body();
+            self.complete(delivered);
+        } else {
+            self.large = Some((delivered, assembly));
+        }
+    }
+
+    fn complete(&mut self, delivered: Delivered) {
+        let Delivered { position, peer, ordinal, .. } = delivered;
+        let own = if delivered.own { "own" } else { "deliver" };
+        let body = match delivered.body.len() {
+            0..100 => String::from_utf8_lossy(&delivered.body).into_owned(),
+            len => format!("{len} bytes"),
+        };
+        self.told.push(format!("{own} @{position} {peer}#{ordinal} {body}"));
+        self.delivered.push(delivered);
+    }
+
+    /// Messages that were delivered and not acknowledged.
+    pub(super) fn unacknowledged(&self) -> usize {
+        self.delivered.iter().filter(|delivered| delivered.position > self.acked).count()
+    }
+}
+
+/// A frame in a few words.
+fn words(frame: &Frame<'_>) -> String {
+    match frame {
+        Frame::Welcome(welcome) => format!("welcome {}", head(&welcome.heads)),
+        Frame::Refuse { code, .. } => format!("refused {}", code.name()),
+        Frame::Sent { peer, number, ordinal, .. } => format!("sent {peer} n{number} #{ordinal}"),
+        Frame::Rejected { peer, number, code, .. } => {
+            format!("rejected {peer} n{number} {}", code.name())
+        }
+        Frame::Receipt { peer, delivered, read, own } => {
+            let own = if *own { "own " } else { "" };
+            format!("{own}receipt {peer} delivered {delivered} read {read}")
+        }
+        Frame::Pong { heads } => format!("pong {}", head(heads)),
+        Frame::Goodbye(goodbye) => format!("goodbye {}", goodbye.code.name()),
+        frame => panic!("a server doesn't send {frame:?}"),
+    }
+}
+
+fn head(heads: &Pairs<'_>) -> u64 {
+    assert_eq!(heads.len(), 1, "the inbox is the only log");
+    heads.iter().next().expect("one pair").1
+}

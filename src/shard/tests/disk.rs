@@ -1,0 +1,99 @@
+//! Storage in a test: what is committed, and nothing else, survives a crash.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+
+use crate::shard::{Key, Load, Loaded, UserId, Write};
+
+/// See the module's description.
+#[derive(Default)]
+pub(super) struct Disk {
+    records: BTreeMap<Key, Bytes>,
+    /// Every entry that was ever put: a position is never used twice.
+    positions: BTreeSet<(UserId, u64)>,
+    /// Writes committed so far.
+    pub(super) commits: u64,
+}
+
+impl Disk {
+    pub(super) fn commit(&mut self, writes: Vec<Write>) {
+        self.commits += 1;
+        for write in writes {
+            match write {
+                Write::Put { key, value } => {
+                    if let Key::Entry { user, position } = key {
+                        let is_new = self.positions.insert((user, position));
+                        assert!(is_new, "position {position} of {user} was used twice");
+                    }
+                    // A copy of its own, as a real store makes one.
+                    self.records.insert(key, Bytes::copy_from_slice(&value));
+                }
+                Write::Trim { user, from, through } => {
+                    for position in from..=through {
+                        self.records.remove(&Key::Entry { user, position });
+                    }
+                }
+            }
+        }
+    }
+
+    pub(super) fn answer(&self, load: Load) -> Loaded {
+        match load {
+            Load::Inbox { user, expire_through_ms } => {
+                let first =
+                    self.entries(user).find(|(_, value)| time_ms(value) > expire_through_ms);
+                let record = self.records.get(&Key::Inbox { user }).cloned();
+                Loaded::Inbox { user, record, last: self.entries(user).next_back(), first }
+            }
+            Load::Conversation { user, peer } => {
+                let record = self.records.get(&Key::Conversation { user, peer }).cloned();
+                Loaded::Conversation { user, peer, record }
+            }
+            Load::Entries { user, conn, from, through, entries_max, bytes_max } => {
+                let mut entries = Vec::new();
+                let mut bytes = 0;
+                let mut covered = through;
+                for (position, value) in self.entries(user) {
+                    if position < from || position > through {
+                        continue;
+                    }
+                    bytes += value.len();
+                    entries.push((position, value));
+                    if entries.len() == entries_max as usize || bytes >= bytes_max as usize {
+                        covered = position;
+                        break;
+                    }
+                }
+                Loaded::Entries { user, conn, entries, through: covered }
+            }
+        }
+    }
+
+    /// The entries of an inbox, in order.
+    pub(super) fn entries(
+        &self,
+        user: UserId,
+    ) -> impl DoubleEndedIterator<Item = (u64, Bytes)> + '_ {
+        let all = Key::Entry { user, position: 0 }..=Key::Entry { user, position: u64::MAX };
+        self.records.range(all).filter_map(|(key, value)| match key {
+            Key::Entry { position, .. } => Some((*position, value.clone())),
+            _ => None,
+        })
+    }
+
+    /// Removes what has expired, as storage does on its own.
+    pub(super) fn remove_expired(&mut self, expire_through_ms: u64) {
+        self.records.retain(|key, value| {
+            !matches!(key, Key::Entry { .. }) || time_ms(value) > expire_through_ms
+        });
+    }
+
+    pub(super) fn get(&self, key: Key) -> Option<&Bytes> {
+        self.records.get(&key)
+    }
+}
+
+fn time_ms(value: &Bytes) -> u64 {
+    value.first_chunk().map_or(0, |time| u64::from_le_bytes(*time))
+}
