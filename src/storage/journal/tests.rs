@@ -325,3 +325,29 @@ fn a_drain_that_runs_beside_commits_loses_nothing() {
     let (_, reader, _) = open(directory.path(), options, false, behind).expect("open");
     model.check(&reader);
 }
+
+#[test]
+fn a_commit_that_waits_for_the_drain_goes_on_when_the_drain_is_told_to_end() {
+    let directory = tempfile::tempdir().expect("directory");
+    let options = JournalOptions { segments_max: 1, ..SMALL };
+    let (mut committer, reader, drain) =
+        open(directory.path(), options, false, Memory::default()).expect("open");
+    let stopper = drain.stopper();
+    let thread = std::thread::spawn(move || {
+        let value = Bytes::from(vec![1; 1_000]);
+        for position in 1..=100 {
+            let key = Key::Entry { user: 1, position };
+            committer.commit([Write::Put { key, value: value.clone() }].iter()).expect("commit");
+        }
+    });
+    std::thread::sleep(std::time::Duration::from_millis(50));
+    assert!(!thread.is_finished(), "nothing was drained, so the commits wait");
+    stopper.stop();
+    thread.join().expect("it ends");
+    let Loaded::Inbox { last, .. } =
+        reader.load(Load::Inbox { user: 1, expire_through_ms: 0 }).expect("load")
+    else {
+        panic!("not an inbox")
+    };
+    assert_eq!(last.map(|(position, _)| position), Some(100));
+}

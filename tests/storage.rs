@@ -1,0 +1,456 @@
+//! What a data directory promises when the disk, the file system or the process fails: everything that was
+//! committed is there, or the directory is refused, or the read fails, each time with the file's name.
+//! Never less without a word, and never a wrong value.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use fulmar::shard::seam::{ConnId, Key, Load, Loaded, Write};
+use fulmar::storage::journal::JournalOptions;
+use fulmar::storage::{self, Durability, JournalError, Options, Reader, Store};
+use tempfile::TempDir;
+
+const USER: u64 = 7;
+/// Where the records of a segment begin.
+const RECORDS_AT: u64 = 4_096;
+
+fn options(segment_bytes: u64) -> Options {
+    Options {
+        durability: Durability::Fsync,
+        write_buffer_bytes: 1 << 20,
+        block_cache_bytes: 1 << 20,
+        expiry: None,
+        journal: JournalOptions { segment_bytes, segments_kept: 1, segments_max: 4 },
+    }
+}
+
+/// The value of an entry, which can be told from that of any other. Sizes differ widely.
+fn value(position: u64) -> Bytes {
+    let len = [9, 60, 500, 3_000][position as usize % 4];
+    let mut value = (position << 20).to_le_bytes().to_vec();
+    value.extend((0..len).map(|nth| (position * 31 + nth) as u8));
+    value.into()
+}
+
+/// Commits one entry and what goes with it; returns the bytes appended.
+fn commit(store: &mut Store, position: u64) -> Result<u64, JournalError> {
+    let writes = [
+        Write::Put { key: Key::Entry { user: USER, position }, value: value(position) },
+        Write::Put { key: Key::Conversation { user: USER, peer: 1 }, value: value(position) },
+    ];
+    store.committer.commit(writes.iter()).map(|commit| commit.bytes)
+}
+
+/// The user's last position, once every entry up to it has been read and compared.
+fn head(reader: &Reader) -> Result<u64, JournalError> {
+    let conn = ConnId { slot: 0, generation: 0 };
+    let mut head = 0;
+    loop {
+        let (from, through) = (head + 1, u64::MAX - 1);
+        let wanted =
+            Load::Entries { user: USER, conn, from, through, entries_max: 100, bytes_max: 1 << 20 };
+        let Loaded::Entries { entries, through: reached, .. } = reader.load(wanted)? else {
+            panic!("not entries");
+        };
+        for (position, found) in entries {
+            assert_eq!((position, found), (head + 1, value(head + 1)), "a hole or a wrong value");
+            head += 1;
+        }
+        if reached == through {
+            break;
+        }
+    }
+    let load = Load::Inbox { user: USER, expire_through_ms: 0 };
+    let Loaded::Inbox { last, .. } = reader.load(load)? else { panic!("not an inbox") };
+    assert_eq!(last, (head > 0).then(|| (head, value(head))));
+    let load = Load::Conversation { user: USER, peer: 1 };
+    let Loaded::Conversation { record, .. } = reader.load(load)? else { panic!("no conversation") };
+    assert_eq!(record, (head > 0).then(|| value(head)));
+    Ok(head)
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("directory");
+    for entry in fs::read_dir(from).expect("directory").flatten() {
+        let target = to.join(entry.file_name());
+        if entry.file_type().expect("file type").is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).expect("copy");
+        }
+    }
+}
+
+/// A copy of a data directory.
+fn copied(from: &Path) -> TempDir {
+    let directory = tempfile::tempdir().expect("directory");
+    copy(from, directory.path());
+    directory
+}
+
+fn segment(data: &Path, number: u64) -> PathBuf {
+    data.join(format!("journal/journal-{number:012}.log"))
+}
+
+fn files(directory: &Path, extension: &str) -> Vec<PathBuf> {
+    let mut found: Vec<PathBuf> = fs::read_dir(directory)
+        .expect("directory")
+        .map(|entry| entry.expect("entry").path())
+        .filter(|path| path.extension().is_some_and(|found| found == extension))
+        .collect();
+    found.sort();
+    found
+}
+
+fn flip(path: &Path, at: u64) {
+    let file = fs::OpenOptions::new().read(true).write(true).open(path).expect("file");
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, at).expect("read");
+    byte[0] ^= 0x10;
+    file.write_all_at(&byte, at).expect("write");
+}
+
+/// A data directory with one segment of records, and where each record ends.
+fn one_segment(records: u64) -> (TempDir, Vec<u64>) {
+    let data = tempfile::tempdir().expect("directory");
+    let mut store = storage::open(data.path(), &options(1 << 17)).expect("open");
+    let (mut ends, mut end) = (Vec::new(), RECORDS_AT);
+    for position in 1..=records {
+        end += commit(&mut store, position).expect("commit");
+        ends.push(end);
+    }
+    (data, ends)
+}
+
+/// Places worth damaging: around each end of a record, and some in between.
+fn places(ends: &[u64]) -> Vec<u64> {
+    let mut places: Vec<u64> =
+        ends.iter().flat_map(|end| [end - 9, end - 1, end + 1, end + 33]).collect();
+    places.extend(ends.windows(2).map(|pair| u64::midpoint(pair[0], pair[1])));
+    places.extend([0, 17, 30, RECORDS_AT - 1, RECORDS_AT]);
+    places.retain(|place| place <= ends.last().expect("an end"));
+    places
+}
+
+#[test]
+fn what_was_synced_before_a_cut_is_there() {
+    let (data, ends) = one_segment(12);
+    let whole = fs::read(segment(data.path(), 1)).expect("segment");
+    for cut in places(&ends) {
+        for is_truncated in [true, false] {
+            let copy = copied(data.path());
+            let mut bytes = whole.clone();
+            if is_truncated {
+                bytes.truncate(cut as usize);
+            } else {
+                bytes[cut as usize..].fill(0);
+            }
+            fs::write(segment(copy.path(), 1), &bytes).expect("write");
+            match storage::open(copy.path(), &options(1 << 17)) {
+                Ok(store) => {
+                    let before = ends.iter().filter(|&&end| end <= cut).count() as u64;
+                    let head = head(&store.reader).expect("read");
+                    // The last bytes of a record may be padding.
+                    assert!(
+                        (before..=before + 1).contains(&head),
+                        "cut {cut}: {head}, not {before}"
+                    );
+                    assert!(cut >= 36, "a segment without a header was taken for one");
+                }
+                Err(error) => {
+                    let error = error.to_string();
+                    assert!(cut < RECORDS_AT, "cut {cut}: {error}");
+                    assert!(error.contains("journal-000000000001.log"), "{error}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn damage_in_the_middle_of_the_journal_is_refused_by_name() {
+    let (data, ends) = one_segment(12);
+    let last_begins = ends[ends.len() - 2];
+    let mut refused = 0;
+    for at in places(&ends).into_iter().filter(|&at| at < last_begins) {
+        let copy = copied(data.path());
+        flip(&segment(copy.path(), 1), at);
+        match storage::open(copy.path(), &options(1 << 17)) {
+            // Bytes that carry nothing: padding, and the rest of the first block.
+            Ok(store) => assert_eq!(head(&store.reader).expect("read"), 12, "flip at {at}"),
+            Err(error) => {
+                refused += 1;
+                let error = error.to_string();
+                assert!(error.contains("journal-000000000001.log"), "{error}");
+            }
+        }
+    }
+    assert!(refused > 20, "{refused}");
+    // A lost sector is no torn end.
+    let copy = copied(data.path());
+    let file = fs::OpenOptions::new().write(true).open(segment(copy.path(), 1)).expect("file");
+    file.write_all_at(&[0; 512], RECORDS_AT + 512).expect("write");
+    let error = storage::open(copy.path(), &options(1 << 17)).expect_err("refused").to_string();
+    assert!(error.contains("journal-000000000001.log is damaged"), "{error}");
+}
+
+#[test]
+fn a_message_that_looks_like_a_record_stops_nothing() {
+    let (forger, _) = one_segment(12);
+    let records = fs::read(segment(forger.path(), 1)).expect("segment");
+    let data = tempfile::tempdir().expect("directory");
+    let mut store = storage::open(data.path(), &options(1 << 18)).expect("open");
+    let first = commit(&mut store, 1).expect("commit");
+    // Records of higher sequences, at every alignment, in a commit that is torn.
+    let mut body = 0u64.to_le_bytes().to_vec();
+    for shift in 0..8 {
+        body.resize(body.len().next_multiple_of(8) + shift, 0);
+        body.extend_from_slice(&records[RECORDS_AT as usize..][..12_000]);
+    }
+    let key = Key::Entry { user: USER, position: 2 };
+    store.committer.commit([Write::Put { key, value: body.into() }].iter()).expect("commit");
+    drop(store);
+    flip(&segment(data.path(), 1), RECORDS_AT + first + 60);
+    let store = storage::open(data.path(), &options(1 << 18)).expect("open");
+    assert_eq!(head(&store.reader).expect("read"), 1);
+}
+
+#[test]
+fn a_deleted_segment_is_refused_by_name() {
+    let data = tempfile::tempdir().expect("directory");
+    let mut store = storage::open(data.path(), &options(16 << 10)).expect("open");
+    let mut position = 0;
+    while !segment(data.path(), 4).exists() {
+        position += 1;
+        commit(&mut store, position).expect("commit");
+    }
+    drop(store);
+    let copy = copied(data.path());
+    fs::remove_file(segment(copy.path(), 2)).expect("remove");
+    let error = storage::open(copy.path(), &options(16 << 10)).expect_err("refused").to_string();
+    assert!(error.contains("journal-000000000002.log"), "{error}");
+    let store = storage::open(data.path(), &options(16 << 10)).expect("open");
+    assert_eq!(head(&store.reader).expect("read"), position);
+}
+
+#[test]
+fn opening_again_and_again_makes_nothing_longer() {
+    let (data, ends) = one_segment(12);
+    for _ in 0..5 {
+        let store = storage::open(data.path(), &options(1 << 17)).expect("open");
+        assert_eq!(head(&store.reader).expect("read"), ends.len() as u64);
+    }
+    assert_eq!(files(&data.path().join("journal"), "log").len(), 2);
+    assert_eq!(files(&data.path().join("journal"), "tmp").len(), 0);
+}
+
+#[test]
+fn damage_to_a_full_segment_stops_the_drain_before_it_is_thrown_away() {
+    let data = tempfile::tempdir().expect("directory");
+    let mut store = storage::open(data.path(), &options(16 << 10)).expect("open");
+    let mut position = 0;
+    while !segment(data.path(), 2).exists() {
+        position += 1;
+        commit(&mut store, position).expect("commit");
+    }
+    flip(&segment(data.path(), 1), 9_000);
+    let error = store.drain.drain_oldest().expect_err("refused").to_string();
+    assert!(error.contains("journal-000000000001.log is damaged"), "{error}");
+    assert!(segment(data.path(), 1).exists());
+}
+
+#[test]
+fn a_flipped_byte_in_a_table_is_never_a_wrong_value() {
+    let data = tempfile::tempdir().expect("directory");
+    let mut store = storage::open(data.path(), &options(64 << 10)).expect("open");
+    let mut position = 0;
+    while !segment(data.path(), 4).exists() {
+        position += 1;
+        commit(&mut store, position).expect("commit");
+    }
+    for _ in 0..3 {
+        store.drain.drain_oldest().expect("drain");
+    }
+    drop(store);
+    let tables = files(&data.path().join("rocksdb"), "sst");
+    assert!(tables.len() >= 2, "{tables:?}");
+    let mut detected = 0;
+    for table in &tables {
+        let bytes = fs::metadata(table).expect("table").len();
+        for at in (0..bytes).step_by(bytes as usize / 12).chain([bytes - 1, bytes - 30, bytes - 60])
+        {
+            let copy = copied(data.path());
+            flip(&copy.path().join("rocksdb").join(table.file_name().expect("name")), at);
+            let outcome = storage::open(copy.path(), &options(64 << 10))
+                .map_err(|error| error.to_string())
+                .and_then(|store| head(&store.reader).map_err(|error| error.to_string()));
+            match outcome {
+                Ok(head) => assert_eq!(head, position, "flip at {at} of {}", table.display()),
+                Err(error) => {
+                    detected += 1;
+                    assert!(error.contains(".sst"), "flip at {at} of {bytes}: {error}");
+                }
+            }
+        }
+    }
+    assert!(detected > tables.len() * 5, "{detected}");
+}
+
+#[test]
+fn one_of_two_opens_is_refused() {
+    let data = tempfile::tempdir().expect("directory");
+    let path = data.path().join("data");
+    drop(storage::open(&path, &options(1 << 16)).expect("open"));
+    let open = || storage::open(&path, &options(1 << 16)).map_err(|error| error.to_string());
+    let outcomes = std::thread::scope(|scope| {
+        let other = scope.spawn(open);
+        [open(), other.join().expect("no panic")]
+    });
+    let refused: Vec<&String> = outcomes.iter().filter_map(|open| open.as_ref().err()).collect();
+    assert_eq!(refused.len(), 1, "{refused:?}");
+    assert!(refused[0].contains("another process"), "{refused:?}");
+}
+
+const CHILD: &str = "FULMAR_TEST_CRASHING_CHILD";
+
+/// Not a test of its own: the process that the next one kills. Commits, trims and drains as fast as it
+/// can, and prints each position once it is durable.
+#[test]
+fn crashing_child() {
+    let Some(path) = std::env::var_os(CHILD) else { return };
+    let Store { mut committer, reader, drain } =
+        storage::open(Path::new(&path), &options(64 << 10)).expect("open");
+    let mut position = head(&reader).expect("read");
+    std::thread::spawn(move || drain.run().expect("drain"));
+    let mut out = std::io::stdout().lock();
+    loop {
+        position += 1;
+        let writes = [
+            Write::Put { key: Key::Entry { user: USER, position }, value: value(position) },
+            Write::Put { key: Key::Conversation { user: USER, peer: 1 }, value: value(position) },
+        ];
+        committer.commit(writes.iter()).expect("commit");
+        writeln!(out, "{position}").expect("write");
+    }
+}
+
+#[test]
+fn what_a_killed_process_committed_is_there() {
+    let data = tempfile::tempdir().expect("directory");
+    let path = data.path().join("data");
+    let mut committed = 0;
+    for round in 0..6 {
+        let mut child = Command::new(std::env::current_exe().expect("own path"))
+            .args(["--exact", "crashing_child", "--nocapture"])
+            .env(CHILD, &path)
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("child");
+        let lines = BufReader::new(child.stdout.take().expect("its output")).lines();
+        let mut positions = lines.map_while(Result::ok).filter_map(|line| line.parse().ok());
+        let wanted = committed + 150 + round * 37;
+        while committed < wanted {
+            committed = positions.next().expect("the child goes on until it is killed");
+        }
+        child.kill().expect("kill");
+        committed = positions.last().unwrap_or(committed);
+        child.wait().expect("wait");
+        let store = storage::open(&path, &options(64 << 10)).expect("open");
+        let head = head(&store.reader).expect("read");
+        assert!((committed..=committed + 1).contains(&head), "{head}, not {committed}");
+    }
+}
+
+/// A small file system of its own, until it is dropped.
+struct SmallDisk(TempDir);
+
+impl SmallDisk {
+    fn mount(size: &str) -> Option<SmallDisk> {
+        let directory = tempfile::tempdir().expect("directory");
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"])
+            .arg(directory.path())
+            .stderr(Stdio::null())
+            .status();
+        if mounted.is_ok_and(|status| status.success()) {
+            return Some(SmallDisk(directory));
+        }
+        eprintln!("SKIPPED: no file system may be mounted here, so none can be filled");
+        None
+    }
+
+    fn data(&self) -> PathBuf {
+        self.0.path().join("data")
+    }
+
+    /// Leaves no more than this many bytes free.
+    fn fill_up_to(&self, free: u64) {
+        let path = self.0.path().join("ballast");
+        let mut ballast = fs::File::create(&path).expect("ballast");
+        while ballast.write_all(&[1; 4_096]).is_ok() {}
+        let filled = ballast.metadata().expect("ballast").len();
+        ballast.set_len(filled.saturating_sub(free)).expect("shrink");
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(self.0.path()).status();
+    }
+}
+
+#[test]
+fn a_full_disk_is_told_to_who_commits() {
+    let Some(disk) = SmallDisk::mount("4m") else { return };
+    let mut store = storage::open(&disk.data(), &options(64 << 10)).expect("open");
+    disk.fill_up_to(100 << 10);
+    let mut position = 0;
+    let error = loop {
+        position += 1;
+        assert!(position < 1_000, "the disk never gets full");
+        if let Err(error) = commit(&mut store, position) {
+            break error.to_string();
+        }
+    };
+    assert!(error.contains("journal") && error.contains("No space left"), "{error}");
+    fs::remove_file(disk.0.path().join("ballast")).expect("remove");
+    drop(store);
+    let store = storage::open(&disk.data(), &options(64 << 10)).expect("open");
+    assert_eq!(head(&store.reader).expect("read"), position - 1);
+}
+
+#[test]
+fn a_full_disk_is_told_to_who_drains_and_stops_the_commits() {
+    let Some(disk) = SmallDisk::mount("4m") else { return };
+    let Store { mut committer, reader, drain } =
+        storage::open(&disk.data(), &options(256 << 10)).expect("open");
+    let mut position = 0;
+    let mut commit = move || {
+        position += 1;
+        let key = Key::Entry { user: USER, position };
+        let value = value(position);
+        committer.commit([Write::Put { key, value }].iter()).map(|_| position)
+    };
+    while !segment(&disk.data(), 3).exists() {
+        commit().expect("commit");
+    }
+    disk.fill_up_to(8 << 10);
+    let (outcome, told) = mpsc::channel();
+    let thread = std::thread::spawn(move || outcome.send(drain.run()));
+    let error = told
+        .recv_timeout(Duration::from_secs(10))
+        .expect("the drain doesn't hang")
+        .expect_err("the drain fails")
+        .to_string();
+    assert!(error.contains("No space left"), "{error}");
+    thread.join().expect("no panic").expect("told");
+    let error = (0..2_000).find_map(|_| commit().err()).expect("commits stop").to_string();
+    assert!(error.contains("could not be carried over"), "{error}");
+    drop(reader);
+}
