@@ -230,11 +230,16 @@ fn a_deleted_segment_is_refused_by_name() {
         position += 1;
         commit(&mut store, position).expect("commit");
     }
+    store.drain.drain_oldest().expect("drain");
     drop(store);
     let copy = copied(data.path());
-    fs::remove_file(segment(copy.path(), 2)).expect("remove");
+    fs::remove_dir_all(copy.path().join("journal")).expect("remove");
     let error = storage::open(copy.path(), &options(16 << 10)).expect_err("refused").to_string();
-    assert!(error.contains("journal-000000000002.log"), "{error}");
+    assert!(error.contains("is missing"), "{error}");
+    let copy = copied(data.path());
+    fs::remove_file(segment(copy.path(), 3)).expect("remove");
+    let error = storage::open(copy.path(), &options(16 << 10)).expect_err("refused").to_string();
+    assert!(error.contains("journal-000000000003.log"), "{error}");
     let store = storage::open(data.path(), &options(16 << 10)).expect("open");
     assert_eq!(head(&store.reader).expect("read"), position);
 }
@@ -251,7 +256,7 @@ fn opening_again_and_again_makes_nothing_longer() {
 }
 
 #[test]
-fn damage_to_a_full_segment_stops_the_drain_before_it_is_thrown_away() {
+fn damage_to_a_full_segment_is_seen_by_readers_and_stops_the_drain() {
     let data = tempfile::tempdir().expect("directory");
     let mut store = storage::open(data.path(), &options(16 << 10)).expect("open");
     let mut position = 0;
@@ -259,7 +264,12 @@ fn damage_to_a_full_segment_stops_the_drain_before_it_is_thrown_away() {
         position += 1;
         commit(&mut store, position).expect("commit");
     }
-    flip(&segment(data.path(), 1), 9_000);
+    assert_eq!(head(&store.reader).expect("read"), position);
+    for at in (5_000..14_000).step_by(1_000) {
+        flip(&segment(data.path(), 1), at);
+    }
+    let error = head(&store.reader).expect_err("no wrong value").to_string();
+    assert!(error.contains("journal-000000000001.log is damaged"), "{error}");
     let error = store.drain.drain_oldest().expect_err("refused").to_string();
     assert!(error.contains("journal-000000000001.log is damaged"), "{error}");
     assert!(segment(data.path(), 1).exists());

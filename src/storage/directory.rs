@@ -9,6 +9,8 @@ use super::OpenError;
 
 /// The version of everything in a data directory: keys, values, journal.
 const FORMAT: &str = "fulmar data 1\n";
+/// Name of the FORMAT file while it is written.
+const TEMPORARY: &str = "FORMAT.tmp";
 
 /// Makes the directory, readable by its owner only, or checks that it is one of this version.
 pub(super) fn prepare(path: &Path) -> Result<(), OpenError> {
@@ -23,8 +25,11 @@ pub(super) fn prepare(path: &Path) -> Result<(), OpenError> {
             wanted: FORMAT.trim_end(),
         }),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            if fs::read_dir(path).map_err(failed)?.next().is_some() {
-                return Err(OpenError::Foreign { path: path.to_owned() });
+            for entry in fs::read_dir(path).map_err(failed)? {
+                // A crash may have left the file that is renamed to FORMAT.
+                if entry.map_err(failed)?.file_name() != TEMPORARY {
+                    return Err(OpenError::Foreign { path: path.to_owned() });
+                }
             }
             write_format(path, &file).map_err(failed)
         }
@@ -33,10 +38,18 @@ pub(super) fn prepare(path: &Path) -> Result<(), OpenError> {
 }
 
 fn write_format(path: &Path, file: &Path) -> io::Result<()> {
-    let temporary = path.join("FORMAT.tmp");
+    let temporary = path.join(TEMPORARY);
     let mut out = fs::File::create(&temporary)?;
     out.write_all(FORMAT.as_bytes())?;
     out.sync_all()?;
     fs::rename(&temporary, file)?;
-    fs::File::open(path)?.sync_all()
+    fs::File::open(path)?.sync_all()?;
+    // The directory's own name; a bare one lies in the current directory.
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    match fs::File::open(parent.unwrap_or(Path::new("."))) {
+        Ok(parent) => parent.sync_all(),
+        // Who may not list it can't sync it either. It was there before us, or its owner made it.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        Err(error) => Err(error),
+    }
 }

@@ -72,6 +72,9 @@ pub trait Storage {
 
     /// Makes everything that was applied durable.
     fn flush(&self) -> Result<(), Self::Error>;
+
+    /// Whether nothing was ever applied.
+    fn is_empty(&self) -> bool;
 }
 
 /// The one writer.

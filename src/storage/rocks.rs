@@ -210,6 +210,10 @@ impl Storage for Rocks {
         }
         Ok(())
     }
+
+    fn is_empty(&self) -> bool {
+        self.database.latest_sequence_number() == 0
+    }
 }
 
 fn database_options() -> Result<rocksdb::Options, rocksdb::Error> {

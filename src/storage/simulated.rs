@@ -96,6 +96,11 @@ impl Storage for SimulatedDisk {
         state.unflushed.clear();
         Ok(())
     }
+
+    fn is_empty(&self) -> bool {
+        let state = self.state();
+        state.records.is_empty() && state.unflushed.is_empty()
+    }
 }
 
 fn apply(records: &mut BTreeMap<Key, Bytes>, write: &Write) {

@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use clap::ValueEnum;
+use rustix::thread::{CpuSet, sched_setaffinity};
 
 use crate::Kind;
 
@@ -64,9 +65,8 @@ impl Drop for Server {
 
 /// Keeps the calling thread, and threads that it starts, on one processor.
 pub(crate) fn pin(cpu: usize) -> Result<(), Box<dyn Error>> {
-    if core_affinity::set_for_current(core_affinity::CoreId { id: cpu }) {
-        Ok(())
-    } else {
-        Err(format!("can't pin to processor {cpu}: is there one?").into())
-    }
+    let mut set = CpuSet::new();
+    set.set(cpu);
+    sched_setaffinity(None, &set)
+        .map_err(|error| format!("can't pin to processor {cpu}: {error}; is there one?").into())
 }

@@ -147,6 +147,12 @@ impl Client {
         self.delivered.push(delivered);
     }
 
+    /// The last position up to which it has everything, as far as this connection told.
+    pub(super) fn complete_through(&self) -> u64 {
+        let incomplete = u64::from(self.large.is_some());
+        self.position.map_or(0, |position| position - incomplete)
+    }
+
     /// Messages that were delivered and not acknowledged.
     pub(super) fn unacknowledged(&self) -> usize {
         self.delivered.iter().filter(|delivered| delivered.position > self.acked).count()

@@ -89,6 +89,11 @@ impl Disk {
         });
     }
 
+    /// Damages a value.
+    pub(super) fn overwrite(&mut self, key: Key, value: Bytes) {
+        self.records.insert(key, value);
+    }
+
     pub(super) fn get(&self, key: Key) -> Option<&Bytes> {
         self.records.get(&key)
     }

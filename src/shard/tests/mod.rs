@@ -2,7 +2,12 @@
 //! script says so, letters between cores. Each test's name is a promise.
 
 mod client;
+mod delivery;
+mod devices;
 mod disk;
 mod login;
+mod memory;
+mod random;
+mod receipts;
 mod sending;
 mod world;

@@ -222,7 +222,7 @@ fn the_ticks_about_one_peer_keep_the_order_of_the_sends_and_a_rejection_waits_fo
             config.quota_messages = 2;
         });
         let ann = world.log_in(1, 1);
-        let bob = (2..).find(|&user| home_core(user, cores) == cores - 1).unwrap_or(0);
+        let bob = (2..1_000).find(|&user| home_core(user, cores) == cores - 1).unwrap_or(0);
         world.holds_stores = true;
         let sends = [
             send(bob, 3, "one"),

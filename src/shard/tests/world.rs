@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use fulmar_protocol::{Code, Frame, Hello, Pairs, Send, VERSION};
+use fulmar_protocol::{Chunks, Code, Frame, Hello, Pairs, Send, VERSION};
 
 use super::client::Client;
 use super::disk::Disk;
@@ -109,6 +109,8 @@ impl World {
     pub(super) fn crash(&mut self) {
         for client in &mut self.clients {
             client.is_closed = true;
+            client.outgoing.clear();
+            client.incoming = None;
         }
         self.start();
     }
@@ -169,6 +171,22 @@ impl World {
 
     pub(super) fn send(&mut self, c: C, peer: UserId, number: u64, body: &str) {
         self.frame(c, &send(peer, number, body));
+    }
+
+    /// A message that is cut into parts.
+    pub(super) fn send_large(&mut self, c: C, peer: UserId, number: u64, body: &[u8]) {
+        let mut pieces = Chunks::new(body);
+        let first = Send {
+            peer,
+            number,
+            content: 1,
+            total_bytes: Chunks::total_bytes(body),
+            body: pieces.next().unwrap_or_default(),
+        };
+        self.frame(c, &Frame::Send(first));
+        for body in pieces {
+            self.frame(c, &Frame::Part { body });
+        }
     }
 
     pub(super) fn ack(&mut self, c: C, position: u64) {

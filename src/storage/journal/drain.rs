@@ -131,10 +131,10 @@ impl<S: Storage> Drain<S> {
             {
                 let index = self.shared.read();
                 for logged in record::writes(&record.payload).flatten() {
-                    let Logged::Put { key, value_at, value_bytes } = logged else { continue };
+                    let Logged::Put { key, value_at, value_bytes, .. } = logged else { continue };
                     let at = record.payload_at + value_at as u64;
                     let is_live = index.place(key).is_some_and(|place| {
-                        place.segment == segment.number && u64::from(place.at) == at
+                        u64::from(place.segment) == segment.number && u64::from(place.at) == at
                     });
                     if is_live {
                         keys.push(key);

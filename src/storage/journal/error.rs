@@ -24,7 +24,7 @@ pub enum JournalError {
         /// Where in it, in bytes.
         at: u64,
     },
-    /// A segment in the middle of the log is missing.
+    /// A segment in the middle of the log is missing, or the whole log.
     Missing {
         /// The file that should be there.
         path: PathBuf,
@@ -58,15 +58,15 @@ impl fmt::Display for JournalError {
             }
             JournalError::Damaged { path, at } => write!(
                 f,
-                "the journal file {} is damaged at byte {at}, and newer records follow; going on \
-                 without them would lose acknowledged messages: restore the data directory from a \
+                "the journal file {} is damaged at byte {at}, though its end was written; going on \
+                 would lose acknowledged messages: restore the data directory from a \
                  backup, or repair the disk",
                 path.display()
             ),
             JournalError::Missing { path } => write!(
                 f,
-                "the journal file {} is missing, and newer ones exist; restore the data directory \
-                 from a backup",
+                "the journal file {} is missing; what it held is nowhere else: restore the data \
+                 directory from a backup",
                 path.display()
             ),
             JournalError::TooLarge { bytes } => write!(

@@ -9,13 +9,17 @@ use super::record::Logged;
 use super::segment::Segment;
 use crate::shard::seam::{Key, UserId};
 
-/// The place of a value: segment, byte, length.
+/// The place of a value. There may be millions, so its numbers are as short as they can be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Place {
-    pub(super) segment: u64,
+    pub(super) segment: u32,
     pub(super) at: u32,
     pub(super) bytes: u32,
+    /// CRC-32 of the value, so that what is read is known to be what was written.
+    pub(super) checksum: u32,
 }
+
+const _: () = assert!(size_of::<Place>() == 16);
 
 /// The entries of one inbox that lie in the log.
 ///
@@ -44,9 +48,10 @@ impl Index {
     /// Notes a write whose payload begins at byte `payload_at` of a segment.
     pub(super) fn apply(&mut self, segment: u64, payload_at: u64, logged: Logged) {
         match logged {
-            Logged::Put { key, value_at, value_bytes } => {
+            Logged::Put { key, value_at, value_bytes, checksum } => {
                 let at = (payload_at + value_at as u64) as u32;
-                self.put(key, Place { segment, at, bytes: value_bytes as u32 });
+                let (segment, bytes) = (segment as u32, value_bytes as u32);
+                self.put(key, Place { segment, at, bytes, checksum });
             }
             Logged::Trim { user, from, through } => self.trim(user, from, through),
         }
@@ -77,7 +82,7 @@ impl Index {
             while inbox.first <= through
                 && let Some(place) = inbox.places.pop_front()
             {
-                if place.segment <= self.draining {
+                if u64::from(place.segment) <= self.draining {
                     database_through = inbox.first;
                 }
                 inbox.first += 1;
@@ -119,13 +124,13 @@ impl Index {
     pub(super) fn end_drain(&mut self, segment: u64, keys: &[Key]) -> Option<Arc<Segment>> {
         for &key in keys {
             let Key::Entry { user, .. } = key else {
-                if self.states.get(&key).is_some_and(|place| place.segment <= segment) {
+                if self.states.get(&key).is_some_and(|place| u64::from(place.segment) <= segment) {
                     self.states.remove(&key);
                 }
                 continue;
             };
             let Some(inbox) = self.inboxes.get_mut(&user) else { continue };
-            while inbox.places.front().is_some_and(|place| place.segment <= segment) {
+            while inbox.places.front().is_some_and(|place| u64::from(place.segment) <= segment) {
                 inbox.places.pop_front();
                 inbox.first += 1;
             }

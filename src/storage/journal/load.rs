@@ -156,14 +156,18 @@ impl<S: Storage> JournalReader<S> {
 impl Found {
     fn value(&self) -> Result<Bytes, JournalError> {
         let mut value = vec![0; self.place.bytes as usize];
-        self.segment.read_at(u64::from(self.place.at), &mut value)?;
+        let at = u64::from(self.place.at);
+        self.segment.read_at(at, &mut value)?;
+        if crc32fast::hash(&value) != self.place.checksum {
+            return Err(JournalError::Damaged { path: self.segment.path.clone(), at });
+        }
         Ok(Bytes::from(value))
     }
 }
 
 fn find(index: &Index, key: Key) -> Option<Found> {
     let place = index.place(key)?;
-    let segment = Arc::clone(index.segments.get(&place.segment)?);
+    let segment = Arc::clone(index.segments.get(&u64::from(place.segment))?);
     Some(Found { segment, place })
 }
 

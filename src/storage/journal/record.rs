@@ -52,10 +52,10 @@ impl Header {
     }
 }
 
-/// A write in a payload; a put's value is given by its place.
+/// A write in a payload; a put's value is given by its place and its CRC-32.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Logged {
-    Put { key: Key, value_at: usize, value_bytes: usize },
+    Put { key: Key, value_at: usize, value_bytes: usize, checksum: u32 },
     Trim { user: u64, from: u64, through: u64 },
 }
 
@@ -170,8 +170,8 @@ fn read_write(payload: &[u8], at: usize) -> Option<(Logged, usize)> {
     let length = payload.get(at + 17..at + 21)?;
     let value_bytes = u32::from_le_bytes(length.try_into().ok()?) as usize;
     let value_at = at + 21;
-    payload.get(value_at..value_at + value_bytes)?;
-    Some((Logged::Put { key, value_at, value_bytes }, value_at + value_bytes))
+    let checksum = crc32fast::hash(payload.get(value_at..value_at + value_bytes)?);
+    Some((Logged::Put { key, value_at, value_bytes, checksum }, value_at + value_bytes))
 }
 
 #[cfg(test)]
@@ -208,7 +208,7 @@ mod tests {
         let payload = &bytes[HEADER_BYTES..HEADER_BYTES + header.payload_bytes];
         let got: Vec<Write> = writes(payload)
             .map(|logged| match logged.expect("a write") {
-                Logged::Put { key, value_at, value_bytes } => Write::Put {
+                Logged::Put { key, value_at, value_bytes, .. } => Write::Put {
                     key,
                     value: Bytes::copy_from_slice(&payload[value_at..value_at + value_bytes]),
                 },

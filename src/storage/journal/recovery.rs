@@ -32,9 +32,14 @@ pub fn open<S: Storage + Clone>(
 ) -> Result<(JournalCommitter, JournalReader<S>, Drain<S>), JournalError> {
     assert!(options.segments_kept <= options.segments_max, "else a commit may wait for ever");
     std::fs::create_dir_all(directory)
+        .and_then(|()| segment::sync_directory(directory.parent().unwrap_or(directory)))
         .map_err(|error| JournalError::file("create", directory, error))?;
     let mut index = Index::default();
     let (numbers, spares) = list(directory)?;
+    if numbers.is_empty() && !behind.is_empty() {
+        // There always is a segment once the journal was opened.
+        return Err(JournalError::Missing { path: segment::path(directory, 1) });
+    }
     for spare in spares {
         std::fs::remove_file(&spare)
             .map_err(|error| JournalError::file("remove", &spare, error))?;

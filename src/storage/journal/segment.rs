@@ -157,7 +157,8 @@ impl Segment {
     }
 }
 
-fn sync_directory(directory: &Path) -> io::Result<()> {
+/// Makes the names in a directory durable.
+pub(super) fn sync_directory(directory: &Path) -> io::Result<()> {
     File::open(directory)?.sync_all()
 }
 

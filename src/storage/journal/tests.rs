@@ -85,6 +85,10 @@ impl Storage for Memory {
         *self.flushed.lock().unwrap() = self.now.lock().unwrap().clone();
         Ok(())
     }
+
+    fn is_empty(&self) -> bool {
+        self.now.lock().unwrap().is_empty()
+    }
 }
 
 const SMALL: JournalOptions =
