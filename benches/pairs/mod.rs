@@ -11,7 +11,7 @@ use fulmar_protocol::limits::FRAME_BYTES_MAX;
 use fulmar_protocol::{Frame, Frames, Hello, Pairs as LogPairs, Send, VERSION};
 
 /// Messages of a pair that are on their way at once.
-pub const IN_FLIGHT: u64 = 16;
+const IN_FLIGHT: u64 = 16;
 /// Bytes of a body: a line of text.
 const BODY: [u8; 100] = [b'x'; 100];
 /// Pairs that write in the same turn.
@@ -20,7 +20,7 @@ const GROUP: usize = 50;
 const TURN_MS: u64 = 1;
 
 /// See the module's description.
-pub struct Pairs {
+pub(crate) struct Pairs {
     shard: Shard,
     fx: Effects,
     now: Now,
@@ -47,11 +47,13 @@ struct Person {
     delivered: u64,
     /// The last position that was delivered to it.
     position: u64,
+    /// The last position that it acknowledged.
+    acked: u64,
 }
 
 impl Pairs {
     /// So many pairs, everybody logged in.
-    pub fn new(pairs: usize) -> Self {
+    pub(crate) fn new(pairs: usize) -> Self {
         let now = Now { unix_ms: 1_800_000_000_000, mono_ms: 1_000 };
         let mut config = ShardConfig::new(0, 1);
         config.unsigned_users = true;
@@ -62,6 +64,7 @@ impl Pairs {
             ticked: 0,
             delivered: 0,
             position: 0,
+            acked: 0,
         };
         let mut world = Pairs {
             shard: Shard::new(config, now),
@@ -99,7 +102,7 @@ impl Pairs {
 
     /// Each pair sends `IN_FLIGHT` messages, each is delivered and acknowledged, and the writer is
     /// told both. Returns the number of messages.
-    pub fn round(&mut self) -> u64 {
+    pub(crate) fn round(&mut self) -> u64 {
         let pairs = self.people.len() / 2;
         for first in (0..pairs).step_by(GROUP) {
             for pair in first..pairs.min(first + GROUP) {
@@ -175,13 +178,53 @@ impl Pairs {
             self.written.push(conn);
             let person = &mut self.people[conn.slot as usize];
             for frame in Frames::new(&output, FRAME_BYTES_MAX) {
-                let frame = frame.and_then(Frame::decode).expect("a frame of the server");
+                let frame = Frame::decode(frame.expect("a length")).expect("a frame");
                 person.take(&frame);
             }
-            if person.acknowledge(&output) {
+            if person.acknowledge() {
                 self.ready.push(conn.slot);
             }
             self.shard.recycle(output);
         }
+    }
+}
+
+impl Person {
+    /// Notes what it is told.
+    fn take(&mut self, frame: &Frame<'_>) {
+        match frame {
+            Frame::Welcome(_) => self.is_welcome = true,
+            Frame::Sent { ordinal, .. } => self.ticked = *ordinal,
+            Frame::Receipt { delivered, .. } => self.delivered = *delivered,
+            Frame::Deliver(deliver) => self.position = deliver.position,
+            frame => panic!("nobody expects {frame:?}"),
+        }
+    }
+
+    /// Acknowledges what came, if anything did.
+    fn acknowledge(&mut self) -> bool {
+        let is_news = self.position > self.acked;
+        if is_news {
+            self.acked = self.position;
+            Frame::Ack { position: self.position }.encode(&mut self.outgoing);
+        }
+        is_news
+    }
+}
+
+fn user(slot: u32) -> UserId {
+    UserId::from(slot) + 1
+}
+
+fn conn(slot: u32) -> ConnId {
+    ConnId { slot, generation: 1 }
+}
+
+/// The answer of a storage that holds nothing.
+fn nothing(load: Load) -> Loaded {
+    match load {
+        Load::Inbox { user, .. } => Loaded::Inbox { user, record: None, last: None, first: None },
+        Load::Conversation { user, peer } => Loaded::Conversation { user, peer, record: None },
+        Load::Entries { .. } => panic!("everything is delivered from memory"),
     }
 }

@@ -10,4 +10,5 @@ mod memory;
 mod random;
 mod receipts;
 mod sending;
+mod uploads;
 mod world;

@@ -9,7 +9,7 @@ use socket2::SockRef;
 
 use super::*;
 
-const STUCK_BYTES: usize = 8 << 20;
+const STUCK_BYTES: usize = 1 << 20;
 
 /// Fills the connection towards a peer that doesn't read, so that a send stays in flight.
 fn stuck_send(bench: &mut Bench) -> (SocketKey, TcpStream) {
