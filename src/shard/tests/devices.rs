@@ -124,6 +124,9 @@ fn a_new_device_begins_with_the_oldest_message_that_some_device_lacks() {
     world.ack(bob, 3);
     world.pass(1_000);
     assert_eq!(world.disk.entries(2).count(), 1);
+    // Now it is the second device that lacks the oldest.
+    let third = world.log_in_from(2, 3, 0);
+    world.expect(third, &["welcome 3", "skip @2", "deliver @3 1#3 hello"]);
 }
 
 #[test]

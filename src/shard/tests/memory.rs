@@ -106,6 +106,23 @@ fn what_is_not_stored_is_not_let_go() {
 }
 
 #[test]
+fn a_cursor_and_a_receipt_whose_commit_is_late_are_not_let_go() {
+    let mut world = with_state();
+    world.pass(1_000);
+    let bob = world.log_in(2, 1);
+    world.holds_stores = true;
+    world.ack(bob, 3);
+    world.hang_up(bob);
+    world.pass(LET_GO_MS);
+    assert!(world.shard().loaded_user(2).is_some());
+    let bob = world.log_in_from(2, 1, 0);
+    world.expect(bob, &["welcome 3", "skip @3"]);
+    let ann = world.log_in(1, 1);
+    world.ask(ann, 2);
+    world.expect(ann, &["own receipt 2 delivered 0 read 0", "receipt 2 delivered 3 read 1"]);
+}
+
+#[test]
 fn a_user_who_is_logged_in_is_not_let_go() {
     let mut world = World::with(|config| config.idle_s = 1_000);
     let bob = world.log_in(2, 1);

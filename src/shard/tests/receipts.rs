@@ -169,6 +169,21 @@ fn receipts_wait_while_storage_is_behind_and_are_told_afterwards() {
     }
 }
 
+#[test]
+fn a_read_that_is_news_of_the_delivery_too_does_not_wait_with_the_reads() {
+    let mut world = World::new();
+    let ann = world.log_in(1, 1);
+    let bob = world.log_in(2, 1);
+    let cid = world.log_in(3, 1);
+    world.frames(ann, &[send(2, 1, "a"), send(2, 2, "b")]);
+    world.told(ann);
+    world.holds_stores = true;
+    world.send(cid, 4, 1, "x");
+    world.pass(200);
+    world.read(bob, 1, 2);
+    world.expect(ann, &["receipt 2 delivered 2 read 2"]);
+}
+
 /// A world in which user 1, who is stalled with its output full, has `peers` peers with a message of
 /// its own each.
 fn stalled_author(peers: u64) -> (World, usize, Vec<usize>) {
