@@ -61,7 +61,9 @@ impl Server {
             .map_err(Failure::system("creating the server's log"))?;
         let mut command = command(options, directory.path());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
-        let child = spawn_on(options.placement.processors(options.cores), &mut command);
+        // setpriv would say so only once it runs.
+        let child = fs::metadata(&options.program)
+            .and_then(|_| spawn_on(options.placement.processors(options.cores), &mut command));
         let child = child.map_err(|source| {
             Failure::Server(format!(
                 "the server {} can't be started (through setpriv of util-linux): {source}; build it (cargo build --release \
