@@ -18,9 +18,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use fulmar_protocol::{Code, Frame};
 use tracing::{debug, warn};
 
-use crate::limits::{CLOSE_GRACE_MS, STOP_MS};
+use crate::limits::{CLOSE_GRACE_MS, OVERLOAD_RETRY_MS, STOP_MS};
 use crate::mesh::Doorbell;
 use crate::metrics::Metrics;
 use crate::shard::{Arrival, ConnId, CoreId, Effects, Event, Now, Shard};
@@ -211,12 +212,12 @@ impl CoreLoop {
 
     fn add_accepted(&mut self) {
         for fd in self.accepted.drain(..) {
-            if let Ok(key) = self.ring.add(fd) {
-                debug!(slot = key.slot, generation = key.generation, "connection accepted");
-                self.parts.shard.on_event(Event::Accepted { conn: conn_id(key) }, &mut self.fx);
-            } else {
-                // The dropped descriptor closes it: the peer sees the connection end.
-                debug!("connection refused: this core holds as many as it may");
+            match self.ring.add(fd) {
+                Ok(key) => {
+                    debug!(slot = key.slot, generation = key.generation, "connection accepted");
+                    self.parts.shard.on_event(Event::Accepted { conn: conn_id(key) }, &mut self.fx);
+                }
+                Err(fd) => turn_away(fd),
             }
         }
     }
@@ -271,6 +272,19 @@ impl CoreLoop {
         let drained = self.parts.shard.is_drained() && !self.parts.mail.has_backlog();
         drained || since.elapsed() > Duration::from_millis(STOP_MS)
     }
+}
+
+/// Tells a client that this core holds as many connections as it may, and closes.
+fn turn_away(fd: OwnedFd) {
+    debug!("connection refused: this core holds as many as it may");
+    let mut bytes = Vec::new();
+    let (code, retry_after_ms) = (Code::TooManyConnections, OVERLOAD_RETRY_MS);
+    let detail = "this server holds as many connections as it may";
+    Frame::Refuse { code, retry_after_ms, detail }.encode(&mut bytes);
+    // A new socket has room for it; if not, the client sees the connection end without a reason.
+    let socket = socket2::Socket::from(fd);
+    let _ = socket.set_nonblocking(true).and_then(|()| socket.send(&bytes));
+    let _ = socket.shutdown(std::net::Shutdown::Write);
 }
 
 impl Moving {

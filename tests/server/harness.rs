@@ -286,6 +286,19 @@ impl Client {
         }
     }
 
+    /// The refusal that comes unasked, if one comes within a moment.
+    pub(crate) fn refusal(&mut self) -> Option<Code> {
+        self.stream.set_read_timeout(Some(Duration::from_millis(500))).expect("timeout");
+        let mut chunk = [0; 4096];
+        let count = self.stream.read(&mut chunk).ok()?;
+        self.buffer.extend_from_slice(&chunk[..count]);
+        self.parse();
+        match self.upcoming.pop_front() {
+            Some(Got::Refuse(code)) => Some(code),
+            _ => None,
+        }
+    }
+
     /// Asserts what comes next.
     pub(crate) fn expect(&mut self, expected: &Got) {
         let got = self.next();

@@ -138,3 +138,13 @@ fn half_a_connection_storm_leaves_nothing_behind() {
     }
     assert_unharmed(&server);
 }
+
+#[test]
+fn connections_over_the_limit_are_told_so() {
+    // One for each of the two cores.
+    let server = Setup::development().with(&["--connections-max", "2"]).start();
+    let mut clients: Vec<Client> = (0..8).map(|_| Client::connect(server.address)).collect();
+    let refused = clients.iter_mut().filter_map(Client::refusal).collect::<Vec<_>>();
+    assert!(refused.len() >= 6, "{refused:?}");
+    assert!(refused.iter().all(|&code| code == Code::TooManyConnections), "{refused:?}");
+}
