@@ -50,7 +50,9 @@ impl Server {
         let log = open_log(&options.log).map_err(Failure::system("writing the server's log"))?;
         let mut command = command(options);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
-        let mut child = command.spawn().map_err(|source| {
+        // setpriv would say so only once it runs.
+        let found = std::fs::metadata(&options.program);
+        let mut child = found.and_then(|_| command.spawn()).map_err(|source| {
             Failure::Program(format!(
                 "the server {} can't be started: {source}; build it (cargo build --release \
                  --bin fulmar) or name it with --fulmar PATH",
