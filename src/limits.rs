@@ -64,6 +64,10 @@ pub const PERSIST_DELAY_MS: u64 = 250;
 /// Records of moved cursors stored in one turn.
 pub const PERSIST_PER_TURN: usize = 32;
 
+/// Longest time that a receipt on a busy core waits for another frame to the same connection, in
+/// milliseconds: too short for a person to notice.
+pub const GATHER_MS: u64 = 20;
+
 /// Time that a closing connection gets to take its last bytes, in milliseconds.
 pub const CLOSE_GRACE_MS: u64 = 2_000;
 /// Time that a login may take once its hello is complete, in milliseconds.

@@ -9,6 +9,7 @@
 //! much stays the sockets are not read.
 
 mod effects;
+mod load;
 mod mail;
 mod publish;
 
@@ -27,6 +28,7 @@ use crate::metrics::Metrics;
 use crate::shard::{Arrival, ConnId, CoreId, Effects, Event, Now, Shard};
 use crate::uring::{Completion, Ring, SocketKey};
 
+use load::LoadMeter;
 pub use mail::{Answers, Batch, Job, Mail, Parcel, Reply, Stored};
 
 /// Letters and answers taken in one turn from each lane, so that sockets get their turn too.
@@ -70,6 +72,7 @@ pub struct CoreLoop {
     /// When the core was told to stop.
     stopping_since: Option<Instant>,
     published: Instant,
+    load: LoadMeter,
 }
 
 /// A connection on its way to another core.
@@ -100,6 +103,7 @@ impl CoreLoop {
             closing: VecDeque::new(),
             stopping_since: None,
             published: Instant::now(),
+            load: LoadMeter::new(),
         })
     }
 
@@ -110,6 +114,7 @@ impl CoreLoop {
             let begun = Instant::now();
             let now = self.now(begun);
             self.parts.shard.begin_turn(now, &mut self.fx);
+            self.note_load(begun);
             self.note_stop();
             self.take_completions();
             self.take_mail();
@@ -238,6 +243,12 @@ impl CoreLoop {
         self.parts.shard.on_event(Event::Arrived { conn, arrival }, &mut self.fx);
         if !early.is_empty() {
             self.parts.shard.on_event(Event::Received { conn, bytes: early }, &mut self.fx);
+        }
+    }
+
+    fn note_load(&mut self, now: Instant) {
+        if let Some(busy_percent) = self.load.measured(now) {
+            self.parts.shard.on_event(Event::Load { busy_percent }, &mut self.fx);
         }
     }
 

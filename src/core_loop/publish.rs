@@ -37,6 +37,7 @@ impl CoreLoop {
         core.hydrations.set(counters.hydrations);
         core.cold_reads.set(counters.cold_reads);
         core.receipts_held.set(counters.receipts_held);
+        core.receipts_gathered.set(counters.receipts_gathered);
         core.conversations_warm.set(counters.conversations_warm);
         core.evictions.set(counters.evictions);
         core.windows_full.set(counters.windows_full);

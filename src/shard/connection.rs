@@ -53,6 +53,8 @@ pub(super) struct Connection {
     pub(super) writing: bool,
     /// Named in the effects of this turn already.
     pub(super) flush_queued: bool,
+    /// In the list of connections whose receipts wait for company.
+    pub(super) gathering: bool,
     /// Input isn't looked at, since the client has too many sends or too much output waiting.
     pub(super) paused: bool,
     /// When the last frame came, or when the stage began; on the monotonic clock.
@@ -73,6 +75,7 @@ impl Connection {
             output: Vec::new(),
             writing: false,
             flush_queued: false,
+            gathering: false,
             paused: false,
             heard_ms: mono_ms,
             partial_ms: 0,

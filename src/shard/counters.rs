@@ -45,6 +45,8 @@ pub struct Counters {
     pub pauses: u64,
     /// Receipts held back under load.
     pub receipts_held: u64,
+    /// Times that receipts of a connection waited for company.
+    pub receipts_gathered: u64,
     /// Letters to other cores.
     pub letters: u64,
 
@@ -80,6 +82,7 @@ impl Default for Counters {
             windows_full: 0,
             pauses: 0,
             receipts_held: 0,
+            receipts_gathered: 0,
             letters: 0,
             connections: 0,
             sessions: 0,

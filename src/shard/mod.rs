@@ -42,6 +42,7 @@ pub use config::{Retention, ShardConfig};
 pub use counters::{ByCode, Counters, KINDS};
 pub use home::home_core;
 pub use overload::Level;
+use overload::gathers;
 pub use seam::{
     Arrival, ConnId, CoreId, DeviceId, Effects, Event, Identity, Key, Letter, Load, Loaded,
     Message, Now, Origin, Ticket, UserId, Write,
@@ -120,6 +121,10 @@ pub struct Shard {
     last_session: u64,
     shutting_down: bool,
     level: Level,
+    /// The core is so busy that receipts wait for company.
+    gathers: bool,
+    /// Connections with receipts that wait for it, at most once each, and until when.
+    gathering: VecDeque<(u64, ConnId)>,
     counters: Counters,
 }
 
@@ -155,6 +160,8 @@ impl Shard {
             last_session: 0,
             shutting_down: false,
             level: Level::Normal,
+            gathers: false,
+            gathering: VecDeque::new(),
             counters: Counters::default(),
         }
     }
@@ -168,6 +175,7 @@ impl Shard {
             self.check_deadline(conn, fx);
         }
         self.due = due;
+        self.flush_gathered(fx);
     }
 
     /// Takes one event.
@@ -182,6 +190,7 @@ impl Shard {
             Event::Arrived { conn, arrival } => self.arrived(conn, arrival, fx),
             Event::Authenticated { conn, result } => self.authenticated(conn, result, fx),
             Event::Closed { conn } => self.closed(conn),
+            Event::Load { busy_percent } => self.gathers = gathers(self.gathers, busy_percent),
             Event::ShutDown => self.shut_down(fx),
         }
         self.follow_up(fx);
@@ -214,7 +223,8 @@ impl Shard {
             .front()
             .map_or(u64::MAX, |(since_ms, _)| since_ms + crate::limits::PERSIST_DELAY_MS);
         let held = if self.receipts_held.is_empty() { u64::MAX } else { self.now.mono_ms + 50 };
-        self.timers.next_ms().min(store).min(held)
+        let gathered = self.gathering.front().map_or(u64::MAX, |&(due_ms, _)| due_ms);
+        self.timers.next_ms().min(store).min(held).min(gathered)
     }
 
     /// Whether every write that was asked for is stored and every connection is gone.

@@ -7,7 +7,9 @@ use fulmar_protocol::{Code, Frame, Goodbye};
 use super::connection::Stage;
 use super::counters::count;
 use super::{ConnId, Effects, Shard};
-use crate::limits::{BUFFER_KEEP_BYTES, BUFFERS_SPARE, CLOSE_GRACE_MS, OUTPUT_HIGH_BYTES};
+use crate::limits::{
+    BUFFER_KEEP_BYTES, BUFFERS_SPARE, CLOSE_GRACE_MS, GATHER_MS, OUTPUT_HIGH_BYTES,
+};
 
 impl Shard {
     /// Takes the encoded frames of a connection, if there are any. The driver writes them all, then
@@ -35,6 +37,50 @@ impl Shard {
 
     /// Appends a frame to the output of a connection. Nothing happens if it is gone.
     pub(super) fn put(&mut self, conn: ConnId, frame: &Frame<'_>, fx: &mut Effects) {
+        self.append_frame(conn, frame);
+        self.queue_flush(conn, fx);
+    }
+
+    /// The same for a receipt. On a busy core it waits for the next frame to the same connection, but
+    /// no longer than [`GATHER_MS`]: half of what a small message costs is the writes to sockets.
+    pub(super) fn put_receipt(&mut self, conn: ConnId, frame: &Frame<'_>, fx: &mut Effects) {
+        if !self.gathers {
+            self.put(conn, frame, fx);
+            return;
+        }
+        self.append_frame(conn, frame);
+        let due_ms = self.now.mono_ms + GATHER_MS;
+        let Some(connection) = self.connection(conn) else { return };
+        if !(connection.flush_queued || connection.gathering) {
+            connection.gathering = true;
+            self.gathering.push_back((due_ms, conn));
+            self.counters.receipts_gathered += 1;
+        }
+    }
+
+    /// Lets go of what waited for company long enough.
+    pub(super) fn flush_gathered(&mut self, fx: &mut Effects) {
+        while let Some(&(due_ms, conn)) = self.gathering.front() {
+            if due_ms > self.now.mono_ms {
+                return;
+            }
+            self.gathering.pop_front();
+            if let Some(connection) = self.connection(conn) {
+                connection.gathering = false;
+                self.queue_flush(conn, fx);
+            }
+        }
+    }
+
+    fn queue_flush(&mut self, conn: ConnId, fx: &mut Effects) {
+        let Some(connection) = self.connection(conn) else { return };
+        if !connection.output.is_empty() && !connection.flush_queued {
+            connection.flush_queued = true;
+            fx.flush.push(conn);
+        }
+    }
+
+    fn append_frame(&mut self, conn: ConnId, frame: &Frame<'_>) {
         let Some(connection) = self.connections.get_mut(conn.slot) else { return };
         if connection.id != conn {
             return;
@@ -46,10 +92,6 @@ impl Shard {
         frame.encode(&mut connection.output);
         self.counters.sent_bytes += (connection.output.len() - before) as u64;
         self.counters.sent(frame.kind());
-        if !connection.flush_queued {
-            connection.flush_queued = true;
-            fx.flush.push(conn);
-        }
     }
 
     /// Whether a connection's output is so full that nothing should be added that can wait.
@@ -72,11 +114,7 @@ impl Shard {
             self.queue_pump(slot);
         }
         self.resume_later(conn);
-        let Some(connection) = self.connection(conn) else { return };
-        if !connection.output.is_empty() && !connection.flush_queued {
-            connection.flush_queued = true;
-            fx.flush.push(conn);
-        }
+        self.queue_flush(conn, fx);
     }
 
     /// Puts the next pieces of a large body into the output, as long as it isn't full, so that

@@ -18,6 +18,15 @@ pub enum Level {
     RefuseLogins,
 }
 
+/// Share of its time that a core is busy, in percent, from which receipts wait for company; they do so
+/// until it falls below half of that.
+const GATHER_PERCENT: u8 = 50;
+
+/// Whether receipts wait for company after the load was measured.
+pub(super) const fn gathers(before: bool, busy_percent: u8) -> bool {
+    busy_percent >= GATHER_PERCENT || (before && busy_percent >= GATHER_PERCENT / 2)
+}
+
 const LEVELS: [Level; 4] =
     [Level::Normal, Level::HoldRead, Level::HoldDelivered, Level::RefuseLogins];
 

@@ -170,7 +170,7 @@ impl Shard {
             if !is_told(device) {
                 index += 1;
             } else if !self.is_output_full(conn) {
-                self.put(conn, frame, fx);
+                self.put_receipt(conn, frame, fx);
                 index += 1;
             } else if self.stall_receipt(conn, peer, fx) {
                 index += 1;

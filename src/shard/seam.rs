@@ -308,6 +308,11 @@ pub enum Event<'a> {
     },
     /// The answer to one load.
     Loaded(Loaded),
+    /// How much of its time this core was busy lately, in percent.
+    Load {
+        /// 0 to 100.
+        busy_percent: u8,
+    },
     /// Tell clients to go and take no new ones.
     ShutDown,
 }

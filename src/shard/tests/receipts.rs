@@ -1,7 +1,7 @@
 //! Receipts: how far a reader is, told to the author and to the reader's other devices.
 
-use super::world::{World, send, user_on};
-use crate::limits::STALLED_RECEIPTS_MAX;
+use super::world::{Happening, World, send, user_on};
+use crate::limits::{GATHER_MS, STALLED_RECEIPTS_MAX};
 
 #[test]
 fn an_acknowledgement_is_a_delivered_receipt_and_a_read_is_a_read_receipt() {
@@ -166,6 +166,57 @@ fn receipts_wait_while_storage_is_behind_and_are_told_afterwards() {
         world.store();
         world.pass(50);
         world.expect(ann, &["receipt 2 delivered 1 read 1"]);
+    }
+}
+
+#[test]
+fn on_a_busy_core_a_receipt_waits_for_company() {
+    let mut world = World::new();
+    let ann = world.log_in(1, 1);
+    let bob = world.log_in(2, 1);
+    world.frames(ann, &[send(2, 1, "a"), send(2, 2, "b")]);
+    world.told(ann);
+    world.happen(0, Happening::Load(50));
+    world.ack(bob, 1);
+    world.expect(ann, &[]);
+    assert_eq!(world.shard().counters().receipts_gathered, 1);
+    // It goes with the next frame, and keeps its place before it.
+    world.send(ann, 2, 3, "c");
+    world.expect(ann, &["receipt 2 delivered 1 read 0", "sent 2 n3 #3"]);
+}
+
+#[test]
+fn a_receipt_without_company_is_told_after_a_moment() {
+    let mut world = World::new();
+    let ann = world.log_in(1, 1);
+    let bob = world.log_in(2, 1);
+    world.send(ann, 2, 1, "a");
+    world.told(ann);
+    world.happen(0, Happening::Load(90));
+    world.ack(bob, 1);
+    world.read(bob, 1, 1);
+    world.pass(GATHER_MS - 1);
+    world.expect(ann, &[]);
+    assert_eq!(world.shard().next_turn_ms(), world.now.mono_ms + 1);
+    world.pass(1);
+    world.expect(ann, &["receipt 2 delivered 1 read 0", "receipt 2 delivered 1 read 1"]);
+}
+
+#[test]
+fn receipts_gather_until_the_load_falls_to_half() {
+    let mut world = World::new();
+    let ann = world.log_in(1, 1);
+    let bob = world.log_in(2, 1);
+    for (number, (busy_percent, waits)) in
+        (1..).zip([(49, false), (50, true), (25, true), (24, false), (49, false)])
+    {
+        world.send(ann, 2, number, "a");
+        world.told(ann);
+        world.happen(0, Happening::Load(busy_percent));
+        world.ack(bob, number);
+        assert_eq!(world.told(ann).is_empty(), waits, "{busy_percent} %");
+        world.pass(250);
+        world.told(ann);
     }
 }
 

@@ -55,6 +55,7 @@ pub(super) enum Happening {
     Loaded(Loaded),
     Closed(ConnId),
     Authenticated(ConnId, Result<Identity, Code>),
+    Load(u8),
     ShutDown,
 }
 
@@ -348,6 +349,9 @@ impl World {
                 Happening::Closed(conn) => shard.on_event(Event::Closed { conn }, fx),
                 Happening::Authenticated(conn, result) => {
                     shard.on_event(Event::Authenticated { conn, result }, fx);
+                }
+                Happening::Load(busy_percent) => {
+                    shard.on_event(Event::Load { busy_percent }, fx);
                 }
                 Happening::ShutDown => shard.on_event(Event::ShutDown, fx),
             }
