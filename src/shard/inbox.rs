@@ -96,11 +96,13 @@ impl User {
         }
     }
 
-    /// Takes over what storage held: the record, whose head is the last position ever used.
-    pub(super) fn loaded(&mut self, record: InboxRecord) {
+    /// Takes over what storage held: the record, whose head is the last position ever used, and whose
+    /// trim is past what expired. Of that, storage deleted what lies up to `trim_stored`.
+    pub(super) fn loaded(&mut self, record: InboxRecord, trim_stored: u64) {
+        debug_assert!(trim_stored <= record.trim);
         self.stage = Stage::Ready;
         self.durable = record.head;
-        self.trim_stored = record.trim;
+        self.trim_stored = trim_stored;
         self.tail_first = record.head + 1;
         self.record = record;
     }

@@ -228,10 +228,12 @@ impl Shard {
             self.expired_found(slot, &found);
             return;
         }
+        let trim_stored = found.record.trim;
+        // Once the last message has expired, only the record knows its position.
         let is_behind = found.head > found.record.head;
-        user.loaded(found.into_record());
-        if is_behind {
-            // Once the last message has expired, only the record knows its position.
+        let has_expired = found.gone > trim_stored;
+        user.loaded(found.into_record(), trim_stored);
+        if is_behind || has_expired {
             self.mark_dirty(slot);
         }
         let user = &mut self.users[slot];

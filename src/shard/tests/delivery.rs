@@ -261,8 +261,6 @@ fn what_has_expired_is_skipped() {
         world.expect(bob, &["welcome 3", "skip @2", "deliver @3 1#3 c"]);
         world.ack(bob, 3);
         world.pass(1_000);
-        // What has expired is the storage's to remove.
-        world.disk.remove_expired(world.now.unix_ms - 10_000);
         assert_eq!(world.disk.entries(2).count(), 0);
     }
 }
