@@ -266,6 +266,44 @@ fn what_has_expired_is_skipped() {
 }
 
 #[test]
+fn what_expired_while_the_inbox_was_not_in_memory_is_deleted_once_it_is_loaded() {
+    let mut world = World::with(expiring);
+    let ann = world.log_in(1, 1);
+    world.send(ann, 2, 1, "a");
+    world.send(ann, 2, 2, "b");
+    world.pass(11_000);
+    assert_eq!(world.disk.entries(2).count(), 2);
+    world.crash();
+    // A message to the inbox loads it as a login would.
+    let ann = world.log_in(1, 1);
+    world.send(ann, 2, 3, "c");
+    world.pass(1_000);
+    let kept: Vec<u64> = world.disk.entries(2).map(|(position, _)| position).collect();
+    assert_eq!(kept, [3]);
+}
+
+#[test]
+fn what_expires_while_it_waits_for_the_window_is_skipped() {
+    let mut world = World::with(|config| {
+        expiring(config);
+        config.window_messages = 1;
+    });
+    let ann = world.log_in(1, 1);
+    let bob = world.log_in(2, 1);
+    send_many(&mut world, ann, 3, "old");
+    world.expect(bob, &["deliver @1 1#1 old"]);
+    world.pass(9_000);
+    world.send(ann, 2, 4, "new");
+    world.pass(2_000);
+    world.ack(bob, 1);
+    world.expect(bob, &["skip @3", "deliver @4 1#4 new"]);
+    world.ack(bob, 4);
+    world.pass(1_000);
+    assert_eq!(world.disk.entries(2).count(), 0);
+    assert_eq!(world.shard().counters().cold_reads, 0);
+}
+
+#[test]
 fn a_device_is_told_that_everything_it_lacks_has_expired() {
     let mut world = World::with(expiring);
     let ann = world.log_in(1, 1);
