@@ -35,7 +35,7 @@ pub const RESENDS_MAX: u64 = 128;
 pub const RUNS_MAX: usize = RESENDS_MAX as usize;
 
 /// Messages of one inbox that are kept in memory for devices that are about to take them, in bytes
-/// of their values. What is over it is read from storage.
+/// that they cost. What is over it is read from storage.
 pub const TAIL_BYTES_MAX: usize = 512 * 1024;
 /// Large bodies that are arriving at one core, in bytes together. Beyond it a large send is
 /// rejected and can be tried again.

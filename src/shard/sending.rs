@@ -231,9 +231,9 @@ impl Shard {
             body_at = block.len();
             block.extend_from_slice(body);
         });
-        let body = value.slice(body_at..);
-        self.tail_bytes += body.len();
-        user.append(TailEntry { header, body });
+        let entry = TailEntry { header, body: value.slice(body_at..) };
+        self.tail_bytes += entry.held_bytes();
+        user.append(entry);
         user.last_ticket = self.ticket;
         user.used_ms = self.now.mono_ms;
         let (id, position) = (user.id, user.record.head);

@@ -104,6 +104,21 @@ fn a_slow_device_is_given_what_memory_let_go() {
 }
 
 #[test]
+fn messages_without_a_body_cost_memory_too_and_are_let_go() {
+    let mut world = World::with(|config| config.window_messages = 1);
+    let ann = world.log_in(1, 1);
+    let bob = world.log_in(2, 1);
+    send_many(&mut world, ann, 9_000, "");
+    let slot = world.shard().loaded_user(2).expect("bob is logged in");
+    let tail = &world.shard().users[slot].tail;
+    let bytes = tail.len() * size_of_val(&tail[0]);
+    assert!(bytes <= TAIL_BYTES_MAX, "{bytes} bytes for a device that takes nothing");
+    ack_all(&mut world, bob);
+    assert_eq!(positions(&world, bob), (1..=9_000).collect::<Vec<_>>());
+    assert_eq!(world.shard().tail_bytes, 0);
+}
+
+#[test]
 fn what_comes_while_a_cold_read_is_under_way_follows_it() {
     let mut world = World::new();
     let ann = world.log_in(1, 1);
