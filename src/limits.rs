@@ -61,8 +61,11 @@ pub const SWEEP_MS: u64 = 250;
 /// Longest time that a moved cursor waits until it is stored, in milliseconds. A crash in between
 /// repeats deliveries, which devices recognise.
 pub const PERSIST_DELAY_MS: u64 = 250;
-/// Records of moved cursors stored in one turn.
+/// Records of moved cursors stored in one turn, at least, if so many are due.
 pub const PERSIST_PER_TURN: usize = 32;
+/// Part of the waiting records that is stored in one turn where that is more, so that the queue ends
+/// no matter how many users a turn brings.
+pub const PERSIST_DIVISOR: usize = 8;
 
 /// Time that a closing connection gets to take its last bytes, in milliseconds.
 pub const CLOSE_GRACE_MS: u64 = 2_000;
