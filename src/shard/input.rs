@@ -233,6 +233,9 @@ impl Shard {
             connection.paused = false;
             // It could not be heard meanwhile, which was not its fault.
             connection.heard_ms = now_ms;
+            if let Some(session) = connection.session() {
+                session.upload_ms = now_ms;
+            }
             let input = std::mem::take(&mut connection.input);
             let start = std::mem::take(&mut connection.input_used);
             match self.frames(conn, &input[start..], fx) {
