@@ -315,9 +315,11 @@ fn deadline(
             (connection.heard_ms + crate::limits::LOGIN_TIMEOUT_MS, Code::Internal)
         }
         Stage::Closing => (connection.heard_ms + crate::limits::CLOSE_GRACE_MS, Code::None),
-        // A paused connection isn't heard, which is not its fault.
+        // A paused connection isn't heard. That is its fault if it doesn't take what it is sent: once
+        // it did, it would have been looked at again.
         Stage::Open(_) if connection.paused => {
-            (connection.heard_ms + 10 * idle_ms, Code::IdleTimeout)
+            let patience_ms = if connection.writing { idle_ms } else { 10 * idle_ms };
+            (connection.heard_ms + patience_ms, Code::IdleTimeout)
         }
         Stage::Open(ref session) => {
             let frame_ms = match connection.partial_ms {

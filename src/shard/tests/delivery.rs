@@ -1,5 +1,7 @@
 //! From an inbox to a device: windows, cold reads, redelivery, large bodies, expiry.
 
+use fulmar_protocol::Frame;
+
 use super::world::{C, World, send};
 use crate::limits::{OUTPUT_HIGH_BYTES, TAIL_BYTES_MAX};
 use crate::shard::{Retention, ShardConfig};
@@ -257,6 +259,22 @@ fn a_client_that_takes_no_answers_is_not_read_from() {
     assert!(waiting < OUTPUT_HIGH_BYTES + 2_000, "{waiting}");
     world.unstall(ann);
     assert_eq!(world.told(ann).len(), 10_000);
+}
+
+#[test]
+fn a_client_that_takes_no_answers_is_closed_as_idle() {
+    let mut world = World::new();
+    let ann = world.log_in(1, 1);
+    world.stall(ann);
+    let pings = vec![Frame::Ping; OUTPUT_HIGH_BYTES / 4];
+    world.frames(ann, &pings);
+    assert!(world.clients[ann].is_paused);
+    let idle_ms = world.config.idle_s * 1_000;
+    world.pass(idle_ms - 1_000);
+    assert!(!world.is_closed(ann));
+    // Timers look at a connection once in about a minute.
+    world.pass(70_000);
+    assert!(world.is_closed(ann));
 }
 
 #[test]
