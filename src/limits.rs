@@ -37,8 +37,8 @@ pub const RUNS_MAX: usize = RESENDS_MAX as usize;
 /// Messages of one inbox that are kept in memory for devices that are about to take them, in bytes
 /// that they cost. What is over it is read from storage.
 pub const TAIL_BYTES_MAX: usize = 512 * 1024;
-/// Large bodies that are arriving at one core, in bytes together. Beyond it a large send is
-/// rejected and can be tried again.
+/// Large bodies that are arriving at one core, in bytes together. Beyond it the connection whose body was
+/// begun first is ended.
 pub const UPLOAD_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Longest pause between two pieces of a large body, in milliseconds. It holds memory that others want.
 pub const UPLOAD_STALL_MS: u64 = 30_000;

@@ -113,8 +113,8 @@ pub(super) struct Download {
 /// A large body on its way from the device.
 #[derive(Debug)]
 pub(super) enum Upload {
-    /// It is kept.
-    Taken { peer: UserId, number: u64, content: u8, assembly: Assembly },
+    /// It is kept. `begun` is its place among the bodies that arrive at this core.
+    Taken { begun: u64, peer: UserId, number: u64, content: u8, assembly: Assembly },
     /// It isn't taken; this many bytes of it are still to come.
     Ignored { rest_bytes: u64 },
 }

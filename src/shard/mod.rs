@@ -34,7 +34,7 @@ mod tests;
 mod timers;
 mod upload;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use hashbrown::HashMap;
 
@@ -114,6 +114,9 @@ pub struct Shard {
     sweep: memory::Sweep,
     /// Bytes of large bodies that are arriving.
     upload_bytes: usize,
+    /// Connections with such a body, in the order in which the bodies were begun.
+    uploads: BTreeMap<u64, ConnId>,
+    last_upload: u64,
     /// Bytes of the messages that users hold in memory.
     tail_bytes: usize,
     /// Number of the last session that began here.
@@ -151,6 +154,8 @@ impl Shard {
             due: Vec::new(),
             sweep: memory::Sweep::default(),
             upload_bytes: 0,
+            uploads: BTreeMap::new(),
+            last_upload: 0,
             tail_bytes: 0,
             last_session: 0,
             shutting_down: false,
