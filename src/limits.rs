@@ -40,6 +40,10 @@ pub const TAIL_BYTES_MAX: usize = 512 * 1024;
 /// Large bodies that are arriving at one core, in bytes together. Beyond it the connection whose body was
 /// begun first is ended.
 pub const UPLOAD_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Body bytes of sends of one core's connections that wait for their answers, together. Beyond it no
+/// session's input is looked at until half of it is answered: what storage is behind with is held in
+/// memory, and not every client at once may have its whole window there.
+pub const CORE_SENDS_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Longest pause between two pieces of a large body, in milliseconds. It holds memory that others want.
 pub const UPLOAD_STALL_MS: u64 = 30_000;
 /// Actions that wait for one conversation to be loaded.
@@ -98,5 +102,6 @@ const _: () = assert!(ARENA_BLOCK_BYTES > wire::FRAME_BYTES_MAX + 256);
 const _: () = assert!(OUTPUT_HIGH_BYTES > 2 * wire::FRAME_BYTES_MAX);
 const _: () = assert!(TAIL_BYTES_MAX > wire::BODY_BYTES_MAX);
 const _: () = assert!(UPLOAD_BYTES_MAX > wire::BODY_BYTES_MAX);
+const _: () = assert!(CORE_SENDS_BYTES_MAX / 2 > wire::BODY_BYTES_MAX);
 const _: () = assert!(INPUT_BACKLOG_BYTES_MAX > 2 * wire::FRAME_BYTES_MAX);
 const _: () = assert!(PERSIST_PER_TURN > 0 && SWEEP_SLOTS > 0);

@@ -40,6 +40,7 @@ pub(super) enum Stage {
 
 /// See the module's description.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools)] // independent marks
 pub(super) struct Connection {
     pub(super) id: ConnId,
     pub(super) stage: Stage,
@@ -53,8 +54,11 @@ pub(super) struct Connection {
     pub(super) writing: bool,
     /// Named in the effects of this turn already.
     pub(super) flush_queued: bool,
-    /// Input isn't looked at, since the client has too many sends or too much output waiting.
+    /// Input isn't looked at, since the client has too many sends or too much output waiting, or all
+    /// clients together have.
     pub(super) paused: bool,
+    /// In the list of those that wait for the core's sends to be answered.
+    pub(super) crowded: bool,
     /// When the last frame came, or when the stage began; on the monotonic clock.
     pub(super) heard_ms: u64,
     /// When the frame in `input` began; 0 while none is split.
@@ -74,6 +78,7 @@ impl Connection {
             writing: false,
             flush_queued: false,
             paused: false,
+            crowded: false,
             heard_ms: mono_ms,
             partial_ms: 0,
             armed_ms: u64::MAX,

@@ -119,6 +119,10 @@ pub struct Shard {
     last_upload: u64,
     /// Bytes of the messages that users hold in memory.
     tail_bytes: usize,
+    /// Body bytes of this core's sends that have no answer yet, also of sessions that are gone.
+    sends_bytes: usize,
+    /// Connections that are paused until enough of those are answered, in the order of their pausing.
+    crowded: Vec<ConnId>,
     /// Number of the last session that began here.
     last_session: u64,
     shutting_down: bool,
@@ -157,6 +161,8 @@ impl Shard {
             uploads: BTreeMap::new(),
             last_upload: 0,
             tail_bytes: 0,
+            sends_bytes: 0,
+            crowded: Vec::new(),
             last_session: 0,
             shutting_down: false,
             level: Level::Normal,
