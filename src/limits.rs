@@ -88,6 +88,9 @@ pub const STOP_MS: u64 = 10_000;
 pub const JOBS_MAX: usize = 8_192;
 /// Batches that one commit takes, at most.
 pub const COMMIT_BATCHES_MAX: usize = 1_024;
+/// Bytes of values after which a commit takes no further batch, and turns are no longer merged into
+/// one. A commit far larger would not fit a segment's numbers, which ends the process.
+pub const COMMIT_BYTES_ENOUGH: usize = 32 * 1024 * 1024;
 
 /// Size of a block that message values are cut from, in bytes.
 pub const ARENA_BLOCK_BYTES: usize = 256 * 1024;

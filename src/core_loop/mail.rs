@@ -9,7 +9,7 @@ use crossbeam_channel::{Sender, TrySendError};
 use crossbeam_queue::ArrayQueue;
 use fulmar_protocol::Code;
 
-use crate::limits::MESH_BACKLOG_LETTERS;
+use crate::limits::{COMMIT_BYTES_ENOUGH, MESH_BACKLOG_LETTERS};
 use crate::mesh::{Doorbell, Inlet, Outlet};
 use crate::shard::{Arrival, ConnId, CoreId, Identity, Letter, Load, Loaded, Ticket, Write};
 
@@ -37,6 +37,8 @@ pub struct Batch {
     pub ticket: Ticket,
     /// The writes, in order.
     pub writes: Vec<Write>,
+    /// Bytes of their values.
+    pub bytes: usize,
 }
 
 /// From the journal to a core: everything up to `ticket` is durable.
@@ -173,13 +175,17 @@ impl Mail {
 
     /// Hands a turn's writes to the journal; they are taken out of `writes`.
     pub(super) fn commit(&mut self, ticket: Ticket, writes: &mut Vec<Write>) {
-        if let Some(waiting) = self.journal.newest_waiting() {
+        let bytes = writes.iter().map(value_bytes).sum();
+        if let Some(waiting) = self.journal.newest_waiting()
+            && waiting.bytes + bytes <= COMMIT_BYTES_ENOUGH
+        {
             waiting.ticket = ticket;
             waiting.writes.append(writes);
+            waiting.bytes += bytes;
             return;
         }
         let spare = self.spare.pop().unwrap_or_default();
-        self.journal.push(Batch { ticket, writes: std::mem::replace(writes, spare) });
+        self.journal.push(Batch { ticket, writes: std::mem::replace(writes, spare), bytes });
     }
 
     pub(super) fn keep_spare(&mut self, spent: Vec<Write>) {
@@ -214,5 +220,12 @@ impl Mail {
                 Err(TrySendError::Disconnected(_)) => break,
             }
         }
+    }
+}
+
+const fn value_bytes(write: &Write) -> usize {
+    match write {
+        Write::Put { value, .. } => value.len(),
+        Write::Trim { .. } => 0,
     }
 }
