@@ -84,6 +84,9 @@ pub const OVERLOAD_RETRY_MS: u64 = 1_000;
 
 /// Longest time that a core takes to stop once it was told to, in milliseconds.
 pub const STOP_MS: u64 = 10_000;
+/// Tokens of one core that the workers have at once. The others wait where cold reads don't wait behind
+/// them: whoever can connect may have a token judged, and each costs a signature.
+pub const VERIFYING_MAX: usize = 64;
 /// Longest queue of jobs for the workers of a node.
 pub const JOBS_MAX: usize = 8_192;
 /// Batches that one commit takes, at most.
