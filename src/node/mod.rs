@@ -115,7 +115,8 @@ pub fn run(config: &Config, log: LogFilter) -> Result<(), NodeError> {
 fn load_keys(config: &Config) -> Result<KeyRing, NodeError> {
     match &config.keys {
         Some(path) => {
-            let (ring, exposure) = KeyRing::load(path).map_err(NodeError::Keys)?;
+            let (ring, exposure) = KeyRing::load(path)
+                .map_err(|error| NodeError::Keys { path: path.clone(), error })?;
             if let Some(exposure) = exposure {
                 warn!("{exposure}");
             }
