@@ -43,6 +43,8 @@ type CoreLanes = (Vec<Option<Outlet<Parcel>>>, Vec<Inlet<Parcel>>);
 pub fn run(config: &Config, log: LogFilter) -> Result<(), NodeError> {
     abort_on_panic();
     keep_memory_flat();
+    // Whatever it creates holds people's messages, also in a directory that others may enter.
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     let keys = Arc::new(ArcSwap::from_pointee(load_keys(config)?));
     let store = storage::open(&config.data_dir, &journal::options(config))?;
     let metrics = Metrics::new(config.cores);
