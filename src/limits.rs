@@ -35,11 +35,15 @@ pub const RESENDS_MAX: u64 = 128;
 pub const RUNS_MAX: usize = RESENDS_MAX as usize;
 
 /// Messages of one inbox that are kept in memory for devices that are about to take them, in bytes
-/// of their values. What is over it is read from storage.
+/// that they cost. What is over it is read from storage.
 pub const TAIL_BYTES_MAX: usize = 512 * 1024;
-/// Large bodies that are arriving at one core, in bytes together. Beyond it a large send is
-/// rejected and can be tried again.
+/// Large bodies that are arriving at one core, in bytes together. Beyond it the connection whose body was
+/// begun first is ended.
 pub const UPLOAD_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Body bytes of sends of one core's connections that wait for their answers, together. Beyond it no
+/// session's input is looked at until half of it is answered: what storage is behind with is held in
+/// memory, and not every client at once may have its whole window there.
+pub const CORE_SENDS_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Longest pause between two pieces of a large body, in milliseconds. It holds memory that others want.
 pub const UPLOAD_STALL_MS: u64 = 30_000;
 /// Actions that wait for one conversation to be loaded.
@@ -61,8 +65,11 @@ pub const SWEEP_MS: u64 = 250;
 /// Longest time that a moved cursor waits until it is stored, in milliseconds. A crash in between
 /// repeats deliveries, which devices recognise.
 pub const PERSIST_DELAY_MS: u64 = 250;
-/// Records of moved cursors stored in one turn.
+/// Records of moved cursors stored in one turn, at least, if so many are due.
 pub const PERSIST_PER_TURN: usize = 32;
+/// Part of the waiting records that is stored in one turn where that is more, so that the queue ends
+/// no matter how many users a turn brings.
+pub const PERSIST_DIVISOR: usize = 8;
 
 /// Longest time that a receipt on a busy core waits for another frame to the same connection, in
 /// milliseconds: too short for a person to notice.
@@ -81,10 +88,16 @@ pub const OVERLOAD_RETRY_MS: u64 = 1_000;
 
 /// Longest time that a core takes to stop once it was told to, in milliseconds.
 pub const STOP_MS: u64 = 10_000;
+/// Tokens of one core that the workers have at once. The others wait where cold reads don't wait behind
+/// them: whoever can connect may have a token judged, and each costs a signature.
+pub const VERIFYING_MAX: usize = 64;
 /// Longest queue of jobs for the workers of a node.
 pub const JOBS_MAX: usize = 8_192;
 /// Batches that one commit takes, at most.
 pub const COMMIT_BATCHES_MAX: usize = 1_024;
+/// Bytes of values after which a commit takes no further batch, and turns are no longer merged into
+/// one. A commit far larger would not fit a segment's numbers, which ends the process.
+pub const COMMIT_BYTES_ENOUGH: usize = 32 * 1024 * 1024;
 
 /// Size of a block that message values are cut from, in bytes.
 pub const ARENA_BLOCK_BYTES: usize = 256 * 1024;
@@ -99,5 +112,6 @@ const _: () = assert!(ARENA_BLOCK_BYTES > wire::FRAME_BYTES_MAX + 256);
 const _: () = assert!(OUTPUT_HIGH_BYTES > 2 * wire::FRAME_BYTES_MAX);
 const _: () = assert!(TAIL_BYTES_MAX > wire::BODY_BYTES_MAX);
 const _: () = assert!(UPLOAD_BYTES_MAX > wire::BODY_BYTES_MAX);
+const _: () = assert!(CORE_SENDS_BYTES_MAX / 2 > wire::BODY_BYTES_MAX);
 const _: () = assert!(INPUT_BACKLOG_BYTES_MAX > 2 * wire::FRAME_BYTES_MAX);
 const _: () = assert!(PERSIST_PER_TURN > 0 && SWEEP_SLOTS > 0);

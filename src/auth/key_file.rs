@@ -71,8 +71,15 @@ pub enum KeyFileError {
         /// Why.
         source: io::Error,
     },
+    /// There is no file.
+    Missing {
+        /// Which.
+        path: PathBuf,
+    },
     /// The text isn't a key file. It never quotes the text, which may hold private keys.
     Content(String),
+    /// The file is one, and what was asked of it can't be done.
+    Refused(String),
     /// No key is marked for signing.
     NoSigningKey,
     /// The system gave no randomness, or a time is beyond the year 9999.
@@ -82,8 +89,18 @@ pub enum KeyFileError {
 impl fmt::Display for KeyFileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            KeyFileError::Io { path, source } => write!(f, "{}: {source}", path.display()),
+            KeyFileError::Io { path, source } => {
+                write!(f, "can't use the key file {}: {source}", path.display())
+            }
+            KeyFileError::Missing { path } => {
+                let path = path.display();
+                write!(
+                    f,
+                    "there is no key file {path}; `fulmar key generate --keys {path}` makes one"
+                )
+            }
             KeyFileError::Content(reason) => write!(f, "not a key file: {reason}"),
+            KeyFileError::Refused(reason) => f.write_str(reason),
             KeyFileError::NoSigningKey => f.write_str(
                 "no key of the file has `signing = true`; `fulmar key generate` adds one",
             ),
@@ -127,11 +144,13 @@ impl KeyFile {
     /// in it.
     ///
     /// # Errors
-    /// [`KeyFileError::Io`], also for a file longer than [`FILE_BYTES_MAX`]; else as
-    /// [`KeyFile::parse`].
+    /// [`KeyFileError::Missing`]; [`KeyFileError::Io`], also for a file longer than
+    /// [`FILE_BYTES_MAX`]; else as [`KeyFile::parse`].
     pub fn load(path: &Path) -> Result<(KeyFile, Option<String>), KeyFileError> {
-        let (text, mode) =
-            read(path).map_err(|source| KeyFileError::Io { path: path.to_owned(), source })?;
+        let (text, mode) = read(path).map_err(|source| match source.kind() {
+            io::ErrorKind::NotFound => KeyFileError::Missing { path: path.to_owned() },
+            _ => KeyFileError::Io { path: path.to_owned(), source },
+        })?;
         let file = KeyFile::parse(&text)?;
         let warning = file.exposure(path, mode);
         Ok((file, warning))
@@ -179,7 +198,8 @@ impl KeyFile {
     /// The file has [`KEYS_MAX`] keys, or the system gave no randomness.
     pub fn generate(&mut self, standby: bool, now_unix_s: u64) -> Result<&str, KeyFileError> {
         if self.keys.len() >= KEYS_MAX {
-            return content(format!("it has {KEYS_MAX} keys, the most that are allowed"));
+            let reason = format!("the key file has {KEYS_MAX} keys, the most that are allowed");
+            return Err(KeyFileError::Refused(reason));
         }
         let pair = AsymmetricKeyPair::<V4>::generate()
             .map_err(|_| KeyFileError::Signing("the system gave no randomness for a key"))?;
@@ -201,10 +221,11 @@ impl KeyFile {
     /// # Errors
     /// There is no such key, or its private part isn't here.
     pub fn sign_with(&mut self, id: &str) -> Result<(), KeyFileError> {
+        let refused = |reason: String| Err(KeyFileError::Refused(reason));
         match self.keys.iter().find(|key| key.id == id) {
-            None => return content(format!("it has no key {id:?}")),
+            None => return refused(format!("the key file has no key {id:?}")),
             Some(key) if key.secret.is_none() => {
-                return content(format!("the private part of {id} isn't in it"));
+                return refused(format!("the key file lacks the private part of {id}"));
             }
             Some(_) => {}
         }

@@ -256,7 +256,7 @@ fn a_saved_file_is_private_and_a_public_one_is_told() {
 #[test]
 fn a_missing_or_endless_file_is_an_error_that_names_it() {
     let error = KeyRing::load(std::path::Path::new("/nowhere/keys.toml")).unwrap_err();
-    assert!(error.to_string().starts_with("/nowhere/keys.toml: "), "{error}");
+    assert!(error.to_string().starts_with("there is no key file /nowhere/keys.toml; "), "{error}");
     let error = KeyRing::load(std::path::Path::new("/dev/zero")).unwrap_err();
     assert!(error.to_string().contains("longer than the 65536 bytes"), "{error}");
     let directory = tempfile::tempdir().unwrap();

@@ -19,8 +19,7 @@ use clap::{Parser, Subcommand};
 /// A wrong command line or configuration.
 const EXIT_USAGE: u8 = 2;
 
-/// A chat edge server: millions of connections on a small machine, and nothing lost that was
-/// ticked.
+/// A chat edge server: very many connections on a small machine, and nothing lost that was ticked.
 #[derive(Debug, Parser)]
 #[command(name = "fulmar", version, propagate_version = true, arg_required_else_help = true)]
 #[command(after_help = "To try it out on this machine alone:\n  \

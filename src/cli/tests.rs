@@ -112,6 +112,20 @@ fn what_is_wrong_with_a_key_file_is_told_with_its_name() {
 }
 
 #[test]
+fn what_a_key_file_lacks_is_told_as_such() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("keys.toml");
+    let keys = path.to_str().unwrap();
+    let list = || run(parse(&["key", "list", "--keys", keys]).unwrap());
+    let Err(Failure::Run(message)) = list() else { panic!("there is no file") };
+    assert!(message.contains("`fulmar key generate --keys"), "{message}");
+    run(parse(&["key", "generate", "--keys", keys]).unwrap()).unwrap();
+    let command = parse(&["key", "sign-with", "--keys", keys, "k4.pid.x"]).unwrap();
+    let Err(Failure::Usage(message)) = run(command) else { panic!("there is no such key") };
+    assert_eq!(message, "the key file has no key \"k4.pid.x\"");
+}
+
+#[test]
 fn a_wrong_configuration_is_told_before_anything_is_opened() {
     let command = parse(&["serve", "--insecure-dev", "--listen", "0.0.0.0:1"]).unwrap();
     let Err(Failure::Usage(message)) = run(command) else { panic!("it was accepted") };

@@ -88,7 +88,16 @@ impl fmt::Display for ControlError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ControlError::Listen { address, source } => {
-                write!(f, "can't listen on the control address {address}: {source}")
+                write!(f, "can't listen on the control address {address}: {source}")?;
+                match source.kind() {
+                    io::ErrorKind::AddrInUse => {
+                        write!(
+                            f,
+                            "; another process has it, perhaps another server: choose --control"
+                        )
+                    }
+                    _ => Ok(()),
+                }
             }
             ControlError::Runtime(source) => write!(
                 f,

@@ -9,7 +9,7 @@ use crossbeam_channel::{Sender, TrySendError};
 use crossbeam_queue::ArrayQueue;
 use fulmar_protocol::Code;
 
-use crate::limits::MESH_BACKLOG_LETTERS;
+use crate::limits::{COMMIT_BYTES_ENOUGH, MESH_BACKLOG_LETTERS, VERIFYING_MAX};
 use crate::mesh::{Doorbell, Inlet, Outlet};
 use crate::shard::{Arrival, ConnId, CoreId, Identity, Letter, Load, Loaded, Ticket, Write};
 
@@ -37,6 +37,8 @@ pub struct Batch {
     pub ticket: Ticket,
     /// The writes, in order.
     pub writes: Vec<Write>,
+    /// Bytes of their values.
+    pub bytes: usize,
 }
 
 /// From the journal to a core: everything up to `ticket` is durable.
@@ -120,6 +122,10 @@ pub struct Mail {
     pub(super) answers: Arc<Answers>,
     /// Jobs that the workers' queue had no room for.
     jobs: VecDeque<Job>,
+    /// Tokens that wait until the workers have fewer of them.
+    tokens: VecDeque<Job>,
+    /// Tokens that the workers have.
+    verifying: usize,
     /// Emptied vectors for batches to come.
     spare: Vec<Vec<Write>>,
 }
@@ -135,8 +141,18 @@ impl Mail {
         workers: Sender<Job>,
         answers: Arc<Answers>,
     ) -> Self {
-        let (jobs, spare) = (VecDeque::new(), Vec::new());
-        Mail { cores_out, cores_in, journal, stored, workers, answers, jobs, spare }
+        Mail {
+            cores_out,
+            cores_in,
+            journal,
+            stored,
+            workers,
+            answers,
+            jobs: VecDeque::new(),
+            tokens: VecDeque::new(),
+            verifying: 0,
+            spare: Vec::new(),
+        }
     }
 
     /// Whether nothing came in.
@@ -173,13 +189,17 @@ impl Mail {
 
     /// Hands a turn's writes to the journal; they are taken out of `writes`.
     pub(super) fn commit(&mut self, ticket: Ticket, writes: &mut Vec<Write>) {
-        if let Some(waiting) = self.journal.newest_waiting() {
+        let bytes = writes.iter().map(value_bytes).sum();
+        if let Some(waiting) = self.journal.newest_waiting()
+            && waiting.bytes + bytes <= COMMIT_BYTES_ENOUGH
+        {
             waiting.ticket = ticket;
             waiting.writes.append(writes);
+            waiting.bytes += bytes;
             return;
         }
         let spare = self.spare.pop().unwrap_or_default();
-        self.journal.push(Batch { ticket, writes: std::mem::replace(writes, spare) });
+        self.journal.push(Batch { ticket, writes: std::mem::replace(writes, spare), bytes });
     }
 
     pub(super) fn keep_spare(&mut self, spent: Vec<Write>) {
@@ -190,11 +210,18 @@ impl Mail {
 
     /// Hands a job to the workers.
     pub(super) fn ask(&mut self, job: Job) {
-        self.jobs.push_back(job);
+        match job {
+            Job::Load { .. } => self.jobs.push_back(job),
+            Job::Verify { .. } => self.tokens.push_back(job),
+        }
     }
 
     pub(super) fn answer(&mut self) -> Option<Reply> {
-        self.answers.queue.pop()
+        let reply = self.answers.queue.pop()?;
+        if let Reply::Verified { .. } = reply {
+            self.verifying -= 1;
+        }
+        Some(reply)
     }
 
     /// Moves what waits, as far as there is room, and wakes those who got something.
@@ -203,6 +230,12 @@ impl Mail {
             lane.flush();
         }
         self.journal.flush();
+        while self.verifying < VERIFYING_MAX
+            && let Some(token) = self.tokens.pop_front()
+        {
+            self.verifying += 1;
+            self.jobs.push_back(token);
+        }
         while let Some(job) = self.jobs.pop_front() {
             match self.workers.try_send(job) {
                 Ok(()) => {}
@@ -214,5 +247,54 @@ impl Mail {
                 Err(TrySendError::Disconnected(_)) => break,
             }
         }
+    }
+}
+
+const fn value_bytes(write: &Write) -> usize {
+    match write {
+        Write::Put { value, .. } => value.len(),
+        Write::Trim { .. } => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crossbeam_channel::Receiver;
+
+    use super::*;
+    use crate::mesh::lane;
+
+    const CONN: ConnId = ConnId { slot: 0, generation: 0 };
+
+    /// The mail of a core without others, and its workers' queue.
+    fn mail() -> (Mail, Receiver<Job>) {
+        let bell = Arc::new(Doorbell::new().expect("eventfd"));
+        let (journal, _) = lane(1, Arc::clone(&bell));
+        let (_, stored) = lane(1, Arc::clone(&bell));
+        let (workers, jobs) = crossbeam_channel::bounded(10_000);
+        let answers = Arc::new(Answers::new(16, bell));
+        (Mail::new(Vec::new(), Vec::new(), journal, stored, workers, answers), jobs)
+    }
+
+    #[test]
+    fn a_cold_read_does_not_wait_behind_a_flood_of_logins() {
+        let (mut mail, jobs) = mail();
+        for _ in 0..5_000 {
+            mail.ask(Job::Verify { core: 0, conn: CONN, token: Bytes::from_static(b"token") });
+        }
+        mail.flush();
+        mail.ask(Job::Load { core: 0, load: Load::Conversation { user: 1, peer: 2 } });
+        mail.flush();
+        let before = jobs.try_iter().take_while(|job| matches!(job, Job::Verify { .. })).count();
+        assert!(before <= VERIFYING_MAX, "{before} tokens come first");
+        // All of them have their turn.
+        let mut judged = before;
+        while judged < 5_000 {
+            mail.answers.give(Reply::Verified { conn: CONN, result: Err(Code::TokenInvalid) });
+            mail.answer().expect("an answer");
+            mail.flush();
+            judged += jobs.try_iter().count();
+        }
+        assert!(mail.tokens.is_empty());
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use crate::auth::KeyFileError;
 use crate::control::ControlError;
@@ -13,7 +14,12 @@ use crate::uring::StartError;
 #[derive(Debug)]
 pub enum NodeError {
     /// The key file.
-    Keys(KeyFileError),
+    Keys {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        error: KeyFileError,
+    },
     /// The data directory.
     Database(OpenError),
     /// The address for clients.
@@ -38,7 +44,10 @@ pub enum NodeError {
 impl fmt::Display for NodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            NodeError::Keys(error) => write!(f, "{error}"),
+            NodeError::Keys { path, error: error @ KeyFileError::Content(_) } => {
+                write!(f, "{}: {error}", path.display())
+            }
+            NodeError::Keys { error, .. } => write!(f, "{error}"),
             NodeError::Database(error) => write!(f, "{error}"),
             NodeError::Listen { address, error } => {
                 write!(f, "can't listen on {address}: {error}")?;
@@ -67,7 +76,7 @@ impl fmt::Display for NodeError {
 impl std::error::Error for NodeError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         Some(match self {
-            NodeError::Keys(error) => error,
+            NodeError::Keys { error, .. } => error,
             NodeError::Database(error) => error,
             NodeError::Listen { error, .. }
             | NodeError::Doorbell(error)

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::NodeError;
 use crate::config::{Config, Durability, Retention};
 use crate::core_loop::{Batch, Stored};
-use crate::limits::COMMIT_BATCHES_MAX;
+use crate::limits::{COMMIT_BATCHES_MAX, COMMIT_BYTES_ENOUGH};
 use crate::mesh::{Doorbell, Inlet, Outlet};
 use crate::metrics::Metrics;
 use crate::storage::{self, Committer, Drain, DrainStop};
@@ -81,8 +81,10 @@ fn run(
 ) {
     let mut batches: Vec<Batch> = Vec::new();
     let mut owners: Vec<usize> = Vec::new();
+    let mut first = 0;
     loop {
-        take(&mut lanes, &mut batches, &mut owners);
+        take(&mut lanes, first, &mut batches, &mut owners);
+        first = (first + 1) % lanes.len().max(1);
         if batches.is_empty() {
             if stop.load(Ordering::Acquire) {
                 return;
@@ -108,12 +110,19 @@ fn run(
     }
 }
 
-/// Takes what the cores handed over, core by core in turn, up to the size of a commit.
-fn take(lanes: &mut [Lane], batches: &mut Vec<Batch>, owners: &mut Vec<usize>) {
+/// Takes what the cores handed over, core by core in turn and another one first each time, up to the
+/// size of a commit.
+fn take(lanes: &mut [Lane], first: usize, batches: &mut Vec<Batch>, owners: &mut Vec<usize>) {
     let share = COMMIT_BATCHES_MAX / lanes.len().max(1);
-    for (owner, lane) in lanes.iter_mut().enumerate() {
+    let mut bytes = 0;
+    for nth in 0..lanes.len() {
+        let owner = (first + nth) % lanes.len();
         for _ in 0..share.max(1) {
-            let Some(batch) = lane.batches.pop() else { break };
+            if bytes >= COMMIT_BYTES_ENOUGH {
+                return;
+            }
+            let Some(batch) = lanes[owner].batches.pop() else { break };
+            bytes += batch.bytes;
             batches.push(batch);
             owners.push(owner);
         }
@@ -170,4 +179,45 @@ pub(super) fn spawn_drain(drain: Drain) -> Result<RunningDrain, NodeError> {
         })
         .map_err(NodeError::Thread)?;
     Ok(RunningDrain { thread, stopper })
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::mesh::lane;
+    use crate::shard::{Key, Write};
+
+    #[test]
+    fn a_commit_is_bounded_by_bytes_and_no_core_waits_for_ever() {
+        let bell = Arc::new(Doorbell::new().expect("eventfd"));
+        let mut outlets = Vec::new();
+        let mut lanes = Vec::new();
+        for _ in 0..2 {
+            let (to_journal, batches) = lane(64, Arc::clone(&bell));
+            let (stored, _) = lane(64, Arc::clone(&bell));
+            outlets.push(to_journal);
+            lanes.push(Lane { batches, stored });
+        }
+        let value = Bytes::from(vec![7; COMMIT_BYTES_ENOUGH / 4]);
+        for ticket in 1..=32 {
+            for outlet in &mut outlets {
+                let key = Key::Entry { user: 1, position: ticket };
+                let writes = vec![Write::Put { key, value: value.clone() }];
+                outlet.push(Batch { ticket, writes, bytes: value.len() });
+            }
+        }
+        let mut tickets = [0, 0];
+        for commit in 0..16 {
+            let (mut batches, mut owners) = (Vec::new(), Vec::new());
+            take(&mut lanes, commit % 2, &mut batches, &mut owners);
+            assert_eq!(batches.iter().map(|batch| batch.bytes).sum::<usize>(), COMMIT_BYTES_ENOUGH);
+            for (batch, owner) in batches.iter().zip(owners) {
+                tickets[owner] += 1;
+                assert_eq!(batch.ticket, tickets[owner], "in the order of the core");
+            }
+        }
+        assert_eq!(tickets, [32, 32]);
+    }
 }

@@ -43,6 +43,8 @@ type CoreLanes = (Vec<Option<Outlet<Parcel>>>, Vec<Inlet<Parcel>>);
 pub fn run(config: &Config, log: LogFilter) -> Result<(), NodeError> {
     abort_on_panic();
     keep_memory_flat();
+    // Whatever it creates holds people's messages, also in a directory that others may enter.
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     let keys = Arc::new(ArcSwap::from_pointee(load_keys(config)?));
     let store = storage::open(&config.data_dir, &journal::options(config))?;
     let metrics = Metrics::new(config.cores);
@@ -115,7 +117,8 @@ pub fn run(config: &Config, log: LogFilter) -> Result<(), NodeError> {
 fn load_keys(config: &Config) -> Result<KeyRing, NodeError> {
     match &config.keys {
         Some(path) => {
-            let (ring, exposure) = KeyRing::load(path).map_err(NodeError::Keys)?;
+            let (ring, exposure) = KeyRing::load(path)
+                .map_err(|error| NodeError::Keys { path: path.clone(), error })?;
             if let Some(exposure) = exposure {
                 warn!("{exposure}");
             }

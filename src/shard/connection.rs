@@ -40,6 +40,7 @@ pub(super) enum Stage {
 
 /// See the module's description.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools)] // independent marks
 pub(super) struct Connection {
     pub(super) id: ConnId,
     pub(super) stage: Stage,
@@ -55,8 +56,11 @@ pub(super) struct Connection {
     pub(super) flush_queued: bool,
     /// In the list of connections whose receipts wait for company.
     pub(super) gathering: bool,
-    /// Input isn't looked at, since the client has too many sends or too much output waiting.
+    /// Input isn't looked at, since the client has too many sends or too much output waiting, or all
+    /// clients together have.
     pub(super) paused: bool,
+    /// In the list of those that wait for the core's sends to be answered.
+    pub(super) crowded: bool,
     /// When the last frame came, or when the stage began; on the monotonic clock.
     pub(super) heard_ms: u64,
     /// When the frame in `input` began; 0 while none is split.
@@ -77,6 +81,7 @@ impl Connection {
             flush_queued: false,
             gathering: false,
             paused: false,
+            crowded: false,
             heard_ms: mono_ms,
             partial_ms: 0,
             armed_ms: u64::MAX,
@@ -116,8 +121,8 @@ pub(super) struct Download {
 /// A large body on its way from the device.
 #[derive(Debug)]
 pub(super) enum Upload {
-    /// It is kept.
-    Taken { peer: UserId, number: u64, content: u8, assembly: Assembly },
+    /// It is kept. `begun` is its place among the bodies that arrive at this core.
+    Taken { begun: u64, peer: UserId, number: u64, content: u8, assembly: Assembly },
     /// It isn't taken; this many bytes of it are still to come.
     Ignored { rest_bytes: u64 },
 }

@@ -49,6 +49,7 @@ impl Shard {
 
     /// Gives one device what its window allows; returns the position after what it was sent.
     fn deliver(&mut self, slot: u32, conn: ConnId, fx: &mut Effects) -> u64 {
+        let expired_ms = self.expired_through_ms();
         loop {
             match self.next_for(slot, conn) {
                 Next::Wait => break,
@@ -63,7 +64,7 @@ impl Shard {
                 Next::Warm(position) => {
                     let Some(entry) = self.users[slot].tail_at(position) else { break };
                     let (header, body) = (entry.header, entry.body.clone());
-                    self.deliver_entry(conn, position, &header, body, fx);
+                    self.deliver_unless_expired(conn, position, &header, body, expired_ms, fx);
                 }
             }
         }
@@ -98,6 +99,23 @@ impl Shard {
             entries_max: (messages_max - window_messages).min(LOAD_ENTRIES_MAX),
             bytes_max: room as u32,
         })
+    }
+
+    /// Passes over an entry whose time is over, else as [`Shard::deliver_entry`].
+    fn deliver_unless_expired(
+        &mut self,
+        conn: ConnId,
+        position: u64,
+        header: &EntryHeader,
+        body: Bytes,
+        expired_ms: u64,
+        fx: &mut Effects,
+    ) {
+        if header.time_ms > expired_ms {
+            self.deliver_entry(conn, position, header, body, fx);
+        } else if let Some(session) = self.session(conn) {
+            session.pass_over(position, header.total_bytes);
+        }
     }
 
     /// Puts one entry into the output, or passes over it where the device sent it itself.
@@ -187,11 +205,7 @@ impl Shard {
             }
             let before_bytes = header.total_bytes - body.len() as u64;
             session.pass_over(position.saturating_sub(1), before_bytes);
-            if header.time_ms <= expired_ms {
-                session.pass_over(position, header.total_bytes);
-            } else {
-                self.deliver_entry(conn, position, &header, body, fx);
-            }
+            self.deliver_unless_expired(conn, position, &header, body, expired_ms, fx);
         }
         let known_bytes = self.users[slot].total_bytes_at(through);
         if let Some(session) = self.session(conn)

@@ -16,6 +16,17 @@ pub(super) struct TailEntry {
     pub(super) body: Bytes,
 }
 
+/// What an allocation costs beside its bytes, about.
+const ALLOCATION_BYTES: usize = 32;
+
+impl TailEntry {
+    /// Memory that the entry takes. Without the part that isn't body, empty messages would cost nothing
+    /// and be kept without end.
+    pub(super) const fn held_bytes(&self) -> usize {
+        size_of::<TailEntry>() + ALLOCATION_BYTES + self.body.len()
+    }
+}
+
 /// Whether the state of an inbox or a conversation is in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stage {
@@ -96,11 +107,13 @@ impl User {
         }
     }
 
-    /// Takes over what storage held: the record, whose head is the last position ever used.
-    pub(super) fn loaded(&mut self, record: InboxRecord) {
+    /// Takes over what storage held: the record, whose head is the last position ever used, and whose
+    /// trim is past what expired. Of that, storage deleted what lies up to `trim_stored`.
+    pub(super) fn loaded(&mut self, record: InboxRecord, trim_stored: u64) {
+        debug_assert!(trim_stored <= record.trim);
         self.stage = Stage::Ready;
         self.durable = record.head;
-        self.trim_stored = record.trim;
+        self.trim_stored = trim_stored;
         self.tail_first = record.head + 1;
         self.record = record;
     }
@@ -134,7 +147,7 @@ impl User {
     pub(super) fn append(&mut self, entry: TailEntry) {
         self.record.head += 1;
         self.record.head_bytes = entry.header.total_bytes;
-        self.tail_bytes += entry.body.len();
+        self.tail_bytes += entry.held_bytes();
         self.tail.push_back(entry);
     }
 
@@ -153,7 +166,7 @@ impl User {
                 break;
             }
             let Some(entry) = self.tail.pop_front() else { break };
-            self.tail_bytes -= entry.body.len();
+            self.tail_bytes -= entry.held_bytes();
             self.tail_first += 1;
         }
         let kept_first = self.tail_copied.max(self.tail_first - 1) + 1;

@@ -5,7 +5,9 @@ use fulmar_protocol::{Code, Frame, split_frame, varint};
 
 use super::connection::{Connection, Stage};
 use super::{ConnId, Effects, Shard};
-use crate::limits::{INPUT_BACKLOG_BYTES_MAX, OUTPUT_HIGH_BYTES, UPLOAD_STALL_MS};
+use crate::limits::{
+    CORE_SENDS_BYTES_MAX, INPUT_BACKLOG_BYTES_MAX, OUTPUT_HIGH_BYTES, UPLOAD_STALL_MS,
+};
 
 /// How cutting a piece of input went.
 enum Cut {
@@ -66,9 +68,13 @@ impl Shard {
                     connection.partial_ms = 0;
                     self.recycle(input);
                 }
-                Cut::Paused(_) => {
+                Cut::Paused(used) => {
                     connection.partial_ms = 0;
-                    self.recycle(input);
+                    if used == 0 {
+                        connection.input = input;
+                    } else {
+                        self.recycle(input);
+                    }
                     self.keep(conn, bytes, fx);
                     return None;
                 }
@@ -80,6 +86,9 @@ impl Shard {
     fn frames(&mut self, conn: ConnId, bytes: &[u8], fx: &mut Effects) -> Cut {
         let mut used = 0;
         loop {
+            if self.sends_bytes >= CORE_SENDS_BYTES_MAX && self.wait_for_answers(conn) {
+                self.pause(conn, fx);
+            }
             let Some(connection) = self.connection(conn) else { return Cut::Over };
             let bytes_max = match &connection.stage {
                 Stage::Closing => return Cut::Over,
@@ -209,6 +218,34 @@ impl Shard {
         }
     }
 
+    /// Enters a session into the list of those that wait for answers to all of the core's sends;
+    /// `false` if it is none.
+    fn wait_for_answers(&mut self, conn: ConnId) -> bool {
+        let Some(connection) = self.connection(conn) else { return false };
+        if connection.session().is_none() {
+            return false;
+        }
+        if !std::mem::replace(&mut connection.crowded, true) {
+            self.crowded.push(conn);
+        }
+        true
+    }
+
+    /// Has those that wait for it looked at, the longest-waiting one first, once enough is answered.
+    pub(super) fn answer_came(&mut self, body_bytes: usize) {
+        debug_assert!(self.sends_bytes >= body_bytes);
+        self.sends_bytes = self.sends_bytes.saturating_sub(body_bytes);
+        if self.sends_bytes > CORE_SENDS_BYTES_MAX / 2 {
+            return;
+        }
+        while let Some(conn) = self.crowded.pop() {
+            if let Some(connection) = self.connection(conn) {
+                connection.crowded = false;
+                self.resume_later(conn);
+            }
+        }
+    }
+
     /// Has a paused connection looked at once what is being done is done.
     pub(super) fn resume_later(&mut self, conn: ConnId) {
         if self.connection(conn).is_some_and(|connection| connection.paused)
@@ -230,9 +267,17 @@ impl Shard {
             if !connection.session().is_some_and(|session| session.is_calm(sends_max)) {
                 return;
             }
+            if self.sends_bytes >= CORE_SENDS_BYTES_MAX {
+                self.wait_for_answers(conn);
+                return;
+            }
+            let Some(connection) = self.connection(conn) else { return };
             connection.paused = false;
             // It could not be heard meanwhile, which was not its fault.
             connection.heard_ms = now_ms;
+            if let Some(session) = connection.session() {
+                session.upload_ms = now_ms;
+            }
             let input = std::mem::take(&mut connection.input);
             let start = std::mem::take(&mut connection.input_used);
             match self.frames(conn, &input[start..], fx) {
@@ -312,9 +357,11 @@ fn deadline(
             (connection.heard_ms + crate::limits::LOGIN_TIMEOUT_MS, Code::Internal)
         }
         Stage::Closing => (connection.heard_ms + crate::limits::CLOSE_GRACE_MS, Code::None),
-        // A paused connection isn't heard, which is not its fault.
+        // A paused connection isn't heard. That is its fault if it doesn't take what it is sent: once
+        // it did, it would have been looked at again.
         Stage::Open(_) if connection.paused => {
-            (connection.heard_ms + 10 * idle_ms, Code::IdleTimeout)
+            let patience_ms = if connection.writing { idle_ms } else { 10 * idle_ms };
+            (connection.heard_ms + patience_ms, Code::IdleTimeout)
         }
         Stage::Open(ref session) => {
             let frame_ms = match connection.partial_ms {

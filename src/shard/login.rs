@@ -4,7 +4,7 @@ use bytes::Bytes;
 use fulmar_protocol::limits::DEVICE_MAX;
 use fulmar_protocol::{Code, Frame, Hello, Pairs, VERSION, Welcome, capability};
 
-use super::connection::{Connection, Session, Stage, Upload};
+use super::connection::{Connection, Session, Stage};
 use super::inbox;
 use super::record::Device;
 use super::{
@@ -61,11 +61,9 @@ impl Shard {
         let now_ms = self.now.mono_ms;
         let Some(session) = self.session(conn) else { return };
         let slot = session.user_slot;
-        let held = match session.upload.take().as_deref() {
-            Some(Upload::Taken { assembly, .. }) => assembly.held_bytes(),
-            _ => 0,
-        };
-        self.upload_bytes -= held;
+        if let Some(upload) = session.upload.take() {
+            self.forget_upload(&upload);
+        }
         self.counters.sessions -= 1;
         let user = &mut self.users[slot];
         user.sessions.retain(|&mut (_, known)| known != conn);

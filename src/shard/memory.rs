@@ -9,8 +9,8 @@ use super::inbox::{Stage, User};
 use super::record::{ConversationRecord, InboxRecord, RecordError, split_entry};
 use super::{ConnId, Effects, Key, Load, Loaded, Retention, Shard, UserId, Write};
 use crate::limits::{
-    CONVERSATIONS_WARM_MAX, PERSIST_DELAY_MS, PERSIST_PER_TURN, QUOTA_RETRY_MS, SWEEP_MS,
-    SWEEP_SLOTS, USERS_WARM_MAX, WAITING_MAX, WARM_MS,
+    CONVERSATIONS_WARM_MAX, PERSIST_DELAY_MS, PERSIST_DIVISOR, PERSIST_PER_TURN, QUOTA_RETRY_MS,
+    SWEEP_MS, SWEEP_SLOTS, USERS_WARM_MAX, WAITING_MAX, WARM_MS,
 };
 
 /// Slots that are looked at for unused state before a table that holds as much as it should grows:
@@ -228,10 +228,12 @@ impl Shard {
             self.expired_found(slot, &found);
             return;
         }
+        let trim_stored = found.record.trim;
+        // Once the last message has expired, only the record knows its position.
         let is_behind = found.head > found.record.head;
-        user.loaded(found.into_record());
-        if is_behind {
-            // Once the last message has expired, only the record knows its position.
+        let has_expired = found.gone > trim_stored;
+        user.loaded(found.into_record(), trim_stored);
+        if is_behind || has_expired {
             self.mark_dirty(slot);
         }
         let user = &mut self.users[slot];
@@ -334,8 +336,9 @@ impl Shard {
     /// Stores the cursors that moved a while ago.
     pub(super) fn store_moved_cursors(&mut self, fx: &mut Effects) {
         let now_ms = self.now.mono_ms;
+        let share = PERSIST_PER_TURN.max(self.dirty.len() / PERSIST_DIVISOR);
         let (delay_ms, count_max) =
-            if self.shutting_down { (0, usize::MAX) } else { (PERSIST_DELAY_MS, PERSIST_PER_TURN) };
+            if self.shutting_down { (0, usize::MAX) } else { (PERSIST_DELAY_MS, share) };
         let count = self.dirty.len().min(count_max);
         for _ in 0..count {
             let Some(&(since_ms, user)) = self.dirty.front() else { break };

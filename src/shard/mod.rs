@@ -34,7 +34,7 @@ mod tests;
 mod timers;
 mod upload;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use hashbrown::HashMap;
 
@@ -115,8 +115,15 @@ pub struct Shard {
     sweep: memory::Sweep,
     /// Bytes of large bodies that are arriving.
     upload_bytes: usize,
+    /// Connections with such a body, in the order in which the bodies were begun.
+    uploads: BTreeMap<u64, ConnId>,
+    last_upload: u64,
     /// Bytes of the messages that users hold in memory.
     tail_bytes: usize,
+    /// Body bytes of this core's sends that have no answer yet, also of sessions that are gone.
+    sends_bytes: usize,
+    /// Connections that are paused until enough of those are answered, in the order of their pausing.
+    crowded: Vec<ConnId>,
     /// Number of the last session that began here.
     last_session: u64,
     shutting_down: bool,
@@ -156,7 +163,11 @@ impl Shard {
             due: Vec::new(),
             sweep: memory::Sweep::default(),
             upload_bytes: 0,
+            uploads: BTreeMap::new(),
+            last_upload: 0,
             tail_bytes: 0,
+            sends_bytes: 0,
+            crowded: Vec::new(),
             last_session: 0,
             shutting_down: false,
             level: Level::Normal,

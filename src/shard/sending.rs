@@ -121,9 +121,10 @@ impl Shard {
         let session = self.session(conn)?;
         session.unanswered += 1;
         session.unanswered_bytes += body_bytes;
-        let (user, device) = (session.user, session.device);
+        let (slot, user, device) = (session.user_slot, session.user, session.device);
+        self.sends_bytes += body_bytes;
         let body_bytes = body_bytes as u32;
-        Some((session.user_slot, Origin { core, conn, user, device, number, body_bytes }))
+        Some((slot, Origin { core, conn, user, device, number, body_bytes }))
     }
 
     /// Whether the sender's inbox gets a copy for its other devices.
@@ -231,9 +232,9 @@ impl Shard {
             body_at = block.len();
             block.extend_from_slice(body);
         });
-        let body = value.slice(body_at..);
-        self.tail_bytes += body.len();
-        user.append(TailEntry { header, body });
+        let entry = TailEntry { header, body: value.slice(body_at..) };
+        self.tail_bytes += entry.held_bytes();
+        user.append(entry);
         user.last_ticket = self.ticket;
         user.used_ms = self.now.mono_ms;
         let (id, position) = (user.id, user.record.head);
@@ -316,6 +317,7 @@ impl Shard {
             return;
         }
         if code == Code::Overloaded {
+            self.answer_came(origin.body_bytes as usize);
             self.end_overloaded(origin.conn, fx);
             return;
         }
@@ -336,6 +338,7 @@ impl Shard {
 
     /// Counts an answer; `false` if the session that sent is gone.
     fn is_answered(&mut self, origin: Origin) -> bool {
+        self.answer_came(origin.body_bytes as usize);
         let Some(session) = self.session(origin.conn) else { return false };
         debug_assert!(session.unanswered > 0);
         session.unanswered = session.unanswered.saturating_sub(1);

@@ -1,5 +1,8 @@
 //! Large bodies on their way from a client: put together from their pieces, within a budget, then
 //! sent like any other.
+//!
+//! Where the budget is used up, the body that was begun first gives way: whoever goes on at the speed
+//! of a network is done long before, so it is one whose client keeps it open for nothing.
 
 use bytes::Bytes;
 use fulmar_protocol::{Assembly, Code, Send};
@@ -17,13 +20,13 @@ impl Shard {
         total_bytes: usize,
         fx: &mut Effects,
     ) {
-        if !self.reserve_upload(send.body.len()) {
-            self.end_overloaded(conn, fx);
-            return;
-        }
+        self.last_upload += 1;
+        let begun = self.last_upload;
+        self.uploads.insert(begun, conn);
+        self.reserve_upload(conn, send.body.len(), fx);
         let assembly = Assembly::new(total_bytes, send.body);
         let (peer, number, content) = (send.peer, send.number, send.content);
-        self.keep_upload(conn, Box::new(Upload::Taken { peer, number, content, assembly }));
+        self.keep_upload(conn, Box::new(Upload::Taken { begun, peer, number, content, assembly }));
     }
 
     /// The next piece.
@@ -44,30 +47,26 @@ impl Shard {
                     self.end(conn, Code::UnexpectedPart, "more bytes than were announced", fx);
                 }
             },
-            Upload::Taken { assembly, .. } => {
-                let held_bytes = assembly.held_bytes();
-                if !self.reserve_upload(piece.len()) {
-                    self.upload_bytes -= held_bytes;
-                    self.end_overloaded(conn, fx);
-                    return;
-                }
-                match assembly.push(piece) {
-                    Ok(false) => self.keep_upload(conn, upload),
-                    Ok(true) => {
-                        self.upload_bytes -= held_bytes + piece.len();
+            Upload::Taken { assembly, .. } => match assembly.push(piece) {
+                Ok(is_complete) => {
+                    self.reserve_upload(conn, piece.len(), fx);
+                    if is_complete {
+                        self.forget_upload(&upload);
                         self.complete_upload(conn, *upload, fx);
-                    }
-                    Err(error) => {
-                        self.upload_bytes -= held_bytes + piece.len();
-                        self.end(conn, error.code(), &error.to_string(), fx);
+                    } else {
+                        self.keep_upload(conn, upload);
                     }
                 }
-            }
+                Err(error) => {
+                    self.forget_upload(&upload);
+                    self.end(conn, error.code(), &error.to_string(), fx);
+                }
+            },
         }
     }
 
     fn complete_upload(&mut self, conn: ConnId, upload: Upload, fx: &mut Effects) {
-        let Upload::Taken { peer, number, content, assembly } = upload else { return };
+        let Upload::Taken { peer, number, content, assembly, .. } = upload else { return };
         let body = Bytes::from(assembly.into_body());
         self.offer_large(conn, peer, number, Message { content, body }, fx);
         self.pause_if_full(conn, fx);
@@ -90,11 +89,25 @@ impl Shard {
         self.arm(conn, now_ms + UPLOAD_STALL_MS);
     }
 
-    fn reserve_upload(&mut self, bytes: usize) -> bool {
-        let fits = self.upload_bytes + bytes <= UPLOAD_BYTES_MAX;
-        if fits {
-            self.upload_bytes += bytes;
+    /// Counts bytes of a body that arrived on `conn`; where that is over the budget, ends the
+    /// connections whose bodies were begun first. One body alone never is.
+    fn reserve_upload(&mut self, conn: ConnId, bytes: usize, fx: &mut Effects) {
+        self.upload_bytes += bytes;
+        let mut next = 0;
+        while self.upload_bytes > UPLOAD_BYTES_MAX {
+            let Some((&begun, &oldest)) = self.uploads.range(next..).next() else { return };
+            next = begun + 1;
+            if oldest != conn {
+                self.end_overloaded(oldest, fx);
+            }
         }
-        fits
+    }
+
+    /// A large body is complete or never will be: it no longer counts.
+    pub(super) fn forget_upload(&mut self, upload: &Upload) {
+        if let Upload::Taken { begun, assembly, .. } = upload {
+            self.uploads.remove(begun);
+            self.upload_bytes -= assembly.held_bytes();
+        }
     }
 }

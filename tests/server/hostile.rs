@@ -81,6 +81,68 @@ fn an_acknowledgement_of_what_was_not_delivered_ends_the_session() {
 }
 
 #[test]
+fn a_client_that_uses_its_whole_window_at_once_is_served() {
+    let server = Setup::development().start();
+    let mut ann = server.login(7, 1);
+    let body = vec![b'x'; fulmar_protocol::limits::PART_BYTES_MAX];
+    let mut bytes = Vec::new();
+    for number in 1..=128 {
+        let send = Send { peer: 8, number, content: 0, total_bytes: None, body: &body };
+        Frame::Send(send).encode(&mut bytes);
+    }
+    ann.stream.write_all(&bytes).expect("write");
+    for number in 1..=128 {
+        ann.expect(&sent(8, number, number));
+    }
+    // Large ones, too: more than the server holds for one client at once.
+    let body = vec![b'x'; fulmar_protocol::limits::BODY_BYTES_MAX];
+    for number in 1..=20 {
+        ann.send(9, number, &body);
+    }
+    for number in 1..=20 {
+        ann.expect(&sent(9, number, number));
+    }
+}
+
+#[test]
+fn numbers_at_their_limits_do_no_harm() {
+    let server = Setup::development().start();
+    let most = u64::MAX;
+    let mut client = Client::connect(server.address);
+    client.hello(most, 65_535, b"", most);
+    client.welcome();
+    client.put(&Frame::Read { peer: most, ordinal: most });
+    client.put(&Frame::Ask { peer: most });
+    client.expect(&Got::Receipt { peer: most, delivered: 0, read: 0, own: true });
+    client.expect(&Got::Receipt { peer: most, delivered: 0, read: 0, own: false });
+    client.send(most - 1, most, b"the last number");
+    client.expect(&sent(most - 1, most, 1));
+    client.send(most - 1, most, b"again");
+    client.expect(&Got::Sent { peer: most - 1, number: most, ordinal: 1, is_repeat: true });
+    client.send(most - 1, 1, b"an older number");
+    client.expect(&Got::Rejected { peer: most - 1, number: 1, code: Code::StaleNumber });
+    let total_bytes = Some(most);
+    client.put(&Frame::Send(Send { peer: 8, number: 1, content: 0, total_bytes, body: b"x" }));
+    client.expect(&Got::Rejected { peer: 8, number: 1, code: Code::BodyTooLarge });
+    client.ack(most);
+    client.expect(&Got::Goodbye(Code::CursorAhead));
+    assert_unharmed(&server);
+}
+
+#[test]
+fn a_device_that_logs_in_again_and_again_has_one_session() {
+    let server = Setup::development().start();
+    let mut clients: Vec<Client> = (0..50).map(|_| server.login(7, 1)).collect();
+    let mut last = clients.pop().expect("the last one");
+    for mut older in clients {
+        older.expect(&Got::Goodbye(Code::Replaced));
+        older.expect(&Got::Eof);
+    }
+    last.send(8, 1, b"still here");
+    last.tick();
+}
+
+#[test]
 fn parts_that_do_not_fit_end_the_session() {
     let server = Setup::development().start();
     let mut client = server.login(7, 1);

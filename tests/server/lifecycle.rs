@@ -2,7 +2,7 @@
 
 use fulmar_protocol::{Code, Frame};
 
-use super::harness::{Got, Setup, command, deliver, sent};
+use super::harness::{Got, Server, Setup, command, deliver, sent};
 
 #[test]
 fn a_stop_tells_clients_stores_everything_and_ends_with_success() {
@@ -62,6 +62,36 @@ fn a_second_server_on_the_same_data_is_refused_with_the_reason() {
     assert!(!output.status.success());
     let text = String::from_utf8_lossy(&output.stderr);
     assert!(text.contains("another process") || text.contains("in use"), "{text}");
+}
+
+#[test]
+fn what_is_stored_is_readable_by_its_owner_only() {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = tempfile::tempdir().expect("dir");
+    let data = directory.path().join("data");
+    // Made by somebody who didn't think of it.
+    std::fs::create_dir(&data).expect("data directory");
+    let everyone = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(&data, everyone).expect("permissions");
+    let server = Server::start(directory, vec!["--insecure-dev".into()]);
+    let mut ann = server.login(7, 1);
+    ann.send(8, 1, b"private");
+    ann.tick();
+    let mut open = vec![data];
+    let mut files = 0;
+    while let Some(path) = open.pop() {
+        for entry in std::fs::read_dir(&path).expect("directory") {
+            let entry = entry.expect("entry");
+            let metadata = entry.metadata().expect("metadata");
+            let mode = metadata.permissions().mode();
+            assert_eq!(mode & 0o077, 0, "{} has mode {mode:o}", entry.path().display());
+            files += 1;
+            if metadata.is_dir() {
+                open.push(entry.path());
+            }
+        }
+    }
+    assert!(files > 3, "{files} files");
 }
 
 #[test]

@@ -70,6 +70,28 @@ fn keys_are_rotated_without_a_restart() {
 }
 
 #[test]
+fn a_token_of_a_removed_key_opens_nothing_and_ends_nothing() {
+    let server = signed();
+    let old = token(&server, 7, 1, &[]);
+    let mut session = Client::connect(server.address);
+    session.hello(7, 1, old.as_bytes(), 0);
+    session.welcome();
+    let keys = server.directory.path().join("keys.toml");
+    std::fs::remove_file(&keys).expect("remove");
+    let keys = keys.to_str().expect("path");
+    fulmar(&["key", "generate", "--keys", keys], server.directory.path());
+    server.signal("-HUP");
+    let begun = std::time::Instant::now();
+    // Another device, so that the session isn't replaced while the old key still counts.
+    while answer(&server, 7, 2, old.as_bytes()) != Got::Refuse(Code::TokenUnknownKey) {
+        assert!(begun.elapsed() < super::harness::PATIENCE, "the old key is still known");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    session.send(8, 1, b"a session goes on");
+    session.tick();
+}
+
+#[test]
 fn the_same_device_twice_ends_the_older_session() {
     let server = Setup::development().start();
     let mut older = server.login(7, 1);

@@ -1,5 +1,7 @@
 //! From an inbox to a device: windows, cold reads, redelivery, large bodies, expiry.
 
+use fulmar_protocol::Frame;
+
 use super::world::{C, World, send};
 use crate::limits::{OUTPUT_HIGH_BYTES, TAIL_BYTES_MAX};
 use crate::shard::{Retention, ShardConfig};
@@ -100,6 +102,21 @@ fn a_slow_device_is_given_what_memory_let_go() {
     ack_all(&mut world, bob);
     assert_eq!(positions(&world, bob), (1..=count).collect::<Vec<_>>());
     assert!(world.shard().counters().cold_reads > 0);
+    assert_eq!(world.shard().tail_bytes, 0);
+}
+
+#[test]
+fn messages_without_a_body_cost_memory_too_and_are_let_go() {
+    let mut world = World::with(|config| config.window_messages = 1);
+    let ann = world.log_in(1, 1);
+    let bob = world.log_in(2, 1);
+    send_many(&mut world, ann, 9_000, "");
+    let slot = world.shard().loaded_user(2).expect("bob is logged in");
+    let tail = &world.shard().users[slot].tail;
+    let bytes = tail.len() * size_of_val(&tail[0]);
+    assert!(bytes <= TAIL_BYTES_MAX, "{bytes} bytes for a device that takes nothing");
+    ack_all(&mut world, bob);
+    assert_eq!(positions(&world, bob), (1..=9_000).collect::<Vec<_>>());
     assert_eq!(world.shard().tail_bytes, 0);
 }
 
@@ -245,6 +262,22 @@ fn a_client_that_takes_no_answers_is_not_read_from() {
 }
 
 #[test]
+fn a_client_that_takes_no_answers_is_closed_as_idle() {
+    let mut world = World::new();
+    let ann = world.log_in(1, 1);
+    world.stall(ann);
+    let pings = vec![Frame::Ping; OUTPUT_HIGH_BYTES / 4];
+    world.frames(ann, &pings);
+    assert!(world.clients[ann].is_paused);
+    let idle_ms = world.config.idle_s * 1_000;
+    world.pass(idle_ms - 1_000);
+    assert!(!world.is_closed(ann));
+    // Timers look at a connection once in about a minute.
+    world.pass(70_000);
+    assert!(world.is_closed(ann));
+}
+
+#[test]
 fn what_has_expired_is_skipped() {
     for is_restarted in [false, true] {
         let mut world = World::with(expiring);
@@ -261,10 +294,46 @@ fn what_has_expired_is_skipped() {
         world.expect(bob, &["welcome 3", "skip @2", "deliver @3 1#3 c"]);
         world.ack(bob, 3);
         world.pass(1_000);
-        // What has expired is the storage's to remove.
-        world.disk.remove_expired(world.now.unix_ms - 10_000);
         assert_eq!(world.disk.entries(2).count(), 0);
     }
+}
+
+#[test]
+fn what_expired_while_the_inbox_was_not_in_memory_is_deleted_once_it_is_loaded() {
+    let mut world = World::with(expiring);
+    let ann = world.log_in(1, 1);
+    world.send(ann, 2, 1, "a");
+    world.send(ann, 2, 2, "b");
+    world.pass(11_000);
+    assert_eq!(world.disk.entries(2).count(), 2);
+    world.crash();
+    // A message to the inbox loads it as a login would.
+    let ann = world.log_in(1, 1);
+    world.send(ann, 2, 3, "c");
+    world.pass(1_000);
+    let kept: Vec<u64> = world.disk.entries(2).map(|(position, _)| position).collect();
+    assert_eq!(kept, [3]);
+}
+
+#[test]
+fn what_expires_while_it_waits_for_the_window_is_skipped() {
+    let mut world = World::with(|config| {
+        expiring(config);
+        config.window_messages = 1;
+    });
+    let ann = world.log_in(1, 1);
+    let bob = world.log_in(2, 1);
+    send_many(&mut world, ann, 3, "old");
+    world.expect(bob, &["deliver @1 1#1 old"]);
+    world.pass(9_000);
+    world.send(ann, 2, 4, "new");
+    world.pass(2_000);
+    world.ack(bob, 1);
+    world.expect(bob, &["skip @3", "deliver @4 1#4 new"]);
+    world.ack(bob, 4);
+    world.pass(1_000);
+    assert_eq!(world.disk.entries(2).count(), 0);
+    assert_eq!(world.shard().counters().cold_reads, 0);
 }
 
 #[test]

@@ -146,6 +146,22 @@ fn a_conversation_that_was_let_go_is_loaded_for_an_acknowledgement() {
     world.expect(ann, &["receipt 2 delivered 1 read 0"]);
 }
 
+#[test]
+fn however_many_inboxes_moved_their_records_are_soon_stored() {
+    let mut world = World::new();
+    let ann = world.log_in(1, 1);
+    for peer in 2..=5_001 {
+        world.send(ann, peer, 1, "a");
+    }
+    // A turn now and then, as of a core that has very much to do in each.
+    world.holds_stores = true;
+    world.pass(10_000);
+    world.store();
+    assert_eq!(world.shard().dirty.len(), 0);
+    let stored = (2..=5_001).filter(|&user| world.disk.get(Key::Inbox { user }).is_some());
+    assert_eq!(stored.count(), 5_000);
+}
+
 /// What no record looks like: it ends within a number.
 const DAMAGED: Bytes = Bytes::from_static(&[1, 0xff]);
 

@@ -3,7 +3,7 @@
 use fulmar_protocol::{Frame, Send};
 
 use super::world::{World, send};
-use crate::limits::RESENDS_MAX;
+use crate::limits::{CORE_SENDS_BYTES_MAX, RESENDS_MAX};
 use crate::shard::{Key, home_core};
 
 #[test]
@@ -327,6 +327,55 @@ fn content_and_time_are_delivered_as_they_were_taken() {
     let delivered = &world.clients[bob].delivered[0];
     assert_eq!((delivered.time_ms, &delivered.body[..]), (taken_ms, &b"\xff\x00"[..]));
     assert_eq!(delivered.content, 77);
+}
+
+#[test]
+fn what_all_clients_together_may_have_unanswered_is_bounded() {
+    let mut world = World::new();
+    let body = vec![7; world.config.body_bytes_max as usize];
+    // Each has two messages, the most that one client may have waiting.
+    let clients = (CORE_SENDS_BYTES_MAX / body.len()) as u64;
+    let senders: Vec<_> = (1..=clients).map(|user| world.log_in(user, 1)).collect();
+    world.holds_stores = true;
+    for (&c, peer) in senders.iter().zip(1_000..) {
+        world.send_large(c, peer, 1, &body);
+        world.send_large(c, peer, 2, &body);
+    }
+    let waiting = world.shard().sends_bytes;
+    assert!(waiting >= CORE_SENDS_BYTES_MAX && waiting < CORE_SENDS_BYTES_MAX + body.len());
+    // What a client sent that went away waits for storage all the same.
+    world.hang_up(senders[0]);
+    assert_eq!(world.shard().sends_bytes, waiting);
+    world.holds_stores = false;
+    world.store();
+    for (&c, peer) in senders.iter().zip(1_000..).skip(1) {
+        world.expect(c, &[&format!("sent {peer} n1 #1"), &format!("sent {peer} n2 #2")]);
+    }
+    assert_eq!(world.shard().sends_bytes, 0);
+}
+
+#[test]
+fn a_frame_that_is_split_where_the_core_is_full_is_not_lost() {
+    let mut world = World::new();
+    let body = vec![7; world.config.body_bytes_max as usize];
+    let clients = (CORE_SENDS_BYTES_MAX / body.len()) as u64 / 2 + 1;
+    let senders: Vec<_> = (1..=clients).map(|user| world.log_in(user, 1)).collect();
+    let ann = world.log_in(500, 1);
+    world.holds_stores = true;
+    let mut frames = Vec::new();
+    send(501, 1, "split").encode(&mut frames);
+    send(501, 2, "whole").encode(&mut frames);
+    world.bytes(ann, &frames[..4]);
+    for (&c, peer) in senders.iter().zip(1_000..) {
+        world.send_large(c, peer, 1, &body);
+        world.send_large(c, peer, 2, &body);
+    }
+    world.bytes(ann, &frames[4..]);
+    world.expect(ann, &[]);
+    assert!(world.clients[ann].is_paused);
+    world.holds_stores = false;
+    world.store();
+    world.expect(ann, &["sent 501 n1 #1", "sent 501 n2 #2"]);
 }
 
 #[test]

@@ -91,6 +91,23 @@ fn a_body_that_is_begun_must_be_continued_in_time() {
 }
 
 #[test]
+fn a_body_does_not_stall_while_its_client_is_not_read() {
+    let mut world = World::with(|config| config.sends_max = 1);
+    let ann = world.log_in(1, 1);
+    world.holds_stores = true;
+    world.frames(ann, &[begin(2, 1, 2_000, &[7; 1_000]), send(3, 1, "x")]);
+    assert!(world.clients[ann].is_paused);
+    // The timer looks at the connection again shortly after it is read again.
+    world.pass(3 * UPLOAD_STALL_MS + 3_000);
+    world.store();
+    world.holds_stores = false;
+    world.expect(ann, &["sent 3 n1 #1"]);
+    world.pass(2_000);
+    world.frame(ann, &Frame::Part { body: &[7; 1_000] });
+    world.expect(ann, &["sent 2 n1 #1"]);
+}
+
+#[test]
 fn bodies_that_arrive_share_a_budget() {
     let mut world = World::new();
     let piece = vec![7; PART_BYTES_MAX];
@@ -104,12 +121,18 @@ fn bodies_that_arrive_share_a_budget() {
             world.frame(c, &Frame::Part { body: &piece });
         }
     }
-    let last = uploading[uploading.len() - 1];
-    world.expect(last, &["goodbye overloaded"]);
+    // The first one held its part of it for longest.
+    world.expect(uploading[0], &["goodbye overloaded"]);
     assert!(world.shard().upload_bytes <= UPLOAD_BYTES_MAX);
-    // One that goes away makes room for it.
-    world.hang_up(uploading[0]);
-    let again = world.log_in(clients, 1);
-    world.send_large(again, 1_000, 1, &vec![7; total_bytes as usize]);
-    world.expect(again, &["sent 1000 n1 #1"]);
+    // Who sends at once what it began isn't held up by those who don't.
+    let quick = world.log_in(1_000, 1);
+    world.send_large(quick, 1_000_000, 1, &vec![7; total_bytes as usize]);
+    world.expect(quick, &["sent 1000000 n1 #1"]);
+    world.expect(uploading[1], &["goodbye overloaded"]);
+    for &c in &uploading[2..] {
+        world.expect(c, &[]);
+        world.hang_up(c);
+    }
+    assert_eq!(world.shard().upload_bytes, 0);
+    assert!(world.shard().uploads.is_empty());
 }

@@ -35,7 +35,7 @@ pub(crate) struct Args {
     pub(crate) device: u64,
 
     /// The server, host:port
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7700")]
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7700", value_parser = address)]
     pub(crate) server: String,
 
     /// The login token, or @FILE to read it from a file, which other users of this machine can't
@@ -101,6 +101,15 @@ impl Args {
     }
 }
 
+/// Judged here, before a store is made for it.
+fn address(text: &str) -> Result<String, String> {
+    let port = |port: &str| port.parse::<u16>().is_ok_and(|port| port > 0);
+    match text.rsplit_once(':') {
+        Some((host, number)) if !host.is_empty() && port(number) => Ok(text.to_owned()),
+        _ => Err("it must be host:port, with a port from 1 to 65535".to_owned()),
+    }
+}
+
 fn data_directory() -> Option<PathBuf> {
     let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|p| p.is_absolute());
     absolute("XDG_DATA_HOME").or_else(|| Some(absolute("HOME")?.join(".local").join("share")))
@@ -151,7 +160,15 @@ mod tests {
 
     #[test]
     fn numbers_out_of_range_are_refused() {
-        for wrong in ["--user=0", "--user=x", "--user=1 --device=65536", "--user=1 --wait=3", ""] {
+        for wrong in [
+            "--user=0",
+            "--user=x",
+            "--user=1 --device=65536",
+            "--user=1 --wait=3",
+            "--user=1 --server=localhost",
+            "--user=1 --server=localhost:0",
+            "",
+        ] {
             let line = std::iter::once("fulmar-chat").chain(wrong.split_whitespace());
             assert!(Args::try_parse_from(line).is_err(), "{wrong}");
         }
