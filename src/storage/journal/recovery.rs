@@ -64,16 +64,13 @@ pub fn open<D: JournalDirectory, S: Storage + Clone>(
         let end = replay(&segment, is_last, &mut sequence, &mut index)?;
         last = Some((segment, end));
     }
-    let mut empty = None;
-    if let Some((segment, end)) = last {
-        if end == RECORDS_AT {
-            // Opening it again and again must not make the log longer.
-            let spare = segment.retire(&directory)?;
-            empty = Some(spare).filter(|spare| spare.bytes() == options.segment_bytes);
-        } else {
-            index.segments.insert(number, Arc::new(segment));
-            number += 1;
-        }
+    // One without a record is replaced by the new one, so that opening it again and again doesn't make the
+    // log longer.
+    if let Some((segment, end)) = last
+        && end > RECORDS_AT
+    {
+        index.segments.insert(number, Arc::new(segment));
+        number += 1;
     }
     let backlog = Arc::new(Backlog::new(index.segments.len(), &options));
     let shared = Arc::new(Shared {
@@ -84,10 +81,7 @@ pub fn open<D: JournalDirectory, S: Storage + Clone>(
         backlog,
         segment_bytes: options.segment_bytes,
     });
-    let spare = match empty {
-        Some(spare) => spare,
-        None => shared.create_spare(options.segment_bytes)?,
-    };
+    let spare = shared.create_spare(options.segment_bytes)?;
     let active = Arc::new(spare.begin(&shared.directory, number, sequence)?);
     shared.write().segments.insert(number, Arc::clone(&active));
     let committer = JournalCommitter {

@@ -62,6 +62,11 @@ impl SimulatedDatabase {
         self.state().has_ended()
     }
 
+    /// Forgets an end that was to come.
+    pub fn calm(&self) {
+        self.state().changes_left = None;
+    }
+
     /// Writes that a crash could lose.
     pub fn unflushed(&self) -> usize {
         self.state().unflushed.len()
