@@ -94,7 +94,7 @@ pub fn open<D: JournalDirectory, S: Storage + Clone>(
         buffer: Vec::new(),
     };
     let reader = JournalReader::new(Arc::clone(&shared), behind.clone());
-    Ok((committer, reader, Drain::new(shared, behind)))
+    Ok((committer, reader, Drain::new(shared, behind, is_syncing)))
 }
 
 /// The numbers of the segments in a directory, rising, and the files that are none yet or no more.

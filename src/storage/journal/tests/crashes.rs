@@ -240,6 +240,11 @@ fn with_os_a_killed_process_loses_nothing() {
     for_seeds(0..SEEDS, |seed| World::new(seed, false, End::Kill, false).run());
 }
 
+#[test]
+fn with_os_a_power_cut_leaves_a_prefix() {
+    for_seeds(0..SEEDS, |seed| World::new(seed, false, End::Either, true).run());
+}
+
 const OPTIONS: JournalOptions =
     JournalOptions { segment_bytes: 8_192, segments_kept: 0, segments_max: 4 };
 
@@ -270,5 +275,35 @@ fn an_end_in_the_middle_of_opening_leaves_a_journal() {
         files.kill();
         let (_, reader, _) = open().expect("open");
         assert_eq!(state_in(&reader), Some(Bytes::from_static(&[1])));
+    }
+}
+
+#[test]
+fn without_syncing_the_drain_gives_up_nothing_that_a_power_cut_could_bring_back() {
+    for seed in 0..40 {
+        let (files, database) = (SimulatedDirectory::new(seed), SimulatedDatabase::default());
+        let open = || open(files.clone(), OPTIONS, false, database.clone()).expect("open");
+        let (mut committer, _, drain) = open();
+        let entry =
+            Write::Put { key: Key::Entry { user: 1, position: 1 }, value: [7; 8][..].into() };
+        committer.commit([entry].iter()).expect("commit");
+        committer.next_segment(0).expect("segment");
+        drain.drain_oldest().expect("drain");
+        committer.commit([state(1)].iter()).expect("commit");
+        committer.next_segment(0).expect("segment");
+        // Overwritten and trimmed, but not synced.
+        let trim = Write::Trim { user: 1, from: 1, through: 1 };
+        committer.commit([state(2), trim].iter()).expect("commit");
+        drain.drain_oldest().expect("drain");
+        files.cut_power(&mut Rng::with_seed(seed), Loss::Newest);
+        database.crash(&mut Rng::with_seed(seed));
+        let (_, reader, _) = open();
+        let load = Load::Inbox { user: 1, expire_through_ms: 0 };
+        let Loaded::Inbox { last, .. } = reader.load(load).expect("load") else { panic!() };
+        match state_in(&reader).as_deref() {
+            Some([1]) => assert_eq!(last.map(|(position, _)| position), Some(1)),
+            Some([2]) => {}
+            other => panic!("{other:?}"),
+        }
     }
 }
