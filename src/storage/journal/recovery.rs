@@ -34,7 +34,8 @@ pub fn open<D: JournalDirectory, S: Storage + Clone>(
     is_syncing: bool,
     behind: S,
 ) -> Result<Parts<D, S>, JournalError> {
-    assert!(options.segments_kept <= options.segments_max, "else a commit may wait for ever");
+    let JournalOptions { segments_kept, segments_max, .. } = options;
+    assert!(segments_kept <= segments_max && segments_max > 0, "else a commit may wait for ever");
     let mut index = Index::new();
     let (numbers, spares) = list(&directory)?;
     let missing = |number| JournalError::Missing { path: directory.path(&segment::name(number)) };
@@ -62,6 +63,9 @@ pub fn open<D: JournalDirectory, S: Storage + Clone>(
         }
         let is_last = nth + 1 == numbers.len();
         let end = replay(&segment, is_last, &mut sequence, &mut index)?;
+        if nth == 0 {
+            index.note_begun_drain(number);
+        }
         last = Some((segment, end));
     }
     // One without a record is replaced by the new one, so that opening it again and again doesn't make the

@@ -307,3 +307,26 @@ fn without_syncing_the_drain_gives_up_nothing_that_a_power_cut_could_bring_back(
         }
     }
 }
+
+#[test]
+fn what_was_trimmed_after_a_broken_drain_leaves_the_database() {
+    let (files, database) = (SimulatedDirectory::new(1), SimulatedDatabase::default());
+    let open = || open(files.clone(), OPTIONS, true, database.clone()).expect("open");
+    let (mut committer, _, drain) = open();
+    let entry = Write::Put { key: Key::Entry { user: 1, position: 1 }, value: [7; 8][..].into() };
+    committer.commit([entry].iter()).expect("commit");
+    committer.next_segment(0).expect("segment");
+    // The database has the entry, the segment stays.
+    files.end_after(0);
+    drain.drain_oldest().expect_err("it ends");
+    files.kill();
+    let (mut committer, _, drain) = open();
+    committer.commit([Write::Trim { user: 1, from: 1, through: 1 }].iter()).expect("commit");
+    committer.next_segment(0).expect("segment");
+    while drain.is_due() {
+        drain.drain_oldest().expect("drain");
+    }
+    let load = Load::Inbox { user: 1, expire_through_ms: 0 };
+    let Loaded::Inbox { last, .. } = database.load(load).expect("load") else { panic!() };
+    assert_eq!(last, None);
+}
