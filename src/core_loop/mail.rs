@@ -99,6 +99,12 @@ impl Answers {
         Answers { queue: ArrayQueue::new(capacity), doorbell }
     }
 
+    /// Whether [`Answers::give`] would have to wait.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.queue.is_full()
+    }
+
     /// Leaves an answer, waiting for room if need be: a worker may wait, a core may not.
     pub fn give(&self, mut reply: Reply) {
         while let Err(full) = self.queue.push(reply) {
@@ -111,15 +117,20 @@ impl Answers {
 }
 
 /// All lanes of one core.
+///
+/// A driver takes what came in at the begin of a turn, [`MAIL_PER_TURN`](super::MAIL_PER_TURN) things per
+/// lane at most, hands over the turn's effects, and flushes. What has no room stays here, in order; while
+/// there is a backlog it flushes again before long, and while it is congested it reads no sockets.
+#[derive(Debug)]
 pub struct Mail {
     /// To each other core; none to itself.
-    pub(super) cores_out: Vec<Option<Outlet<Parcel>>>,
+    cores_out: Vec<Option<Outlet<Parcel>>>,
     /// From the other cores.
-    pub(super) cores_in: Vec<Inlet<Parcel>>,
-    pub(super) journal: Outlet<Batch>,
-    pub(super) stored: Inlet<Stored>,
-    pub(super) workers: Sender<Job>,
-    pub(super) answers: Arc<Answers>,
+    cores_in: Vec<Inlet<Parcel>>,
+    journal: Outlet<Batch>,
+    stored: Inlet<Stored>,
+    workers: Sender<Job>,
+    answers: Arc<Answers>,
     /// Jobs that the workers' queue had no room for.
     jobs: VecDeque<Job>,
     /// Tokens that wait until the workers have fewer of them.
@@ -156,39 +167,45 @@ impl Mail {
     }
 
     /// Whether nothing came in.
-    pub(super) fn is_empty(&self) -> bool {
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
         self.stored.is_empty()
             && self.answers.queue.is_empty()
             && self.cores_in.iter().all(Inlet::is_empty)
     }
 
     /// Whether something waits here for another thread to have room.
-    pub(super) fn has_backlog(&self) -> bool {
+    #[must_use]
+    pub fn has_backlog(&self) -> bool {
         !self.jobs.is_empty()
             || self.journal.backlog() > 0
             || self.cores_out.iter().flatten().any(|lane| lane.backlog() > 0)
     }
 
     /// Whether so much waits that no more should be taken from sockets.
-    pub(super) fn is_congested(&self) -> bool {
+    #[must_use]
+    pub fn is_congested(&self) -> bool {
         self.journal.backlog() > 0
             || self.cores_out.iter().flatten().any(|lane| lane.backlog() > MESH_BACKLOG_LETTERS)
     }
 
     /// Parcels that wait in the rings towards this core.
-    pub(super) fn depth(&self) -> usize {
+    #[must_use]
+    pub fn depth(&self) -> usize {
         self.cores_in.iter().map(Inlet::len).sum()
     }
 
-    pub(super) fn send(&mut self, core: CoreId, parcel: Parcel) {
+    /// Sends something to another core, after everything before it.
+    pub fn send(&mut self, core: CoreId, parcel: Parcel) {
         match &mut self.cores_out[usize::from(core)] {
             Some(lane) => lane.push(parcel),
             None => debug_assert!(false, "a core sends nothing to itself"),
         }
     }
 
-    /// Hands a turn's writes to the journal; they are taken out of `writes`.
-    pub(super) fn commit(&mut self, ticket: Ticket, writes: &mut Vec<Write>) {
+    /// Hands a turn's writes to the journal; they are taken out of `writes`. If it has no room they join
+    /// those of the turn before.
+    pub fn commit(&mut self, ticket: Ticket, writes: &mut Vec<Write>) {
         let bytes = writes.iter().map(value_bytes).sum();
         if let Some(waiting) = self.journal.newest_waiting()
             && waiting.bytes + bytes <= COMMIT_BYTES_ENOUGH
@@ -202,21 +219,28 @@ impl Mail {
         self.journal.push(Batch { ticket, writes: std::mem::replace(writes, spare), bytes });
     }
 
-    pub(super) fn keep_spare(&mut self, spent: Vec<Write>) {
+    /// Keeps the emptied vector of a batch for one to come.
+    pub fn keep_spare(&mut self, spent: Vec<Write>) {
         if self.spare.len() < 16 && spent.capacity() <= 4_096 {
             self.spare.push(spent);
         }
     }
 
     /// Hands a job to the workers.
-    pub(super) fn ask(&mut self, job: Job) {
+    pub fn ask(&mut self, job: Job) {
         match job {
             Job::Load { .. } => self.jobs.push_back(job),
             Job::Verify { .. } => self.tokens.push_back(job),
         }
     }
 
-    pub(super) fn answer(&mut self) -> Option<Reply> {
+    /// The next thing that the journal has confirmed. Its vector is for [`Mail::keep_spare`].
+    pub fn stored(&mut self) -> Option<Stored> {
+        self.stored.pop()
+    }
+
+    /// The next answer of the workers.
+    pub fn answer(&mut self) -> Option<Reply> {
         let reply = self.answers.queue.pop()?;
         if let Reply::Verified { .. } = reply {
             self.verifying -= 1;
@@ -224,8 +248,19 @@ impl Mail {
         Some(reply)
     }
 
+    /// How many other cores send to this one.
+    #[must_use]
+    pub fn lanes(&self) -> usize {
+        self.cores_in.len()
+    }
+
+    /// The next thing from one of the other cores, which are counted from 0 in the order of [`Mail::new`].
+    pub fn parcel(&mut self, lane: usize) -> Option<Parcel> {
+        self.cores_in[lane].pop()
+    }
+
     /// Moves what waits, as far as there is room, and wakes those who got something.
-    pub(super) fn flush(&mut self) {
+    pub fn flush(&mut self) {
         for lane in self.cores_out.iter_mut().flatten() {
             lane.flush();
         }

@@ -32,7 +32,7 @@ use load::LoadMeter;
 pub use mail::{Answers, Batch, Job, Mail, Parcel, Reply, Stored};
 
 /// Letters and answers taken in one turn from each lane, so that sockets get their turn too.
-const MAIL_PER_TURN: usize = 1_024;
+pub const MAIL_PER_TURN: usize = 1_024;
 
 /// What a core thread is made of, besides its ring, which must be made on the thread itself.
 pub struct CoreParts {

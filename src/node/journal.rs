@@ -1,5 +1,4 @@
-//! The journal's thread: takes what all cores want stored, makes one commit of it, and says so.
-//! What arrives during a commit becomes the next one, so commits grow with the load by themselves.
+//! The journal's thread, which goes through one round after the other, and the drain's.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,18 +6,14 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::NodeError;
+use super::round::{JournalLane, JournalRound};
 use crate::config::{Config, Durability, Retention};
-use crate::core_loop::{Batch, Stored};
-use crate::limits::{COMMIT_BATCHES_MAX, COMMIT_BYTES_ENOUGH};
-use crate::mesh::{Doorbell, Inlet, Outlet};
+use crate::mesh::Doorbell;
 use crate::metrics::Metrics;
 use crate::storage::{self, Committer, Drain, DrainStop};
 
-/// The journal's lanes from and to one core.
-pub(super) struct Lane {
-    pub(super) batches: Inlet<Batch>,
-    pub(super) stored: Outlet<Stored>,
-}
+/// Pause of a thread that waits for a core to have room.
+const FULL_LANE_PAUSE: Duration = Duration::from_micros(50);
 
 /// The running thread.
 pub(super) struct Journal {
@@ -58,7 +53,7 @@ pub(super) fn options(config: &Config) -> storage::Options {
 
 pub(super) fn spawn(
     committer: Committer,
-    lanes: Vec<Lane>,
+    lanes: Vec<JournalLane>,
     doorbell: Arc<Doorbell>,
     metrics: &Arc<Metrics>,
 ) -> Result<Journal, NodeError> {
@@ -67,37 +62,32 @@ pub(super) fn spawn(
         (Arc::clone(&doorbell), Arc::clone(metrics), Arc::clone(&stop));
     let thread = thread::Builder::new()
         .name("fulmar-journal".into())
-        .spawn(move || run(lanes, committer, &bell, &metrics, &is_stopping))
+        .spawn(move || run(JournalRound::new(lanes), committer, &bell, &metrics, &is_stopping))
         .map_err(NodeError::Thread)?;
     Ok(Journal { thread, doorbell, stop })
 }
 
 fn run(
-    mut lanes: Vec<Lane>,
+    mut round: JournalRound,
     mut committer: Committer,
     doorbell: &Doorbell,
     metrics: &Metrics,
     stop: &AtomicBool,
 ) {
-    let mut batches: Vec<Batch> = Vec::new();
-    let mut owners: Vec<usize> = Vec::new();
-    let mut first = 0;
     loop {
-        take(&mut lanes, first, &mut batches, &mut owners);
-        first = (first + 1) % lanes.len().max(1);
-        if batches.is_empty() {
+        if !round.take() {
             if stop.load(Ordering::Acquire) {
                 return;
             }
             doorbell.about_to_sleep();
-            if lanes.iter().all(|lane| lane.batches.is_empty()) && !stop.load(Ordering::Acquire) {
+            if round.is_idle() && !stop.load(Ordering::Acquire) {
                 doorbell.wait();
             }
             doorbell.awake();
             continue;
         }
         let begun = Instant::now();
-        match committer.commit(batches.iter().flat_map(|batch| &batch.writes)) {
+        match round.commit(&mut committer) {
             Ok(stats) => {
                 let journal = metrics.journal();
                 journal.commit_messages.observe(stats.entries as u64);
@@ -106,42 +96,9 @@ fn run(
             }
             Err(error) => die(&error),
         }
-        confirm(&mut lanes, &mut batches, &mut owners);
-    }
-}
-
-/// Takes what the cores handed over, core by core in turn and another one first each time, up to the
-/// size of a commit.
-fn take(lanes: &mut [Lane], first: usize, batches: &mut Vec<Batch>, owners: &mut Vec<usize>) {
-    let share = COMMIT_BATCHES_MAX / lanes.len().max(1);
-    let mut bytes = 0;
-    for nth in 0..lanes.len() {
-        let owner = (first + nth) % lanes.len();
-        for _ in 0..share.max(1) {
-            if bytes >= COMMIT_BYTES_ENOUGH {
-                return;
-            }
-            let Some(batch) = lanes[owner].batches.pop() else { break };
-            bytes += batch.bytes;
-            batches.push(batch);
-            owners.push(owner);
-        }
-    }
-}
-
-/// Tells each core what is stored.
-fn confirm(lanes: &mut [Lane], batches: &mut Vec<Batch>, owners: &mut Vec<usize>) {
-    for (batch, owner) in batches.drain(..).zip(owners.drain(..)) {
-        let mut spent = batch.writes;
-        spent.clear();
-        lanes[owner].stored.push(Stored { ticket: batch.ticket, spent });
-    }
-    for lane in lanes {
-        lane.stored.flush();
-        // The core drains this lane every turn and never waits for us, so there will be room.
-        while lane.stored.backlog() > 0 {
-            thread::sleep(Duration::from_micros(50));
-            lane.stored.flush();
+        round.confirm();
+        while !round.flush() {
+            thread::sleep(FULL_LANE_PAUSE);
         }
     }
 }
@@ -179,45 +136,4 @@ pub(super) fn spawn_drain(drain: Drain) -> Result<RunningDrain, NodeError> {
         })
         .map_err(NodeError::Thread)?;
     Ok(RunningDrain { thread, stopper })
-}
-
-#[cfg(test)]
-mod tests {
-    use bytes::Bytes;
-
-    use super::*;
-    use crate::mesh::lane;
-    use crate::shard::{Key, Write};
-
-    #[test]
-    fn a_commit_is_bounded_by_bytes_and_no_core_waits_for_ever() {
-        let bell = Arc::new(Doorbell::new().expect("eventfd"));
-        let mut outlets = Vec::new();
-        let mut lanes = Vec::new();
-        for _ in 0..2 {
-            let (to_journal, batches) = lane(64, Arc::clone(&bell));
-            let (stored, _) = lane(64, Arc::clone(&bell));
-            outlets.push(to_journal);
-            lanes.push(Lane { batches, stored });
-        }
-        let value = Bytes::from(vec![7; COMMIT_BYTES_ENOUGH / 4]);
-        for ticket in 1..=32 {
-            for outlet in &mut outlets {
-                let key = Key::Entry { user: 1, position: ticket };
-                let writes = vec![Write::Put { key, value: value.clone() }];
-                outlet.push(Batch { ticket, writes, bytes: value.len() });
-            }
-        }
-        let mut tickets = [0, 0];
-        for commit in 0..16 {
-            let (mut batches, mut owners) = (Vec::new(), Vec::new());
-            take(&mut lanes, commit % 2, &mut batches, &mut owners);
-            assert_eq!(batches.iter().map(|batch| batch.bytes).sum::<usize>(), COMMIT_BYTES_ENOUGH);
-            for (batch, owner) in batches.iter().zip(owners) {
-                tickets[owner] += 1;
-                assert_eq!(batch.ticket, tickets[owner], "in the order of the core");
-            }
-        }
-        assert_eq!(tickets, [32, 32]);
-    }
 }

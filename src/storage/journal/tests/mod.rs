@@ -1,22 +1,16 @@
 //! The journal against a simple model: random commits, trims, loads, drains, crashes, cuts.
 
+mod crashes;
+
 use std::collections::BTreeMap;
-use std::convert::Infallible;
-use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
+use tempfile::TempDir;
 
 use super::*;
 use crate::shard::seam::{ConnId, Key, Load, Loaded, Write};
-use crate::storage::Storage;
-
-/// A database of the simplest kind, which keeps what was flushed over a crash.
-#[derive(Debug, Clone, Default)]
-struct Memory {
-    now: Arc<Mutex<BTreeMap<Key, Bytes>>>,
-    flushed: Arc<Mutex<BTreeMap<Key, Bytes>>>,
-}
+use crate::storage::{SimulatedDatabase, Storage};
 
 fn apply(map: &mut BTreeMap<Key, Bytes>, write: &Write) {
     match write {
@@ -60,44 +54,22 @@ fn load(map: &BTreeMap<Key, Bytes>, load: Load) -> Loaded {
     }
 }
 
-impl Memory {
-    fn crash(&self) {
-        *self.now.lock().unwrap() = self.flushed.lock().unwrap().clone();
-    }
-}
-
-impl Storage for Memory {
-    type Error = Infallible;
-
-    fn load(&self, wanted: Load) -> Result<Loaded, Infallible> {
-        Ok(load(&self.now.lock().unwrap(), wanted))
-    }
-
-    fn apply(&self, writes: &[Write]) -> Result<(), Infallible> {
-        let mut now = self.now.lock().unwrap();
-        for write in writes {
-            apply(&mut now, write);
-        }
-        Ok(())
-    }
-
-    fn flush(&self) -> Result<(), Infallible> {
-        *self.flushed.lock().unwrap() = self.now.lock().unwrap().clone();
-        Ok(())
-    }
-
-    fn is_empty(&self) -> bool {
-        self.now.lock().unwrap().is_empty()
-    }
-}
-
 const SMALL: JournalOptions =
     JournalOptions { segment_bytes: 16 * 1024, segments_kept: 1, segments_max: 1_000 };
 
-type Parts = (JournalCommitter, JournalReader<Memory>, Drain<Memory>);
+fn start(
+    directory: &Path,
+    behind: &SimulatedDatabase,
+) -> Result<Parts<DiskDirectory, SimulatedDatabase>, JournalError> {
+    open(DiskDirectory::make(directory)?, SMALL, true, behind.clone())
+}
 
-fn start(directory: &Path, behind: &Memory) -> Result<Parts, JournalError> {
-    open(directory, SMALL, true, behind.clone())
+fn disk(directory: &TempDir) -> DiskDirectory {
+    DiskDirectory::make(directory.path()).expect("directory")
+}
+
+fn path(directory: &Path, number: u64) -> PathBuf {
+    directory.join(segment::name(number))
 }
 
 /// What should be there, and a source of plausible writes.
@@ -140,9 +112,27 @@ impl Model {
         writes
     }
 
+    /// What is there after these commits.
+    fn after<'a>(commits: impl IntoIterator<Item = &'a Vec<Write>>) -> Self {
+        let mut model = Model::default();
+        for write in commits.into_iter().flatten() {
+            apply(&mut model.all, write);
+            match *write {
+                Write::Put { key: Key::Entry { user, position }, .. } => {
+                    model.heads.insert(user, position);
+                }
+                Write::Trim { user, through, .. } => {
+                    model.trims.insert(user, through);
+                }
+                Write::Put { .. } => {}
+            }
+        }
+        model
+    }
+
     /// Everything that can be asked is answered as the model would. Entries below the trim may still be
     /// in the database for a while; nobody asks for them.
-    fn check(&self, reader: &JournalReader<Memory>) {
+    fn check(&self, reader: &JournalReader<impl JournalDirectory, impl Storage>) {
         for user in 1..8 {
             let trim = self.trims.get(&user).copied().unwrap_or(0);
             for peer in 1..8 {
@@ -202,14 +192,14 @@ fn a_journal_behaves_like_a_map_over_drains_and_crashes() {
     for seed in 0..20 {
         fastrand::seed(seed);
         let directory = tempfile::tempdir().expect("directory");
-        let (behind, mut model) = (Memory::default(), Model::default());
+        let (behind, mut model) = (SimulatedDatabase::default(), Model::default());
         let (mut committer, mut reader, mut drain) =
             start(directory.path(), &behind).expect("open");
         for _ in 0..400 {
             match fastrand::u8(0..40) {
                 0 => drain.drain_oldest().expect("drain"),
                 1 => {
-                    behind.crash();
+                    behind.crash(&mut fastrand::Rng::new());
                     (committer, reader, drain) = start(directory.path(), &behind).expect("open");
                 }
                 2 => model.check(&reader),
@@ -226,7 +216,7 @@ fn a_journal_behaves_like_a_map_over_drains_and_crashes() {
 fn a_torn_last_commit_is_dropped_and_an_earlier_hole_is_refused() {
     fastrand::seed(7);
     let directory = tempfile::tempdir().expect("directory");
-    let (behind, mut model) = (Memory::default(), Model::default());
+    let (behind, mut model) = (SimulatedDatabase::default(), Model::default());
     let mut ends = Vec::new();
     let mut models = vec![model.clone()];
     {
@@ -237,8 +227,7 @@ fn a_torn_last_commit_is_dropped_and_an_earlier_hole_is_refused() {
             models.push(model.clone());
         }
     }
-    let path = segment::path(directory.path(), 1);
-    let whole = std::fs::read(&path).expect("segment");
+    let whole = std::fs::read(path(directory.path(), 1)).expect("segment");
     let last_begin = ends[ends.len() - 2];
     for damaged_at in segment::RECORDS_AT as usize..ends[ends.len() - 1] {
         if fastrand::u8(0..8) != 0 {
@@ -247,8 +236,8 @@ fn a_torn_last_commit_is_dropped_and_an_earlier_hole_is_refused() {
         let copy = tempfile::tempdir().expect("directory");
         let mut bytes = whole.clone();
         bytes[damaged_at] ^= 0x40;
-        std::fs::write(segment::path(copy.path(), 1), &bytes).expect("copy");
-        let opened = start(copy.path(), &Memory::default());
+        std::fs::write(path(copy.path(), 1), &bytes).expect("copy");
+        let opened = start(copy.path(), &SimulatedDatabase::default());
         if damaged_at < last_begin {
             // Padding behind a record carries nothing.
             match opened {
@@ -271,8 +260,8 @@ fn a_torn_last_commit_is_dropped_and_an_earlier_hole_is_refused() {
         let copy = tempfile::tempdir().expect("directory");
         let mut bytes = whole.clone();
         bytes[cut..].fill(0);
-        std::fs::write(segment::path(copy.path(), 1), &bytes).expect("copy");
-        let (_, reader, _) = start(copy.path(), &Memory::default()).expect("open");
+        std::fs::write(path(copy.path(), 1), &bytes).expect("copy");
+        let (_, reader, _) = start(copy.path(), &SimulatedDatabase::default()).expect("open");
         models[models.len() - 2].check(&reader);
     }
 }
@@ -281,12 +270,12 @@ fn a_torn_last_commit_is_dropped_and_an_earlier_hole_is_refused() {
 fn a_missing_segment_is_refused_by_name() {
     fastrand::seed(3);
     let directory = tempfile::tempdir().expect("directory");
-    let (behind, mut model) = (Memory::default(), Model::default());
+    let (behind, mut model) = (SimulatedDatabase::default(), Model::default());
     let (mut committer, _, _) = start(directory.path(), &behind).expect("open");
     while committer.active.number < 4 {
         committer.commit(model.random_writes().iter()).expect("commit");
     }
-    std::fs::remove_file(segment::path(directory.path(), 2)).expect("remove");
+    std::fs::remove_file(path(directory.path(), 2)).expect("remove");
     let error = start(directory.path(), &behind).map(|_| ()).expect_err("refused");
     assert!(error.to_string().contains("journal-000000000002.log"), "{error}");
 }
@@ -294,7 +283,7 @@ fn a_missing_segment_is_refused_by_name() {
 #[test]
 fn a_commit_larger_than_a_segment_gets_one_of_its_size() {
     let directory = tempfile::tempdir().expect("directory");
-    let behind = Memory::default();
+    let behind = SimulatedDatabase::default();
     let (mut committer, reader, drain) = start(directory.path(), &behind).expect("open");
     let value = Bytes::from(vec![9; 100_000]);
     let key = Key::Entry { user: 1, position: 1 };
@@ -311,10 +300,10 @@ fn a_commit_larger_than_a_segment_gets_one_of_its_size() {
 #[test]
 fn a_drain_that_runs_beside_commits_loses_nothing() {
     let directory = tempfile::tempdir().expect("directory");
-    let (behind, mut model) = (Memory::default(), Model::default());
+    let (behind, mut model) = (SimulatedDatabase::default(), Model::default());
     let options = JournalOptions { segments_max: 3, ..SMALL };
     let (mut committer, reader, drain) =
-        open(directory.path(), options, false, behind.clone()).expect("open");
+        open(disk(&directory), options, false, behind.clone()).expect("open");
     let stopper = drain.stopper();
     let thread = std::thread::spawn(move || drain.run());
     for round in 0..3_000 {
@@ -326,7 +315,7 @@ fn a_drain_that_runs_beside_commits_loses_nothing() {
     stopper.stop();
     thread.join().expect("drain").expect("drain");
     model.check(&reader);
-    let (_, reader, _) = open(directory.path(), options, false, behind).expect("open");
+    let (_, reader, _) = open(disk(&directory), options, false, behind).expect("open");
     model.check(&reader);
 }
 
@@ -335,7 +324,7 @@ fn a_commit_that_waits_for_the_drain_goes_on_when_the_drain_is_told_to_end() {
     let directory = tempfile::tempdir().expect("directory");
     let options = JournalOptions { segments_max: 1, ..SMALL };
     let (mut committer, reader, drain) =
-        open(directory.path(), options, false, Memory::default()).expect("open");
+        open(disk(&directory), options, false, SimulatedDatabase::default()).expect("open");
     let stopper = drain.stopper();
     let thread = std::thread::spawn(move || {
         let value = Bytes::from(vec![1; 1_000]);
