@@ -1,7 +1,6 @@
 //! The lanes between a core and the other threads of its node.
 
 use std::collections::VecDeque;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -15,13 +14,13 @@ use crate::shard::{Arrival, ConnId, CoreId, Identity, Letter, Load, Loaded, Tick
 
 /// Between cores.
 #[derive(Debug)]
-pub enum Parcel {
+pub enum Parcel<S> {
     /// For the shard.
     Letter(Letter),
     /// A connection whose home the receiver is.
     Connection {
         /// The socket.
-        fd: OwnedFd,
+        fd: S,
         /// Who logged in on it.
         arrival: Arrival,
         /// What it sent since; it should be nothing.
@@ -99,21 +98,26 @@ impl Answers {
 
     /// Leaves an answer, waiting for room if need be: a worker may wait, a core may not.
     pub fn give(&self, mut reply: Reply) {
-        while let Err(full) = self.queue.push(reply) {
+        while let Err(full) = self.offer(reply) {
             reply = full;
-            self.doorbell.ring();
             std::thread::sleep(std::time::Duration::from_micros(50));
         }
+    }
+
+    /// Leaves an answer if there is room, and wakes the core in any case.
+    pub fn offer(&self, reply: Reply) -> Result<(), Reply> {
+        let offered = self.queue.push(reply);
         self.doorbell.ring();
+        offered
     }
 }
 
 /// All lanes of one core.
-pub struct Mail {
+pub struct Mail<S> {
     /// To each other core; none to itself.
-    pub(super) cores_out: Vec<Option<Outlet<Parcel>>>,
+    pub(super) cores_out: Vec<Option<Outlet<Parcel<S>>>>,
     /// From the other cores.
-    pub(super) cores_in: Vec<Inlet<Parcel>>,
+    pub(super) cores_in: Vec<Inlet<Parcel<S>>>,
     pub(super) journal: Outlet<Batch>,
     pub(super) stored: Inlet<Stored>,
     pub(super) workers: Sender<Job>,
@@ -124,12 +128,12 @@ pub struct Mail {
     spare: Vec<Vec<Write>>,
 }
 
-impl Mail {
+impl<S> Mail<S> {
     /// Puts the lanes together. `cores_out` has one place per core.
     #[must_use]
     pub fn new(
-        cores_out: Vec<Option<Outlet<Parcel>>>,
-        cores_in: Vec<Inlet<Parcel>>,
+        cores_out: Vec<Option<Outlet<Parcel<S>>>>,
+        cores_in: Vec<Inlet<Parcel<S>>>,
         journal: Outlet<Batch>,
         stored: Inlet<Stored>,
         workers: Sender<Job>,
@@ -164,7 +168,7 @@ impl Mail {
         self.cores_in.iter().map(Inlet::len).sum()
     }
 
-    pub(super) fn send(&mut self, core: CoreId, parcel: Parcel) {
+    pub(super) fn send(&mut self, core: CoreId, parcel: Parcel<S>) {
         match &mut self.cores_out[usize::from(core)] {
             Some(lane) => lane.push(parcel),
             None => debug_assert!(false, "a core sends nothing to itself"),
