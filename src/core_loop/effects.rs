@@ -7,7 +7,7 @@ impl<S: Sockets> CoreLoop<S> {
     /// Feeds the shard what the other threads left for it.
     pub(super) fn take_mail(&mut self) {
         for _ in 0..MAIL_PER_TURN {
-            let Some(stored) = self.parts.mail.stored.pop() else { break };
+            let Some(stored) = self.parts.mail.stored() else { break };
             self.parts.mail.keep_spare(stored.spent);
             self.parts.shard.on_event(Event::Stored { ticket: stored.ticket }, &mut self.fx);
         }
@@ -19,9 +19,9 @@ impl<S: Sockets> CoreLoop<S> {
             };
             self.parts.shard.on_event(event, &mut self.fx);
         }
-        for lane in 0..self.parts.mail.cores_in.len() {
+        for lane in 0..self.parts.mail.lanes() {
             for _ in 0..MAIL_PER_TURN {
-                let Some(parcel) = self.parts.mail.cores_in[lane].pop() else { break };
+                let Some(parcel) = self.parts.mail.parcel(lane) else { break };
                 match parcel {
                     Parcel::Letter(letter) => {
                         self.parts.shard.on_event(Event::Letter(letter), &mut self.fx);

@@ -96,6 +96,12 @@ impl Answers {
         Answers { queue: ArrayQueue::new(capacity), doorbell }
     }
 
+    /// Whether [`Answers::give`] would have to wait.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.queue.is_full()
+    }
+
     /// Leaves an answer, waiting for room if need be: a worker may wait, a core may not.
     pub fn give(&self, mut reply: Reply) {
         while let Err(full) = self.offer(reply) {
@@ -113,15 +119,20 @@ impl Answers {
 }
 
 /// All lanes of one core.
+///
+/// A driver takes what came in at the begin of a turn, [`MAIL_PER_TURN`](super::MAIL_PER_TURN) things per
+/// lane at most, hands over the turn's effects, and flushes. What has no room stays here, in order; while
+/// there is a backlog it flushes again before long, and while it is congested it reads no sockets.
+#[derive(Debug)]
 pub struct Mail<S> {
     /// To each other core; none to itself.
-    pub(super) cores_out: Vec<Option<Outlet<Parcel<S>>>>,
+    cores_out: Vec<Option<Outlet<Parcel<S>>>>,
     /// From the other cores.
-    pub(super) cores_in: Vec<Inlet<Parcel<S>>>,
-    pub(super) journal: Outlet<Batch>,
-    pub(super) stored: Inlet<Stored>,
-    pub(super) workers: Sender<Job>,
-    pub(super) answers: Arc<Answers>,
+    cores_in: Vec<Inlet<Parcel<S>>>,
+    journal: Outlet<Batch>,
+    stored: Inlet<Stored>,
+    workers: Sender<Job>,
+    answers: Arc<Answers>,
     /// Jobs that the workers' queue had no room for.
     jobs: VecDeque<Job>,
     /// Emptied vectors for batches to come.
@@ -144,39 +155,51 @@ impl<S> Mail<S> {
     }
 
     /// Whether nothing came in.
-    pub(super) fn is_empty(&self) -> bool {
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
         self.stored.is_empty()
             && self.answers.queue.is_empty()
             && self.cores_in.iter().all(Inlet::is_empty)
     }
 
     /// Whether something waits here for another thread to have room.
-    pub(super) fn has_backlog(&self) -> bool {
+    #[must_use]
+    pub fn has_backlog(&self) -> bool {
         !self.jobs.is_empty()
             || self.journal.backlog() > 0
             || self.cores_out.iter().flatten().any(|lane| lane.backlog() > 0)
     }
 
     /// Whether so much waits that no more should be taken from sockets.
-    pub(super) fn is_congested(&self) -> bool {
+    #[must_use]
+    pub fn is_congested(&self) -> bool {
         self.journal.backlog() > 0
             || self.cores_out.iter().flatten().any(|lane| lane.backlog() > MESH_BACKLOG_LETTERS)
     }
 
+    /// The most things that wait for another core to have room.
+    #[must_use]
+    pub fn backlog(&self) -> usize {
+        self.cores_out.iter().flatten().map(Outlet::backlog).max().unwrap_or(0)
+    }
+
     /// Parcels that wait in the rings towards this core.
-    pub(super) fn depth(&self) -> usize {
+    #[must_use]
+    pub fn depth(&self) -> usize {
         self.cores_in.iter().map(Inlet::len).sum()
     }
 
-    pub(super) fn send(&mut self, core: CoreId, parcel: Parcel<S>) {
+    /// Sends something to another core, after everything before it.
+    pub fn send(&mut self, core: CoreId, parcel: Parcel<S>) {
         match &mut self.cores_out[usize::from(core)] {
             Some(lane) => lane.push(parcel),
             None => debug_assert!(false, "a core sends nothing to itself"),
         }
     }
 
-    /// Hands a turn's writes to the journal; they are taken out of `writes`.
-    pub(super) fn commit(&mut self, ticket: Ticket, writes: &mut Vec<Write>) {
+    /// Hands a turn's writes to the journal; they are taken out of `writes`. If it has no room they join
+    /// those of the turn before.
+    pub fn commit(&mut self, ticket: Ticket, writes: &mut Vec<Write>) {
         if let Some(waiting) = self.journal.newest_waiting() {
             waiting.ticket = ticket;
             waiting.writes.append(writes);
@@ -186,23 +209,41 @@ impl<S> Mail<S> {
         self.journal.push(Batch { ticket, writes: std::mem::replace(writes, spare) });
     }
 
-    pub(super) fn keep_spare(&mut self, spent: Vec<Write>) {
+    /// Keeps the emptied vector of a batch for one to come.
+    pub fn keep_spare(&mut self, spent: Vec<Write>) {
         if self.spare.len() < 16 && spent.capacity() <= 4_096 {
             self.spare.push(spent);
         }
     }
 
     /// Hands a job to the workers.
-    pub(super) fn ask(&mut self, job: Job) {
+    pub fn ask(&mut self, job: Job) {
         self.jobs.push_back(job);
     }
 
-    pub(super) fn answer(&mut self) -> Option<Reply> {
+    /// The next thing that the journal has confirmed. Its vector is for [`Mail::keep_spare`].
+    pub fn stored(&mut self) -> Option<Stored> {
+        self.stored.pop()
+    }
+
+    /// The next answer of the workers.
+    pub fn answer(&mut self) -> Option<Reply> {
         self.answers.queue.pop()
     }
 
+    /// How many other cores send to this one.
+    #[must_use]
+    pub fn lanes(&self) -> usize {
+        self.cores_in.len()
+    }
+
+    /// The next thing from one of the other cores, which are counted from 0 in the order of [`Mail::new`].
+    pub fn parcel(&mut self, lane: usize) -> Option<Parcel<S>> {
+        self.cores_in[lane].pop()
+    }
+
     /// Moves what waits, as far as there is room, and wakes those who got something.
-    pub(super) fn flush(&mut self) {
+    pub fn flush(&mut self) {
         for lane in self.cores_out.iter_mut().flatten() {
             lane.flush();
         }

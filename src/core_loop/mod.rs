@@ -31,7 +31,7 @@ pub use mail::{Answers, Batch, Job, Mail, Parcel, Reply, Stored};
 pub use sockets::Sockets;
 
 /// Letters and answers taken in one turn from each lane, so that sockets get their turn too.
-const MAIL_PER_TURN: usize = 1_024;
+pub const MAIL_PER_TURN: usize = 1_024;
 
 /// What a core is made of, besides its sockets.
 pub struct CoreParts<S> {

@@ -1,5 +1,4 @@
-//! The journal's thread: takes what all cores want stored, makes one commit of it, and says so.
-//! What arrives during a commit becomes the next one, so commits grow with the load by themselves.
+//! The journal's thread, which goes through one round after the other, and the drain's.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,18 +6,14 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::NodeError;
+use super::round::{JournalLane, JournalRound};
 use crate::config::{Config, Durability, Retention};
-use crate::core_loop::{Batch, Stored};
-use crate::limits::COMMIT_BATCHES_MAX;
-use crate::mesh::{Doorbell, Inlet, Outlet};
+use crate::mesh::Doorbell;
 use crate::metrics::Metrics;
 use crate::storage::{self, Committer, Drain, DrainStop};
 
-/// The journal's lanes from and to one core.
-pub(super) struct Lane {
-    pub(super) batches: Inlet<Batch>,
-    pub(super) stored: Outlet<Stored>,
-}
+/// Pause of a thread that waits for a core to have room.
+const FULL_LANE_PAUSE: Duration = Duration::from_micros(50);
 
 /// The running thread.
 pub(super) struct Journal {
@@ -58,7 +53,7 @@ pub(super) fn options(config: &Config) -> storage::Options {
 
 pub(super) fn spawn(
     committer: Committer,
-    lanes: Vec<Lane>,
+    lanes: Vec<JournalLane>,
     doorbell: Arc<Doorbell>,
     metrics: &Arc<Metrics>,
 ) -> Result<Journal, NodeError> {
@@ -67,35 +62,32 @@ pub(super) fn spawn(
         (Arc::clone(&doorbell), Arc::clone(metrics), Arc::clone(&stop));
     let thread = thread::Builder::new()
         .name("fulmar-journal".into())
-        .spawn(move || run(lanes, committer, &bell, &metrics, &is_stopping))
+        .spawn(move || run(JournalRound::new(lanes), committer, &bell, &metrics, &is_stopping))
         .map_err(NodeError::Thread)?;
     Ok(Journal { thread, doorbell, stop })
 }
 
 fn run(
-    mut lanes: Vec<Lane>,
+    mut round: JournalRound,
     mut committer: Committer,
     doorbell: &Doorbell,
     metrics: &Metrics,
     stop: &AtomicBool,
 ) {
-    let mut batches: Vec<Batch> = Vec::new();
-    let mut owners: Vec<usize> = Vec::new();
     loop {
-        take(&mut lanes, &mut batches, &mut owners);
-        if batches.is_empty() {
+        if !round.take() {
             if stop.load(Ordering::Acquire) {
                 return;
             }
             doorbell.about_to_sleep();
-            if lanes.iter().all(|lane| lane.batches.is_empty()) && !stop.load(Ordering::Acquire) {
+            if round.is_idle() && !stop.load(Ordering::Acquire) {
                 doorbell.wait();
             }
             doorbell.awake();
             continue;
         }
         let begun = Instant::now();
-        match committer.commit(batches.iter().flat_map(|batch| &batch.writes)) {
+        match round.commit(&mut committer) {
             Ok(stats) => {
                 let journal = metrics.journal();
                 journal.commit_messages.observe(stats.entries as u64);
@@ -104,35 +96,9 @@ fn run(
             }
             Err(error) => die(&error),
         }
-        confirm(&mut lanes, &mut batches, &mut owners);
-    }
-}
-
-/// Takes what the cores handed over, core by core in turn, up to the size of a commit.
-fn take(lanes: &mut [Lane], batches: &mut Vec<Batch>, owners: &mut Vec<usize>) {
-    let share = COMMIT_BATCHES_MAX / lanes.len().max(1);
-    for (owner, lane) in lanes.iter_mut().enumerate() {
-        for _ in 0..share.max(1) {
-            let Some(batch) = lane.batches.pop() else { break };
-            batches.push(batch);
-            owners.push(owner);
-        }
-    }
-}
-
-/// Tells each core what is stored.
-fn confirm(lanes: &mut [Lane], batches: &mut Vec<Batch>, owners: &mut Vec<usize>) {
-    for (batch, owner) in batches.drain(..).zip(owners.drain(..)) {
-        let mut spent = batch.writes;
-        spent.clear();
-        lanes[owner].stored.push(Stored { ticket: batch.ticket, spent });
-    }
-    for lane in lanes {
-        lane.stored.flush();
-        // The core drains this lane every turn and never waits for us, so there will be room.
-        while lane.stored.backlog() > 0 {
-            thread::sleep(Duration::from_micros(50));
-            lane.stored.flush();
+        round.confirm();
+        while !round.flush() {
+            thread::sleep(FULL_LANE_PAUSE);
         }
     }
 }

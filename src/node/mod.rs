@@ -8,6 +8,7 @@ mod error;
 mod journal;
 mod listeners;
 mod pinning;
+mod round;
 mod workers;
 
 use std::os::fd::OwnedFd;
@@ -31,6 +32,7 @@ use crate::storage;
 use crate::uring::{Ring, RingConfig};
 
 pub use error::NodeError;
+pub use round::{JournalLane, JournalRound};
 
 /// Name of the control plane's thread.
 const CONTROL_THREAD: &str = "fulmar-control";
@@ -67,7 +69,7 @@ pub fn run(config: &Config, log: LogFilter) -> Result<(), NodeError> {
     for (((core, listener), lanes), doorbell) in (0..).zip(listeners).zip(mesh).zip(&doorbells) {
         let (to_journal, from_core) = lane(JOURNAL_RING_BATCHES, Arc::clone(&journal_bell));
         let (to_core, from_journal) = lane(JOURNAL_RING_BATCHES, Arc::clone(doorbell));
-        journal_lanes.push(journal::Lane { batches: from_core, stored: to_core });
+        journal_lanes.push(JournalLane { batches: from_core, stored: to_core });
         let mail = Mail::new(
             lanes.0,
             lanes.1,

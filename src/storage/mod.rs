@@ -28,9 +28,11 @@ use std::path::Path;
 use std::time::Duration;
 
 pub use error::{OpenError, StorageError};
-pub use journal::{Commit, DrainStop, JournalError};
+pub use journal::{Commit, DiskDirectory, DrainStop, JournalError};
 pub use rocks::Rocks;
-pub use simulated::SimulatedDisk;
+pub use simulated::{
+    Counts, Fault, Loss, Operation, SimulatedDatabase, SimulatedDirectory, SimulatedFile,
+};
 
 use crate::shard::seam::{Load, Loaded, Write};
 
@@ -58,7 +60,7 @@ pub struct Options {
     pub journal: journal::JournalOptions,
 }
 
-/// A store of records behind the journal. Two kinds: RocksDB, and a simulated disk.
+/// A store of records behind the journal. Two kinds: RocksDB, and a simulated database.
 pub trait Storage {
     /// What can go wrong. Nothing of it may be passed over.
     type Error: std::error::Error + Send + Sync + 'static;
@@ -78,11 +80,11 @@ pub trait Storage {
 }
 
 /// The one writer.
-pub type Committer = journal::JournalCommitter;
+pub type Committer = journal::JournalCommitter<DiskDirectory>;
 /// Answers loads; cheap to clone.
-pub type Reader = journal::JournalReader<Rocks>;
+pub type Reader = journal::JournalReader<DiskDirectory, Rocks>;
 /// Keeps the journal short.
-pub type Drain = journal::Drain<Rocks>;
+pub type Drain = journal::Drain<DiskDirectory, Rocks>;
 
 /// The parts of an opened data directory.
 #[derive(Debug)]
@@ -100,7 +102,7 @@ pub fn open(path: &Path, options: &Options) -> Result<Store, OpenError> {
     directory::prepare(path)?;
     let rocks = Rocks::open(&path.join("rocksdb"), options)?;
     let is_syncing = options.durability == Durability::Fsync;
-    let (committer, reader, drain) =
-        journal::open(&path.join("journal"), options.journal, is_syncing, rocks)?;
+    let directory = DiskDirectory::make(&path.join("journal"))?;
+    let (committer, reader, drain) = journal::open(directory, options.journal, is_syncing, rocks)?;
     Ok(Store { committer, reader, drain })
 }

@@ -1,4 +1,4 @@
-//! RocksDB and the simulated disk answer alike, and a data directory is what it says.
+//! RocksDB and the simulated database answer alike, and a data directory is what it says.
 
 use bytes::Bytes;
 use proptest::prelude::*;
@@ -76,10 +76,10 @@ fn loads() -> Vec<Load> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(12))]
     #[test]
-    fn rocksdb_answers_as_the_simulated_disk_does(
+    fn rocksdb_answers_as_the_simulated_database_does(
         batches in proptest::collection::vec(proptest::collection::vec(any_write(), 1..40), 1..12),
     ) {
-        let ((_directory, rocks), disk) = (rocks(), SimulatedDisk::default());
+        let ((_directory, rocks), disk) = (rocks(), SimulatedDatabase::default());
         for (round, batch) in batches.iter().enumerate() {
             rocks.apply(batch).expect("apply");
             disk.apply(batch).expect("apply");
@@ -93,20 +93,6 @@ proptest! {
             }
         }
     }
-}
-
-#[test]
-fn a_simulated_crash_keeps_a_prefix_of_what_was_not_flushed() {
-    let disk = SimulatedDisk::default();
-    let put = |position| Write::Put { key: Key::Entry { user: 1, position }, value: value(1, 1) };
-    disk.apply(&[put(1)]).expect("apply");
-    disk.flush().expect("flush");
-    disk.apply(&[put(2), put(3)]).expect("apply");
-    assert_eq!(disk.unflushed(), 2);
-    disk.crash(1);
-    let load = Load::Inbox { user: 1, expire_through_ms: 0 };
-    let Loaded::Inbox { last, .. } = disk.load(load).expect("load") else { panic!("an inbox") };
-    assert_eq!(last, Some((2, value(1, 1))));
 }
 
 #[test]

@@ -1,10 +1,10 @@
 //! Appending to the log.
 
-use std::os::unix::fs::FileExt;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use super::Shared;
 use super::error::JournalError;
+use super::files::{JournalDirectory, JournalFile};
 use super::record::{self, HEADER_BYTES};
 use super::segment::{RECORDS_AT, Segment};
 use crate::shard::seam::Write;
@@ -25,9 +25,9 @@ pub struct Commit {
 
 /// The one writer of a journal.
 #[derive(Debug)]
-pub struct JournalCommitter {
-    pub(super) shared: Arc<Shared>,
-    pub(super) active: Arc<Segment>,
+pub struct JournalCommitter<D: JournalDirectory> {
+    pub(super) shared: Arc<Shared<D>>,
+    pub(super) active: Arc<Segment<D::File>>,
     /// Where the next record goes.
     pub(super) at: u64,
     pub(super) sequence: u64,
@@ -37,7 +37,7 @@ pub struct JournalCommitter {
     pub(super) buffer: Vec<u8>,
 }
 
-impl JournalCommitter {
+impl<D: JournalDirectory> JournalCommitter<D> {
     /// Makes the writes durable, together or not at all, in their order. After an error the state of
     /// the disk is unknown: the process must not go on.
     pub fn commit<'a>(
@@ -72,9 +72,16 @@ impl JournalCommitter {
         Ok(Commit { entries, bytes })
     }
 
+    /// Whether a commit of these writes would wait for the drain, for a driver that runs both in one
+    /// thread: it drains before.
+    pub fn would_wait<'a>(&self, writes: impl Iterator<Item = &'a Write>) -> bool {
+        let bytes = record::bytes_of(writes);
+        self.at + bytes > self.active.bytes && self.shared.backlog.would_wait()
+    }
+
     fn append(&mut self) -> Result<(), JournalError> {
         let append = || {
-            self.active.file.write_all_at(&self.buffer, self.at)?;
+            self.active.file.write_at(&self.buffer, self.at)?;
             if self.is_syncing { self.active.file.sync_data() } else { Ok(()) }
         };
         append().map_err(|error| JournalError::file("write", &self.active.path, error))?;
@@ -97,14 +104,13 @@ impl JournalCommitter {
     /// Goes on in a fresh segment, which has room for `bytes`. Waits if the drain is far behind.
     pub(super) fn next_segment(&mut self, bytes: u64) -> Result<(), JournalError> {
         // What follows says "synced" about everything before it.
-        let sync = self.active.file.sync_data();
-        sync.map_err(|error| JournalError::file("sync", &self.active.path, error))?;
+        self.active.sync()?;
         self.synced = self.sequence - 1;
-        self.wait_for_drain()?;
+        self.shared.backlog.add()?;
         let number = self.active.number + 1;
-        let wanted = self.shared.options.segment_bytes.max(RECORDS_AT + bytes);
+        let wanted = self.shared.segment_bytes.max(RECORDS_AT + bytes);
         let spare = {
-            let mut spares = self.shared.spare.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut spares = self.shared.spares();
             let fitting = spares.iter().position(|spare| spare.bytes() >= wanted);
             fitting.map(|index| spares.swap_remove(index))
         };
@@ -117,20 +123,6 @@ impl JournalCommitter {
         self.active = segment;
         self.at = RECORDS_AT;
         Ok(())
-    }
-
-    fn wait_for_drain(&self) -> Result<(), JournalError> {
-        let mut full = self.shared.full.lock().unwrap_or_else(PoisonError::into_inner);
-        full.segments += 1;
-        self.shared.changed.notify_all();
-        // A drain that was told to end won't make room any more; the disk may have some.
-        while full.segments > self.shared.options.segments_max
-            && !full.has_failed
-            && !full.is_stopping
-        {
-            full = self.shared.changed.wait(full).unwrap_or_else(PoisonError::into_inner);
-        }
-        if full.has_failed { Err(JournalError::DrainFailed) } else { Ok(()) }
     }
 }
 

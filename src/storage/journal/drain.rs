@@ -1,11 +1,13 @@
 //! Carrying over to the database what old segments still hold, so that they can be used again.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
 
 use super::Shared;
+use super::backlog::Backlog;
 use super::error::JournalError;
+use super::files::JournalDirectory;
 use super::record::{self, Logged};
 use super::scan::Scan;
 use super::segment::Segment;
@@ -21,31 +23,30 @@ const SPARES_MAX: usize = 4;
 
 /// The drain of a journal, run by a thread of its own.
 #[derive(Debug)]
-pub struct Drain<S> {
-    shared: Arc<Shared>,
+pub struct Drain<D: JournalDirectory, S> {
+    shared: Arc<Shared<D>>,
     behind: S,
 }
 
 /// Ends a running drain.
 #[derive(Debug, Clone)]
-pub struct DrainStop(Arc<Shared>);
+pub struct DrainStop(Arc<Backlog>);
 
 impl DrainStop {
     /// Lets [`Drain::run`] return after the segment in progress.
     pub fn stop(&self) {
-        self.0.full.lock().unwrap_or_else(PoisonError::into_inner).is_stopping = true;
-        self.0.changed.notify_all();
+        self.0.stop();
     }
 }
 
-impl<S: Storage> Drain<S> {
-    pub(super) const fn new(shared: Arc<Shared>, behind: S) -> Self {
+impl<D: JournalDirectory, S: Storage> Drain<D, S> {
+    pub(super) const fn new(shared: Arc<Shared<D>>, behind: S) -> Self {
         Drain { shared, behind }
     }
 
     /// What ends [`Drain::run`] from another thread.
     pub fn stopper(&self) -> DrainStop {
-        DrainStop(Arc::clone(&self.shared))
+        DrainStop(Arc::clone(&self.shared.backlog))
     }
 
     /// Drains segments as they fill up, until it is stopped or fails. After a failure every commit that
@@ -53,42 +54,34 @@ impl<S: Storage> Drain<S> {
     pub fn run(&self) -> Result<(), JournalError> {
         let outcome = self.drain_until_stopped();
         if outcome.is_err() {
-            self.shared.full.lock().unwrap_or_else(PoisonError::into_inner).has_failed = true;
-            self.shared.changed.notify_all();
+            self.shared.backlog.fail();
         }
         outcome
     }
 
     fn drain_until_stopped(&self) -> Result<(), JournalError> {
         self.keep_a_spare()?;
-        while self.wait() {
+        while self.shared.backlog.wait_until_due() {
             self.drain_oldest()?;
             self.keep_a_spare()?;
         }
         Ok(())
     }
 
-    /// Makes sure that the next segment's file is there, so that no commit has to make it.
-    fn keep_a_spare(&self) -> Result<(), JournalError> {
-        if self.spares() == 0 {
+    /// Makes sure that the next segment's file is there, so that no commit has to make it. [`Drain::run`] does
+    /// it at its begin and after each segment.
+    pub fn keep_a_spare(&self) -> Result<(), JournalError> {
+        if self.shared.spares().is_empty() {
             // Without the lock: a commit that needs a segment meanwhile must not wait for it.
-            let spare = self.shared.create_spare(self.shared.options.segment_bytes)?;
-            self.shared.spare.lock().unwrap_or_else(PoisonError::into_inner).push(spare);
+            let spare = self.shared.create_spare(self.shared.segment_bytes)?;
+            self.shared.spares().push(spare);
         }
         Ok(())
     }
 
-    fn spares(&self) -> usize {
-        self.shared.spare.lock().unwrap_or_else(PoisonError::into_inner).len()
-    }
-
-    /// Waits for a segment to drain; `false` if the drain is to end.
-    fn wait(&self) -> bool {
-        let mut full = self.shared.full.lock().unwrap_or_else(PoisonError::into_inner);
-        while !full.is_stopping && full.segments <= self.shared.options.segments_kept {
-            full = self.shared.changed.wait(full).unwrap_or_else(PoisonError::into_inner);
-        }
-        !full.is_stopping
+    /// Whether there are more full segments than are kept, so that [`Drain::run`] would drain one.
+    pub fn is_due(&self) -> bool {
+        self.shared.backlog.is_due()
     }
 
     /// Carries over the oldest full segment. Nothing happens if there is none.
@@ -111,9 +104,7 @@ impl<S: Storage> Drain<S> {
         self.behind.flush().map_err(JournalError::database)?;
         self.shared.write().end_drain(segment.number, &keys);
         self.free(segment)?;
-        let mut full = self.shared.full.lock().unwrap_or_else(PoisonError::into_inner);
-        full.segments -= 1;
-        self.shared.changed.notify_all();
+        self.shared.backlog.remove();
         Ok(())
     }
 
@@ -121,7 +112,7 @@ impl<S: Storage> Drain<S> {
     /// record after the segment's last has `sequence_after`.
     fn carry_over(
         &self,
-        segment: &Segment,
+        segment: &Segment<D::File>,
         sequence_after: u64,
         writes: &mut Vec<Write>,
     ) -> Result<Vec<Key>, JournalError> {
@@ -161,17 +152,18 @@ impl<S: Storage> Drain<S> {
     }
 
     /// Keeps the segment's file for reuse, or deletes it if a reader still holds it.
-    fn free(&self, segment: Arc<Segment>) -> Result<(), JournalError> {
+    fn free(&self, segment: Arc<Segment<D::File>>) -> Result<(), JournalError> {
+        let directory = &self.shared.directory;
         let is_wanted =
-            segment.bytes == self.shared.options.segment_bytes && self.spares() < SPARES_MAX;
+            segment.bytes == self.shared.segment_bytes && self.shared.spares().len() < SPARES_MAX;
         match Arc::try_unwrap(segment) {
             Ok(segment) if is_wanted => {
-                let spare = segment.retire()?;
-                self.shared.spare.lock().unwrap_or_else(PoisonError::into_inner).push(spare);
+                let spare = segment.retire(directory)?;
+                self.shared.spares().push(spare);
                 Ok(())
             }
-            Ok(segment) => segment.remove(),
-            Err(held) => held.remove(),
+            Ok(segment) => segment.remove(directory),
+            Err(held) => held.remove(directory),
         }
     }
 }

@@ -32,8 +32,8 @@ struct Inbox {
 }
 
 /// See the module's description.
-#[derive(Debug, Default)]
-pub(super) struct Index {
+#[derive(Debug)]
+pub(super) struct Index<F> {
     inboxes: HashMap<UserId, Inbox>,
     states: HashMap<Key, Place>,
     /// Positions that were trimmed while the database had them, or was about to get them.
@@ -41,10 +41,20 @@ pub(super) struct Index {
     /// Values in this segment and older ones are in the database, or on their way there.
     draining: u64,
     /// The segments of the log by number.
-    pub(super) segments: BTreeMap<u64, Arc<Segment>>,
+    pub(super) segments: BTreeMap<u64, Arc<Segment<F>>>,
 }
 
-impl Index {
+impl<F> Index<F> {
+    pub(super) fn new() -> Self {
+        Index {
+            inboxes: HashMap::new(),
+            states: HashMap::new(),
+            trimmed: Vec::new(),
+            draining: 0,
+            segments: BTreeMap::new(),
+        }
+    }
+
     /// Notes a write whose payload begins at byte `payload_at` of a segment.
     pub(super) fn apply(&mut self, segment: u64, payload_at: u64, logged: Logged) {
         match logged {
@@ -121,7 +131,7 @@ impl Index {
 
     /// Forgets what the database has: the values of these keys that lie in the segment, and the
     /// segment itself.
-    pub(super) fn end_drain(&mut self, segment: u64, keys: &[Key]) -> Option<Arc<Segment>> {
+    pub(super) fn end_drain(&mut self, segment: u64, keys: &[Key]) -> Option<Arc<Segment<F>>> {
         for &key in keys {
             let Key::Entry { user, .. } = key else {
                 if self.states.get(&key).is_some_and(|place| u64::from(place.segment) <= segment) {

@@ -6,23 +6,27 @@ use bytes::Bytes;
 
 use super::Shared;
 use super::error::JournalError;
+use super::files::{JournalDirectory, JournalFile};
 use super::index::{Index, Place};
 use super::segment::Segment;
 use crate::shard::seam::{ConnId, Key, Load, Loaded, UserId};
 use crate::storage::Storage;
 
 /// Answers loads. Cheap to clone; used from several threads.
-#[derive(Debug, Clone)]
-pub struct JournalReader<S> {
-    shared: Arc<Shared>,
+#[derive(Debug)]
+pub struct JournalReader<D: JournalDirectory, S> {
+    shared: Arc<Shared<D>>,
     behind: S,
 }
 
 /// A value in the log. Holding it keeps its segment from being used again.
-struct Found {
-    segment: Arc<Segment>,
+struct Found<F> {
+    segment: Arc<Segment<F>>,
     place: Place,
 }
+
+/// Positions of entries in the log, and where they lie.
+type Logged<F> = Vec<(u64, Found<F>)>;
 
 /// The bounds of a [`Load::Entries`].
 #[derive(Clone, Copy)]
@@ -35,8 +39,14 @@ struct Range {
     bytes_max: u32,
 }
 
-impl<S: Storage> JournalReader<S> {
-    pub(super) const fn new(shared: Arc<Shared>, behind: S) -> Self {
+impl<D: JournalDirectory, S: Clone> Clone for JournalReader<D, S> {
+    fn clone(&self) -> Self {
+        JournalReader { shared: Arc::clone(&self.shared), behind: self.behind.clone() }
+    }
+}
+
+impl<D: JournalDirectory, S: Storage> JournalReader<D, S> {
+    pub(super) const fn new(shared: Arc<Shared<D>>, behind: S) -> Self {
         JournalReader { shared, behind }
     }
 
@@ -138,7 +148,7 @@ impl<S: Storage> JournalReader<S> {
     }
 
     /// The first position of the range that the log holds (or one beyond it), and where the entries lie.
-    fn logged(&self, range: Range) -> (u64, Vec<(u64, Found)>) {
+    fn logged(&self, range: Range) -> (u64, Logged<D::File>) {
         let index = self.shared.read();
         let Some((first, last)) = index.entries(range.user) else { return (u64::MAX, Vec::new()) };
         let last = last.min(range.through);
@@ -153,7 +163,7 @@ impl<S: Storage> JournalReader<S> {
     }
 }
 
-impl Found {
+impl<F: JournalFile> Found<F> {
     fn value(&self) -> Result<Bytes, JournalError> {
         let mut value = vec![0; self.place.bytes as usize];
         let at = u64::from(self.place.at);
@@ -165,7 +175,7 @@ impl Found {
     }
 }
 
-fn find(index: &Index, key: Key) -> Option<Found> {
+fn find<F>(index: &Index<F>, key: Key) -> Option<Found<F>> {
     let place = index.place(key)?;
     let segment = Arc::clone(index.segments.get(&u64::from(place.segment))?);
     Some(Found { segment, place })

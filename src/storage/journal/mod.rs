@@ -16,9 +16,11 @@
 //! The bytes of a segment are described in [`segment`] and [`record`]; what recovery accepts and what it
 //! refuses in [`recovery`]. Why it is so: docs/decisions/0002-journal.md.
 
+mod backlog;
 mod commit;
 mod drain;
 mod error;
+mod files;
 mod index;
 mod load;
 mod record;
@@ -31,13 +33,15 @@ mod tests;
 pub use commit::{COMMIT_BYTES_MAX, Commit, JournalCommitter};
 pub use drain::{Drain, DrainStop};
 pub use error::JournalError;
+pub use files::{DiskDirectory, DiskFile, JournalDirectory, JournalFile};
 pub use load::JournalReader;
-pub use recovery::open;
+pub use recovery::{Parts, open};
 
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Condvar, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use backlog::Backlog;
 use index::Index;
 use segment::Spare;
 
@@ -71,39 +75,33 @@ impl Default for JournalOptions {
 
 /// What committer, readers and drain share.
 #[derive(Debug)]
-pub(crate) struct Shared {
-    directory: PathBuf,
-    index: RwLock<Index>,
+struct Shared<D: JournalDirectory> {
+    directory: D,
+    index: RwLock<Index<D::File>>,
     /// Segments that can be used again.
-    spare: Mutex<Vec<Spare>>,
+    spares: Mutex<Vec<Spare<D::File>>>,
     /// Files made so far; each has a name of its own.
     spares_made: AtomicU64,
-    /// The number of full segments in the log, and whether the drain is to end.
-    full: Mutex<Full>,
-    changed: Condvar,
-    options: JournalOptions,
+    backlog: Arc<Backlog>,
+    segment_bytes: u64,
 }
 
-#[derive(Debug, Default)]
-struct Full {
-    segments: usize,
-    is_stopping: bool,
-    /// The drain failed; nothing more may be committed.
-    has_failed: bool,
-}
-
-impl Shared {
+impl<D: JournalDirectory> Shared<D> {
     // A thread that panics takes the process with it, so a poisoned lock is never seen in earnest.
-    fn read(&self) -> RwLockReadGuard<'_, Index> {
+    fn read(&self) -> RwLockReadGuard<'_, Index<D::File>> {
         self.index.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, Index> {
+    fn write(&self) -> RwLockWriteGuard<'_, Index<D::File>> {
         self.index.write().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn spares(&self) -> MutexGuard<'_, Vec<Spare<D::File>>> {
+        self.spares.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Makes a file of zeros for a segment. Takes as long as writing them does.
-    fn create_spare(&self, bytes: u64) -> Result<Spare, JournalError> {
+    fn create_spare(&self, bytes: u64) -> Result<Spare<D::File>, JournalError> {
         let nonce = self.spares_made.fetch_add(1, Ordering::Relaxed);
         Spare::create(&self.directory, nonce, bytes)
     }

@@ -32,6 +32,11 @@ pub(super) const ALIGNMENT: u64 = 8;
 /// Where the checked bytes begin.
 const CHECKED_AT: usize = 12;
 
+/// Tag and numbers of a write.
+const HEAD_BYTES: usize = 17;
+/// The length before a value.
+const LENGTH_BYTES: usize = 4;
+
 const INBOX: u8 = 1;
 const CONVERSATION: u8 = 2;
 const ENTRY: u8 = 3;
@@ -68,7 +73,7 @@ pub(super) fn begin(buffer: &mut Vec<u8>) {
 /// Adds a write to the record in the buffer.
 pub(super) fn push(buffer: &mut Vec<u8>, write: &Write) {
     let mut head = |tag: u8, first: u64, second: u64| {
-        let mut bytes = [0; 17];
+        let mut bytes = [0; HEAD_BYTES];
         bytes[0] = tag;
         bytes[1..9].copy_from_slice(&first.to_le_bytes());
         bytes[9..].copy_from_slice(&second.to_le_bytes());
@@ -89,6 +94,17 @@ pub(super) fn push(buffer: &mut Vec<u8>, write: &Write) {
             buffer.extend_from_slice(&through.to_le_bytes());
         }
     }
+}
+
+/// Length of the record that these writes make, in bytes; 0 if there are none.
+pub(super) fn bytes_of<'a>(writes: impl Iterator<Item = &'a Write>) -> u64 {
+    let payload: usize = writes
+        .map(|write| match write {
+            Write::Put { value, .. } => HEAD_BYTES + LENGTH_BYTES + value.len(),
+            Write::Trim { .. } => HEAD_BYTES + size_of::<u64>(),
+        })
+        .sum();
+    if payload == 0 { 0 } else { ((HEADER_BYTES + payload) as u64).next_multiple_of(ALIGNMENT) }
 }
 
 /// Length of the record in the buffer once it is completed, in bytes.
@@ -162,14 +178,15 @@ fn read_write(payload: &[u8], at: usize) -> Option<(Logged, usize)> {
         CONVERSATION => Key::Conversation { user: first, peer: second },
         ENTRY => Key::Entry { user: first, position: second },
         TRIM => {
-            let through = number(at + 17)?;
-            return Some((Logged::Trim { user: first, from: second, through }, at + 25));
+            let through = number(at + HEAD_BYTES)?;
+            let end = at + HEAD_BYTES + size_of::<u64>();
+            return Some((Logged::Trim { user: first, from: second, through }, end));
         }
         _ => return None,
     };
-    let length = payload.get(at + 17..at + 21)?;
+    let value_at = at + HEAD_BYTES + LENGTH_BYTES;
+    let length = payload.get(at + HEAD_BYTES..value_at)?;
     let value_bytes = u32::from_le_bytes(length.try_into().ok()?) as usize;
-    let value_at = at + 21;
     let checksum = crc32fast::hash(payload.get(value_at..value_at + value_bytes)?);
     Some((Logged::Put { key, value_at, value_bytes, checksum }, value_at + value_bytes))
 }
@@ -205,6 +222,7 @@ mod tests {
         assert_eq!(read(&bytes, SALT + 1), None);
         assert_eq!((header.sequence, header.synced), (9, 8));
         assert_eq!(header.record_bytes(), bytes.len() as u64);
+        assert_eq!(bytes_of(given.iter()), bytes.len() as u64);
         let payload = &bytes[HEADER_BYTES..HEADER_BYTES + header.payload_bytes];
         let got: Vec<Write> = writes(payload)
             .map(|logged| match logged.expect("a write") {

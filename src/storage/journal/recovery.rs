@@ -7,51 +7,53 @@
 //! nothing follows it; without syncing (`os`) later ones may have reached the disk before it, and what
 //! they say was synced lies before it.
 
-use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Condvar, Mutex, RwLock};
+use std::sync::{Arc, Mutex, RwLock};
 
+use super::backlog::Backlog;
 use super::commit::JournalCommitter;
 use super::drain::Drain;
 use super::error::JournalError;
+use super::files::{JournalDirectory, JournalFile};
 use super::index::Index;
 use super::load::JournalReader;
 use super::record;
 use super::scan::Scan;
 use super::segment::{self, RECORDS_AT, Segment};
-use super::{Full, JournalOptions, Shared};
+use super::{JournalOptions, Shared};
 use crate::storage::Storage;
 
-/// Opens or creates the journal in `directory`, before the database `behind` it. With `is_syncing` a
+/// The parts of an opened journal.
+pub type Parts<D, S> = (JournalCommitter<D>, JournalReader<D, S>, Drain<D, S>);
+
+/// Opens or begins the journal in `directory`, before the database `behind` it. With `is_syncing` a
 /// commit survives a power cut, otherwise only a crash of the process.
-pub fn open<S: Storage + Clone>(
-    directory: &Path,
+pub fn open<D: JournalDirectory, S: Storage + Clone>(
+    directory: D,
     options: JournalOptions,
     is_syncing: bool,
     behind: S,
-) -> Result<(JournalCommitter, JournalReader<S>, Drain<S>), JournalError> {
+) -> Result<Parts<D, S>, JournalError> {
     assert!(options.segments_kept <= options.segments_max, "else a commit may wait for ever");
-    std::fs::create_dir_all(directory)
-        .and_then(|()| segment::sync_directory(directory.parent().unwrap_or(directory)))
-        .map_err(|error| JournalError::file("create", directory, error))?;
-    let mut index = Index::default();
-    let (numbers, spares) = list(directory)?;
+    let mut index = Index::new();
+    let (numbers, spares) = list(&directory)?;
+    let missing = |number| JournalError::Missing { path: directory.path(&segment::name(number)) };
     if numbers.is_empty() && !behind.is_empty() {
         // There always is a segment once the journal was opened.
-        return Err(JournalError::Missing { path: segment::path(directory, 1) });
+        return Err(missing(1));
     }
     for spare in spares {
-        std::fs::remove_file(&spare)
-            .map_err(|error| JournalError::file("remove", &spare, error))?;
+        let failed = |error| JournalError::file("remove", &directory.path(&spare), error);
+        directory.remove(&spare).map_err(failed)?;
     }
     let (mut sequence, mut number) = (1, 1);
-    let mut last: Option<(Segment, u64)> = None;
+    let mut last: Option<(Segment<D::File>, u64)> = None;
     for (nth, &found) in numbers.iter().enumerate() {
         number = numbers[0] + nth as u64;
         if found != number {
-            return Err(JournalError::Missing { path: segment::path(directory, number) });
+            return Err(missing(number));
         }
-        let segment = Segment::open(&segment::path(directory, number), number)?;
+        let segment = Segment::open(&directory, number)?;
         if let Some((earlier, end)) = last.take() {
             if segment.first_sequence != sequence {
                 return Err(JournalError::Damaged { path: earlier.path, at: end });
@@ -66,27 +68,27 @@ pub fn open<S: Storage + Clone>(
     if let Some((segment, end)) = last {
         if end == RECORDS_AT {
             // Opening it again and again must not make the log longer.
-            empty = Some(segment.retire()?).filter(|spare| spare.bytes() == options.segment_bytes);
+            let spare = segment.retire(&directory)?;
+            empty = Some(spare).filter(|spare| spare.bytes() == options.segment_bytes);
         } else {
             index.segments.insert(number, Arc::new(segment));
             number += 1;
         }
     }
-    let full = Full { segments: index.segments.len(), ..Full::default() };
+    let backlog = Arc::new(Backlog::new(index.segments.len(), &options));
     let shared = Arc::new(Shared {
-        directory: directory.to_owned(),
+        directory,
         index: RwLock::new(index),
-        spare: Mutex::new(Vec::new()),
+        spares: Mutex::new(Vec::new()),
         spares_made: AtomicU64::new(0),
-        full: Mutex::new(full),
-        changed: Condvar::new(),
-        options,
+        backlog,
+        segment_bytes: options.segment_bytes,
     });
     let spare = match empty {
         Some(spare) => spare,
         None => shared.create_spare(options.segment_bytes)?,
     };
-    let active = Arc::new(spare.begin(directory, number, sequence)?);
+    let active = Arc::new(spare.begin(&shared.directory, number, sequence)?);
     shared.write().segments.insert(number, Arc::clone(&active));
     let committer = JournalCommitter {
         shared: Arc::clone(&shared),
@@ -102,16 +104,13 @@ pub fn open<S: Storage + Clone>(
 }
 
 /// The numbers of the segments in a directory, rising, and the files that are none yet or no more.
-fn list(directory: &Path) -> Result<(Vec<u64>, Vec<PathBuf>), JournalError> {
-    let failed = |error| JournalError::file("list", directory, error);
+fn list(directory: &impl JournalDirectory) -> Result<(Vec<u64>, Vec<String>), JournalError> {
+    let failed = |error| JournalError::file("list", &directory.path(""), error);
     let (mut numbers, mut spares) = (Vec::new(), Vec::new());
-    for entry in std::fs::read_dir(directory).map_err(failed)? {
-        let path = entry.map_err(failed)?.path();
-        match segment::number_in(&path) {
+    for name in directory.list().map_err(failed)? {
+        match segment::number_in(&name) {
             Some(number) => numbers.push(number),
-            None if path.extension().is_some_and(|extension| extension == "tmp") => {
-                spares.push(path);
-            }
+            None if segment::is_spare(&name) => spares.push(name),
             None => {}
         }
     }
@@ -121,11 +120,11 @@ fn list(directory: &Path) -> Result<(Vec<u64>, Vec<PathBuf>), JournalError> {
 
 /// Enters a segment's writes in the index; returns the byte at which its records end. The last segment is
 /// settled first, because nothing says that its records were ever synced, and then judged.
-fn replay(
-    segment: &Segment,
+fn replay<F: JournalFile>(
+    segment: &Segment<F>,
     is_last: bool,
     sequence: &mut u64,
-    index: &mut Index,
+    index: &mut Index<F>,
 ) -> Result<u64, JournalError> {
     if is_last {
         segment.settle()?;

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::error::JournalError;
+use super::files::JournalFile;
 use super::record::{self, ALIGNMENT, HEADER_BYTES, Header};
 use super::segment::{RECORDS_AT, Segment};
 
@@ -11,8 +12,8 @@ const WINDOW_BYTES: u64 = 1 << 20;
 
 /// A position in a segment from which intact records of rising sequences are read.
 #[derive(Debug)]
-pub(super) struct Scan<'a> {
-    segment: &'a Segment,
+pub(super) struct Scan<'a, F> {
+    segment: &'a Segment<F>,
     window: Bytes,
     window_at: u64,
     /// Where the next record begins.
@@ -29,9 +30,9 @@ pub(super) struct Record {
     pub(super) payload: Bytes,
 }
 
-impl<'a> Scan<'a> {
+impl<'a, F: JournalFile> Scan<'a, F> {
     /// Begins with the first record of a segment.
-    pub(super) fn new(segment: &'a Segment) -> Self {
+    pub(super) fn new(segment: &'a Segment<F>) -> Self {
         let sequence = segment.first_sequence;
         Scan { segment, window: Bytes::new(), window_at: 0, at: RECORDS_AT, sequence }
     }

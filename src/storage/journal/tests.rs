@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
+use tempfile::TempDir;
 
 use super::*;
 use crate::shard::seam::{ConnId, Key, Load, Loaded, Write};
@@ -94,10 +95,18 @@ impl Storage for Memory {
 const SMALL: JournalOptions =
     JournalOptions { segment_bytes: 16 * 1024, segments_kept: 1, segments_max: 1_000 };
 
-type Parts = (JournalCommitter, JournalReader<Memory>, Drain<Memory>);
+type Reader = JournalReader<DiskDirectory, Memory>;
 
-fn start(directory: &Path, behind: &Memory) -> Result<Parts, JournalError> {
-    open(directory, SMALL, true, behind.clone())
+fn start(directory: &Path, behind: &Memory) -> Result<Parts<DiskDirectory, Memory>, JournalError> {
+    open(DiskDirectory::make(directory)?, SMALL, true, behind.clone())
+}
+
+fn disk(directory: &TempDir) -> DiskDirectory {
+    DiskDirectory::make(directory.path()).expect("directory")
+}
+
+fn path(directory: &Path, number: u64) -> PathBuf {
+    directory.join(segment::name(number))
 }
 
 /// What should be there, and a source of plausible writes.
@@ -142,7 +151,7 @@ impl Model {
 
     /// Everything that can be asked is answered as the model would. Entries below the trim may still be
     /// in the database for a while; nobody asks for them.
-    fn check(&self, reader: &JournalReader<Memory>) {
+    fn check(&self, reader: &Reader) {
         for user in 1..8 {
             let trim = self.trims.get(&user).copied().unwrap_or(0);
             for peer in 1..8 {
@@ -237,8 +246,7 @@ fn a_torn_last_commit_is_dropped_and_an_earlier_hole_is_refused() {
             models.push(model.clone());
         }
     }
-    let path = segment::path(directory.path(), 1);
-    let whole = std::fs::read(&path).expect("segment");
+    let whole = std::fs::read(path(directory.path(), 1)).expect("segment");
     let last_begin = ends[ends.len() - 2];
     for damaged_at in segment::RECORDS_AT as usize..ends[ends.len() - 1] {
         if fastrand::u8(0..8) != 0 {
@@ -247,7 +255,7 @@ fn a_torn_last_commit_is_dropped_and_an_earlier_hole_is_refused() {
         let copy = tempfile::tempdir().expect("directory");
         let mut bytes = whole.clone();
         bytes[damaged_at] ^= 0x40;
-        std::fs::write(segment::path(copy.path(), 1), &bytes).expect("copy");
+        std::fs::write(path(copy.path(), 1), &bytes).expect("copy");
         let opened = start(copy.path(), &Memory::default());
         if damaged_at < last_begin {
             // Padding behind a record carries nothing.
@@ -271,7 +279,7 @@ fn a_torn_last_commit_is_dropped_and_an_earlier_hole_is_refused() {
         let copy = tempfile::tempdir().expect("directory");
         let mut bytes = whole.clone();
         bytes[cut..].fill(0);
-        std::fs::write(segment::path(copy.path(), 1), &bytes).expect("copy");
+        std::fs::write(path(copy.path(), 1), &bytes).expect("copy");
         let (_, reader, _) = start(copy.path(), &Memory::default()).expect("open");
         models[models.len() - 2].check(&reader);
     }
@@ -286,7 +294,7 @@ fn a_missing_segment_is_refused_by_name() {
     while committer.active.number < 4 {
         committer.commit(model.random_writes().iter()).expect("commit");
     }
-    std::fs::remove_file(segment::path(directory.path(), 2)).expect("remove");
+    std::fs::remove_file(path(directory.path(), 2)).expect("remove");
     let error = start(directory.path(), &behind).map(|_| ()).expect_err("refused");
     assert!(error.to_string().contains("journal-000000000002.log"), "{error}");
 }
@@ -314,7 +322,7 @@ fn a_drain_that_runs_beside_commits_loses_nothing() {
     let (behind, mut model) = (Memory::default(), Model::default());
     let options = JournalOptions { segments_max: 3, ..SMALL };
     let (mut committer, reader, drain) =
-        open(directory.path(), options, false, behind.clone()).expect("open");
+        open(disk(&directory), options, false, behind.clone()).expect("open");
     let stopper = drain.stopper();
     let thread = std::thread::spawn(move || drain.run());
     for round in 0..3_000 {
@@ -326,7 +334,7 @@ fn a_drain_that_runs_beside_commits_loses_nothing() {
     stopper.stop();
     thread.join().expect("drain").expect("drain");
     model.check(&reader);
-    let (_, reader, _) = open(directory.path(), options, false, behind).expect("open");
+    let (_, reader, _) = open(disk(&directory), options, false, behind).expect("open");
     model.check(&reader);
 }
 
@@ -335,7 +343,7 @@ fn a_commit_that_waits_for_the_drain_goes_on_when_the_drain_is_told_to_end() {
     let directory = tempfile::tempdir().expect("directory");
     let options = JournalOptions { segments_max: 1, ..SMALL };
     let (mut committer, reader, drain) =
-        open(directory.path(), options, false, Memory::default()).expect("open");
+        open(disk(&directory), options, false, Memory::default()).expect("open");
     let stopper = drain.stopper();
     let thread = std::thread::spawn(move || {
         let value = Bytes::from(vec![1; 1_000]);

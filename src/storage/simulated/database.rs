@@ -1,0 +1,206 @@
+//! The database behind the journal, in memory. What was applied after the last flush is lost by a crash, even if
+//! only the process ends, but for what chance kept: a database writes some of it out by itself.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use fastrand::Rng;
+
+use crate::shard::seam::{Key, Load, Loaded, UserId, Write};
+use crate::storage::Storage;
+
+/// See the module's description. Clones are handles on the same database.
+#[derive(Debug, Clone, Default)]
+pub struct SimulatedDatabase {
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    records: Records,
+    /// What a crash leaves, if nothing of `unflushed`.
+    durable: Records,
+    /// What was applied since the last flush.
+    unflushed: Vec<Write>,
+    /// Calls that change something until the process ends in the middle of one; none if it doesn't.
+    changes_left: Option<u64>,
+}
+
+type Records = BTreeMap<Key, Bytes>;
+
+impl SimulatedDatabase {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends the process and loses what was applied since the last flush. Of the entries any number is kept, the
+    /// oldest first, and of the records likewise: they are written out independently.
+    pub fn crash(&self, random: &mut Rng) {
+        let mut state = self.state();
+        let unflushed = std::mem::take(&mut state.unflushed);
+        let entries_kept = random.usize(0..=unflushed.len());
+        let records_kept = random.usize(0..=unflushed.len());
+        for (nth, write) in unflushed.iter().enumerate() {
+            if nth < if is_about_entries(write) { entries_kept } else { records_kept } {
+                apply(&mut state.durable, write);
+            }
+        }
+        state.records = state.durable.clone();
+        state.changes_left = None;
+    }
+
+    /// Lets the process end in the middle of an apply or a flush, after that many others. From then on
+    /// everything fails, until [`SimulatedDatabase::crash`].
+    pub fn end_after(&self, changes: u64) {
+        self.state().changes_left = Some(changes + 1);
+    }
+
+    /// Whether the process has ended so.
+    pub fn has_ended(&self) -> bool {
+        self.state().has_ended()
+    }
+
+    /// Writes that a crash could lose.
+    pub fn unflushed(&self) -> usize {
+        self.state().unflushed.len()
+    }
+
+    /// Drops the flushed entries of this time (Unix milliseconds) and earlier, as a compaction does it.
+    pub fn expire(&self, through_ms: u64) {
+        let mut state = self.state();
+        let State { records, durable, unflushed, .. } = &mut *state;
+        durable.retain(|key, value| !is_entry(key) || time_ms(value) > through_ms);
+        records.clone_from(durable);
+        for write in unflushed.iter() {
+            apply(records, write);
+        }
+    }
+}
+
+impl State {
+    fn has_ended(&self) -> bool {
+        self.changes_left == Some(0)
+    }
+
+    fn note_change(&mut self) -> io::Result<()> {
+        if let Some(left) = &mut self.changes_left {
+            *left = left.saturating_sub(1);
+        }
+        if self.has_ended() { Err(ended()) } else { Ok(()) }
+    }
+}
+
+impl Storage for SimulatedDatabase {
+    type Error = io::Error;
+
+    fn load(&self, load: Load) -> io::Result<Loaded> {
+        let state = self.state();
+        if state.has_ended() {
+            return Err(ended());
+        }
+        let records = &state.records;
+        Ok(match load {
+            Load::Conversation { user, peer } => {
+                let record = records.get(&Key::Conversation { user, peer }).cloned();
+                Loaded::Conversation { user, peer, record }
+            }
+            Load::Inbox { user, expire_through_ms } => Loaded::Inbox {
+                user,
+                record: records.get(&Key::Inbox { user }).cloned(),
+                last: entries(records, user, 0, u64::MAX).next_back(),
+                first: entries(records, user, 0, u64::MAX)
+                    .find(|(_, value)| time_ms(value) > expire_through_ms),
+            },
+            Load::Entries { user, conn, from, through, entries_max, bytes_max } => {
+                let (mut found, mut bytes, mut reached) = (Vec::new(), 0, through);
+                for (position, value) in entries(records, user, from, through) {
+                    let is_full =
+                        found.len() >= entries_max as usize || bytes >= bytes_max as usize;
+                    if is_full && !found.is_empty() {
+                        reached = position - 1;
+                        break;
+                    }
+                    bytes += value.len();
+                    found.push((position, value));
+                }
+                Loaded::Entries { user, conn, entries: found, through: reached }
+            }
+        })
+    }
+
+    fn apply(&self, writes: &[Write]) -> io::Result<()> {
+        let mut state = self.state();
+        if state.has_ended() {
+            return Err(ended());
+        }
+        for write in writes {
+            apply(&mut state.records, write);
+        }
+        state.unflushed.extend_from_slice(writes);
+        // If the process ends in here, the crash decides how much of it was done.
+        state.note_change()
+    }
+
+    fn flush(&self) -> io::Result<()> {
+        let mut state = self.state();
+        state.note_change()?;
+        let State { durable, unflushed, .. } = &mut *state;
+        for write in unflushed.drain(..) {
+            apply(durable, &write);
+        }
+        Ok(())
+    }
+
+    fn is_empty(&self) -> bool {
+        let state = self.state();
+        state.records.is_empty() && state.unflushed.is_empty()
+    }
+}
+
+fn ended() -> io::Error {
+    io::Error::other("the simulated process has ended")
+}
+
+fn apply(records: &mut Records, write: &Write) {
+    match write {
+        Write::Put { key, value } => {
+            // The value may be a slice of a large block, which must not be kept alive for it.
+            records.insert(*key, Bytes::copy_from_slice(value));
+        }
+        Write::Trim { user, from, through } => {
+            for position in *from..=*through {
+                records.remove(&Key::Entry { user: *user, position });
+            }
+        }
+    }
+}
+
+const fn is_entry(key: &Key) -> bool {
+    matches!(key, Key::Entry { .. })
+}
+
+const fn is_about_entries(write: &Write) -> bool {
+    match write {
+        Write::Put { key, .. } => is_entry(key),
+        Write::Trim { .. } => true,
+    }
+}
+
+fn entries(
+    records: &Records,
+    user: UserId,
+    from: u64,
+    through: u64,
+) -> impl DoubleEndedIterator<Item = (u64, Bytes)> + '_ {
+    let range = Key::Entry { user, position: from }..=Key::Entry { user, position: through };
+    records.range(range).filter_map(|(key, value)| match key {
+        Key::Entry { position, .. } => Some((*position, value.clone())),
+        _ => None,
+    })
+}
+
+fn time_ms(value: &[u8]) -> u64 {
+    value.first_chunk().map_or(0, |time| u64::from_le_bytes(*time))
+}
