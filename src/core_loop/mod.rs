@@ -158,6 +158,11 @@ impl<S: Sockets> CoreLoop<S> {
         drained || now.mono_ms.saturating_sub(since_ms) > STOP_MS
     }
 
+    /// Ends a core that is done, after a last look for room in the lanes.
+    pub fn finish(mut self) {
+        self.parts.mail.flush();
+    }
+
     /// Its parts.
     #[must_use]
     pub const fn parts(&self) -> &CoreParts<S::Socket> {

@@ -20,7 +20,7 @@ impl CoreLoop<Ring> {
             self.turn(now);
             self.publish(metrics, begun, &mut published);
         }
-        self.parts.mail.flush();
+        self.finish();
         Ok(())
     }
 
