@@ -1,9 +1,9 @@
 //! Carrying out what the shard wants, and feeding it what came in from other threads.
 
-use super::{CoreLoop, Job, MAIL_PER_TURN, Moving, Parcel, Reply, socket_key};
+use super::{CoreLoop, Job, MAIL_PER_TURN, Moving, Parcel, Reply, Sockets, socket_key};
 use crate::shard::{Event, Now};
 
-impl CoreLoop {
+impl<S: Sockets> CoreLoop<S> {
     /// Feeds the shard what the other threads left for it.
     pub(super) fn take_mail(&mut self) {
         for _ in 0..MAIL_PER_TURN {
@@ -52,21 +52,21 @@ impl CoreLoop {
         for (conn, to, arrival) in self.fx.hand_over.drain(..) {
             let key = socket_key(conn);
             self.moving.insert(key, Moving { core: to, arrival, early: Vec::new() });
-            self.ring.detach(key);
+            self.sockets.detach(key);
         }
         for (conn, is_paused) in self.fx.pause.drain(..) {
             let key = socket_key(conn);
             if is_paused {
                 self.paused.insert(key);
-                self.ring.pause(key);
+                self.sockets.pause(key);
             } else {
                 self.paused.remove(&key);
-                self.ring.resume(key);
+                self.sockets.resume(key);
             }
         }
         for conn in self.fx.flush.drain(..) {
             if let Some(bytes) = self.parts.shard.take_output(conn)
-                && let Err(unsent) = self.ring.send(socket_key(conn), bytes)
+                && let Err(unsent) = self.sockets.send(socket_key(conn), bytes)
             {
                 // The socket is ending, which is reported before long.
                 self.parts.shard.recycle(unsent);
@@ -78,7 +78,7 @@ impl CoreLoop {
         }
         self.fx.close = closing;
         for conn in self.fx.abort.drain(..) {
-            self.ring.abort(socket_key(conn));
+            self.sockets.abort(socket_key(conn));
         }
     }
 }

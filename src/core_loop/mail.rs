@@ -1,7 +1,6 @@
 //! The lanes between a core and the other threads of its node.
 
 use std::collections::VecDeque;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -15,13 +14,13 @@ use crate::shard::{Arrival, ConnId, CoreId, Identity, Letter, Load, Loaded, Tick
 
 /// Between cores.
 #[derive(Debug)]
-pub enum Parcel {
+pub enum Parcel<S> {
     /// For the shard.
     Letter(Letter),
     /// A connection whose home the receiver is.
     Connection {
         /// The socket.
-        fd: OwnedFd,
+        fd: S,
         /// Who logged in on it.
         arrival: Arrival,
         /// What it sent since; it should be nothing.
@@ -107,12 +106,17 @@ impl Answers {
 
     /// Leaves an answer, waiting for room if need be: a worker may wait, a core may not.
     pub fn give(&self, mut reply: Reply) {
-        while let Err(full) = self.queue.push(reply) {
+        while let Err(full) = self.offer(reply) {
             reply = full;
-            self.doorbell.ring();
             std::thread::sleep(std::time::Duration::from_micros(50));
         }
+    }
+
+    /// Leaves an answer if there is room, and wakes the core in any case.
+    pub fn offer(&self, reply: Reply) -> Result<(), Reply> {
+        let offered = self.queue.push(reply);
         self.doorbell.ring();
+        offered
     }
 }
 
@@ -122,11 +126,11 @@ impl Answers {
 /// lane at most, hands over the turn's effects, and flushes. What has no room stays here, in order; while
 /// there is a backlog it flushes again before long, and while it is congested it reads no sockets.
 #[derive(Debug)]
-pub struct Mail {
+pub struct Mail<S> {
     /// To each other core; none to itself.
-    cores_out: Vec<Option<Outlet<Parcel>>>,
+    cores_out: Vec<Option<Outlet<Parcel<S>>>>,
     /// From the other cores.
-    cores_in: Vec<Inlet<Parcel>>,
+    cores_in: Vec<Inlet<Parcel<S>>>,
     journal: Outlet<Batch>,
     stored: Inlet<Stored>,
     workers: Sender<Job>,
@@ -141,12 +145,12 @@ pub struct Mail {
     spare: Vec<Vec<Write>>,
 }
 
-impl Mail {
+impl<S> Mail<S> {
     /// Puts the lanes together. `cores_out` has one place per core.
     #[must_use]
     pub fn new(
-        cores_out: Vec<Option<Outlet<Parcel>>>,
-        cores_in: Vec<Inlet<Parcel>>,
+        cores_out: Vec<Option<Outlet<Parcel<S>>>>,
+        cores_in: Vec<Inlet<Parcel<S>>>,
         journal: Outlet<Batch>,
         stored: Inlet<Stored>,
         workers: Sender<Job>,
@@ -189,6 +193,12 @@ impl Mail {
             || self.cores_out.iter().flatten().any(|lane| lane.backlog() > MESH_BACKLOG_LETTERS)
     }
 
+    /// The most things that wait for another core to have room.
+    #[must_use]
+    pub fn backlog(&self) -> usize {
+        self.cores_out.iter().flatten().map(Outlet::backlog).max().unwrap_or(0)
+    }
+
     /// Parcels that wait in the rings towards this core.
     #[must_use]
     pub fn depth(&self) -> usize {
@@ -196,7 +206,7 @@ impl Mail {
     }
 
     /// Sends something to another core, after everything before it.
-    pub fn send(&mut self, core: CoreId, parcel: Parcel) {
+    pub fn send(&mut self, core: CoreId, parcel: Parcel<S>) {
         match &mut self.cores_out[usize::from(core)] {
             Some(lane) => lane.push(parcel),
             None => debug_assert!(false, "a core sends nothing to itself"),
@@ -255,7 +265,7 @@ impl Mail {
     }
 
     /// The next thing from one of the other cores, which are counted from 0 in the order of [`Mail::new`].
-    pub fn parcel(&mut self, lane: usize) -> Option<Parcel> {
+    pub fn parcel(&mut self, lane: usize) -> Option<Parcel<S>> {
         self.cores_in[lane].pop()
     }
 
@@ -302,7 +312,7 @@ mod tests {
     const CONN: ConnId = ConnId { slot: 0, generation: 0 };
 
     /// The mail of a core without others, and its workers' queue.
-    fn mail() -> (Mail, Receiver<Job>) {
+    fn mail() -> (Mail<std::os::fd::OwnedFd>, Receiver<Job>) {
         let bell = Arc::new(Doorbell::new().expect("eventfd"));
         let (journal, _) = lane(1, Arc::clone(&bell));
         let (_, stored) = lane(1, Arc::clone(&bell));

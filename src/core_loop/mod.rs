@@ -12,50 +12,46 @@ mod effects;
 mod load;
 mod mail;
 mod publish;
+mod run;
+mod sockets;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use fulmar_protocol::{Code, Frame};
 use tracing::{debug, warn};
 
 use crate::limits::{CLOSE_GRACE_MS, OVERLOAD_RETRY_MS, STOP_MS};
 use crate::mesh::Doorbell;
-use crate::metrics::Metrics;
 use crate::shard::{Arrival, ConnId, CoreId, Effects, Event, Now, Shard};
 use crate::uring::{Completion, Ring, SocketKey};
 
-use load::LoadMeter;
 pub use mail::{Answers, Batch, Job, Mail, Parcel, Reply, Stored};
+pub use sockets::Sockets;
 
 /// Letters and answers taken in one turn from each lane, so that sockets get their turn too.
 pub const MAIL_PER_TURN: usize = 1_024;
 
-/// What a core thread is made of, besides its ring, which must be made on the thread itself.
-pub struct CoreParts {
+/// What a core is made of, besides its sockets.
+pub struct CoreParts<S> {
     /// Number of this core.
     pub core: CoreId,
     /// Its state machine.
     pub shard: Shard,
     /// Its lanes to and from the other threads.
-    pub mail: Mail,
+    pub mail: Mail<S>,
     /// What others wake it with.
     pub doorbell: Arc<Doorbell>,
-    /// Where it counts.
-    pub metrics: Arc<Metrics>,
     /// Set when the node is to stop; the doorbell is rung afterwards.
     pub stop: Arc<AtomicBool>,
-    /// The instant from which the monotonic clock counts; the same for all cores.
-    pub started: Instant,
 }
 
 /// See the module's description.
-pub struct CoreLoop {
-    parts: CoreParts,
-    ring: Ring,
+pub struct CoreLoop<S: Sockets> {
+    parts: CoreParts<S::Socket>,
+    sockets: S,
     fx: Effects,
     /// Connections on their way to their home core, and what they sent too early.
     moving: HashMap<SocketKey, Moving>,
@@ -64,15 +60,15 @@ pub struct CoreLoop {
     /// Connections that are not read because too much waits for other threads.
     gated: Vec<SocketKey>,
     /// Accepted in this turn.
-    accepted: Vec<OwnedFd>,
+    accepted: Vec<S::Socket>,
     /// Detached in this turn.
-    detached: Vec<(SocketKey, OwnedFd)>,
+    detached: Vec<(SocketKey, S::Socket)>,
     /// Closing connections, in the order of their deadlines on the monotonic clock.
     closing: VecDeque<(u64, SocketKey)>,
-    /// When the core was told to stop.
-    stopping_since: Option<Instant>,
-    published: Instant,
-    load: LoadMeter,
+    /// When the core was told to stop, in milliseconds on the monotonic clock.
+    stopping_since_ms: Option<u64>,
+    /// How busy the thread was, to be told in the next turn, in percent.
+    load: Option<u8>,
 }
 
 /// A connection on its way to another core.
@@ -82,18 +78,39 @@ struct Moving {
     early: Vec<u8>,
 }
 
-impl CoreLoop {
-    /// Puts the parts together. Called on the thread that will run it.
-    pub fn new(
-        parts: CoreParts,
+/// How long a core may sleep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rest {
+    /// Not at all: something came in.
+    No,
+    /// A moment, since another thread is behind and doesn't say when it has room.
+    Short,
+    /// Until this time on the monotonic clock, or until the doorbell rings or a socket has something.
+    Until {
+        /// In milliseconds.
+        mono_ms: u64,
+    },
+}
+
+impl CoreLoop<Ring> {
+    /// A core on a ring, with its listener. Called on the thread that will run it.
+    pub fn listening(
+        parts: CoreParts<OwnedFd>,
         mut ring: Ring,
         listener: OwnedFd,
     ) -> Result<Self, std::io::Error> {
         ring.watch(parts.doorbell.descriptor()?);
         ring.listen(listener);
-        Ok(CoreLoop {
+        Ok(CoreLoop::new(parts, ring))
+    }
+}
+
+impl<S: Sockets> CoreLoop<S> {
+    /// Puts the parts together.
+    pub fn new(parts: CoreParts<S::Socket>, sockets: S) -> Self {
+        CoreLoop {
             parts,
-            ring,
+            sockets,
             fx: Effects::default(),
             moving: HashMap::new(),
             paused: HashSet::new(),
@@ -101,67 +118,83 @@ impl CoreLoop {
             accepted: Vec::new(),
             detached: Vec::new(),
             closing: VecDeque::new(),
-            stopping_since: None,
-            published: Instant::now(),
-            load: LoadMeter::new(),
-        })
-    }
-
-    /// Runs turns until the node stops and everything is handed over.
-    pub fn run(mut self) -> Result<(), std::io::Error> {
-        while !self.is_done() {
-            self.sleep()?;
-            let begun = Instant::now();
-            let now = self.now(begun);
-            self.parts.shard.begin_turn(now, &mut self.fx);
-            self.note_load(begun);
-            self.note_stop();
-            self.take_completions();
-            self.take_mail();
-            self.parts.shard.end_turn(&mut self.fx);
-            self.carry_out(now);
-            self.abort_overdue(now);
-            self.open_gate();
-            self.publish(begun);
+            stopping_since_ms: None,
+            load: None,
         }
-        self.parts.mail.flush();
-        Ok(())
     }
 
-    /// Submits what the last turn queued and waits until there is something to do.
-    fn sleep(&mut self) -> Result<(), std::io::Error> {
+    /// One turn: takes everything that is there, and carries out what follows from it.
+    pub fn turn(&mut self, now: Now) {
+        self.parts.shard.begin_turn(now, &mut self.fx);
+        self.note_load();
+        self.note_stop(now);
+        self.take_completions();
+        self.take_mail();
+        self.parts.shard.end_turn(&mut self.fx);
+        self.carry_out(now);
+        self.abort_overdue(now);
+        self.open_gate();
+    }
+
+    /// Tells the shard, in the next turn, how much of its time the core was busy lately.
+    pub const fn set_load(&mut self, busy_percent: u8) {
+        self.load = Some(busy_percent);
+    }
+
+    /// Says that the core is about to sleep, and for how long it may. It is followed by
+    /// [`CoreLoop::awake`].
+    pub fn rest(&mut self) -> Rest {
         if self.parts.mail.has_backlog() {
-            // Another thread is behind; it rings the bell as it takes something, but not for room.
-            return self.ring.wait(Some(Duration::from_micros(100)));
+            return Rest::Short;
         }
         self.parts.doorbell.about_to_sleep();
-        let timeout = if self.parts.mail.is_empty() { self.timeout() } else { Duration::ZERO };
-        let waited = self.ring.wait(Some(timeout));
-        self.parts.doorbell.awake();
-        waited
-    }
-
-    fn timeout(&self) -> Duration {
-        let now_ms = self.mono_ms(Instant::now());
+        if !self.parts.mail.is_empty() {
+            return Rest::No;
+        }
         let closing_ms = self.closing.front().map_or(u64::MAX, |&(deadline_ms, _)| deadline_ms);
-        let next_ms = self.parts.shard.next_turn_ms().min(closing_ms);
-        Duration::from_millis(next_ms.saturating_sub(now_ms))
+        Rest::Until { mono_ms: self.parts.shard.next_turn_ms().min(closing_ms) }
     }
 
-    fn mono_ms(&self, now: Instant) -> u64 {
-        now.saturating_duration_since(self.parts.started).as_millis() as u64
+    /// Says that the core sleeps no more.
+    pub fn awake(&mut self) {
+        self.parts.doorbell.awake();
     }
 
-    fn now(&self, now: Instant) -> Now {
-        let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Now { unix_ms: unix.as_millis() as u64, mono_ms: self.mono_ms(now) }
+    /// Whether the node stops and nothing is left to do here, or it took too long.
+    #[must_use]
+    pub fn is_done(&self, now: Now) -> bool {
+        let Some(since_ms) = self.stopping_since_ms else { return false };
+        let drained = self.parts.shard.is_drained() && !self.parts.mail.has_backlog();
+        drained || now.mono_ms.saturating_sub(since_ms) > STOP_MS
+    }
+
+    /// Ends a core that is done, after a last look for room in the lanes.
+    pub fn finish(mut self) {
+        self.parts.mail.flush();
+    }
+
+    /// Its parts.
+    #[must_use]
+    pub const fn parts(&self) -> &CoreParts<S::Socket> {
+        &self.parts
+    }
+
+    /// Its sockets.
+    pub const fn sockets(&mut self) -> &mut S {
+        &mut self.sockets
+    }
+
+    /// How many connections are not read now because too much waits for other threads.
+    #[must_use]
+    pub const fn gated(&self) -> usize {
+        self.gated.len()
     }
 
     fn take_completions(&mut self) {
-        let CoreLoop { ring, parts, fx, moving, paused, gated, accepted, detached, .. } = self;
+        let CoreLoop { sockets, parts, fx, moving, paused, gated, accepted, detached, .. } = self;
         let shard = &mut parts.shard;
         let is_gated = parts.mail.is_congested();
-        ring.drain(|completion| match completion {
+        sockets.drain(|completion| match completion {
             Completion::Received { key, bytes } => {
                 if let Some(moving) = moving.get_mut(&key) {
                     moving.keep(bytes);
@@ -198,7 +231,7 @@ impl CoreLoop {
     fn shut_gate(&mut self) {
         if self.parts.mail.is_congested() {
             for &key in &self.gated {
-                self.ring.pause(key);
+                self.sockets.pause(key);
             }
         }
     }
@@ -210,19 +243,19 @@ impl CoreLoop {
         }
         for key in self.gated.drain(..) {
             if !self.paused.contains(&key) {
-                self.ring.resume(key);
+                self.sockets.resume(key);
             }
         }
     }
 
     fn add_accepted(&mut self) {
         for fd in self.accepted.drain(..) {
-            match self.ring.add(fd) {
+            match self.sockets.add(fd) {
                 Ok(key) => {
                     debug!(slot = key.slot, generation = key.generation, "connection accepted");
                     self.parts.shard.on_event(Event::Accepted { conn: conn_id(key) }, &mut self.fx);
                 }
-                Err(fd) => turn_away(fd),
+                Err(fd) => self.sockets.turn_away(fd, &refusal()),
             }
         }
     }
@@ -237,10 +270,10 @@ impl CoreLoop {
     }
 
     /// A connection that logged in on another core and has its home here.
-    fn adopt(&mut self, fd: OwnedFd, arrival: Arrival, early: &[u8]) {
-        let key = match self.ring.add(fd) {
+    fn adopt(&mut self, socket: S::Socket, arrival: Arrival, early: &[u8]) {
+        let key = match self.sockets.add(socket) {
             Ok(key) => key,
-            Err(fd) => return turn_away(fd),
+            Err(socket) => return self.sockets.turn_away(socket, &refusal()),
         };
         let conn = conn_id(key);
         self.parts.shard.on_event(Event::Arrived { conn, arrival }, &mut self.fx);
@@ -249,16 +282,16 @@ impl CoreLoop {
         }
     }
 
-    fn note_load(&mut self, now: Instant) {
-        if let Some(busy_percent) = self.load.measured(now) {
+    fn note_load(&mut self) {
+        if let Some(busy_percent) = self.load.take() {
             self.parts.shard.on_event(Event::Load { busy_percent }, &mut self.fx);
         }
     }
 
-    fn note_stop(&mut self) {
-        if self.stopping_since.is_none() && self.parts.stop.load(Ordering::Acquire) {
-            self.stopping_since = Some(Instant::now());
-            self.ring.stop_listening();
+    fn note_stop(&mut self, now: Now) {
+        if self.stopping_since_ms.is_none() && self.parts.stop.load(Ordering::Acquire) {
+            self.stopping_since_ms = Some(now.mono_ms);
+            self.sockets.stop_listening();
             self.parts.shard.on_event(Event::ShutDown, &mut self.fx);
         }
     }
@@ -270,35 +303,25 @@ impl CoreLoop {
                 break;
             }
             self.closing.pop_front();
-            self.ring.abort(key);
+            self.sockets.abort(key);
         }
     }
 
     fn close(&mut self, conn: ConnId, now: Now) {
         let key = socket_key(conn);
-        self.ring.close(key);
+        self.sockets.close(key);
         self.closing.push_back((now.mono_ms + CLOSE_GRACE_MS, key));
-    }
-
-    /// Whether the node stops and nothing is left to do here, or it took too long.
-    fn is_done(&self) -> bool {
-        let Some(since) = self.stopping_since else { return false };
-        let drained = self.parts.shard.is_drained() && !self.parts.mail.has_backlog();
-        drained || since.elapsed() > Duration::from_millis(STOP_MS)
     }
 }
 
-/// Tells a client that this core holds as many connections as it may, and closes.
-fn turn_away(fd: OwnedFd) {
+/// What a client is told that comes when this core holds as many connections as it may.
+fn refusal() -> Vec<u8> {
     debug!("connection refused: this core holds as many as it may");
     let mut bytes = Vec::new();
     let (code, retry_after_ms) = (Code::TooManyConnections, OVERLOAD_RETRY_MS);
     let detail = "this server holds as many connections as it may";
     Frame::Refuse { code, retry_after_ms, detail }.encode(&mut bytes);
-    // A new socket has room for it; if not, the client sees the connection end without a reason.
-    let socket = socket2::Socket::from(fd);
-    let _ = socket.set_nonblocking(true).and_then(|()| socket.send(&bytes));
-    let _ = socket.shutdown(std::net::Shutdown::Write);
+    bytes
 }
 
 impl Moving {

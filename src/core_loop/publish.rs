@@ -5,20 +5,22 @@ use std::time::{Duration, Instant};
 use fulmar_protocol::{Code, Kind};
 
 use super::CoreLoop;
+use crate::metrics::Metrics;
+use crate::uring::Ring;
 
 /// How often the totals are copied.
 const PUBLISH_EVERY: Duration = Duration::from_millis(100);
 
-impl CoreLoop {
+impl CoreLoop<Ring> {
     /// Counts the turn that began at `begun`, and now and then copies everything else.
-    pub(super) fn publish(&mut self, begun: Instant) {
+    pub(super) fn publish(&self, metrics: &Metrics, begun: Instant, published: &mut Instant) {
         let ended = Instant::now();
-        let core = self.parts.metrics.core(usize::from(self.parts.core));
+        let core = metrics.core(usize::from(self.parts.core));
         core.turn_duration.observe(ended.duration_since(begun).as_nanos() as u64);
-        if ended.duration_since(self.published) < PUBLISH_EVERY && self.stopping_since.is_none() {
+        if ended.duration_since(*published) < PUBLISH_EVERY && self.stopping_since_ms.is_none() {
             return;
         }
-        self.published = ended;
+        *published = ended;
         let counters = self.parts.shard.counters();
         core.connections.set(counters.connections);
         core.sessions.set(counters.sessions);
@@ -51,7 +53,7 @@ impl CoreLoop {
             core.rejected(code).set(counters.rejected[index]);
             core.goodbyes(code).set(counters.goodbyes[index]);
         }
-        let ring = self.ring.counters();
+        let ring = self.sockets.counters();
         core.enobufs.set(ring.enobufs);
         core.cq_overflows.set(ring.cq_overflows);
         core.rearms.set(ring.rearms);

@@ -46,6 +46,13 @@ impl Doorbell {
         self.sleeping.store(false, Ordering::Relaxed);
     }
 
+    /// For a consumer that is stepped instead of blocked: whether the bell was rung since it said
+    /// that it will sleep.
+    #[must_use]
+    pub fn was_rung(&self) -> bool {
+        !self.sleeping.load(Ordering::Relaxed)
+    }
+
     /// For a consumer without a ring of its own to wait on: blocks until the bell is rung.
     pub fn wait(&self) {
         let mut count = [0u8; 8];

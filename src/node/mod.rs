@@ -11,6 +11,7 @@ mod pinning;
 mod round;
 mod workers;
 
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
@@ -37,7 +38,7 @@ pub use round::{JournalLane, JournalRound};
 const CONTROL_THREAD: &str = "fulmar-control";
 
 /// Lanes between cores, as each core gets them.
-type CoreLanes = (Vec<Option<Outlet<Parcel>>>, Vec<Inlet<Parcel>>);
+type CoreLanes = (Vec<Option<Outlet<Parcel<OwnedFd>>>>, Vec<Inlet<Parcel<OwnedFd>>>);
 
 /// Runs a node until it is told to stop. Returns once everything is stored and closed.
 ///
@@ -84,11 +85,9 @@ pub fn run(config: &Config, log: LogFilter) -> Result<(), NodeError> {
             shard: Shard::new(shard_config(config, core), Now::default()),
             mail,
             doorbell: Arc::clone(doorbell),
-            metrics: Arc::clone(&metrics),
             stop: Arc::clone(&stop),
-            started,
         };
-        cores.push(spawn_core(config, parts, listener)?);
+        cores.push(spawn_core(config, parts, listener, &metrics, started)?);
     }
     drop(jobs);
     let journal = journal::spawn(store.committer, journal_lanes, journal_bell, &metrics)?;
@@ -177,13 +176,16 @@ fn shard_config(config: &Config, core: CoreId) -> ShardConfig {
 
 fn spawn_core(
     config: &Config,
-    parts: CoreParts,
-    listener: std::os::fd::OwnedFd,
+    parts: CoreParts<OwnedFd>,
+    listener: OwnedFd,
+    metrics: &Arc<Metrics>,
+    started: Instant,
 ) -> Result<JoinHandle<Result<(), NodeError>>, NodeError> {
     let cpu = config.pin.map(|first| first + usize::from(parts.core));
     let sockets_max = config.connections_max.div_ceil(config.cores as u64);
     let ring_config =
         RingConfig { sockets_max: sockets_max.min(1 << 24) as u32, ..RingConfig::default() };
+    let metrics = Arc::clone(metrics);
     let (report, reported) = std::sync::mpsc::sync_channel(1);
     let handle = thread::Builder::new()
         .name(format!("fulmar-core-{}", parts.core))
@@ -197,9 +199,9 @@ fn spawn_core(
                     return Ok(());
                 }
             };
-            let core = CoreLoop::new(parts, ring, listener).map_err(NodeError::Doorbell)?;
+            let core = CoreLoop::listening(parts, ring, listener).map_err(NodeError::Doorbell)?;
             let _ = report.send(Ok(()));
-            core.run().map_err(NodeError::Core)
+            core.run(&metrics, started).map_err(NodeError::Core)
         })
         .map_err(NodeError::Thread)?;
     reported.recv().unwrap_or(Ok(()))?;

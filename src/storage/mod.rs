@@ -31,7 +31,7 @@ pub use error::{OpenError, StorageError};
 pub use journal::{Commit, DiskDirectory, DrainStop, JournalError};
 pub use rocks::Rocks;
 pub use simulated::{
-    Counts, Fault, Loss, Operation, SimulatedDatabase, SimulatedDirectory, SimulatedFile,
+    Counts, Fault, Loss, Lost, Operation, SimulatedDatabase, SimulatedDirectory, SimulatedFile,
 };
 
 use crate::shard::seam::{Load, Loaded, Write};

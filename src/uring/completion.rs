@@ -17,13 +17,13 @@ pub enum CloseReason {
     Local,
 }
 
-/// What happened.
+/// What happened. `S` is an open connection: a descriptor, unless the sockets are simulated.
 #[derive(Debug)]
-pub enum Completion<'a> {
+pub enum Completion<'a, S = OwnedFd> {
     /// A connection was accepted. It isn't on the ring before [`Ring::add`](super::Ring::add).
     Accepted {
         /// The connection.
-        fd: OwnedFd,
+        fd: S,
     },
     /// Accepting failed. For errors that would repeat themselves (no descriptor left) the ring tries
     /// again a tenth of a second later, and reports each failure.
@@ -58,7 +58,7 @@ pub enum Completion<'a> {
         /// Which socket.
         key: SocketKey,
         /// The open connection.
-        fd: OwnedFd,
+        fd: S,
     },
     /// The wake-up descriptor was written to. Reported at most once per turn.
     Woken,

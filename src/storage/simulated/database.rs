@@ -73,14 +73,18 @@ impl SimulatedDatabase {
     }
 
     /// Drops the flushed entries of this time (Unix milliseconds) and earlier, as a compaction does it.
-    pub fn expire(&self, through_ms: u64) {
+    /// Returns how many.
+    pub fn expire(&self, through_ms: u64) -> u64 {
         let mut state = self.state();
         let State { records, durable, unflushed, .. } = &mut *state;
+        let before = durable.len();
         durable.retain(|key, value| !is_entry(key) || time_ms(value) > through_ms);
-        records.clone_from(durable);
-        for write in unflushed.iter() {
-            apply(records, write);
+        let dropped = before - durable.len();
+        if dropped > 0 {
+            records.clone_from(durable);
+            unflushed.iter().for_each(|write| apply(records, write));
         }
+        dropped as u64
     }
 }
 

@@ -8,6 +8,7 @@
 //! A process sees cache and names. When it is killed they stay as they are. A power cut leaves what was synced,
 //! and of the rest what chance kept ([`Loss`]).
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -29,6 +30,15 @@ pub enum Loss {
     Newest,
     /// Any of their sectors, in whatever order the system wrote them.
     Any,
+}
+
+/// What a power cut lost.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Lost {
+    /// Writes that are gone, or of which only a part is there.
+    pub writes: u64,
+    /// Those of which a part is there.
+    pub torn: u64,
 }
 
 /// See the module's description. Clones are handles on the same directory.
@@ -109,7 +119,8 @@ impl SimulatedDirectory {
     }
 
     /// Ends the process and loses what was not synced, but for what chance keeps.
-    pub fn cut_power(&self, random: &mut Rng, loss: Loss) {
+    pub fn cut_power(&self, random: &mut Rng, loss: Loss) -> Lost {
+        let mut lost = Lost::default();
         self.kill();
         let mut state = self.state();
         let unsynced = std::mem::take(&mut state.unsynced);
@@ -120,9 +131,10 @@ impl SimulatedDirectory {
         state.names = state.durable.clone();
         for content in state.names.values() {
             let mut content = lock(content);
-            content.lose(random, loss);
+            content.lose(random, loss, &mut lost);
             content.settle();
         }
+        lost
     }
 
     /// Lets an operation fail, once: the one that follows `after` others of its kind. A write that fails
@@ -325,7 +337,9 @@ impl JournalFile for SimulatedFile {
         let mut content = lock(&self.content);
         match noted {
             Ok(()) => content.sync(),
-            Err(Refusal::Failed(_)) => content.lose(&mut state.random, Loss::Any),
+            Err(Refusal::Failed(_)) => {
+                content.lose(&mut state.random, Loss::Any, &mut Lost::default());
+            }
             // The crash decides.
             Err(Refusal::Ending | Refusal::Ended) => {}
         }
@@ -358,26 +372,34 @@ impl Content {
     }
 
     /// Brings to the disk what chance keeps of the writes that are not there; the others never get there.
-    fn lose(&mut self, random: &mut Rng, loss: Loss) {
+    fn lose(&mut self, random: &mut Rng, loss: Loss, lost: &mut Lost) {
         let unsynced = std::mem::take(&mut self.unsynced);
         let kept = random.usize(0..=unsynced.len());
         for (nth, (at, bytes)) in unsynced.into_iter().enumerate() {
-            match loss {
-                Loss::Newest if nth < kept => put(&mut self.disk, at, &bytes),
+            let kept_bytes = match loss {
                 Loss::Newest => {
-                    if nth == kept {
-                        put(&mut self.disk, at, &bytes[..random.usize(0..=bytes.len())]);
-                    }
+                    let kept_bytes = match nth.cmp(&kept) {
+                        Ordering::Less => bytes.len(),
+                        Ordering::Equal => random.usize(0..=bytes.len()),
+                        Ordering::Greater => 0,
+                    };
+                    put(&mut self.disk, at, &bytes[..kept_bytes]);
+                    kept_bytes
                 }
                 Loss::Any => {
                     let kept_of_4 = random.u8(0..=4);
+                    let mut kept_bytes = 0;
                     for (at, sector) in sectors(at, &bytes) {
                         if random.u8(0..4) < kept_of_4 {
                             put(&mut self.disk, at, sector);
+                            kept_bytes += sector.len();
                         }
                     }
+                    kept_bytes
                 }
-            }
+            };
+            lost.writes += u64::from(kept_bytes < bytes.len());
+            lost.torn += u64::from(kept_bytes > 0 && kept_bytes < bytes.len());
         }
     }
 

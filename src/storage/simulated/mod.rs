@@ -8,5 +8,5 @@ mod faults;
 mod tests;
 
 pub use database::SimulatedDatabase;
-pub use directory::{Loss, SimulatedDirectory, SimulatedFile};
+pub use directory::{Loss, Lost, SimulatedDirectory, SimulatedFile};
 pub use faults::{Counts, Fault, Operation};

@@ -1,0 +1,265 @@
+//! What happened in a world, counted, so that a fault that no world has is noticed.
+
+use std::fmt;
+
+use fulmar::shard::Counters;
+use fulmar_protocol::Code;
+
+/// Declares the things that are counted; those marked `required` must happen in any larger set of seeds.
+macro_rules! happenings {
+    ($($variant:ident $name:literal $required:ident),+ $(,)?) => {
+        /// Something worth counting.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(crate) enum Happening { $($variant,)+ }
+
+        /// Name of each, and whether it is required.
+        const HAPPENINGS: &[(&str, bool)] = &[$(($name, happenings!(@ $required)),)+];
+    };
+    (@ required) => { true };
+    (@ optional) => { false };
+}
+
+happenings! {
+    // Faults of the server's machine.
+    Kill "node_kills" required,
+    PowerCut "node_power_cuts" required,
+    CleanStop "node_clean_stops" required,
+    Emptied "nodes_emptied" required,
+    SlowStop "node_stops_that_took_too_long" optional,
+    CrashInRecovery "node_crashes_in_recovery" required,
+    CommitFailed "commits_failed" required,
+    DrainFailed "drains_failed" optional,
+    TornWrite "torn_writes" required,
+    LostWrites "power_cuts_that_lost_writes" required,
+    CrashBeforeConfirm "crashes_between_commit_and_confirm" required,
+    ConfigChange "config_changes" required,
+    CoresChange "cores_changed" required,
+    RetentionChange "retention_changed" required,
+    CoreStall "cores_stalled" required,
+    JournalStall "journal_stalled" required,
+    ClockForward "clock_jumps_forward" required,
+    ClockBack "clock_jumps_back" required,
+    // Inside the node.
+    Turn "turns" required,
+    SpuriousWake "spurious_wake_ups" required,
+    BellWake "wake_ups_by_bell" required,
+    TimerWake "wake_ups_by_timer" required,
+    SocketWake "wake_ups_by_socket" required,
+    FullRing "full_mesh_rings" required,
+    FullJournalRing "full_journal_rings" required,
+    FullJobs "full_job_queues" required,
+    FullAnswers "full_answer_queues" required,
+    Gated "gated_sockets" required,
+    Paused "paused_sockets" required,
+    HandOver "connections_handed_over" required,
+    LateAnswer "late_answers" required,
+    Commit "commits" required,
+    Drained "segments_drained" required,
+    ExpiredBehind "entries_expired_in_the_database" required,
+    LevelOne "overload_level_1" required,
+    LevelTwo "overload_level_2" required,
+    LevelThree "overload_level_3" required,
+    // Connections.
+    Connect "connects" required,
+    ConnectRefused "connects_refused" required,
+    ConnectLost "connects_without_answer" required,
+    SplitRead "split_reads" required,
+    Cut "connections_cut" required,
+    CutFrame "frames_cut" required,
+    Vanished "connections_vanished" required,
+    Roamed "clients_that_moved_without_a_word" required,
+    StalledReader "stalled_readers" required,
+    ShortWrite "server_writes_that_had_to_wait" required,
+    TurnedAway "connections_turned_away" required,
+    // Devices and people.
+    DeviceCrash "device_crashes" required,
+    DeviceLostBatch "device_crashes_that_lost_a_batch" required,
+    DeviceAway "devices_away" required,
+    Reinstall "devices_reinstalled" required,
+    SlowStore "slow_device_stores" required,
+    Send "messages_written" required,
+    LargeSend "large_messages_written" required,
+    EmptySend "empty_messages_written" required,
+    SelfSend "messages_to_oneself" required,
+    Burst "bursts" required,
+    Reread "messages_read" required,
+    SendAgain "rejected_messages_sent_again" required,
+    Resend "sends_repeated_after_a_break" required,
+    RepeatedDelivery "messages_delivered_again" required,
+    Replaced "devices_replaced" required,
+    // What the oracle saw.
+    Tick "ticks" required,
+    Rejection "rejections" required,
+    Delivery "deliveries" required,
+    LargeDelivery "large_deliveries" required,
+    CopyDelivery "copies_delivered" required,
+    Skip "skips" required,
+    Receipt "receipts" required,
+    OwnReceipt "own_receipts" required,
+    Expired "messages_expired" required,
+    RepeatTick "resends_answered_with_the_first_ordinal" required,
+    Takeover "takeovers_told" required,
+    // Clients that misbehave.
+    RogueConnect "rogue_connects" required,
+    RogueEnded "rogue_connections_ended_by_the_server" required,
+    RogueGarbage "rogue_garbage" required,
+    RogueHalfFrame "rogue_half_frames" required,
+    RogueResend "rogue_resends" required,
+    RogueOtherBody "rogue_resends_with_another_body" required,
+    RogueLie "rogue_cursors_that_lie" required,
+    RogueAckAhead "rogue_acks_ahead" required,
+    RogueReadAhead "rogue_reads_ahead" required,
+    RogueEarly "rogue_frames_before_hello" required,
+    RogueChatter "rogue_frames_after_hello" required,
+    RogueBadPart "rogue_parts_that_dont_fit" required,
+    RogueUnfinished "rogue_bodies_left_unfinished" required,
+    RogueFlood "rogue_floods" required,
+    RogueTwin "rogue_twins_of_devices" required,
+    RogueSilent "rogue_silence" required,
+}
+
+/// Codes that must be seen in each kind of answer.
+const REFUSED: &[Code] = &[
+    Code::MalformedFrame,
+    Code::FrameTooLarge,
+    Code::UnexpectedFrame,
+    Code::NotFulmar,
+    Code::UnsupportedVersion,
+    Code::HelloTimeout,
+    Code::TokenInvalid,
+    Code::TokenExpired,
+    Code::TokenMismatch,
+    Code::TokenRequired,
+    Code::BadIdentity,
+    Code::TooManyDevices,
+    Code::Overloaded,
+    Code::ShuttingDown,
+];
+const REJECTED: &[Code] =
+    &[Code::BodyTooLarge, Code::QuotaExceeded, Code::StaleNumber, Code::BadPeer];
+const GOODBYES: &[Code] = &[
+    Code::MalformedFrame,
+    Code::FrameTooLarge,
+    Code::UnexpectedFrame,
+    Code::UnknownKind,
+    Code::FrameTimeout,
+    Code::IdleTimeout,
+    Code::CursorAhead,
+    Code::UnexpectedPart,
+    Code::Replaced,
+    Code::ShuttingDown,
+];
+
+/// See the module's description.
+#[derive(Debug, Clone)]
+pub struct Coverage {
+    happenings: Vec<u64>,
+    shards: Counters,
+}
+
+impl Default for Coverage {
+    fn default() -> Self {
+        Coverage { happenings: vec![0; HAPPENINGS.len()], shards: Counters::default() }
+    }
+}
+
+impl Coverage {
+    pub(crate) fn hit(&mut self, happening: Happening) {
+        self.happenings[happening as usize] += 1;
+    }
+
+    pub(crate) fn add(&mut self, happening: Happening, count: u64) {
+        self.happenings[happening as usize] += count;
+    }
+
+    pub(crate) fn count(&self, happening: Happening) -> u64 {
+        self.happenings[happening as usize]
+    }
+
+    /// Takes in what a shard counted in its life.
+    pub(crate) fn shard(&mut self, counters: &Counters) {
+        let sum = &mut self.shards;
+        for (sum, count) in [
+            (&mut sum.hydrations, counters.hydrations),
+            (&mut sum.cold_reads, counters.cold_reads),
+            (&mut sum.evictions, counters.evictions),
+            (&mut sum.takeovers, counters.takeovers),
+            (&mut sum.windows_full, counters.windows_full),
+            (&mut sum.receipts_held, counters.receipts_held),
+            (&mut sum.letters, counters.letters),
+            (&mut sum.pauses, counters.pauses),
+            (&mut sum.messages, counters.messages),
+        ] {
+            *sum += count;
+        }
+        for (sums, counts) in [
+            (&mut sum.refused, &counters.refused),
+            (&mut sum.rejected, &counters.rejected),
+            (&mut sum.goodbyes, &counters.goodbyes),
+        ] {
+            sums.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
+        }
+    }
+
+    /// Adds another world's counts.
+    pub fn merge(&mut self, other: &Coverage) {
+        self.happenings.iter_mut().zip(&other.happenings).for_each(|(sum, count)| *sum += count);
+        self.shard(&other.shards);
+    }
+
+    /// Every count with its name, and whether it is required.
+    #[must_use]
+    pub fn counts(&self) -> Vec<(String, u64, bool)> {
+        let shards = &self.shards;
+        let mut counts: Vec<_> = HAPPENINGS
+            .iter()
+            .zip(&self.happenings)
+            .map(|(&(name, is_required), &count)| (name.to_owned(), count, is_required))
+            .collect();
+        for (name, count) in [
+            ("hydrations", shards.hydrations),
+            ("cold_reads", shards.cold_reads),
+            ("evictions", shards.evictions),
+            ("takeovers", shards.takeovers),
+            ("full_windows", shards.windows_full),
+            ("receipts_held", shards.receipts_held),
+            ("letters", shards.letters),
+            ("pauses", shards.pauses),
+        ] {
+            counts.push((name.to_owned(), count, true));
+        }
+        for (kind, by_code, required) in [
+            ("refused", &shards.refused, REFUSED),
+            ("rejected", &shards.rejected, REJECTED),
+            ("goodbye", &shards.goodbyes, GOODBYES),
+        ] {
+            for (&code, &count) in Code::ALL.iter().zip(by_code) {
+                let is_required = required.contains(&code);
+                if is_required || count > 0 {
+                    counts.push((format!("{kind}.{}", code.name()), count, is_required));
+                }
+            }
+        }
+        counts
+    }
+
+    /// Names of what is required and never happened.
+    #[must_use]
+    pub fn missing(&self) -> Vec<String> {
+        let never = |(name, count, is_required): (String, u64, bool)| {
+            (is_required && count == 0).then_some(name)
+        };
+        self.counts().into_iter().filter_map(never).collect()
+    }
+}
+
+impl fmt::Display for Coverage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, count, _) in self.counts() {
+            if count > 0 {
+                writeln!(f, "  {count:>10}  {name}")?;
+            }
+        }
+        Ok(())
+    }
+}

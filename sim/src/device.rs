@@ -1,0 +1,140 @@
+//! A device that keeps the rules: the client's session, and a store that survives its crashes.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use fulmar_client::MessageId;
+use fulmar_client::core::{Identity, Session};
+use fulmar_client::store::{MemoryStore, Store as _, Write};
+
+use crate::clock::Time;
+use crate::dice::Dice;
+use crate::network::ConnNo;
+
+/// Messages that a person may still look at.
+const UNREAD_MAX: usize = 32;
+/// Rejected messages that a person may still send again.
+const REJECTED_MAX: usize = 16;
+
+/// See the module's description.
+#[derive(Debug)]
+pub(crate) struct Device {
+    pub(crate) user: u64,
+    pub(crate) number: u16,
+    token: Vec<u8>,
+    /// The running program.
+    pub(crate) session: Option<Session>,
+    pub(crate) store: MemoryStore,
+    /// The batch that the store is committing.
+    pub(crate) batch: Option<Vec<Write>>,
+    pub(crate) conn: Option<ConnNo>,
+    /// How often the program began: what belongs to an earlier one is outdated.
+    pub(crate) process: u32,
+    /// The earliest timer in the schedule.
+    pub(crate) timer: Time,
+    /// It was told not to come back by itself.
+    pub(crate) is_stopped: bool,
+    /// It stays away until the trouble is over.
+    pub(crate) is_away: bool,
+    /// Peers and ordinals that the person hasn't looked at.
+    pub(crate) unread: VecDeque<(u64, u64)>,
+    pub(crate) rejected: VecDeque<MessageId>,
+}
+
+impl Device {
+    pub(crate) fn new(user: u64, number: u16, uses_tokens: bool) -> Self {
+        Device {
+            user,
+            number,
+            token: if uses_tokens { token(user, u64::from(number), "good") } else { Vec::new() },
+            session: None,
+            store: MemoryStore::new(),
+            batch: None,
+            conn: None,
+            process: 0,
+            timer: Time::MAX,
+            is_stopped: false,
+            is_away: false,
+            unread: VecDeque::new(),
+            rejected: VecDeque::new(),
+        }
+    }
+
+    /// The program begins, on what the store holds.
+    pub(crate) fn start(&mut self, seed: u64) {
+        let identity = Identity {
+            user: self.user,
+            device: u64::from(self.number),
+            token: self.token.clone(),
+            agent: "sim".into(),
+        };
+        let snapshot = self.store.load().expect("a store in memory");
+        self.session = Some(Session::new(identity, snapshot, seed));
+        (self.timer, self.is_stopped) = (Time::MAX, false);
+    }
+
+    /// The program ends; its connection and what its store was committing are left to the caller.
+    pub(crate) fn end(&mut self) {
+        self.session = None;
+        self.process += 1;
+    }
+
+    /// Everything in the store is gone.
+    pub(crate) fn lose_store(&mut self) {
+        self.store = MemoryStore::new();
+        self.batch = None;
+        self.unread.clear();
+        self.rejected.clear();
+    }
+
+    /// Whether it is logged in and waits for nothing.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        let quiet = |session: &Session| session.is_online() && session.unanswered() == 0;
+        self.batch.is_none() && self.session.as_ref().is_some_and(quiet)
+    }
+
+    /// A message arrived that the person may look at.
+    pub(crate) fn arrived(&mut self, peer: u64, ordinal: u64) {
+        if self.unread.len() == UNREAD_MAX {
+            self.unread.pop_front();
+        }
+        self.unread.push_back((peer, ordinal));
+    }
+
+    /// A message was rejected; the person may send it again.
+    pub(crate) fn was_rejected(&mut self, id: MessageId) {
+        if self.rejected.len() == REJECTED_MAX {
+            self.rejected.pop_front();
+        }
+        self.rejected.push_back(id);
+    }
+}
+
+/// A login token of this world: who it is for, and what the check says of it.
+pub(crate) fn token(user: u64, device: u64, verdict: &str) -> Vec<u8> {
+    format!("{user}.{device}.{verdict}").into_bytes()
+}
+
+/// A body that begins with a number of its own where it has room for it.
+pub(crate) fn body(serial: u64, bytes: usize) -> Arc<[u8]> {
+    let mut word = serial;
+    let mut body = Vec::with_capacity(bytes + 8);
+    while body.len() < bytes {
+        body.extend_from_slice(&word.to_le_bytes());
+        word = word.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(serial);
+    }
+    body.truncate(bytes);
+    body.into()
+}
+
+/// How long a body is: usually a few words, now and then much more, and sometimes nothing.
+pub(crate) fn body_bytes(dice: &mut Dice, usual: u64, large_percent: u64) -> usize {
+    let bytes = if dice.percent(large_percent) {
+        dice.between(16_000..=120_000)
+    } else if dice.once_in(40) {
+        dice.below(9)
+    } else {
+        dice.between(8..=usual.max(9))
+    };
+    bytes as usize
+}

@@ -1,0 +1,128 @@
+//! What a client writes.
+
+use fulmar_protocol::{Frame, Hello, Send};
+
+use super::Oracle;
+use super::digest::Digest;
+use super::link::{Large, Link, SendHeader, Stage};
+use crate::coverage::Happening;
+use crate::network::ConnNo;
+
+impl Oracle {
+    /// A client wrote a frame, whole.
+    pub(crate) fn wrote(&mut self, conn: ConnNo, frame: &Frame<'_>) {
+        let Some(mut link) = self.links.remove(&conn) else { return };
+        match link.stage {
+            Stage::Fresh => {
+                if let Frame::Hello(hello) = frame {
+                    self.greeted(&mut link, hello);
+                }
+            }
+            Stage::Greeted { at, .. } => {
+                // The server may read it when it has sent the welcome.
+                link.stage = Stage::Greeted { at, is_spoilt: true };
+                self.wrote_in_session(&mut link, frame);
+            }
+            Stage::Open => self.wrote_in_session(&mut link, frame),
+            Stage::Told => {}
+        }
+        self.links.insert(conn, link);
+    }
+
+    /// A client wrote bytes that aren't a frame.
+    pub(crate) fn wrote_garbage(&mut self, conn: ConnNo) {
+        if let Some(link) = self.links.get_mut(&conn)
+            && let Stage::Greeted { at, .. } = link.stage
+        {
+            link.stage = Stage::Greeted { at, is_spoilt: true };
+        }
+    }
+
+    fn greeted(&mut self, link: &mut Link, hello: &Hello<'_>) {
+        link.greeted(hello, self.now);
+        link.user = self.user(hello.user);
+        link.device = hello.device as u16;
+        link.floor = self.users[link.user as usize].told;
+    }
+
+    fn wrote_in_session(&mut self, link: &mut Link, frame: &Frame<'_>) {
+        match *frame {
+            Frame::Send(ref send) => self.wrote_send(link, send),
+            Frame::Part { body } => self.wrote_part(link, body),
+            Frame::Ack { position } => self.wrote_ack(link, position),
+            Frame::Read { peer, ordinal } => {
+                let peer = self.user(peer);
+                let direction = self.direction(peer, link.user);
+                let ordinal = ordinal.min(direction.attempts.len() as u64);
+                direction.seen = direction.seen.max(ordinal);
+                direction.stored = direction.stored.max(ordinal);
+            }
+            Frame::Ping => link.pinged(),
+            _ => {}
+        }
+    }
+
+    fn wrote_send(&mut self, link: &mut Link, send: &Send<'_>) {
+        link.sent(send.peer, send.number);
+        match send.total_bytes {
+            None => {
+                let digest = Digest::of(send.content, send.body);
+                self.attempt(link, send.peer, send.number, digest);
+            }
+            Some(total_bytes) => {
+                let header = SendHeader { peer: send.peer, number: send.number };
+                let mut large = Large::new(header, send.content, total_bytes);
+                // What doesn't fit is the server's to refuse.
+                let _ = large.push(send.body);
+                link.sending = Some(large);
+            }
+        }
+    }
+
+    fn wrote_part(&mut self, link: &mut Link, body: &[u8]) {
+        let Some(large) = &mut link.sending else { return };
+        if large.push(body) != Ok(true) {
+            return;
+        }
+        if let Some(large) = link.sending.take() {
+            let SendHeader { peer, number } = large.header;
+            self.attempt(link, peer, number, large.digester.finish());
+        }
+    }
+
+    fn attempt(&mut self, link: &Link, peer: u64, number: u64, digest: Digest) {
+        let (from, device, now) = (link.user, link.device, self.now);
+        let to = self.user(peer);
+        if !self.direction(from, to).attempt(device, number, digest, now) {
+            self.hit(if link.is_good { Happening::Resend } else { Happening::RogueResend });
+            return;
+        }
+        // It takes a position in the recipient's inbox, and its copy one in the sender's.
+        for user in [from, to] {
+            let user = &mut self.users[user as usize];
+            user.positions_max += 1;
+            user.bytes_max += u64::from(digest.bytes);
+        }
+    }
+
+    fn wrote_ack(&mut self, link: &mut Link, position: u64) {
+        link.acked(position);
+        let (user, device) = (link.user, link.device);
+        let first = match self.users[user as usize].device(device) {
+            Some(device) => {
+                let first = device.acked;
+                device.acked = first.max(position);
+                first
+            }
+            None => 0,
+        };
+        let last = position.min(self.users[user as usize].inbox.len() as u64);
+        for position in first + 1..=last {
+            let entry = self.users[user as usize].entry(position).filter(|entry| !entry.own);
+            if let Some(entry) = entry {
+                let direction = self.direction(entry.peer, user);
+                direction.stored = direction.stored.max(entry.ordinal);
+            }
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! The oracle: sees what the clients see, remembers it, and complains when a promise is broken.
+//!
+//! It is fed the frames that clients write and the bytes that they read, what their stores committed
+//! and what people were shown, and the times of faults. It knows nothing of the server's code: its
+//! rules are the protocol's page, told again.
+//!
+//! `direction` keeps what one user sent to another, `user` what stands in an inbox, `link` a
+//! connection, `rest` says what is still missing once everything should have come to rest.
+
+mod client;
+mod digest;
+mod direction;
+mod link;
+mod rest;
+mod server;
+mod store;
+#[cfg(test)]
+mod tests;
+mod user;
+
+use hashbrown::HashMap;
+
+use direction::Direction;
+use link::Link;
+use user::{Device, User};
+
+use crate::clock::{Time, WallClock};
+use crate::coverage::{Coverage, Happening};
+use crate::network::ConnNo;
+use crate::verdict::Failure;
+
+/// A broken rule, and what was seen.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Complaint(pub(crate) &'static str, pub(crate) String);
+
+/// What the server may refuse at all.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Quota {
+    /// The smallest number of messages, and of bytes, that an inbox may be full with.
+    pub(crate) messages: u64,
+    pub(crate) bytes: u64,
+    /// The largest number of messages that an inbox could hold.
+    pub(crate) messages_max: u64,
+}
+
+/// See the module's description.
+#[derive(Debug)]
+pub(crate) struct Oracle {
+    now: Time,
+    clock: WallClock,
+    users: Vec<User>,
+    users_by_id: HashMap<u64, u32>,
+    directions: Vec<Direction>,
+    directions_by_pair: HashMap<(u32, u32), u32>,
+    links: HashMap<ConnNo, Link>,
+    /// Live welcomed connections by user and device.
+    sessions: HashMap<(u32, u16), Vec<ConnNo>>,
+    /// Number of the node's run.
+    run: u32,
+    quota: Quota,
+    /// Messages of this time (Unix milliseconds) and earlier may have expired.
+    expired_through_ms: u64,
+    pub(crate) coverage: Coverage,
+    pub(crate) messages: u64,
+    pub(crate) failure: Option<Failure>,
+}
+
+impl Oracle {
+    pub(crate) fn new(quota: Quota) -> Self {
+        Oracle {
+            now: 0,
+            clock: WallClock::new(),
+            users: Vec::new(),
+            users_by_id: HashMap::new(),
+            directions: Vec::new(),
+            directions_by_pair: HashMap::new(),
+            links: HashMap::new(),
+            sessions: HashMap::new(),
+            run: 0,
+            quota,
+            expired_through_ms: 0,
+            coverage: Coverage::default(),
+            messages: 0,
+            failure: None,
+        }
+    }
+
+    /// A device that keeps the rules exists.
+    pub(crate) fn device(&mut self, user: u64, number: u16) {
+        let user = self.user(user);
+        let user = &mut self.users[user as usize];
+        user.is_good = true;
+        user.devices.push(Device { number, ..Device::default() });
+    }
+
+    /// It is this late.
+    pub(crate) fn time(&mut self, now: Time) {
+        self.now = now;
+    }
+
+    /// The wall clock jumped.
+    pub(crate) fn jumped(&mut self, clock: &WallClock) {
+        self.clock = clock.clone();
+    }
+
+    /// The node starts again, with this quota.
+    pub(crate) fn started(&mut self, run: u32, messages: u64, bytes: u64) {
+        self.run = run;
+        self.quota.messages = self.quota.messages.min(messages);
+        self.quota.bytes = self.quota.bytes.min(bytes);
+        self.quota.messages_max = self.quota.messages_max.max(messages);
+    }
+
+    /// The node may drop messages of this time and earlier.
+    pub(crate) fn expires(&mut self, through_ms: u64) {
+        self.expired_through_ms = self.expired_through_ms.max(through_ms);
+    }
+
+    /// A client opened a connection.
+    pub(crate) fn opened(&mut self, conn: ConnNo, is_good: bool) {
+        self.links.insert(conn, Link::new(is_good));
+    }
+
+    /// The client doesn't have the connection any more.
+    pub(crate) fn closed(&mut self, conn: ConnNo) {
+        let Some(link) = self.links.remove(&conn) else { return };
+        if let Some(sessions) = self.sessions.get_mut(&(link.user, link.device)) {
+            sessions.retain(|&known| known != conn);
+        }
+    }
+
+    fn user(&mut self, id: u64) -> u32 {
+        let Oracle { users, users_by_id, .. } = self;
+        *users_by_id.entry(id).or_insert_with(|| {
+            users.push(User { id, ..User::default() });
+            users.len() as u32 - 1
+        })
+    }
+
+    fn direction(&mut self, from: u32, to: u32) -> &mut Direction {
+        let Oracle { directions, directions_by_pair, .. } = self;
+        let at = *directions_by_pair.entry((from, to)).or_insert_with(|| {
+            directions.push(Direction::default());
+            directions.len() as u32 - 1
+        });
+        &mut directions[at as usize]
+    }
+
+    /// Keeps the first complaint.
+    fn judge(&mut self, outcome: Result<(), Complaint>) {
+        if let Err(Complaint(rule, detail)) = outcome
+            && self.failure.is_none()
+        {
+            self.failure = Some(Failure { rule, detail, at: self.now });
+        }
+    }
+
+    fn hit(&mut self, happening: Happening) {
+        self.coverage.hit(happening);
+    }
+}

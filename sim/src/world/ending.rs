@@ -1,0 +1,199 @@
+//! The end of a world: trouble stops, everything must come to rest, everybody logs in once more, and
+//! what is left in memory and on the disk must be what is still owed.
+
+use fulmar::shard::{Load, Loaded, Retention};
+use fulmar_client::core::{Input, Session};
+
+use super::{CALM_MAX, Phase, World};
+use crate::clock::{MS, SECOND, Time};
+use crate::coverage::Happening;
+use crate::schedule::Event;
+
+/// Time for moved cursors to be stored once everything is acknowledged.
+const STORE_MAX: Time = 2 * SECOND;
+/// Time in which a node lets go of what nobody uses.
+const WARM_MAX: Time = 120 * SECOND;
+
+impl World {
+    /// Looks whether this part of the world's life is over.
+    pub(super) fn look(&mut self) {
+        match self.phase {
+            Phase::Chaos => self.calm_down(),
+            Phase::Calm { since } => self.look_for_rest(since),
+            Phase::LastLogin { since } => self.look_for_receipts(since),
+            Phase::Leaving { since } => self.look_for_memory(since),
+            Phase::Over => {}
+        }
+    }
+
+    fn look_again(&mut self) {
+        self.looks += 1;
+        let pause = (u64::from(self.looks) * 500 * MS).min(15 * SECOND);
+        self.schedule.after(pause, Event::Look);
+    }
+
+    /// Nothing breaks any more.
+    fn calm_down(&mut self) {
+        let now = self.schedule.now();
+        self.trace.say(now, || "nothing breaks from here on".into());
+        self.phase = Phase::Calm { since: now };
+        self.network.calm_down();
+        if let Some(node) = &mut self.node {
+            node.journal_stalled_until = 0;
+            node.cores.iter_mut().for_each(|slot| slot.stalled_until = 0);
+        }
+        for rogue in 0..self.rogues.len() as u32 {
+            self.hang_up(rogue);
+        }
+        for device in 0..self.devices.len() as u32 {
+            self.devices[device as usize].is_away = false;
+            let pause = self.people.magnitude(MS..=3 * SECOND);
+            self.start_later(device, pause);
+        }
+        self.look_again();
+    }
+
+    /// Whether every device is logged in and waits for nothing. Those that were told to stay away are
+    /// told to come.
+    fn are_devices_at_rest(&mut self) -> Option<u32> {
+        let mut restless = None;
+        for device in 0..self.devices.len() as u32 {
+            if self.devices[device as usize].is_stopped {
+                self.devices[device as usize].is_stopped = false;
+                self.reconnect(device);
+            }
+            if !self.devices[device as usize].is_at_rest() {
+                restless.get_or_insert(device);
+            }
+        }
+        restless
+    }
+
+    /// Everything that is owed, in words; nothing where all is at rest.
+    fn unrest(&mut self) -> Vec<String> {
+        match self.are_devices_at_rest() {
+            Some(device) => {
+                let state = &self.devices[device as usize];
+                let (user, number) = (state.user, state.number);
+                let session = state.session.as_ref();
+                let is_online = session.is_some_and(Session::is_online);
+                let unanswered = session.map_or(0, Session::unanswered);
+                vec![format!(
+                    "device {number} of {user} is online: {is_online}, sends without answer: {unanswered}"
+                )]
+            }
+            None => self.oracle.missing(),
+        }
+    }
+
+    fn look_for_rest(&mut self, since: Time) {
+        let now = self.schedule.now();
+        let unrest = self.unrest();
+        if unrest.is_empty() {
+            self.trace.say(now, || "everything is at rest; everybody logs in again".into());
+            self.phase = Phase::LastLogin { since: now };
+            self.looks = 0;
+            self.log_in_again();
+            self.schedule.after(STORE_MAX, Event::Look);
+        } else if now > since + CALM_MAX {
+            self.fail("everything ticked arrives", unrest.join("; "));
+        } else {
+            self.look_again();
+        }
+    }
+
+    /// Everybody loses the connection: by a stop of the node, or by itself.
+    fn log_in_again(&mut self) {
+        if self.threads.percent(60) {
+            self.stop_node();
+            return;
+        }
+        for device in 0..self.devices.len() as u32 {
+            if let Some(conn) = self.devices[device as usize].conn.take() {
+                self.client_closes(conn);
+                self.device_input(device, Input::Disconnected("once more"));
+            }
+        }
+    }
+
+    fn look_for_receipts(&mut self, since: Time) {
+        let now = self.schedule.now();
+        let mut unrest = self.unrest();
+        if unrest.is_empty() {
+            unrest = self.oracle.missing_receipts();
+        }
+        if unrest.is_empty() && self.node.is_some() {
+            self.oracle.judge_whole();
+            self.look_at_disk();
+            self.leave();
+        } else if now > since + CALM_MAX {
+            self.fail("receipts end as the truth", unrest.join("; "));
+        } else {
+            self.look_again();
+        }
+    }
+
+    /// What every device acknowledged is gone from the disk, where it isn't kept for ever.
+    fn look_at_disk(&mut self) {
+        if self.node_plan.shard.retention == Retention::History {
+            return;
+        }
+        let Some(node) = &self.node else { return };
+        for &user in &self.users {
+            let load = Load::Inbox { user, expire_through_ms: 0 };
+            match node.reader.load(load) {
+                Ok(Loaded::Inbox { first: None, .. }) => {}
+                Ok(Loaded::Inbox { first: Some((position, _)), .. }) => {
+                    let detail = format!("position {position} of user {user} is still stored");
+                    self.fail("what everybody has is deleted", detail);
+                    return;
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    self.fail("what is stored can be read", error.to_string());
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Everybody goes for good.
+    fn leave(&mut self) {
+        let now = self.schedule.now();
+        self.phase = Phase::Leaving { since: now };
+        self.looks = 0;
+        for device in 0..self.devices.len() as u32 {
+            self.send_away(device, Time::MAX / 2);
+        }
+        self.schedule.after(WARM_MAX, Event::Look);
+    }
+
+    /// A node without clients holds nothing in memory.
+    fn look_for_memory(&mut self, since: Time) {
+        let now = self.schedule.now();
+        let held = self.node.as_ref().map_or(0, |node| {
+            node.counters()
+                .map(|counters| {
+                    counters.connections
+                        + counters.sessions
+                        + counters.users_warm
+                        + counters.conversations_warm
+                })
+                .sum::<u64>()
+        });
+        let unstored = self.node.as_ref().map_or(0, |node| {
+            let shards = node.cores.iter().filter_map(|slot| slot.core.as_ref());
+            shards.map(|core| core.parts().shard.uncommitted()).sum()
+        });
+        let idle = self.node_plan.shard.idle_s * SECOND;
+        if held + unstored == 0 {
+            self.coverage.hit(Happening::Emptied);
+            self.phase = Phase::Over;
+        } else if now > since + WARM_MAX + 2 * idle {
+            let detail = format!("{held} things are held, {unstored} are not stored");
+            self.fail("a node without clients is empty", detail);
+        } else {
+            self.schedule.after(10 * SECOND, Event::Look);
+        }
+    }
+}

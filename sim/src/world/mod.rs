@@ -1,0 +1,236 @@
+//! A world: one node with its disk, the network, devices with their people, clients that misbehave, and
+//! the oracle that watches. One event happens at a time; nothing in it depends on anything but the plan.
+//!
+//! ```text
+//! chaos: people act, things break ──► calm: everything must come to rest ──► last login ──► verdict
+//! ```
+//!
+//! `server` steps the node, `wires` moves bytes, `people` drives the devices, `faults` breaks things,
+//! `ending` judges the rest.
+
+mod ending;
+mod faults;
+mod people;
+mod rogues;
+mod server;
+mod wires;
+
+use fulmar_client::core::Action;
+
+use crate::clock::{SECOND, Time, WallClock};
+use crate::coverage::Coverage;
+use crate::device::Device;
+use crate::dice::{Dice, mix};
+use crate::disk::Disk;
+use crate::network::Network;
+use crate::node::Node;
+use crate::oracle::{Oracle, Quota};
+use crate::plan::{NodePlan, Plan};
+use crate::rogue::Rogue;
+use crate::schedule::{Event, Schedule};
+use crate::trace::Trace;
+use crate::verdict::{Failure, Verdict};
+
+/// Events of a world at most: one that needs more doesn't come to rest.
+const EVENTS_MAX: u64 = 40_000_000;
+
+/// Where a world is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Phase {
+    Chaos,
+    /// Nothing breaks any more, since this time.
+    Calm {
+        since: Time,
+    },
+    /// Everybody logged in once more, since this time.
+    LastLogin {
+        since: Time,
+    },
+    /// Everybody went for good, since this time.
+    Leaving {
+        since: Time,
+    },
+    Over,
+}
+
+/// See the module's description.
+pub(crate) struct World {
+    plan: Plan,
+    schedule: Schedule,
+    clock: WallClock,
+    trace: Trace,
+    coverage: Coverage,
+    network: Network,
+    disk: Disk,
+    node: Option<Node>,
+    /// How the node is set up now.
+    node_plan: NodePlan,
+    run: u32,
+    devices: Vec<Device>,
+    rogues: Vec<Rogue>,
+    /// User numbers of well-behaved users.
+    users: Vec<u64>,
+    oracle: Oracle,
+    phase: Phase,
+    steps_left: u64,
+    looks: u32,
+    /// Bodies made so far.
+    serial: u64,
+    /// Choices of the node's threads, of people, of faults and of rogues.
+    threads: Dice,
+    people: Dice,
+    faults: Dice,
+    mischief: Dice,
+    actions: Vec<Action>,
+    failure: Option<Failure>,
+}
+
+impl World {
+    pub(crate) fn new(plan: Plan, is_printing: bool) -> Self {
+        let dice = |stream| Dice::new(plan.seed, stream);
+        let shard = &plan.node.shard;
+        let quota = Quota {
+            messages: shard.quota_messages,
+            bytes: shard.quota_bytes,
+            messages_max: shard.quota_messages,
+        };
+        let mut world = World {
+            schedule: Schedule::default(),
+            clock: WallClock::new(),
+            trace: Trace::new(is_printing),
+            coverage: Coverage::default(),
+            network: Network::new(plan.quality, dice(2)),
+            disk: Disk::new(dice(3)),
+            node: None,
+            node_plan: plan.node.clone(),
+            run: 0,
+            devices: Vec::new(),
+            rogues: Vec::new(),
+            users: Vec::new(),
+            oracle: Oracle::new(quota),
+            phase: Phase::Chaos,
+            steps_left: plan.steps,
+            looks: 0,
+            serial: 0,
+            threads: dice(4),
+            people: dice(5),
+            faults: dice(6),
+            mischief: dice(7),
+            actions: Vec::new(),
+            failure: None,
+            plan,
+        };
+        world.node_plan.shard.unsigned_users = !world.plan.uses_tokens;
+        world.populate();
+        world
+    }
+
+    /// Enters everything that begins at the beginning.
+    fn populate(&mut self) {
+        // Numbers that the home cores' hash spreads differently for each seed.
+        let first = 1 + mix(self.plan.seed) % 1_000_000;
+        self.users = (0..u64::from(self.plan.users)).map(|nth| first + nth).collect();
+        for user in self.users.clone() {
+            let devices = self.people.between(1..=u64::from(self.plan.devices)) as u16;
+            for number in 1..=devices {
+                self.oracle.device(user, number);
+                self.devices.push(Device::new(user, number, self.plan.uses_tokens));
+            }
+        }
+        self.schedule.at(0, Event::NodeStart { run: 0 });
+        for device in 0..self.devices.len() as u32 {
+            let is_away = self.people.percent(self.plan.away_percent);
+            self.devices[device as usize].is_away = is_away;
+            if !is_away {
+                let pause = self.people.below(self.plan.chaos / 3 + 1);
+                let begin = if self.people.percent(70) { pause / 20 } else { pause };
+                self.schedule.at(begin, Event::DeviceStart { device, process: 0 });
+            }
+            let pause = self.people.pause(self.plan.person);
+            self.schedule.at(pause, Event::Person { device });
+        }
+        self.add_rogues();
+        self.enter_faults();
+        self.schedule.at(self.plan.chaos, Event::Look);
+    }
+
+    /// Lets everything happen, and tells what became of it.
+    pub(crate) fn run(mut self) -> Verdict {
+        while self.phase != Phase::Over && self.failure.is_none() {
+            let Some(event) = self.schedule.next() else { break };
+            self.happen(event);
+            if self.oracle.failure.is_some() {
+                self.failure = self.oracle.failure.take();
+            } else if self.trace.events() > EVENTS_MAX {
+                self.fail("a world comes to rest", "too much happens");
+            }
+        }
+        self.verdict()
+    }
+
+    fn verdict(mut self) -> Verdict {
+        self.count_node();
+        self.coverage.merge(&self.oracle.coverage);
+        Verdict {
+            seed: self.plan.seed,
+            hash: self.trace.hash(),
+            events: self.trace.events(),
+            messages: self.oracle.messages,
+            lived: self.schedule.now(),
+            coverage: self.coverage,
+            failure: self.failure,
+        }
+    }
+
+    fn happen(&mut self, event: Event) {
+        let now = self.schedule.now();
+        self.oracle.time(now);
+        self.note(event);
+        match event {
+            Event::Core { run, core } => self.core_due(run, core),
+            Event::Journal { run } => self.journal_due(run),
+            Event::Drain { run } => self.drain_due(run),
+            Event::Read { run, job } => self.read_due(run, job),
+            Event::Answer { run, job } => self.answer_due(run, job),
+            Event::Dial { conn } => self.dial_arrives(conn),
+            Event::Dialed { conn, is_open } => self.dialed(conn, is_open),
+            Event::Arrive { conn, way, bytes } => self.arrive(conn, way, bytes as usize),
+            Event::Fin { conn, way } => self.fin_arrives(conn, way),
+            Event::Written { conn, way } => self.written(conn, way),
+            Event::ReadOn { conn, way } => self.read(conn, way),
+            Event::Reset { conn, way } => self.reset_arrives(conn, way),
+            Event::DeviceTimer { device, process } => self.device_timer(device, process),
+            Event::DeviceStored { device, process } => self.device_stored(device, process),
+            Event::DeviceStart { device, process } => self.device_start(device, process),
+            Event::Person { device } => self.person(device),
+            Event::Rogue { rogue } => self.rogue_acts(rogue),
+            Event::Fault { kind } => self.fault(kind),
+            Event::NodeStart { run } => self.node_start(run),
+            Event::Look => self.look(),
+        }
+    }
+
+    /// Takes an event into the trace.
+    fn note(&mut self, event: Event) {
+        let now = self.schedule.now();
+        let (what, numbers) = event.numbers();
+        self.trace.note(now, what, numbers);
+        self.trace.say(now, || format!("{event:?}"));
+    }
+
+    fn fail(&mut self, rule: &'static str, detail: impl Into<String>) {
+        let at = self.schedule.now();
+        self.failure.get_or_insert_with(|| Failure { rule, detail: detail.into(), at });
+    }
+
+    fn is_calm(&self) -> bool {
+        self.phase != Phase::Chaos
+    }
+
+    fn unix_ms(&self) -> u64 {
+        self.clock.unix_ms(self.schedule.now())
+    }
+}
+
+/// Longest time from the end of all trouble until everything has come to rest.
+const CALM_MAX: Time = 1_200 * SECOND;
