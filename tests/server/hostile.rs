@@ -210,3 +210,16 @@ fn connections_over_the_limit_are_told_so() {
     assert!(refused.len() >= 6, "{refused:?}");
     assert!(refused.iter().all(|&code| code == Code::TooManyConnections), "{refused:?}");
 }
+
+#[test]
+fn a_login_whose_home_core_is_full_is_told_so() {
+    // One connection for each of the two cores, and both devices of a user have the same home.
+    let server = Setup::development().with(&["--connections-max", "2"]).start();
+    let _phone = server.login(7, 1);
+    for _ in 0..10 {
+        let mut tablet = Client::connect(server.address);
+        tablet.hello(7, 2, b"", 0);
+        tablet.expect(&Got::Refuse(Code::TooManyConnections));
+        tablet.expect(&Got::Eof);
+    }
+}

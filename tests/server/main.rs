@@ -6,4 +6,5 @@ mod harness;
 mod hostile;
 mod lifecycle;
 mod login;
+mod python;
 mod windows;

@@ -86,10 +86,10 @@ class Client:
         self.socket = socket.create_connection((host, port), timeout=CONNECT_S)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.socket.setblocking(False)
-        self.stream, self.assembly, self.arrived = Stream(), Assembly(), []
+        self.stream, self.assembly, self.arrived, self.over = Stream(), Assembly(), [], None
         self.out, self.unanswered = bytearray(), set()
-        self.heard_at = self.wrote_at = time.monotonic()
-        self.pinged = False
+        self.wrote_at = time.monotonic()
+        self.pinged, self.pongs, self.reads = False, 0, {}
         self.welcome = None
         cursor = self.cursor()
         self.next, self.passed, self.acked = cursor + 1, 0, 0
@@ -102,7 +102,7 @@ class Client:
             if time.monotonic() > until:
                 self.close()
                 raise Ended(why="no answer to the hello")
-            self.arrived += self.receive(until - time.monotonic())
+            self.arrived = self.receive(until - time.monotonic())
         return self.welcome
 
     def close(self):
@@ -128,9 +128,11 @@ class Client:
         """Waits up to `wait_s` for frames; gives the events in them. An event is a frame with its whole body.
 
         Everything that came is stored before anything is acknowledged."""
-        events, self.arrived = getattr(self, "arrived", []), []
+        events, self.arrived = self.arrived, []
         if events:
             return events
+        if self.over:
+            raise self.over
         self.keep_alive()
         readable, writable, _ = select.select([self.socket], [self.socket] if self.out else [], [], max(0, wait_s))
         try:
@@ -144,7 +146,7 @@ class Client:
             self.close()
             raise Ended()
         if data:
-            self.heard_at, self.pinged = time.monotonic(), False
+            self.pinged = False
             events = self.take(data)
         return events
 
@@ -159,7 +161,9 @@ class Client:
                     events.append(event)
         except WireError as error:
             self.goodbye(error.code)
-            raise Ended(why=f"a defect of the server or of this client: {error}") from error
+            self.over = Ended(why=f"a defect of the server or of this client: {error}")
+        except (Refused, Ended) as over:
+            self.over = over
         finally:
             self.store.execute("COMMIT")
         self.acknowledge()
@@ -213,7 +217,7 @@ class Client:
             self.server_lost(head)
         self.flush()
         for peer, seen in self.rows("SELECT peer, seen FROM conversation WHERE seen > reported"):
-            self.write(encode({"kind": "read", "peer": peer, "ordinal": seen}))
+            self.report(unsigned(peer), unsigned(seen))
         for (peer,) in self.rows("SELECT peer FROM conversation c WHERE read < (SELECT max(ordinal) FROM ("
                                  "SELECT ordinal FROM sent s WHERE s.peer = c.peer AND state = 'sent' UNION ALL "
                                  "SELECT ordinal FROM received r WHERE r.peer = c.peer AND own))"):
@@ -231,7 +235,7 @@ class Client:
             raise WireError("a hole in the inbox", code="none")
         limit = max(self.welcome["body_bytes_max"], BODY_BYTES_MAX)
         if (frame["total_bytes"] or 0) > limit:
-            raise WireError("a body over the limit", code="body_too_large")
+            raise WireError("a body over the limit")
         self.next = max(self.next, frame["position"] + 1)
         # While a large body is in progress nothing from its first frame on may be acknowledged (section 11).
         self.passed = max(self.passed, frame["position"])
@@ -301,6 +305,13 @@ class Client:
         return frame
 
     def on_pong(self, frame):
+        """The second PONG after a READ says that the server has it, and had time to store it (section 10)."""
+        self.pongs += 1
+        for peer, (ordinal, pongs) in list(self.reads.items()):
+            if self.pongs >= pongs + 2:
+                del self.reads[peer]
+                self.store.execute("UPDATE conversation SET reported = max(reported, ?) WHERE peer = ?",
+                                   (signed(ordinal), signed(peer)))
         return frame
 
     # ---------------------------------------------------------------- what a person does
@@ -342,7 +353,11 @@ class Client:
         self.store.execute("UPDATE conversation SET seen = max(seen, ?) WHERE peer = ?",
                            (signed(ordinal), signed(peer)))
         if self.socket:
-            self.write(encode({"kind": "read", "peer": peer, "ordinal": ordinal}))
+            self.report(peer, ordinal)
+
+    def report(self, peer, ordinal):
+        self.write(encode({"kind": "read", "peer": peer, "ordinal": ordinal}))
+        self.reads[peer] = (ordinal, self.pongs)
 
     def ask(self, peer):
         self.write(encode({"kind": "ask", "peer": unsigned(peer)}))
