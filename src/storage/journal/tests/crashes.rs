@@ -212,7 +212,20 @@ impl World {
             drop(parts);
             self.end();
         }
-        self.open();
+        let (mut committer, reader, drain) = self.open();
+        let drain_all = |committer: &JournalCommitter<_>| {
+            while committer.shared.read().segments.len() > 1 {
+                drain.drain_oldest().expect("drain");
+            }
+        };
+        drain_all(&committer);
+        committer.next_segment(0).expect("segment");
+        drain_all(&committer);
+        self.model.check(&reader);
+        for user in 1..8 {
+            let (all, kept) = (load(&self.model.all, all_entries(user)), all_entries(user));
+            assert_eq!(self.database.load(kept).expect("load"), all, "nothing trimmed is left");
+        }
     }
 }
 

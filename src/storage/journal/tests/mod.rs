@@ -25,6 +25,13 @@ fn apply(map: &mut BTreeMap<Key, Bytes>, write: &Write) {
     }
 }
 
+/// The load that brings all entries of an inbox.
+fn all_entries(user: u64) -> Load {
+    let conn = ConnId { slot: 0, generation: 0 };
+    let (entries_max, bytes_max) = (u32::MAX, u32::MAX);
+    Load::Entries { user, conn, from: 0, through: u64::MAX, entries_max, bytes_max }
+}
+
 fn load(map: &BTreeMap<Key, Bytes>, load: Load) -> Loaded {
     let range = |user, from, through| {
         let (from, through) =
@@ -173,15 +180,8 @@ impl Model {
                 }
                 from = reached + 1;
             }
-            let all = Load::Entries {
-                user,
-                conn,
-                from: 0,
-                through,
-                entries_max: u32::MAX,
-                bytes_max: u32::MAX,
-            };
-            let Loaded::Entries { entries, .. } = load(&self.all, all) else { panic!() };
+            let all = load(&self.all, all_entries(user));
+            let Loaded::Entries { entries, .. } = all else { panic!() };
             assert_eq!(got, entries);
         }
     }
