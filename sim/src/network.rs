@@ -268,11 +268,14 @@ impl Network {
         }
     }
 
-    /// The buffer of the write that is through, for reuse.
-    pub(crate) fn take_written(&mut self, conn: ConnNo, way: Way) -> Vec<u8> {
+    /// The buffer of the write that is through, for reuse; nothing if another one follows it already.
+    pub(crate) fn take_written(&mut self, conn: ConnNo, way: Way) -> Option<Vec<u8>> {
         let pipe = self.pipe(conn, way);
+        if pipe.is_writing {
+            return None;
+        }
         pipe.unsent_at = 0;
-        std::mem::take(&mut pipe.unsent)
+        Some(std::mem::take(&mut pipe.unsent))
     }
 
     /// Whether a write of this direction had no room for all of its bytes.

@@ -33,6 +33,8 @@ pub(crate) enum Event {
     ReadOn { conn: ConnNo, way: Way },
     /// One side learns that the connection is broken.
     Reset { conn: ConnNo, way: Way },
+    /// The client's machine gives up on bytes that nobody confirms.
+    GiveUp { conn: ConnNo },
     /// A device's session has something to do.
     DeviceTimer { device: u32, process: u32 },
     /// A device's store has committed.
@@ -120,6 +122,7 @@ impl Event {
             Event::Fault { kind } => (18, kind as u64, 0, 0),
             Event::NodeStart { run } => (19, u64::from(run), 0, 0),
             Event::Look => (20, 0, 0, 0),
+            Event::GiveUp { conn } => (21, u64::from(conn), 0, 0),
         };
         (what, [a, b, c])
     }

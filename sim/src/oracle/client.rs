@@ -53,7 +53,7 @@ impl Oracle {
             Frame::Read { peer, ordinal } => {
                 let peer = self.user(peer);
                 let direction = self.direction(peer, link.user);
-                let ordinal = ordinal.min(direction.attempts.len() as u64);
+                // The server takes at most what exists when it comes to it.
                 direction.seen = direction.seen.max(ordinal);
                 direction.stored = direction.stored.max(ordinal);
             }
@@ -105,19 +105,14 @@ impl Oracle {
         }
     }
 
-    fn wrote_ack(&mut self, link: &mut Link, position: u64) {
-        link.acked(position);
-        let (user, device) = (link.user, link.device);
-        let first = match self.users[user as usize].device(device) {
-            Some(device) => {
-                let first = device.acked;
-                device.acked = first.max(position);
-                first
-            }
-            None => 0,
-        };
-        let last = position.min(self.users[user as usize].inbox.len() as u64);
-        for position in first + 1..=last {
+    fn wrote_ack(&mut self, link: &mut Link, acked: u64) {
+        let user = link.user;
+        if let Some(device) = self.users[user as usize].device(link.device) {
+            device.acked = device.acked.max(acked);
+        }
+        // It may have been under way to the client.
+        self.users[user as usize].is_liar |= link.is_ahead(acked);
+        while let Some(position) = link.settled(acked) {
             let entry = self.users[user as usize].entry(position).filter(|entry| !entry.own);
             if let Some(entry) = entry {
                 let direction = self.direction(entry.peer, user);

@@ -266,13 +266,20 @@ impl Link {
         self.next.map(|next| next - 1)
     }
 
-    /// An acknowledgement was written.
-    pub(crate) fn acked(&mut self, position: u64) {
-        while let Some(&(oldest, bytes)) = self.in_flight.front()
-            && oldest <= position
-        {
-            self.in_flight.pop_front();
-            self.in_flight_bytes -= bytes;
+    /// Whether an acknowledgement covers what didn't come.
+    pub(crate) fn is_ahead(&self, acked: u64) -> bool {
+        acked > self.frontier().unwrap_or(0)
+    }
+
+    /// The oldest position that was delivered here and that an acknowledgement covers; it counts no
+    /// more.
+    pub(crate) fn settled(&mut self, acked: u64) -> Option<u64> {
+        let &(oldest, bytes) = self.in_flight.front()?;
+        if oldest > acked {
+            return None;
         }
+        self.in_flight.pop_front();
+        self.in_flight_bytes -= bytes;
+        Some(oldest)
     }
 }

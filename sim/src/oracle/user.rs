@@ -78,6 +78,8 @@ pub(crate) struct User {
     pub(crate) id: u64,
     /// Its devices keep the rules.
     pub(crate) is_good: bool,
+    /// A device acknowledged what it hadn't.
+    pub(crate) is_liar: bool,
     /// From position 1.
     pub(crate) inbox: Vec<Option<Entry>>,
     /// The largest position that any device was told of.

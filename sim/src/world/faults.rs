@@ -145,8 +145,7 @@ impl World {
     /// Nothing passes any more, and neither side is told.
     fn vanish(&mut self) {
         let Some(conn) = self.network.any_open(&mut self.faults) else { return };
-        self.network.get(conn).has_vanished = true;
-        self.coverage.hit(Happening::Vanished);
+        self.vanish_connection(conn);
     }
 
     /// A device finds itself in another network; its server isn't told.

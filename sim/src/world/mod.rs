@@ -199,6 +199,7 @@ impl World {
             Event::Written { conn, way } => self.written(conn, way),
             Event::ReadOn { conn, way } => self.read(conn, way),
             Event::Reset { conn, way } => self.reset_arrives(conn, way),
+            Event::GiveUp { conn } => self.give_up(conn),
             Event::DeviceTimer { device, process } => self.device_timer(device, process),
             Event::DeviceStored { device, process } => self.device_stored(device, process),
             Event::DeviceStart { device, process } => self.device_start(device, process),

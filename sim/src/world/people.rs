@@ -55,7 +55,7 @@ impl World {
                         self.oracle.wrote(conn, &frame);
                     }
                 }
-                self.network.write(conn, Way::Up, bytes, &mut self.schedule);
+                self.client_writes(conn, bytes);
             }
             Action::Close => {
                 if let Some(conn) = state.conn.take() {

@@ -110,13 +110,15 @@ impl World {
     fn put(&mut self, conn: ConnNo, frame: &Frame<'_>) {
         let mut bytes = Vec::new();
         frame.encode(&mut bytes);
+        self.trace.say(self.schedule.now(), || format!("rogue on {conn}: {}", brief(frame)));
         self.oracle.wrote(conn, frame);
-        self.network.write(conn, Way::Up, bytes, &mut self.schedule);
+        self.client_writes(conn, bytes);
     }
 
     fn put_bytes(&mut self, conn: ConnNo, bytes: &[u8]) {
+        self.trace.say(self.schedule.now(), || format!("rogue on {conn}: {} bytes", bytes.len()));
         self.oracle.wrote_garbage(conn);
-        self.network.write(conn, Way::Up, bytes.to_vec(), &mut self.schedule);
+        self.client_writes(conn, bytes.to_vec());
     }
 
     /// The hello of a login that should succeed.
@@ -400,5 +402,17 @@ impl World {
             }),
         };
         self.put(conn, &frame);
+    }
+}
+
+/// A frame in words, without the body.
+fn brief(frame: &Frame<'_>) -> String {
+    match frame {
+        Frame::Send(send) => {
+            let Send { peer, number, total_bytes, body, .. } = send;
+            format!("send {number} to {peer} of {total_bytes:?} bytes, {} here", body.len())
+        }
+        Frame::Part { body } => format!("part of {} bytes", body.len()),
+        other => format!("{other:?}"),
     }
 }

@@ -426,8 +426,7 @@ impl World {
             // A machine without power says nothing; its clients find out by themselves.
             if end == End::PowerCut && self.threads.percent(50) {
                 self.network.get(conn).server = ServerEnd::Gone;
-                self.network.get(conn).has_vanished = true;
-                self.coverage.hit(Happening::Vanished);
+                self.vanish_connection(conn);
             } else {
                 self.break_off(conn);
             }

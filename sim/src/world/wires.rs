@@ -5,10 +5,14 @@ use fulmar_client::core::Input;
 
 use super::World;
 use super::server::SEND_BYTES_MAX;
+use crate::clock::{MS, Time};
 use crate::coverage::Happening;
 use crate::network::{ClientEnd, ConnNo, Party, ServerEnd, Way};
 use crate::schedule::Event;
 use crate::sockets::{Order, SimSockets};
+
+/// How long a client's machine repeats bytes that nobody confirms.
+const UNCONFIRMED_MAX: Time = fulmar_client::limits::UNCONFIRMED_MS_MAX * MS;
 
 impl World {
     /// The sockets of a core that runs.
@@ -190,8 +194,7 @@ impl World {
         match (way, connection.server, connection.party) {
             (Way::Up, _, Party::Device(device)) => {
                 let is_open = connection.client == ClientEnd::Open;
-                self.network.take_written(conn, Way::Up);
-                if is_open {
+                if self.network.take_written(conn, Way::Up).is_some() && is_open {
                     self.device_input(device, Input::Transmitted);
                 }
             }
@@ -200,7 +203,7 @@ impl World {
             }
             (Way::Down, ServerEnd::Owned { core, key }, _) => {
                 let is_detaching = connection.is_detaching;
-                let buffer = self.network.take_written(conn, Way::Down);
+                let Some(buffer) = self.network.take_written(conn, Way::Down) else { return };
                 if let Some(sockets) = self.sockets(core) {
                     sockets.sent(key, buffer);
                 }
@@ -214,6 +217,28 @@ impl World {
     }
 
     // Ends.
+
+    /// From here on nothing arrives at either side, and nobody is told.
+    pub(super) fn vanish_connection(&mut self, conn: ConnNo) {
+        self.coverage.hit(Happening::Vanished);
+        self.network.get(conn).has_vanished = true;
+        self.schedule.after(UNCONFIRMED_MAX, Event::GiveUp { conn });
+    }
+
+    /// A write has not come to its end for as long as a machine waits for it.
+    pub(super) fn give_up(&mut self, conn: ConnNo) {
+        if self.network.is_writing(conn, Way::Up) {
+            self.client_loses(conn, "timed out");
+        }
+    }
+
+    /// A client writes bytes.
+    pub(super) fn client_writes(&mut self, conn: ConnNo, bytes: Vec<u8>) {
+        self.network.write(conn, Way::Up, bytes, &mut self.schedule);
+        if self.network.get(conn).has_vanished && self.network.is_writing(conn, Way::Up) {
+            self.schedule.after(UNCONFIRMED_MAX, Event::GiveUp { conn });
+        }
+    }
 
     /// The client's end is gone without its doing: tells the client.
     pub(super) fn client_loses(&mut self, conn: ConnNo, detail: &str) {
