@@ -10,6 +10,7 @@ pub mod config;
 pub mod control;
 pub mod core_loop;
 pub mod doctor;
+pub mod faults;
 pub mod limits;
 pub mod mesh;
 pub mod metrics;

@@ -10,10 +10,11 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("cli", &["auth", "config", "control", "doctor", "node", "uring"]),
     ("config", &["limits"]),
     ("control", &["auth", "config", "metrics"]),
-    ("core_loop", &["limits", "mesh", "metrics", "shard", "uring"]),
+    ("core_loop", &["faults", "limits", "mesh", "metrics", "shard", "uring"]),
     ("doctor", &["config", "uring"]),
+    ("faults", &[]),
     ("limits", &[]),
-    ("mesh", &[]),
+    ("mesh", &["faults"]),
     ("metrics", &[]),
     (
         "node",
@@ -22,6 +23,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "config",
             "control",
             "core_loop",
+            "faults",
             "limits",
             "mesh",
             "metrics",
@@ -30,8 +32,8 @@ const ARROWS: &[(&str, &[&str])] = &[
             "uring",
         ],
     ),
-    ("shard", &["limits"]),
-    ("storage", &["shard"]),
+    ("shard", &["faults", "limits"]),
+    ("storage", &["faults", "shard"]),
     ("uring", &[]),
 ];
 

@@ -1,6 +1,7 @@
 //! Carrying out what the shard wants, and feeding it what came in from other threads.
 
 use super::{CoreLoop, Job, MAIL_PER_TURN, Moving, Parcel, Reply, Sockets, socket_key};
+use crate::faults::{Fault, is_planted};
 use crate::shard::{Event, Now};
 
 impl<S: Sockets> CoreLoop<S> {
@@ -61,7 +62,9 @@ impl<S: Sockets> CoreLoop<S> {
                 self.sockets.pause(key);
             } else {
                 self.paused.remove(&key);
-                self.sockets.resume(key);
+                if !is_planted(Fault::NeverResumed) {
+                    self.sockets.resume(key);
+                }
             }
         }
         for conn in self.fx.flush.drain(..) {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use rtrb::{Consumer, Producer, PushError, RingBuffer};
 
 use super::Doorbell;
+use crate::faults::{Fault, is_planted};
 
 /// The sending end.
 #[derive(Debug)]
@@ -36,9 +37,11 @@ impl<T> Outlet<T> {
     /// [`Outlet::flush`]'s, once for many.
     pub fn push(&mut self, thing: T) {
         self.unrung = true;
-        if !self.backlog.is_empty() {
+        if !self.backlog.is_empty() && !is_planted(Fault::BacklogOvertaken) {
             self.backlog.push_back(thing);
-        } else if let Err(PushError::Full(thing)) = self.ring.push(thing) {
+        } else if let Err(PushError::Full(thing)) = self.ring.push(thing)
+            && !is_planted(Fault::FullRingDrops)
+        {
             self.backlog.push_back(thing);
         }
     }
@@ -56,7 +59,8 @@ impl<T> Outlet<T> {
                 break;
             }
         }
-        if std::mem::take(&mut self.unrung) || !self.backlog.is_empty() {
+        let is_unrung = std::mem::take(&mut self.unrung);
+        if is_unrung || (!self.backlog.is_empty() && !is_planted(Fault::LostWakeUp)) {
             self.doorbell.ring();
         }
     }

@@ -5,6 +5,7 @@
 //! ends the process there.
 
 use crate::core_loop::{Batch, Stored};
+use crate::faults::{Fault, is_planted};
 use crate::limits::{COMMIT_BATCHES_MAX, COMMIT_BYTES_ENOUGH};
 use crate::mesh::{Inlet, Outlet};
 use crate::shard::Write;
@@ -89,7 +90,8 @@ impl JournalRound {
         for (batch, owner) in self.batches.drain(..).zip(self.owners.drain(..)) {
             let mut spent = batch.writes;
             spent.clear();
-            self.lanes[owner].stored.push(Stored { ticket: batch.ticket, spent });
+            let untaken = u64::from(is_planted(Fault::ConfirmsUntaken));
+            self.lanes[owner].stored.push(Stored { ticket: batch.ticket + untaken, spent });
         }
     }
 

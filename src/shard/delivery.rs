@@ -7,6 +7,7 @@ use fulmar_protocol::{Chunks, Code, Deliver, Frame};
 use super::connection::{Download, InFlight, Session};
 use super::record::{EntryHeader, split_entry};
 use super::{ConnId, Effects, Load, Retention, Shard, UserId};
+use crate::faults::{Fault, is_planted};
 use crate::limits::{LOAD_ENTRIES_MAX, OUTPUT_HIGH_BYTES, TAIL_BYTES_MAX};
 
 /// Bytes of all messages that a core keeps in memory for devices that don't take them at once.
@@ -83,7 +84,10 @@ impl Shard {
             return Next::Wait;
         }
         let Session { window_messages, window_bytes, next, .. } = *session;
-        if window_messages >= messages_max || (window_messages > 0 && window_bytes >= bytes_max) {
+        let is_bounded = !is_planted(Fault::WindowIgnored);
+        let is_full =
+            window_messages >= messages_max || (window_messages > 0 && window_bytes >= bytes_max);
+        if is_full && is_bounded {
             self.counters.windows_full += 1;
             return Next::Wait;
         }
@@ -96,7 +100,7 @@ impl Shard {
             conn,
             from: next,
             through: durable.min(tail_first - 1),
-            entries_max: (messages_max - window_messages).min(LOAD_ENTRIES_MAX),
+            entries_max: messages_max.saturating_sub(window_messages).clamp(1, LOAD_ENTRIES_MAX),
             bytes_max: room as u32,
         })
     }
@@ -157,11 +161,29 @@ impl Shard {
             self.put(conn, &Frame::Skip { position: position - 1 }, fx);
         }
         self.put(conn, &Frame::Deliver(deliver), fx);
+        self.plant_at_delivery(conn, position, header, fx);
         if done < body.len() {
             if let Some(session) = self.session(conn) {
                 session.download = Some(Box::new(Download { body, done }));
             }
             self.continue_download(conn, fx);
+        }
+    }
+
+    fn plant_at_delivery(
+        &mut self,
+        conn: ConnId,
+        position: u64,
+        header: &EntryHeader,
+        fx: &mut Effects,
+    ) {
+        let Some(session) = self.session(conn) else { return };
+        let (slot, device) = (session.user_slot, session.device);
+        if is_planted(Fault::CursorBeforeAck) {
+            self.move_cursor(slot, device, position, header.total_bytes);
+        }
+        if is_planted(Fault::ReceiptOfUnacknowledged) && !header.own {
+            self.delivered(slot, header.peer, header.ordinal, fx);
         }
     }
 
@@ -207,6 +229,7 @@ impl Shard {
             session.pass_over(position.saturating_sub(1), before_bytes);
             self.deliver_unless_expired(conn, position, &header, body, expired_ms, fx);
         }
+        let through = through + u64::from(is_planted(Fault::ColdReadSkips));
         let known_bytes = self.users[slot].total_bytes_at(through);
         if let Some(session) = self.session(conn)
             && session.download.is_none()
@@ -220,6 +243,9 @@ impl Shard {
     /// Messages of this time and earlier have expired.
     pub(super) fn expired_through_ms(&self) -> u64 {
         match self.config.retention {
+            Retention::Temporary if is_planted(Fault::ExpiresEarly) => {
+                self.now.unix_ms.saturating_sub(self.config.expiry_ms / 2)
+            }
             Retention::Temporary => self.now.unix_ms.saturating_sub(self.config.expiry_ms),
             Retention::History => 0,
         }

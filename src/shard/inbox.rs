@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 
 use super::record::{Device, EntryHeader, InboxRecord};
 use super::seam::{ConnId, DeviceId, Ticket, UserId};
+use crate::faults::{Fault, is_planted};
 
 /// A message held in memory. Its position is given by its place in the tail.
 #[derive(Debug, Clone)]
@@ -120,6 +121,9 @@ impl User {
 
     /// Whether it can be let go: everything is stored up to `stored` and nobody is logged in.
     pub(super) fn is_unused(&self, stored: Ticket) -> bool {
+        if is_planted(Fault::EvictedTooEarly) && self.stage == Stage::Ready {
+            return self.sessions.is_empty() && self.logins.is_empty();
+        }
         self.stage == Stage::Ready
             && self.sessions.is_empty()
             && self.logins.is_empty()
@@ -183,7 +187,12 @@ impl User {
 
     /// Moves the trim to the smallest cursor of the devices.
     pub(super) fn trim_to_devices(&mut self) {
-        if let Some(&Device { cursor, cursor_bytes, .. }) = self.record.slowest()
+        let slowest = if is_planted(Fault::TrimPastCursor) {
+            self.record.devices.iter().max_by_key(|device| device.cursor)
+        } else {
+            self.record.slowest()
+        };
+        if let Some(&Device { cursor, cursor_bytes, .. }) = slowest
             && cursor > self.record.trim
         {
             (self.record.trim, self.record.trim_bytes) = (cursor, cursor_bytes);

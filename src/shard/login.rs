@@ -10,6 +10,7 @@ use super::record::Device;
 use super::{
     Answer, Arrival, ConnId, DeviceId, Effects, Identity, Level, Shard, UserId, home_core,
 };
+use crate::faults::{Fault, is_planted};
 use crate::limits::{CORES_MAX, OVERLOAD_RETRY_MS};
 
 /// The inbox among the logs of a hello, welcome or pong.
@@ -202,7 +203,9 @@ impl Shard {
             .map_or((record.trim, record.trim_bytes), |known| (known.cursor, known.cursor_bytes));
         record.devices.push(Device { device, cursor, cursor_bytes });
         user.registered = self.ticket;
-        self.write_inbox(slot, fx);
+        if !is_planted(Fault::DeviceNotStored) {
+            self.write_inbox(slot, fx);
+        }
     }
 
     /// Opens the session and says so. Goes back to loading if the user was let go meanwhile.
@@ -219,7 +222,9 @@ impl Shard {
         if let Some(older) = user.session_of(device) {
             self.counters.takeovers += 1;
             let detail = "this device logged in on another connection";
-            self.end(older, Code::Replaced, detail, fx);
+            if !is_planted(Fault::TakeoverWithoutFence) {
+                self.end(older, Code::Replaced, detail, fx);
+            }
         }
         self.open(conn, id, slot, device, known.cursor);
         let frame = Frame::Welcome(Welcome {

@@ -8,6 +8,7 @@ use super::conversation::{Action, Conversation, Save};
 use super::inbox::{Stage, User};
 use super::record::{ConversationRecord, InboxRecord, RecordError, split_entry};
 use super::{ConnId, Effects, Key, Load, Loaded, Retention, Shard, UserId, Write};
+use crate::faults::{Fault, is_planted};
 use crate::limits::{
     CONVERSATIONS_WARM_MAX, PERSIST_DELAY_MS, PERSIST_DIVISOR, PERSIST_PER_TURN, QUOTA_RETRY_MS,
     SWEEP_MS, SWEEP_SLOTS, USERS_WARM_MAX, WAITING_MAX, WARM_MS,
@@ -297,7 +298,9 @@ impl Shard {
     /// Stores an inbox's record with this turn's writes, and with it the receipts that its cursors
     /// led to: a cursor without its receipt would leave the author waiting. Deletes what is trimmed.
     pub(super) fn write_inbox(&mut self, slot: u32, fx: &mut Effects) {
-        self.queue_moved_receipts(slot);
+        if !is_planted(Fault::ReceiptNotStored) {
+            self.queue_moved_receipts(slot);
+        }
         let user = &mut self.users[slot];
         debug_assert_eq!(user.receipts_waiting, 0);
         user.last_ticket = self.ticket;
@@ -441,6 +444,7 @@ impl Found {
         let (mut head, mut head_bytes) = (record.head, record.head_bytes);
         if let Some((position, value)) = last
             && position > head
+            && !is_planted(Fault::PositionReused)
         {
             (head, head_bytes) = (position, split_entry(&value)?.0.total_bytes);
         }

@@ -34,6 +34,7 @@ mod tests;
 mod timers;
 mod upload;
 
+use crate::faults::{Fault, is_planted};
 use std::collections::{BTreeMap, VecDeque};
 
 use hashbrown::HashMap;
@@ -257,7 +258,12 @@ impl Shard {
     /// were paused. Not done where it arises, so that nothing is changed under a caller's hands.
     fn follow_up(&mut self, fx: &mut Effects) {
         loop {
-            if let Some(letter) = self.local.pop_front() {
+            let letter = if is_planted(Fault::LettersReversed) {
+                self.local.pop_back()
+            } else {
+                self.local.pop_front()
+            };
+            if let Some(letter) = letter {
                 self.letter(letter, fx);
             } else if let Some(conn) = self.resumes.pop() {
                 self.resume_if_able(conn, fx);
@@ -318,7 +324,7 @@ impl Shard {
         fx: &mut Effects,
     ) {
         let ticket = self.barrier(fx);
-        if ticket <= self.stored {
+        if ticket <= self.stored || is_planted(Fault::TickBeforeCommit) {
             self.say(answer, fx);
             return;
         }
@@ -380,7 +386,7 @@ impl Shard {
 
     fn connection(&mut self, conn: ConnId) -> Option<&mut Connection> {
         let connection = self.connections.get_mut(conn.slot)?;
-        (connection.id == conn).then_some(connection)
+        (connection.id == conn || is_planted(Fault::StaleGeneration)).then_some(connection)
     }
 
     fn session(&mut self, conn: ConnId) -> Option<&mut Session> {

@@ -7,6 +7,7 @@ use fulmar_protocol::{Code, Frame, Goodbye};
 use super::connection::Stage;
 use super::counters::count;
 use super::{ConnId, Effects, Shard};
+use crate::faults::{Fault, is_planted};
 use crate::limits::{
     BUFFER_KEEP_BYTES, BUFFERS_SPARE, CLOSE_GRACE_MS, GATHER_MS, OUTPUT_HIGH_BYTES,
 };
@@ -129,7 +130,8 @@ impl Shard {
             let start = download.done;
             let end = download.body.len().min(start + PART_BYTES_MAX);
             download.done = end;
-            let piece = download.body.slice(start..end);
+            let is_cut = end == download.body.len() && is_planted(Fault::BodyCut);
+            let piece = download.body.slice(start..end - usize::from(is_cut));
             if end == download.body.len() {
                 session.download = None;
                 let slot = session.user_slot;

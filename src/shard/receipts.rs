@@ -9,6 +9,7 @@ use fulmar_protocol::{Code, Frame};
 
 use super::conversation::{Action, News};
 use super::{ConnId, DeviceId, Effects, Letter, Level, Shard, UserId};
+use crate::faults::{Fault, is_planted};
 use crate::limits::STALLED_RECEIPTS_MAX;
 
 impl Shard {
@@ -22,7 +23,11 @@ impl Shard {
     }
 
     pub(super) fn note_delivered(&mut self, conversation_slot: u32, ordinal: u64) {
+        let ordinal = ordinal + u64::from(is_planted(Fault::ReceiptAhead));
         let conversation = &mut self.conversations[conversation_slot];
+        if is_planted(Fault::ReadWithoutReading) {
+            conversation.set_read(ordinal);
+        }
         if conversation.set_delivered(ordinal) {
             self.mark_conversation_dirty(conversation_slot);
             self.queue_receipt(conversation_slot, News::Delivered);
@@ -118,7 +123,7 @@ impl Shard {
             };
             if is_held {
                 self.counters.receipts_held += 1;
-                if !conversation.receipt_held {
+                if !conversation.receipt_held && !is_planted(Fault::HeldReceiptForgotten) {
                     conversation.receipt_held = true;
                     self.receipts_held.push((reader, author));
                 }
@@ -167,7 +172,7 @@ impl Shard {
     ) {
         let mut index = 0;
         while let Some(&(device, conn)) = self.users[slot].sessions.get(index) {
-            if !is_told(device) {
+            if !is_told(device) || (is_planted(Fault::ReceiptToOneDevice) && index > 0) {
                 index += 1;
             } else if !self.is_output_full(conn) {
                 self.put_receipt(conn, frame, fx);
@@ -200,6 +205,9 @@ impl Shard {
         }
         let Some(session) = self.session(conn) else { return };
         for peer in std::mem::take(&mut session.stalled_receipts) {
+            if is_planted(Fault::StalledReceiptForgotten) {
+                continue;
+            }
             self.begin_ask(conn, peer, fx);
         }
     }

@@ -18,6 +18,7 @@ use super::record::{ENTRY_HEADER_BYTES_MAX, EntryHeader};
 use super::{
     Answer, ConnId, Effects, Key, Letter, Message, Origin, Retention, Shard, UserId, Write,
 };
+use crate::faults::{Fault, is_planted};
 use crate::limits::QUOTA_RETRY_MS;
 
 impl Shard {
@@ -130,7 +131,7 @@ impl Shard {
     /// Whether the sender's inbox gets a copy for its other devices.
     fn wants_copy(&self, slot: u32, to: UserId) -> bool {
         let user = &self.users[slot];
-        user.id != to && user.has_several_devices()
+        user.id != to && user.has_several_devices() && !is_planted(Fault::CopyForgotten)
     }
 
     fn is_over_quota(&self, slot: u32, body_bytes: usize) -> bool {
@@ -178,7 +179,13 @@ impl Shard {
         let conversation = &self.conversations[conversation_slot];
         match conversation.judge(origin.device, origin.number) {
             Verdict::New => {}
+            Verdict::Repeated { .. } if is_planted(Fault::ResendNotRecognised) => {}
             Verdict::Repeated { ordinal } => {
+                let ordinal = if is_planted(Fault::ResendWrongOrdinal) {
+                    conversation.record.ordinal
+                } else {
+                    ordinal
+                };
                 let answer = Answer::Accepted { origin, to, ordinal, time_ms: 0, copy };
                 self.answer_when_stored(None, answer, fx);
                 return;
@@ -190,8 +197,20 @@ impl Shard {
         }
         let mut refusal = refusal;
         if self.is_over_quota(slot, body.len()) {
-            refusal = refusal.or(Some(Code::QuotaExceeded));
-            self.look_for_expired(slot, fx);
+            if is_planted(Fault::QuotaTicks) {
+                let ordinal = conversation.record.ordinal + 1;
+                let answer = Answer::Accepted { origin, to, ordinal, time_ms: 1, copy };
+                self.answer_when_stored(None, answer, fx);
+                return;
+            }
+            if is_planted(Fault::QuotaEvicts) {
+                let record = &mut self.users[slot].record;
+                let (through, bytes) = (record.trim + 1, record.trim_bytes);
+                record.trim_to(through, bytes);
+            } else {
+                refusal = refusal.or(Some(Code::QuotaExceeded));
+                self.look_for_expired(slot, fx);
+            }
         }
         if let Some(code) = refusal {
             self.reject(origin, to, code, fx);
@@ -210,7 +229,9 @@ impl Shard {
             total_bytes: 0,
         };
         let position = self.append_entry(slot, header, body, fx);
-        self.queue_conversation_write(conversation_slot);
+        if !is_planted(Fault::NumberNotStored) {
+            self.queue_conversation_write(conversation_slot);
+        }
         let answer = Answer::Accepted { origin, to, ordinal, time_ms, copy };
         self.answer_when_stored(Some((slot, position)), answer, fx);
     }
@@ -235,6 +256,9 @@ impl Shard {
         let entry = TailEntry { header, body: value.slice(body_at..) };
         self.tail_bytes += entry.held_bytes();
         user.append(entry);
+        if is_planted(Fault::DeliverBeforeCommit) {
+            user.durable = user.record.head;
+        }
         user.last_ticket = self.ticket;
         user.used_ms = self.now.mono_ms;
         let (id, position) = (user.id, user.record.head);
@@ -257,6 +281,9 @@ impl Shard {
         match copy {
             None => self.tick(origin, to, ordinal, time_ms, fx),
             Some(message) => {
+                if is_planted(Fault::TickBeforeCopy) {
+                    self.tick(origin, to, ordinal, time_ms, fx);
+                }
                 let action = Action::Copy { origin, ordinal, time_ms, message };
                 self.with_conversation(origin.user, to, action, fx);
             }
@@ -278,7 +305,8 @@ impl Shard {
         let conversation = &mut self.conversations[conversation_slot];
         let to = conversation.peer;
         let mut appended = None;
-        if conversation.accept_copy(origin.device, origin.number) {
+        if conversation.accept_copy(origin.device, origin.number) || is_planted(Fault::CopyRepeated)
+        {
             let header = EntryHeader {
                 time_ms: if time_ms == 0 { self.now.unix_ms } else { time_ms },
                 own: true,

@@ -7,6 +7,7 @@ use super::error::JournalError;
 use super::files::{JournalDirectory, JournalFile};
 use super::record::{self, HEADER_BYTES};
 use super::segment::{RECORDS_AT, Segment};
+use crate::faults::{Fault, is_planted};
 use crate::shard::seam::Write;
 
 /// Largest commit, in bytes. Lengths and places in a segment have 32 bits.
@@ -82,7 +83,10 @@ impl<D: JournalDirectory> JournalCommitter<D> {
     fn append(&mut self) -> Result<(), JournalError> {
         let append = || {
             self.active.file.write_at(&self.buffer, self.at)?;
-            if self.is_syncing { self.active.file.sync_data() } else { Ok(()) }
+            if self.is_syncing && !is_planted(Fault::CommitNotSynced) {
+                self.active.file.sync_data()?;
+            }
+            Ok(())
         };
         append().map_err(|error| JournalError::file("write", &self.active.path, error))?;
         if self.is_syncing {

@@ -11,6 +11,7 @@ use super::files::JournalDirectory;
 use super::record::{self, Logged};
 use super::scan::Scan;
 use super::segment::Segment;
+use crate::faults::{Fault, is_planted};
 use crate::shard::seam::{Key, Write};
 use crate::storage::Storage;
 
@@ -105,7 +106,9 @@ impl<D: JournalDirectory, S: Storage> Drain<D, S> {
         self.sync_newest()?;
         let keys = self.carry_over(&segment, sequence_after, &mut writes)?;
         self.sync_newest()?;
-        self.behind.flush().map_err(JournalError::database)?;
+        if !is_planted(Fault::DrainNotFlushed) {
+            self.behind.flush().map_err(JournalError::database)?;
+        }
         self.shared.write().end_drain(segment.number, &keys);
         self.free(segment)?;
         self.shared.backlog.remove();
@@ -145,6 +148,11 @@ impl<D: JournalDirectory, S: Storage> Drain<D, S> {
                     });
                     if is_live {
                         keys.push(key);
+                        if matches!(key, Key::Conversation { .. })
+                            && is_planted(Fault::DrainForgetsConversations)
+                        {
+                            continue;
+                        }
                         bytes += value_bytes;
                         // A copy, because a slice would keep all that was read around it.
                         let value = &record.payload[value_at..value_at + value_bytes];

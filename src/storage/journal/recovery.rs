@@ -21,6 +21,7 @@ use super::record;
 use super::scan::Scan;
 use super::segment::{self, RECORDS_AT, Segment};
 use super::{JournalOptions, Shared};
+use crate::faults::{Fault, is_planted};
 use crate::storage::Storage;
 
 /// The parts of an opened journal.
@@ -72,6 +73,7 @@ pub fn open<D: JournalDirectory, S: Storage + Clone>(
     // log longer.
     if let Some((segment, end)) = last
         && end > RECORDS_AT
+        && !is_planted(Fault::LastSegmentDropped)
     {
         index.segments.insert(number, Arc::new(segment));
         number += 1;
