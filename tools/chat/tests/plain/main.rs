@@ -264,7 +264,7 @@ async fn a_signal_ends_it_with_a_goodbye() {
 async fn mistakes_at_the_start_are_told_clearly() {
     let (server, home) = (Server::start().await, TempDir::new().unwrap());
     let cases: &[(&[&str], i32, &str)] = &[
-        (&["--server", "nowhere"], 3, "host:port"),
+        (&["--server", "nowhere"], 2, "host:port"),
         (&["--token", "@/no/such/file"], 2, "can't read the token file /no/such/file"),
         (&["--store", "/no/such/directory/x.db"], 3, "/no/such/directory/x.db"),
         (&["--device", "70000"], 2, "65535"),
