@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use fulmar_protocol::{Frame, Send};
+
 use crate::clock::Time;
 use crate::dice::mix;
 
@@ -56,5 +58,17 @@ pub(crate) struct Hash(pub(crate) u64);
 impl fmt::Display for Hash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:016x}", self.0)
+    }
+}
+
+/// A frame in words, without the body.
+pub(crate) fn in_words(frame: &Frame<'_>) -> String {
+    match frame {
+        Frame::Send(send) => {
+            let Send { peer, number, total_bytes, body, .. } = send;
+            format!("send {number} to {peer} of {total_bytes:?} bytes, {} here", body.len())
+        }
+        Frame::Part { body } => format!("part of {} bytes", body.len()),
+        other => format!("{other:?}"),
     }
 }

@@ -231,7 +231,7 @@ impl Oracle {
         let others = user.devices.iter().filter(|device| device.number != link.device);
         let slowest = others
             .filter(|device| device.welcomed_at.is_some_and(|at| at < now))
-            .map(|device| device.acked)
+            .filter_map(|device| Some(device.acked.max(device.start?)))
             .min();
         if let Some(device) = user.device(link.device)
             && device.start.is_none()

@@ -21,6 +21,11 @@ impl World {
             Phase::Chaos => self.calm_down(),
             Phase::Calm { since } => self.look_for_rest(since),
             Phase::LastLogin { since } => self.look_for_receipts(since),
+            Phase::Storing => {
+                self.oracle.judge_whole();
+                self.look_at_disk();
+                self.leave();
+            }
             Phase::Leaving { since } => self.look_for_memory(since),
             Phase::Over => {}
         }
@@ -123,9 +128,8 @@ impl World {
             unrest = self.oracle.missing_receipts();
         }
         if unrest.is_empty() && self.node.is_some() {
-            self.oracle.judge_whole();
-            self.look_at_disk();
-            self.leave();
+            self.phase = Phase::Storing;
+            self.schedule.after(STORE_MAX, Event::Look);
         } else if now > since + CALM_MAX {
             self.fail("receipts end as the truth", unrest.join("; "));
         } else {

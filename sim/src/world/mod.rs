@@ -46,6 +46,8 @@ enum Phase {
     LastLogin {
         since: Time,
     },
+    /// All is told; what moved last is being stored.
+    Storing,
     /// Everybody went for good, since this time.
     Leaving {
         since: Time,

@@ -12,6 +12,7 @@ use crate::coverage::Happening;
 use crate::device::{self, Device};
 use crate::network::{Party, Way};
 use crate::schedule::Event;
+use crate::trace::in_words;
 
 impl World {
     fn device_now(&self) -> Now {
@@ -42,6 +43,7 @@ impl World {
     }
 
     fn act(&mut self, device: u32, action: Action) {
+        let now = self.schedule.now();
         let state = &mut self.devices[device as usize];
         match action {
             Action::Connect { .. } => {
@@ -52,6 +54,7 @@ impl World {
                 let Some(conn) = state.conn else { return };
                 for frame in Frames::new(&bytes, FRAME_BYTES_MAX).flatten() {
                     if let Ok(frame) = Frame::decode(frame) {
+                        self.trace.say(now, || format!("device on {conn}: {}", in_words(&frame)));
                         self.oracle.wrote(conn, &frame);
                     }
                 }

@@ -10,6 +10,7 @@ use crate::device::{body, token};
 use crate::network::{ClientEnd, ConnNo, Party, Way};
 use crate::rogue::{Deed, Opening, Rogue};
 use crate::schedule::Event;
+use crate::trace::in_words;
 
 /// User numbers of rogues begin here, far from those of others.
 const ROGUES_FIRST: u64 = 2_000_000_000;
@@ -110,7 +111,7 @@ impl World {
     fn put(&mut self, conn: ConnNo, frame: &Frame<'_>) {
         let mut bytes = Vec::new();
         frame.encode(&mut bytes);
-        self.trace.say(self.schedule.now(), || format!("rogue on {conn}: {}", brief(frame)));
+        self.trace.say(self.schedule.now(), || format!("rogue on {conn}: {}", in_words(frame)));
         self.oracle.wrote(conn, frame);
         self.client_writes(conn, bytes);
     }
@@ -402,17 +403,5 @@ impl World {
             }),
         };
         self.put(conn, &frame);
-    }
-}
-
-/// A frame in words, without the body.
-fn brief(frame: &Frame<'_>) -> String {
-    match frame {
-        Frame::Send(send) => {
-            let Send { peer, number, total_bytes, body, .. } = send;
-            format!("send {number} to {peer} of {total_bytes:?} bytes, {} here", body.len())
-        }
-        Frame::Part { body } => format!("part of {} bytes", body.len()),
-        other => format!("{other:?}"),
     }
 }

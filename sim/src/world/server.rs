@@ -199,7 +199,10 @@ impl World {
         node.journal_pace = Pace::Running;
         node.journal_bell.awake();
         if node.stage == Round::Taken && self.threads.once_in(commit_fails_once_in) {
-            let operation = self.threads.pick(&[Operation::Write, Operation::Sync]);
+            // A failed sync loses what was written, which only `fsync` waits for.
+            let is_fsync = self.plan.faults.allows_power_cuts;
+            let is_write = self.threads.percent(50) || !is_fsync;
+            let operation = if is_write { Operation::Write } else { Operation::Sync };
             self.disk.files.fail(operation, 0, self.threads.pick(&[Fault::Io, Fault::NoSpace]));
         }
         let step = match node.journal_step() {

@@ -111,12 +111,14 @@ impl Conversations {
         true
     }
 
-    /// I saw the peer's messages up to `ordinal`, on another device; whether that was new.
+    /// I saw the peer's messages up to `ordinal`, on another device; whether that was new. What this
+    /// device saw itself it goes on to report: the server may tell it back before it is durable there.
     pub(super) fn saw_elsewhere(&mut self, peer: u64, ordinal: u64) -> bool {
         let state = self.state(peer);
         let new = ordinal > state.seen;
-        state.seen = state.seen.max(ordinal);
-        state.seen_confirmed = state.seen_confirmed.max(ordinal);
+        if new {
+            (state.seen, state.seen_confirmed) = (ordinal, ordinal);
+        }
         new
     }
 

@@ -147,6 +147,20 @@ fn a_read_is_told_again_until_the_server_surely_knows() {
 }
 
 #[test]
+fn a_read_that_the_server_tells_back_may_still_be_lost_there() {
+    let mut device = Device::online();
+    device.server(&[deliver(1, 8, 1, "a")]);
+    device.sent();
+    device.mark_read(8, 1);
+    assert_eq!(device.sent(), ["read 8 1"]);
+    device.server(&[Frame::Receipt { peer: 8, delivered: 1, read: 1, own: true }]);
+    device.lose();
+    device.events();
+    device.login();
+    assert_eq!(device.sent(), ["read 8 1"], "it was told from memory, and the server crashed");
+}
+
+#[test]
 fn a_read_survives_the_process() {
     let mut device = Device::online();
     device.server(&[deliver(1, 8, 1, "a")]);
