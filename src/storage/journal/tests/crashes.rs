@@ -7,7 +7,8 @@ use fastrand::Rng;
 use super::*;
 use crate::storage::{Fault, Loss, Operation, SimulatedDatabase, SimulatedDirectory};
 
-type SimulatedParts = Parts<SimulatedDirectory, SimulatedDatabase>;
+type SimulatedReader = JournalReader<SimulatedDirectory, SimulatedDatabase>;
+pub(super) type SimulatedParts = Parts<SimulatedDirectory, SimulatedDatabase>;
 
 /// Whose conversation says how many commits there were.
 const COUNTER: Key = Key::Conversation { user: 100, peer: 1 };
@@ -28,26 +29,28 @@ const CHANGES_MAX: u64 = 60;
 
 /// How a process ends at last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum End {
+pub(super) enum End {
     Kill,
     Either,
 }
 
 /// A disk that survives its processes, and what should be on it.
-struct World {
-    files: SimulatedDirectory,
+pub(super) struct World {
+    pub(super) files: SimulatedDirectory,
     database: SimulatedDatabase,
     options: JournalOptions,
     is_syncing: bool,
     end: End,
     /// Whether single operations may fail.
     has_faults: bool,
-    random: Rng,
+    pub(super) random: Rng,
     model: Model,
     /// All commits that may be there.
     commits: Vec<Vec<Write>>,
     /// How many were confirmed.
     confirmed: usize,
+    /// Where each commit of this process lies: its segment, where it begins and where it ends.
+    pub(super) places: Vec<(u64, u64, u64)>,
     /// How many have been synced for sure.
     synced: usize,
     /// Whether something was planned to go wrong.
@@ -57,7 +60,7 @@ struct World {
 }
 
 impl World {
-    fn new(seed: u64, is_syncing: bool, end: End, has_faults: bool) -> Self {
+    pub(super) fn new(seed: u64, is_syncing: bool, end: End, has_faults: bool) -> Self {
         fastrand::seed(seed);
         let mut random = Rng::with_seed(seed);
         let segments_kept = random.usize(0..3);
@@ -74,6 +77,7 @@ impl World {
             model: Model::default(),
             commits: Vec::new(),
             confirmed: 0,
+            places: Vec::new(),
             synced: 0,
             is_planned: false,
             is_all_kept: true,
@@ -98,7 +102,7 @@ impl World {
     }
 
     /// Ends the process.
-    fn end(&mut self) {
+    pub(super) fn end(&mut self) {
         let is_power_cut = match self.end {
             End::Kill => false,
             End::Either => self.random.bool(),
@@ -117,9 +121,17 @@ impl World {
         assert!(self.is_planned, "{error}");
     }
 
+    /// Starts a process with which nothing goes wrong.
+    pub(super) fn open_calmly(&mut self) -> Result<SimulatedParts, JournalError> {
+        self.is_planned = false;
+        self.places.clear();
+        open(self.files.clone(), self.options, self.is_syncing, self.database.clone())
+    }
+
     /// Starts processes until one has read everything back, and checks what it found.
     fn open(&mut self) -> SimulatedParts {
         loop {
+            self.places.clear();
             self.plan();
             let (files, database) = (self.files.clone(), self.database.clone());
             match open(files, self.options, self.is_syncing, database) {
@@ -136,12 +148,8 @@ impl World {
     }
 
     /// What is there must be all up to some commit, and at least what was promised.
-    fn check(&mut self, reader: &JournalReader<SimulatedDirectory, SimulatedDatabase>) {
-        let Key::Conversation { user, peer } = COUNTER else { panic!("a conversation") };
-        let loaded = reader.load(Load::Conversation { user, peer }).expect("load");
-        let Loaded::Conversation { record, .. } = loaded else { panic!("a conversation") };
-        let found = record.map_or(0, |count| u64::from_le_bytes(count[..].try_into().expect("8")));
-        let found = found as usize;
+    fn check(&mut self, reader: &SimulatedReader) {
+        let found = count(reader);
         let is_kept = self.is_syncing || self.is_all_kept;
         let promised = if is_kept { self.confirmed } else { self.synced };
         let tried = self.commits.len();
@@ -152,8 +160,18 @@ impl World {
         self.model.check(reader);
     }
 
+    /// After damage everything must be there, or all but the last few commits. What these overwrote or trimmed may
+    /// be gone with them, if it was drained.
+    pub(super) fn check_damaged(&self, (committer, reader, _): &SimulatedParts, lost_max: usize) {
+        let found = committer.sequence as usize - 1;
+        assert!(found + lost_max >= self.confirmed, "lost without a word");
+        if found == self.confirmed {
+            self.model.check(reader);
+        }
+    }
+
     /// Commits, drains and reads for a while, or until the process ends.
-    fn live(&mut self, parts: &mut SimulatedParts) {
+    pub(super) fn live(&mut self, parts: &mut SimulatedParts) {
         let (committer, reader, drain) = parts;
         for _ in 0..self.random.usize(1..60) {
             let done = match self.random.u8(0..16) {
@@ -195,7 +213,8 @@ impl World {
         }
         self.commits.push(writes.clone());
         let segment = committer.active.number;
-        committer.commit(writes.iter())?;
+        let Commit { bytes, .. } = committer.commit(writes.iter())?;
+        self.places.push((committer.active.number, committer.at - bytes, committer.at));
         self.confirmed = self.commits.len();
         if committer.active.number != segment {
             self.synced = self.confirmed - 1;
@@ -229,9 +248,17 @@ impl World {
     }
 }
 
+/// How many commits the journal holds.
+fn count(reader: &SimulatedReader) -> usize {
+    let Key::Conversation { user, peer } = COUNTER else { panic!("a conversation") };
+    let loaded = reader.load(Load::Conversation { user, peer }).expect("load");
+    let Loaded::Conversation { record, .. } = loaded else { panic!("a conversation") };
+    record.map_or(0, |count| u64::from_le_bytes(count[..].try_into().expect("8"))) as usize
+}
+
 /// Calls `run` with many seeds, and names the one that fails.
-fn for_seeds(seeds: std::ops::Range<u64>, run: impl Fn(u64) + std::panic::RefUnwindSafe) {
-    for seed in seeds {
+pub(super) fn for_seeds(seeds: u64, run: impl Fn(u64) + std::panic::RefUnwindSafe) {
+    for seed in 0..seeds {
         if std::panic::catch_unwind(|| run(seed)).is_err() {
             panic!("seed {seed}");
         }
@@ -240,22 +267,22 @@ fn for_seeds(seeds: std::ops::Range<u64>, run: impl Fn(u64) + std::panic::RefUnw
 
 #[test]
 fn with_fsync_nothing_confirmed_is_lost_however_the_process_ends() {
-    for_seeds(0..SEEDS, |seed| World::new(seed, true, End::Either, false).run());
+    for_seeds(SEEDS, |seed| World::new(seed, true, End::Either, false).run());
 }
 
 #[test]
 fn with_fsync_nothing_confirmed_is_lost_though_operations_fail() {
-    for_seeds(0..SEEDS, |seed| World::new(seed, true, End::Either, true).run());
+    for_seeds(SEEDS, |seed| World::new(seed, true, End::Either, true).run());
 }
 
 #[test]
 fn with_os_a_killed_process_loses_nothing() {
-    for_seeds(0..SEEDS, |seed| World::new(seed, false, End::Kill, false).run());
+    for_seeds(SEEDS, |seed| World::new(seed, false, End::Kill, false).run());
 }
 
 #[test]
 fn with_os_a_power_cut_leaves_a_prefix() {
-    for_seeds(0..SEEDS, |seed| World::new(seed, false, End::Either, true).run());
+    for_seeds(SEEDS, |seed| World::new(seed, false, End::Either, true).run());
 }
 
 const OPTIONS: JournalOptions =
@@ -266,7 +293,7 @@ fn state(value: u8) -> Write {
     Write::Put { key, value: Bytes::copy_from_slice(&[value]) }
 }
 
-fn state_in(reader: &JournalReader<SimulatedDirectory, SimulatedDatabase>) -> Option<Bytes> {
+fn state_in(reader: &SimulatedReader) -> Option<Bytes> {
     let loaded = reader.load(Load::Conversation { user: 1, peer: 2 }).expect("load");
     let Loaded::Conversation { record, .. } = loaded else { panic!("a conversation") };
     record

@@ -1,6 +1,7 @@
 //! The journal against a simple model: random commits, trims, loads, drains, crashes, cuts.
 
 mod crashes;
+mod damage;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
