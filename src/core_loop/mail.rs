@@ -6,11 +6,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use crossbeam_channel::{Sender, TrySendError};
-use crossbeam_queue::ArrayQueue;
 use fulmar_protocol::Code;
 
 use crate::limits::MESH_BACKLOG_LETTERS;
-use crate::mesh::{Doorbell, Inlet, Outlet};
+use crate::mesh::{Inlet, Outlet, Tray};
 use crate::shard::{Arrival, ConnId, CoreId, Identity, Letter, Load, Loaded, Ticket, Write};
 
 /// Between cores.
@@ -83,30 +82,8 @@ pub enum Reply {
     },
 }
 
-/// Where the workers leave their answers for one core.
-#[derive(Debug)]
-pub struct Answers {
-    queue: ArrayQueue<Reply>,
-    doorbell: Arc<Doorbell>,
-}
-
-impl Answers {
-    /// Room for `capacity` answers to the core with this doorbell.
-    #[must_use]
-    pub fn new(capacity: usize, doorbell: Arc<Doorbell>) -> Self {
-        Answers { queue: ArrayQueue::new(capacity), doorbell }
-    }
-
-    /// Leaves an answer, waiting for room if need be: a worker may wait, a core may not.
-    pub fn give(&self, mut reply: Reply) {
-        while let Err(full) = self.queue.push(reply) {
-            reply = full;
-            self.doorbell.ring();
-            std::thread::sleep(std::time::Duration::from_micros(50));
-        }
-        self.doorbell.ring();
-    }
-}
+/// Where the workers leave their answers for one core. A worker may wait for room, a core may not.
+pub type Answers = Tray<Reply>;
 
 /// All lanes of one core.
 pub struct Mail {
@@ -142,7 +119,7 @@ impl Mail {
     /// Whether nothing came in.
     pub(super) fn is_empty(&self) -> bool {
         self.stored.is_empty()
-            && self.answers.queue.is_empty()
+            && self.answers.is_empty()
             && self.cores_in.iter().all(Inlet::is_empty)
     }
 
@@ -194,7 +171,7 @@ impl Mail {
     }
 
     pub(super) fn answer(&mut self) -> Option<Reply> {
-        self.answers.queue.pop()
+        self.answers.take()
     }
 
     /// Moves what waits, as far as there is room, and wakes those who got something.

@@ -129,11 +129,12 @@ impl CoreLoop {
             // Another thread is behind; it rings the bell as it takes something, but not for room.
             return self.ring.wait(Some(Duration::from_micros(100)));
         }
-        self.parts.doorbell.about_to_sleep();
-        let timeout = if self.parts.mail.is_empty() { self.timeout() } else { Duration::ZERO };
-        let waited = self.ring.wait(Some(timeout));
-        self.parts.doorbell.awake();
-        waited
+        let timeout = self.timeout();
+        let CoreLoop { ring, parts, .. } = self;
+        parts.doorbell.sleep(
+            || !parts.mail.is_empty(),
+            |is_work| ring.wait(Some(if is_work { Duration::ZERO } else { timeout })),
+        )
     }
 
     fn timeout(&self) -> Duration {

@@ -87,11 +87,14 @@ fn run(
             if stop.load(Ordering::Acquire) {
                 return;
             }
-            doorbell.about_to_sleep();
-            if lanes.iter().all(|lane| lane.batches.is_empty()) && !stop.load(Ordering::Acquire) {
-                doorbell.wait();
-            }
-            doorbell.awake();
+            let is_work_there = || {
+                lanes.iter().any(|lane| !lane.batches.is_empty()) || stop.load(Ordering::Acquire)
+            };
+            doorbell.sleep(is_work_there, |is_work| {
+                if !is_work {
+                    doorbell.wait();
+                }
+            });
             continue;
         }
         let begun = Instant::now();
