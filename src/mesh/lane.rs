@@ -13,6 +13,7 @@ pub struct Outlet<T> {
     /// What didn't fit, oldest first. Empty unless the ring was full.
     backlog: VecDeque<T>,
     doorbell: Arc<Doorbell>,
+    /// Something was put into the ring since the bell was rung.
     unrung: bool,
 }
 
@@ -34,11 +35,13 @@ impl<T> Outlet<T> {
     /// Hands `thing` over, after everything before it. Doesn't wake the consumer: that is
     /// [`Outlet::flush`]'s, once for many.
     pub fn push(&mut self, thing: T) {
-        self.unrung = true;
         if !self.backlog.is_empty() {
             self.backlog.push_back(thing);
-        } else if let Err(PushError::Full(thing)) = self.ring.push(thing) {
-            self.backlog.push_back(thing);
+            return;
+        }
+        match self.ring.push(thing) {
+            Ok(()) => self.unrung = true,
+            Err(PushError::Full(thing)) => self.backlog.push_back(thing),
         }
     }
 
@@ -54,8 +57,9 @@ impl<T> Outlet<T> {
                 self.backlog.push_front(thing);
                 break;
             }
+            self.unrung = true;
         }
-        if std::mem::take(&mut self.unrung) || !self.backlog.is_empty() {
+        if std::mem::take(&mut self.unrung) {
             self.doorbell.ring();
         }
     }

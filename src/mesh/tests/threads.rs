@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
 use super::super::{Doorbell, Tray, lane};
 
 /// Things that cross in each test: enough for some hundred sleeps, few enough for Miri.
@@ -12,6 +14,13 @@ const COUNT: u32 = if cfg!(miri) { 200 } else { 50_000 };
 
 fn doorbell() -> Arc<Doorbell> {
     Arc::new(Doorbell::new().expect("eventfd"))
+}
+
+/// Whether a wait would end at once.
+fn is_rung(doorbell: &Doorbell) -> bool {
+    let event = doorbell.descriptor().expect("a descriptor");
+    let mut polled = [PollFd::new(&event, PollFlags::IN)];
+    poll(&mut polled, Some(&Timespec::default())).expect("poll") == 1
 }
 
 #[test]
@@ -36,6 +45,23 @@ fn a_full_ring_keeps_the_order_and_loses_nothing() {
         }
     }
     assert_eq!(outlet.backlog(), 0);
+}
+
+#[test]
+fn the_rest_of_a_backlog_wakes_a_consumer_that_sleeps() {
+    let bell = doorbell();
+    let (mut outlet, mut inlet) = lane(1, Arc::clone(&bell));
+    outlet.push(1);
+    outlet.push(2);
+    outlet.flush();
+    assert_eq!((inlet.pop(), inlet.pop()), (Some(1), None));
+    let falls_asleep_before_the_rest_comes = || {
+        outlet.flush();
+        false
+    };
+    let is_rung = bell.sleep(falls_asleep_before_the_rest_comes, |_| is_rung(&bell));
+    assert!(is_rung);
+    assert_eq!(inlet.pop(), Some(2));
 }
 
 #[test]
