@@ -8,7 +8,7 @@ use bytes::Bytes;
 use crossbeam_channel::{Sender, TrySendError};
 use fulmar_protocol::Code;
 
-use crate::limits::MESH_BACKLOG_LETTERS;
+use crate::limits::{JOBS_BACKLOG_MAX, MESH_BACKLOG_LETTERS};
 use crate::mesh::{Inlet, Outlet, Tray};
 use crate::shard::{Arrival, ConnId, CoreId, Identity, Letter, Load, Loaded, Ticket, Write};
 
@@ -174,6 +174,11 @@ impl Mail {
         self.answers.take()
     }
 
+    /// Whether so many jobs wait here that another login would wait too long.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.jobs.len() >= JOBS_BACKLOG_MAX
+    }
+
     /// Moves what waits, as far as there is room, and wakes those who got something.
     pub(super) fn flush(&mut self) {
         for lane in self.cores_out.iter_mut().flatten() {
@@ -191,5 +196,12 @@ impl Mail {
                 Err(TrySendError::Disconnected(_)) => break,
             }
         }
+    }
+}
+
+impl Drop for Mail {
+    /// Nobody takes answers any more, and no worker is to wait for that.
+    fn drop(&mut self) {
+        self.answers.abandon();
     }
 }

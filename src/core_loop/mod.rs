@@ -11,13 +11,17 @@
 mod effects;
 mod mail;
 mod publish;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use fulmar_protocol::limits::HELLO_BYTES_MAX;
 use fulmar_protocol::{Code, Frame};
 use tracing::{debug, warn};
 
@@ -31,6 +35,10 @@ pub use mail::{Answers, Batch, Job, Mail, Parcel, Reply, Stored};
 
 /// Letters and answers taken in one turn from each lane, so that sockets get their turn too.
 const MAIL_PER_TURN: usize = 1_024;
+
+/// How long a core waits, while something of it waits for room with another thread, before it looks
+/// again. Some thousand turns a second, for as long as that thread is behind.
+const ROOM_PAUSE: Duration = Duration::from_micros(100);
 
 /// What a core thread is made of, besides its ring, which must be made on the thread itself.
 pub struct CoreParts {
@@ -50,6 +58,13 @@ pub struct CoreParts {
     pub started: Instant,
 }
 
+impl CoreParts {
+    /// Whether there is anything that the doorbell is rung for.
+    fn is_work_there(&self, is_stop_noted: bool) -> bool {
+        !self.mail.is_empty() || (!is_stop_noted && self.stop.load(Ordering::Acquire))
+    }
+}
+
 /// See the module's description.
 pub struct CoreLoop {
     parts: CoreParts,
@@ -65,6 +80,8 @@ pub struct CoreLoop {
     accepted: Vec<OwnedFd>,
     /// Detached in this turn.
     detached: Vec<(SocketKey, OwnedFd)>,
+    /// Logins for which too many others wait, to be refused in the next turn.
+    turned_down: Vec<ConnId>,
     /// Closing connections, in the order of their deadlines on the monotonic clock.
     closing: VecDeque<(u64, SocketKey)>,
     /// When the core was told to stop.
@@ -97,6 +114,7 @@ impl CoreLoop {
             gated: Vec::new(),
             accepted: Vec::new(),
             detached: Vec::new(),
+            turned_down: Vec::new(),
             closing: VecDeque::new(),
             stopping_since: None,
             published: Instant::now(),
@@ -106,33 +124,40 @@ impl CoreLoop {
     /// Runs turns until the node stops and everything is handed over.
     pub fn run(mut self) -> Result<(), std::io::Error> {
         while !self.is_done() {
-            self.sleep()?;
-            let begun = Instant::now();
-            let now = self.now(begun);
-            self.parts.shard.begin_turn(now, &mut self.fx);
-            self.note_stop();
-            self.take_completions();
-            self.take_mail();
-            self.parts.shard.end_turn(&mut self.fx);
-            self.carry_out(now);
-            self.abort_overdue(now);
-            self.open_gate();
-            self.publish(begun);
+            self.turn()?;
         }
         self.parts.mail.flush();
+        Ok(())
+    }
+
+    fn turn(&mut self) -> Result<(), std::io::Error> {
+        self.sleep()?;
+        let begun = Instant::now();
+        let now = self.now(begun);
+        self.parts.shard.begin_turn(now, &mut self.fx);
+        self.note_stop();
+        self.take_completions();
+        self.take_mail();
+        self.parts.shard.end_turn(&mut self.fx);
+        self.carry_out(now);
+        self.abort_overdue(now);
+        self.open_gate();
+        self.publish(begun);
         Ok(())
     }
 
     /// Submits what the last turn queued and waits until there is something to do.
     fn sleep(&mut self) -> Result<(), std::io::Error> {
         if self.parts.mail.has_backlog() {
-            // Another thread is behind; it rings the bell as it takes something, but not for room.
-            return self.ring.wait(Some(Duration::from_micros(100)));
+            // Another thread is behind, and nobody rings for room.
+            let pause = if self.parts.mail.is_empty() { ROOM_PAUSE } else { Duration::ZERO };
+            return self.ring.wait(Some(pause));
         }
         let timeout = self.timeout();
+        let is_stop_noted = self.stopping_since.is_some();
         let CoreLoop { ring, parts, .. } = self;
         parts.doorbell.sleep(
-            || !parts.mail.is_empty(),
+            || parts.is_work_there(is_stop_noted),
             |is_work| ring.wait(Some(if is_work { Duration::ZERO } else { timeout })),
         )
     }
@@ -157,6 +182,7 @@ impl CoreLoop {
         let CoreLoop { ring, parts, fx, moving, paused, gated, accepted, detached, .. } = self;
         let shard = &mut parts.shard;
         let is_gated = parts.mail.is_congested();
+        let gated_before = gated.len();
         ring.drain(|completion| match completion {
             Completion::Received { key, bytes } => {
                 if let Some(moving) = moving.get_mut(&key) {
@@ -185,21 +211,15 @@ impl CoreLoop {
             Completion::Detached { key, fd } => detached.push((key, fd)),
             Completion::Woken => {}
         });
-        self.shut_gate();
+        // Those of earlier turns are paused already.
+        for &key in &gated[gated_before..] {
+            ring.pause(key);
+        }
         self.add_accepted();
         self.send_detached();
     }
 
-    /// Stops reading from connections that sent while too much waits for other threads.
-    fn shut_gate(&mut self) {
-        if self.parts.mail.is_congested() {
-            for &key in &self.gated {
-                self.ring.pause(key);
-            }
-        }
-    }
-
-    /// Reads from them again once what waited is gone.
+    /// Reads again from connections that were not read, once what waited is gone.
     fn open_gate(&mut self) {
         if self.gated.is_empty() || self.parts.mail.is_congested() {
             return;
@@ -234,7 +254,10 @@ impl CoreLoop {
 
     /// A connection that logged in on another core and has its home here.
     fn adopt(&mut self, fd: OwnedFd, arrival: Arrival, early: &[u8]) {
-        let Ok(key) = self.ring.add(fd) else { return };
+        let key = match self.ring.add(fd) {
+            Ok(key) => key,
+            Err(fd) => return turn_away(fd),
+        };
         let conn = conn_id(key);
         self.parts.shard.on_event(Event::Arrived { conn, arrival }, &mut self.fx);
         if !early.is_empty() {
@@ -283,15 +306,17 @@ fn turn_away(fd: OwnedFd) {
     let detail = "this server holds as many connections as it may";
     Frame::Refuse { code, retry_after_ms, detail }.encode(&mut bytes);
     // A new socket has room for it; if not, the client sees the connection end without a reason.
-    let socket = socket2::Socket::from(fd);
+    let mut socket = socket2::Socket::from(fd);
     let _ = socket.set_nonblocking(true).and_then(|()| socket.send(&bytes));
     let _ = socket.shutdown(std::net::Shutdown::Write);
+    // A hello that nobody reads would turn the end into a reset, which may destroy the refusal.
+    let _ = socket.read(&mut [0; HELLO_BYTES_MAX]);
 }
 
 impl Moving {
     /// Keeps what a client sent before its welcome, so that its home core judges it.
     fn keep(&mut self, bytes: &[u8]) {
-        let room = fulmar_protocol::limits::HELLO_BYTES_MAX.saturating_sub(self.early.len());
+        let room = HELLO_BYTES_MAX.saturating_sub(self.early.len());
         self.early.extend_from_slice(&bytes[..bytes.len().min(room)]);
     }
 }

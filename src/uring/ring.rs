@@ -127,6 +127,11 @@ impl Ring {
         self.insert(fd, Wanted::Once)
     }
 
+    /// Whether the socket is still on the ring. If not, its end was reported or is about to be.
+    pub fn contains(&self, key: SocketKey) -> bool {
+        self.sockets.contains(key)
+    }
+
     /// Sends bytes (at least one). One send may be in flight per socket: the next may begin after
     /// [`Completion::Sent`]. Gives the bytes back if the socket is ending.
     pub fn send(&mut self, key: SocketKey, bytes: Vec<u8>) -> Result<(), Vec<u8>> {
