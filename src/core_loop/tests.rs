@@ -86,19 +86,21 @@ impl Bench {
         }
     }
 
-    /// Takes part in turns until a client has read to the end; what it was told.
+    /// Turns until a client has read to the end; what it was told.
     fn refusal(&mut self, mut client: TcpStream) -> Option<Code> {
         let reader = thread::spawn(move || {
             let mut bytes = Vec::new();
             client.read_to_end(&mut bytes).expect("an orderly end");
-            bytes
+            (bytes, client)
         });
         let deadline = Instant::now() + PATIENCE;
         while !reader.is_finished() {
             assert!(Instant::now() < deadline, "the client is not told");
             self.core.turn().expect("a turn");
         }
-        let bytes = reader.join().expect("the client");
+        let (bytes, client) = reader.join().expect("the client");
+        // A reset behind the last bytes would be noted here, and make other systems forget the bytes.
+        assert!(client.take_error().expect("SO_ERROR").is_none(), "no reset");
         let (frame, _) = split_frame(&bytes, bytes.len()).ok()??;
         match Frame::decode(frame).ok()? {
             Frame::Refuse { code, .. } => Some(code),
