@@ -69,29 +69,33 @@ impl Event {
     }
 }
 
-/// A place in a queue.
+/// A place in a queue. The thing at position `p` lies in slot `p % capacity`.
 #[derive(Debug)]
 struct Slot<T> {
-    /// In a [`RingBuffer`] the number of the thing that was put here last; in an [`ArrayQueue`] what the
-    /// crate calls the stamp.
+    /// Twice the position that the slot is free for, or that plus one if its thing is there. A side
+    /// that sees anything else than what the other one left was not handed the slot in order.
     mark: AtomicUsize,
     thing: Mutex<Option<T>>,
 }
 
 impl<T> Slot<T> {
-    fn put(&self, thing: T) {
-        let was = self.thing.lock().unwrap_or_else(PoisonError::into_inner).replace(thing);
-        assert!(was.is_none(), "a slot is put into when it is free");
+    fn put(&self, position: usize, thing: T) {
+        assert_eq!(self.mark.load(Ordering::Relaxed), 2 * position, "the slot is known to be free");
+        *self.thing.lock().unwrap_or_else(PoisonError::into_inner) = Some(thing);
+        self.mark.store(2 * position + 1, Ordering::Relaxed);
     }
 
-    fn take(&self) -> T {
+    fn take(&self, position: usize, capacity: usize) -> T {
+        let mark = self.mark.load(Ordering::Relaxed);
+        assert_eq!(mark, 2 * position + 1, "the thing is known to be there");
         let thing = self.thing.lock().unwrap_or_else(PoisonError::into_inner).take();
-        thing.expect("a slot is taken from when something is there")
+        self.mark.store(2 * (position + capacity), Ordering::Relaxed);
+        thing.expect("something lies in a slot with this mark")
     }
 }
 
-fn slots<T>(capacity: usize, mark: impl Fn(usize) -> usize) -> Box<[Slot<T>]> {
-    let slot = |index| Slot { mark: AtomicUsize::new(mark(index)), thing: Mutex::new(None) };
+fn slots<T>(capacity: usize) -> Box<[Slot<T>]> {
+    let slot = |index| Slot { mark: AtomicUsize::new(2 * index), thing: Mutex::new(None) };
     (0..capacity).map(slot).collect()
 }
 
@@ -111,14 +115,14 @@ impl<T> RingBuffer<T> {
             head: AtomicUsize::new(0),
             tail: AtomicUsize::new(0),
             is_abandoned: AtomicBool::new(false),
-            slots: slots(capacity, |_| 0),
+            slots: slots(capacity),
         });
         let producer = Producer { ring: Arc::clone(&ring), head: Cell::new(0), tail: 0 };
         (producer, Consumer { ring, head: 0, tail: Cell::new(0) })
     }
 
-    fn slot(&self, number: usize) -> &Slot<T> {
-        &self.slots[number % self.slots.len()]
+    fn slot(&self, position: usize) -> &Slot<T> {
+        &self.slots[position % self.slots.len()]
     }
 }
 
@@ -144,10 +148,8 @@ impl<T> Producer<T> {
                 return Err(PushError::Full(thing));
             }
         }
-        let slot = self.ring.slot(self.tail);
-        slot.put(thing);
+        self.ring.slot(self.tail).put(self.tail, thing);
         self.tail += 1;
-        slot.mark.store(self.tail, Ordering::Relaxed);
         self.ring.tail.store(self.tail, Ordering::Release);
         Ok(())
     }
@@ -170,10 +172,7 @@ impl<T> Consumer<T> {
         if self.is_empty() {
             return Err(());
         }
-        let slot = self.ring.slot(self.head);
-        let mark = slot.mark.load(Ordering::Relaxed);
-        assert_eq!(mark, self.head + 1, "a thing is taken after it was handed over");
-        let thing = slot.take();
+        let thing = self.ring.slot(self.head).take(self.head, self.ring.slots.len());
         self.head += 1;
         self.ring.head.store(self.head, Ordering::Release);
         Ok(thing)
@@ -198,37 +197,38 @@ impl<T> Drop for Consumer<T> {
     }
 }
 
-/// The queue of `crossbeam-queue`. Positions count on: a slot is free for the position that its mark
-/// names, and holds the thing of the position before it.
+/// The queue of `crossbeam-queue`. Positions count on.
 #[derive(Debug)]
 pub(super) struct ArrayQueue<T> {
     head: AtomicUsize,
     tail: AtomicUsize,
     slots: Box<[Slot<T>]>,
+    /// By slot: the position that it is free for, or the one behind that of the thing in it.
+    stamps: Box<[AtomicUsize]>,
 }
 
 impl<T> ArrayQueue<T> {
     pub(super) fn new(capacity: usize) -> Self {
+        // With one slot a stamp would mean two things; the crate has laps for that.
+        assert!(capacity > 1, "a model of two slots or more");
         let (head, tail) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        // As in the crate, a mark tells free from taken only if there are two slots at least.
-        assert!(capacity > 1, "a model of one slot would need the crate's laps");
-        ArrayQueue { head, tail, slots: slots(capacity, |index| index) }
+        let stamps = (0..capacity).map(AtomicUsize::new).collect();
+        ArrayQueue { head, tail, slots: slots(capacity), stamps }
     }
 
     pub(super) fn push(&self, thing: T) -> Result<(), T> {
         let capacity = self.slots.len();
         loop {
             let tail = self.tail.load(Ordering::Relaxed);
-            let slot = &self.slots[tail % capacity];
-            let mark = slot.mark.load(Ordering::Acquire);
-            if mark == tail {
+            let stamp = self.stamps[tail % capacity].load(Ordering::Acquire);
+            if stamp == tail {
                 let (seq, relaxed) = (Ordering::SeqCst, Ordering::Relaxed);
                 if self.tail.compare_exchange(tail, tail + 1, seq, relaxed).is_ok() {
-                    slot.put(thing);
-                    slot.mark.store(tail + 1, Ordering::Release);
+                    self.slots[tail % capacity].put(tail, thing);
+                    self.stamps[tail % capacity].store(tail + 1, Ordering::Release);
                     return Ok(());
                 }
-            } else if mark + capacity == tail + 1 {
+            } else if stamp + capacity == tail + 1 {
                 loom::sync::atomic::fence(Ordering::SeqCst);
                 if self.head.load(Ordering::Relaxed) + capacity == tail {
                     return Err(thing);
@@ -242,16 +242,15 @@ impl<T> ArrayQueue<T> {
         let capacity = self.slots.len();
         loop {
             let head = self.head.load(Ordering::Relaxed);
-            let slot = &self.slots[head % capacity];
-            let mark = slot.mark.load(Ordering::Acquire);
-            if mark == head + 1 {
+            let stamp = self.stamps[head % capacity].load(Ordering::Acquire);
+            if stamp == head + 1 {
                 let (seq, relaxed) = (Ordering::SeqCst, Ordering::Relaxed);
                 if self.head.compare_exchange(head, head + 1, seq, relaxed).is_ok() {
-                    let thing = slot.take();
-                    slot.mark.store(head + capacity, Ordering::Release);
+                    let thing = self.slots[head % capacity].take(head, capacity);
+                    self.stamps[head % capacity].store(head + capacity, Ordering::Release);
                     return Some(thing);
                 }
-            } else if mark == head {
+            } else if stamp == head {
                 loom::sync::atomic::fence(Ordering::SeqCst);
                 if self.tail.load(Ordering::Relaxed) == head {
                     return None;
