@@ -91,18 +91,26 @@ fn ringing(c: &mut Criterion) {
         let (there, back, stop) = (Arc::clone(&there), Arc::clone(&back), Arc::clone(&stop));
         thread::spawn(move || {
             while !stop.load(Ordering::Relaxed) {
-                there.wait();
-                there.about_to_sleep();
-                back.ring();
+                // Rings back once it is known to sleep.
+                let rings_back = || {
+                    back.ring();
+                    stop.load(Ordering::Relaxed)
+                };
+                there.sleep(rings_back, |is_over| {
+                    if !is_over {
+                        there.wait()
+                    }
+                });
             }
         })
     };
-    there.about_to_sleep();
     group.bench_function("two wake-ups, there and back", |bencher| {
         bencher.iter(|| {
-            back.about_to_sleep();
-            there.ring();
-            back.wait();
+            let rings_there = || {
+                there.ring();
+                false
+            };
+            back.sleep(rings_there, |_| back.wait());
         });
     });
     stop.store(true, Ordering::Relaxed);

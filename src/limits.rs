@@ -93,6 +93,9 @@ pub const STOP_MS: u64 = 10_000;
 pub const VERIFYING_MAX: usize = 64;
 /// Longest queue of jobs for the workers of a node.
 pub const JOBS_MAX: usize = 8_192;
+/// Jobs of one core that find that queue full, beyond which logins are refused: what a signature takes
+/// on two workers makes this many about a second. Reads are bounded by who asks for them.
+pub const JOBS_BACKLOG_MAX: usize = 16_384;
 /// Batches that one commit takes, at most.
 pub const COMMIT_BATCHES_MAX: usize = 1_024;
 /// Bytes of values after which a commit takes no further batch, and turns are no longer merged into
@@ -114,4 +117,6 @@ const _: () = assert!(TAIL_BYTES_MAX > wire::BODY_BYTES_MAX);
 const _: () = assert!(UPLOAD_BYTES_MAX > wire::BODY_BYTES_MAX);
 const _: () = assert!(CORE_SENDS_BYTES_MAX / 2 > wire::BODY_BYTES_MAX);
 const _: () = assert!(INPUT_BACKLOG_BYTES_MAX > 2 * wire::FRAME_BYTES_MAX);
+// A core that refused a login has a backlog still, and so its next turn is soon.
+const _: () = assert!(JOBS_BACKLOG_MAX > JOBS_MAX);
 const _: () = assert!(PERSIST_PER_TURN > 0 && SWEEP_SLOTS > 0);

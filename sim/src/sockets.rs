@@ -209,6 +209,11 @@ impl Sockets for SimSockets {
         self.orders.push(Order::TurnAway { conn, bytes: bytes.to_vec() });
     }
 
+    fn contains(&self, key: SocketKey) -> bool {
+        let slot = self.slots.get(key.slot as usize);
+        slot.is_some_and(|slot| slot.generation == key.generation && slot.conn.is_some())
+    }
+
     fn send(&mut self, key: SocketKey, bytes: Vec<u8>) -> Result<(), Vec<u8>> {
         match self.conn(key) {
             Some(conn) => {

@@ -1,5 +1,7 @@
 //! Carrying out what the shard wants, and feeding it what came in from other threads.
 
+use fulmar_protocol::Code;
+
 use super::{CoreLoop, Job, MAIL_PER_TURN, Moving, Parcel, Reply, Sockets, socket_key};
 use crate::faults::{Fault, is_planted};
 use crate::shard::{Event, Now};
@@ -18,6 +20,10 @@ impl<S: Sockets> CoreLoop<S> {
                 Reply::Loaded(loaded) => Event::Loaded(loaded),
                 Reply::Verified { conn, result } => Event::Authenticated { conn, result },
             };
+            self.parts.shard.on_event(event, &mut self.fx);
+        }
+        for conn in self.turned_down.drain(..) {
+            let event = Event::Authenticated { conn, result: Err(Code::Overloaded) };
             self.parts.shard.on_event(event, &mut self.fx);
         }
         for lane in 0..self.parts.mail.lanes() {
@@ -44,20 +50,28 @@ impl<S: Sockets> CoreLoop<S> {
             mail.ask(Job::Load { core, load });
         }
         for (conn, token) in self.fx.authenticate.drain(..) {
-            mail.ask(Job::Verify { core, conn, token });
+            if mail.is_crowded() {
+                self.turned_down.push(conn);
+            } else {
+                mail.ask(Job::Verify { core, conn, token });
+            }
         }
         for (to, letter) in self.fx.letters.drain(..) {
             mail.send(to, Parcel::Letter(letter));
         }
         mail.flush();
+        // What is noted for a connection is taken out when its end is reported, and the shard may have
+        // wanted this before its end was reported in the same turn. So nothing is noted for one that is gone.
         for (conn, to, arrival) in self.fx.hand_over.drain(..) {
             let key = socket_key(conn);
-            self.moving.insert(key, Moving { core: to, arrival, early: Vec::new() });
-            self.sockets.detach(key);
+            if self.sockets.contains(key) {
+                self.moving.insert(key, Moving { core: to, arrival, early: Vec::new() });
+                self.sockets.detach(key);
+            }
         }
         for (conn, is_paused) in self.fx.pause.drain(..) {
             let key = socket_key(conn);
-            if is_paused {
+            if is_paused && self.sockets.contains(key) {
                 self.paused.insert(key);
                 self.sockets.pause(key);
             } else {

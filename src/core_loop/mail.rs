@@ -5,12 +5,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use crossbeam_channel::{Sender, TrySendError};
-use crossbeam_queue::ArrayQueue;
 use fulmar_protocol::Code;
 
 use crate::faults::{Fault, is_planted};
-use crate::limits::{COMMIT_BYTES_ENOUGH, MESH_BACKLOG_LETTERS, VERIFYING_MAX};
-use crate::mesh::{Doorbell, Inlet, Outlet};
+use crate::limits::{COMMIT_BYTES_ENOUGH, JOBS_BACKLOG_MAX, MESH_BACKLOG_LETTERS, VERIFYING_MAX};
+use crate::mesh::{Inlet, Outlet, Tray};
 use crate::shard::{Arrival, ConnId, CoreId, Identity, Letter, Load, Loaded, Ticket, Write};
 
 /// Between cores.
@@ -85,41 +84,8 @@ pub enum Reply {
     },
 }
 
-/// Where the workers leave their answers for one core.
-#[derive(Debug)]
-pub struct Answers {
-    queue: ArrayQueue<Reply>,
-    doorbell: Arc<Doorbell>,
-}
-
-impl Answers {
-    /// Room for `capacity` answers to the core with this doorbell.
-    #[must_use]
-    pub fn new(capacity: usize, doorbell: Arc<Doorbell>) -> Self {
-        Answers { queue: ArrayQueue::new(capacity), doorbell }
-    }
-
-    /// Whether [`Answers::give`] would have to wait.
-    #[must_use]
-    pub fn is_full(&self) -> bool {
-        self.queue.is_full()
-    }
-
-    /// Leaves an answer, waiting for room if need be: a worker may wait, a core may not.
-    pub fn give(&self, mut reply: Reply) {
-        while let Err(full) = self.offer(reply) {
-            reply = full;
-            std::thread::sleep(std::time::Duration::from_micros(50));
-        }
-    }
-
-    /// Leaves an answer if there is room, and wakes the core in any case.
-    pub fn offer(&self, reply: Reply) -> Result<(), Reply> {
-        let offered = self.queue.push(reply);
-        self.doorbell.ring();
-        offered
-    }
-}
+/// Where the workers leave their answers for one core. A worker may wait for room, a core may not.
+pub type Answers = Tray<Reply>;
 
 /// All lanes of one core.
 ///
@@ -175,7 +141,7 @@ impl<S> Mail<S> {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.stored.is_empty()
-            && self.answers.queue.is_empty()
+            && self.answers.is_empty()
             && self.cores_in.iter().all(Inlet::is_empty)
     }
 
@@ -255,11 +221,17 @@ impl<S> Mail<S> {
 
     /// The next answer of the workers.
     pub fn answer(&mut self) -> Option<Reply> {
-        let reply = self.answers.queue.pop()?;
+        let reply = self.answers.take()?;
         if let Reply::Verified { .. } = reply {
             self.verifying -= 1;
         }
         Some(reply)
+    }
+
+    /// Whether so many jobs wait here that another login would wait too long.
+    #[must_use]
+    pub fn is_crowded(&self) -> bool {
+        self.jobs.len() + self.tokens.len() >= JOBS_BACKLOG_MAX
     }
 
     /// How many other cores send to this one.
@@ -299,6 +271,13 @@ impl<S> Mail<S> {
     }
 }
 
+impl<S> Drop for Mail<S> {
+    /// Nobody takes answers any more, and no worker is to wait for that.
+    fn drop(&mut self) {
+        self.answers.abandon();
+    }
+}
+
 const fn value_bytes(write: &Write) -> usize {
     match write {
         Write::Put { value, .. } => value.len(),
@@ -311,7 +290,7 @@ mod tests {
     use crossbeam_channel::Receiver;
 
     use super::*;
-    use crate::mesh::lane;
+    use crate::mesh::{Doorbell, lane};
 
     const CONN: ConnId = ConnId { slot: 0, generation: 0 };
 

@@ -14,12 +14,15 @@ mod mail;
 mod publish;
 mod run;
 mod sockets;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use fulmar_protocol::limits::HELLO_BYTES_MAX;
 use fulmar_protocol::{Code, Frame};
 use tracing::{debug, warn};
 
@@ -48,6 +51,13 @@ pub struct CoreParts<S> {
     pub stop: Arc<AtomicBool>,
 }
 
+impl<S> CoreParts<S> {
+    /// Whether there is anything that the doorbell is rung for.
+    fn is_work_there(&self, is_stop_noted: bool) -> bool {
+        !self.mail.is_empty() || (!is_stop_noted && self.stop.load(Ordering::Acquire))
+    }
+}
+
 /// See the module's description.
 pub struct CoreLoop<S: Sockets> {
     parts: CoreParts<S::Socket>,
@@ -63,6 +73,8 @@ pub struct CoreLoop<S: Sockets> {
     accepted: Vec<S::Socket>,
     /// Detached in this turn.
     detached: Vec<(SocketKey, S::Socket)>,
+    /// Logins for which too many others wait, to be refused in the next turn.
+    turned_down: Vec<ConnId>,
     /// Closing connections, in the order of their deadlines on the monotonic clock.
     closing: VecDeque<(u64, SocketKey)>,
     /// When the core was told to stop, in milliseconds on the monotonic clock.
@@ -117,6 +129,7 @@ impl<S: Sockets> CoreLoop<S> {
             gated: Vec::new(),
             accepted: Vec::new(),
             detached: Vec::new(),
+            turned_down: Vec::new(),
             closing: VecDeque::new(),
             stopping_since_ms: None,
             load: None,
@@ -145,10 +158,11 @@ impl<S: Sockets> CoreLoop<S> {
     /// [`CoreLoop::awake`].
     pub fn rest(&mut self) -> Rest {
         if self.parts.mail.has_backlog() {
-            return Rest::Short;
+            // Another thread is behind, and nobody rings for room.
+            return if self.parts.mail.is_empty() { Rest::Short } else { Rest::No };
         }
         self.parts.doorbell.about_to_sleep();
-        if !self.parts.mail.is_empty() {
+        if self.parts.is_work_there(self.stopping_since_ms.is_some()) {
             return Rest::No;
         }
         let closing_ms = self.closing.front().map_or(u64::MAX, |&(deadline_ms, _)| deadline_ms);
@@ -194,6 +208,7 @@ impl<S: Sockets> CoreLoop<S> {
         let CoreLoop { sockets, parts, fx, moving, paused, gated, accepted, detached, .. } = self;
         let shard = &mut parts.shard;
         let is_gated = parts.mail.is_congested();
+        let gated_before = gated.len();
         sockets.drain(|completion| match completion {
             Completion::Received { key, bytes } => {
                 if let Some(moving) = moving.get_mut(&key) {
@@ -222,21 +237,15 @@ impl<S: Sockets> CoreLoop<S> {
             Completion::Detached { key, fd } => detached.push((key, fd)),
             Completion::Woken => {}
         });
-        self.shut_gate();
+        // Those of earlier turns are paused already.
+        for &key in &gated[gated_before..] {
+            sockets.pause(key);
+        }
         self.add_accepted();
         self.send_detached();
     }
 
-    /// Stops reading from connections that sent while too much waits for other threads.
-    fn shut_gate(&mut self) {
-        if self.parts.mail.is_congested() {
-            for &key in &self.gated {
-                self.sockets.pause(key);
-            }
-        }
-    }
-
-    /// Reads from them again once what waited is gone.
+    /// Reads again from connections that were not read, once what waited is gone.
     fn open_gate(&mut self) {
         if self.gated.is_empty() || self.parts.mail.is_congested() {
             return;
@@ -327,7 +336,7 @@ fn refusal() -> Vec<u8> {
 impl Moving {
     /// Keeps what a client sent before its welcome, so that its home core judges it.
     fn keep(&mut self, bytes: &[u8]) {
-        let room = fulmar_protocol::limits::HELLO_BYTES_MAX.saturating_sub(self.early.len());
+        let room = HELLO_BYTES_MAX.saturating_sub(self.early.len());
         self.early.extend_from_slice(&bytes[..bytes.len().min(room)]);
     }
 }

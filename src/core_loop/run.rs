@@ -8,6 +8,10 @@ use crate::metrics::Metrics;
 use crate::shard::Now;
 use crate::uring::Ring;
 
+/// How long a core waits, while something of it waits for room with another thread, before it looks
+/// again. Some thousand turns a second, for as long as that thread is behind.
+const ROOM_PAUSE: Duration = Duration::from_micros(100);
+
 impl CoreLoop<Ring> {
     /// Runs turns until the node stops and everything is handed over. `started` is the instant from
     /// which the monotonic clock counts, the same for all cores.
@@ -30,10 +34,9 @@ impl CoreLoop<Ring> {
     }
 
     /// Submits what the last turn queued and waits until there is something to do.
-    fn sleep(&mut self, started: Instant) -> Result<(), std::io::Error> {
+    pub(super) fn sleep(&mut self, started: Instant) -> Result<(), std::io::Error> {
         let timeout = match self.rest() {
-            // Another thread is behind; it rings the bell as it takes something, but not for room.
-            Rest::Short => Duration::from_micros(100),
+            Rest::Short => ROOM_PAUSE,
             Rest::No => Duration::ZERO,
             Rest::Until { mono_ms } => {
                 let now_ms = now(started, Instant::now()).mono_ms;
@@ -46,7 +49,8 @@ impl CoreLoop<Ring> {
     }
 }
 
-fn now(started: Instant, now: Instant) -> Now {
+/// The time on both clocks.
+pub(super) fn now(started: Instant, now: Instant) -> Now {
     let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let mono = now.saturating_duration_since(started);
     Now { unix_ms: unix.as_millis() as u64, mono_ms: mono.as_millis() as u64 }

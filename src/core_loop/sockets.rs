@@ -2,7 +2,10 @@
 //! for the kernel.
 
 use std::fmt;
+use std::io::Read as _;
 use std::os::fd::OwnedFd;
+
+use fulmar_protocol::limits::HELLO_BYTES_MAX;
 
 use crate::uring::{Completion, Ring, SocketKey};
 
@@ -17,6 +20,9 @@ pub trait Sockets {
 
     /// Says some last bytes on a connection that is on no core, and closes it.
     fn turn_away(&mut self, socket: Self::Socket, bytes: &[u8]);
+
+    /// Whether the key is a socket's whose end wasn't reported.
+    fn contains(&self, key: SocketKey) -> bool;
 
     /// Sends bytes; gives them back if the socket is ending.
     fn send(&mut self, key: SocketKey, bytes: Vec<u8>) -> Result<(), Vec<u8>>;
@@ -52,9 +58,15 @@ impl Sockets for Ring {
 
     fn turn_away(&mut self, socket: OwnedFd, bytes: &[u8]) {
         // A new socket has room for it; if not, the client sees the connection end without a reason.
-        let socket = socket2::Socket::from(socket);
+        let mut socket = socket2::Socket::from(socket);
         let _ = socket.set_nonblocking(true).and_then(|()| socket.send(bytes));
         let _ = socket.shutdown(std::net::Shutdown::Write);
+        // A hello that nobody reads would turn the end into a reset, which may destroy the last bytes.
+        let _ = socket.read(&mut [0; HELLO_BYTES_MAX]);
+    }
+
+    fn contains(&self, key: SocketKey) -> bool {
+        Ring::contains(self, key)
     }
 
     fn send(&mut self, key: SocketKey, bytes: Vec<u8>) -> Result<(), Vec<u8>> {

@@ -5,43 +5,55 @@
 //! both sides at least one of them sees the other, so no wake-up is lost.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, Ordering, fence};
+#[cfg(not(loom))]
+use std::os::fd::OwnedFd;
 
-use rustix::event::{EventfdFlags, eventfd};
+use super::parts::{AtomicBool, Event, Ordering, fence};
 
 /// The bell of one consumer thread, shared by all its producers.
 #[derive(Debug)]
 pub struct Doorbell {
     sleeping: AtomicBool,
-    event: OwnedFd,
+    event: Event,
 }
 
 impl Doorbell {
     /// A bell whose consumer is awake.
     pub fn new() -> io::Result<Self> {
-        let event = eventfd(0, EventfdFlags::CLOEXEC)?;
-        Ok(Doorbell { sleeping: AtomicBool::new(false), event })
+        Ok(Doorbell { sleeping: AtomicBool::new(false), event: Event::new()? })
     }
 
     /// For producers, after handing over work: wakes the consumer if it sleeps.
     pub fn ring(&self) {
         fence(Ordering::SeqCst);
         if self.sleeping.load(Ordering::Relaxed) && self.sleeping.swap(false, Ordering::Relaxed) {
-            let one = 1u64.to_ne_bytes();
-            // It fails only if the sum of unread wake-ups overflows 64 bits.
-            let _ = rustix::io::write(&self.event, &one);
+            self.event.signal();
         }
     }
 
-    /// For the consumer: says that it will sleep. It must look for work once more after this, and
-    /// call [`Doorbell::awake`] if it finds some.
+    /// For the consumer: sleeps in `wait`, which is told whether there is work all the same and
+    /// must not block then. `is_work_there` has to look at everything that producers ring for.
+    pub fn sleep<T>(
+        &self,
+        is_work_there: impl FnOnce() -> bool,
+        wait: impl FnOnce(bool) -> T,
+    ) -> T {
+        self.about_to_sleep();
+        let waited = wait(is_work_there());
+        self.awake();
+        waited
+    }
+
+    /// For a consumer that can't sleep in a closure: says that it will sleep. It must look for work once
+    /// more after this, and call [`Doorbell::awake`] once it doesn't sleep.
     pub fn about_to_sleep(&self) {
-        self.sleeping.store(true, Ordering::Relaxed);
+        // A store would do. But loom knows of the order of writes to one place only what follows from
+        // other orders, and takes a producer's older write for a newer one; a swap has its place in it.
+        self.sleeping.swap(true, Ordering::Relaxed);
         fence(Ordering::SeqCst);
     }
 
-    /// For the consumer: says that it is up again.
+    /// For the same: says that it is up again.
     pub fn awake(&self) {
         self.sleeping.store(false, Ordering::Relaxed);
     }
@@ -53,21 +65,16 @@ impl Doorbell {
         !self.sleeping.load(Ordering::Relaxed)
     }
 
-    /// For a consumer without a ring of its own to wait on: blocks until the bell is rung.
+    /// For a consumer without a ring of its own to wait on, within [`Doorbell::sleep`]: blocks until
+    /// the bell is rung.
     pub fn wait(&self) {
-        let mut count = [0u8; 8];
-        // An interrupted read is a spurious wake-up, which the consumer's loop takes in its stride.
-        let _ = rustix::io::read(&self.event, &mut count);
+        self.event.wait();
     }
 
-    /// The eventfd that is written to, for a consumer that waits on it together with other things.
+    /// An eventfd that is written to when the bell is rung, for a consumer that waits on it together
+    /// with other things.
+    #[cfg(not(loom))]
     pub fn descriptor(&self) -> io::Result<OwnedFd> {
-        self.event.try_clone()
-    }
-}
-
-impl AsFd for Doorbell {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.event.as_fd()
+        self.event.descriptor()
     }
 }

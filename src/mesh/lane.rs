@@ -3,9 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use rtrb::{Consumer, Producer, PushError, RingBuffer};
-
 use super::Doorbell;
+use super::parts::{Consumer, Producer, PushError, RingBuffer};
 use crate::faults::{Fault, is_planted};
 
 /// The sending end.
@@ -15,6 +14,7 @@ pub struct Outlet<T> {
     /// What didn't fit, oldest first. Empty unless the ring was full.
     backlog: VecDeque<T>,
     doorbell: Arc<Doorbell>,
+    /// Something was put into the ring since the bell was rung.
     unrung: bool,
 }
 
@@ -36,13 +36,14 @@ impl<T> Outlet<T> {
     /// Hands `thing` over, after everything before it. Doesn't wake the consumer: that is
     /// [`Outlet::flush`]'s, once for many.
     pub fn push(&mut self, thing: T) {
-        self.unrung = true;
         if !self.backlog.is_empty() && !is_planted(Fault::BacklogOvertaken) {
             self.backlog.push_back(thing);
-        } else if let Err(PushError::Full(thing)) = self.ring.push(thing)
-            && !is_planted(Fault::FullRingDrops)
-        {
-            self.backlog.push_back(thing);
+            return;
+        }
+        match self.ring.push(thing) {
+            Ok(()) => self.unrung = true,
+            Err(PushError::Full(_)) if is_planted(Fault::FullRingDrops) => {}
+            Err(PushError::Full(thing)) => self.backlog.push_back(thing),
         }
     }
 
@@ -58,9 +59,9 @@ impl<T> Outlet<T> {
                 self.backlog.push_front(thing);
                 break;
             }
+            self.unrung = !is_planted(Fault::LostWakeUp);
         }
-        let is_unrung = std::mem::take(&mut self.unrung);
-        if is_unrung || (!self.backlog.is_empty() && !is_planted(Fault::LostWakeUp)) {
+        if std::mem::take(&mut self.unrung) {
             self.doorbell.ring();
         }
     }
@@ -93,69 +94,5 @@ impl<T> Inlet<T> {
     #[must_use]
     pub fn len(&self) -> usize {
         self.ring.slots()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_full_ring_keeps_the_order_and_loses_nothing() {
-        let doorbell = Arc::new(Doorbell::new().expect("eventfd"));
-        let (mut outlet, mut inlet) = lane(4, doorbell);
-        let mut next = 0;
-        for i in 0..100 {
-            outlet.push(i);
-            if i % 7 == 0 {
-                outlet.flush();
-                while let Some(got) = inlet.pop() {
-                    assert_eq!(got, next);
-                    next += 1;
-                }
-            }
-        }
-        while next < 100 {
-            outlet.flush();
-            while let Some(got) = inlet.pop() {
-                assert_eq!(got, next);
-                next += 1;
-            }
-        }
-        assert_eq!(outlet.backlog(), 0);
-    }
-
-    const COUNT: u32 = 50_000;
-
-    #[test]
-    fn a_sleeping_consumer_never_misses_a_wake_up() {
-        let doorbell = Arc::new(Doorbell::new().expect("eventfd"));
-        let (mut outlet, mut inlet) = lane(8, Arc::clone(&doorbell));
-        let producer = std::thread::spawn(move || {
-            for i in 0..COUNT {
-                outlet.push(i);
-                outlet.flush();
-                while outlet.backlog() > 0 {
-                    std::thread::yield_now();
-                    outlet.flush();
-                }
-            }
-        });
-        let mut next = 0;
-        while next < COUNT {
-            while let Some(got) = inlet.pop() {
-                assert_eq!(got, next);
-                next += 1;
-            }
-            if next == COUNT {
-                break;
-            }
-            doorbell.about_to_sleep();
-            if inlet.is_empty() {
-                doorbell.wait();
-            }
-            doorbell.awake();
-        }
-        producer.join().expect("the producer ends");
     }
 }

@@ -79,11 +79,12 @@ fn run(
             if stop.load(Ordering::Acquire) {
                 return;
             }
-            doorbell.about_to_sleep();
-            if round.is_idle() && !stop.load(Ordering::Acquire) {
-                doorbell.wait();
-            }
-            doorbell.awake();
+            let is_work_there = || !round.is_idle() || stop.load(Ordering::Acquire);
+            doorbell.sleep(is_work_there, |is_work| {
+                if !is_work {
+                    doorbell.wait();
+                }
+            });
             continue;
         }
         let begun = Instant::now();

@@ -37,6 +37,9 @@ pub use round::{JournalLane, JournalRound};
 /// Name of the control plane's thread.
 const CONTROL_THREAD: &str = "fulmar-control";
 
+/// Tells all cores to stop.
+type StopAll = Arc<dyn Fn() + Send + Sync>;
+
 /// Lanes between cores, as each core gets them.
 type CoreLanes = (Vec<Option<Outlet<Parcel<OwnedFd>>>>, Vec<Inlet<Parcel<OwnedFd>>>);
 
@@ -66,6 +69,7 @@ pub fn run(config: &Config, log: LogFilter) -> Result<(), NodeError> {
     let journal_bell = Arc::new(Doorbell::new().map_err(NodeError::Doorbell)?);
     let mut journal_lanes = Vec::new();
     let mut cores = Vec::new();
+    let stop_all = stop_callback(&stop, doorbells.clone());
     let started = Instant::now();
     let mesh = mesh(&doorbells);
     for (((core, listener), lanes), doorbell) in (0..).zip(listeners).zip(mesh).zip(&doorbells) {
@@ -87,7 +91,8 @@ pub fn run(config: &Config, log: LogFilter) -> Result<(), NodeError> {
             doorbell: Arc::clone(doorbell),
             stop: Arc::clone(&stop),
         };
-        cores.push(spawn_core(config, parts, listener, &metrics, started)?);
+        let stop_all = Arc::clone(&stop_all);
+        cores.push(spawn_core(config, parts, listener, &metrics, started, stop_all)?);
     }
     drop(jobs);
     let journal = journal::spawn(store.committer, journal_lanes, journal_bell, &metrics)?;
@@ -98,7 +103,7 @@ pub fn run(config: &Config, log: LogFilter) -> Result<(), NodeError> {
         ready: Arc::new(AtomicBool::new(false)),
         keys,
         log,
-        stop: stop_callback(&stop, doorbells.clone()),
+        stop: Box::new(move || stop_all()),
     };
     let control = Control::spawn(config, handles)?;
     info!(%address, cores = config.cores, durability = ?config.durability, "taking connections");
@@ -180,6 +185,7 @@ fn spawn_core(
     listener: OwnedFd,
     metrics: &Arc<Metrics>,
     started: Instant,
+    stop_all: StopAll,
 ) -> Result<JoinHandle<Result<(), NodeError>>, NodeError> {
     let cpu = config.pin.map(|first| first + usize::from(parts.core));
     let sockets_max = config.connections_max.div_ceil(config.cores as u64);
@@ -192,25 +198,32 @@ fn spawn_core(
         .spawn(move || {
             pinning::pin(cpu);
             // The ring belongs to the thread that makes it.
-            let ring = match Ring::new(&ring_config) {
-                Ok(ring) => ring,
+            let core = Ring::new(&ring_config).map_err(NodeError::Ring).and_then(|ring| {
+                CoreLoop::listening(parts, ring, listener).map_err(NodeError::Doorbell)
+            });
+            let core = match core {
+                Ok(core) => core,
                 Err(error) => {
-                    let _ = report.send(Err(NodeError::Ring(error)));
+                    let _ = report.send(Err(error));
                     return Ok(());
                 }
             };
-            let core = CoreLoop::listening(parts, ring, listener).map_err(NodeError::Doorbell)?;
             let _ = report.send(Ok(()));
-            core.run(&metrics, started).map_err(NodeError::Core)
+            let outcome = core.run(&metrics, started).map_err(NodeError::Core);
+            if outcome.is_err() {
+                // The users whose home it is have none now, so the others don't go on without it.
+                stop_all();
+            }
+            outcome
         })
         .map_err(NodeError::Thread)?;
     reported.recv().unwrap_or(Ok(()))?;
     Ok(handle)
 }
 
-fn stop_callback(stop: &Arc<AtomicBool>, doorbells: Vec<Arc<Doorbell>>) -> Box<dyn Fn() + Send> {
+fn stop_callback(stop: &Arc<AtomicBool>, doorbells: Vec<Arc<Doorbell>>) -> StopAll {
     let stop = Arc::clone(stop);
-    Box::new(move || {
+    Arc::new(move || {
         stop.store(true, Ordering::Release);
         for doorbell in &doorbells {
             doorbell.ring();

@@ -204,6 +204,33 @@ mod tests {
     }
 
     #[test]
+    fn the_tail_is_kept_while_entry_0_is_written() {
+        let mut buffers = Buffers::allocate(1, 64);
+        for turn in 2..100 {
+            let lent = buffers.take(0);
+            buffers.give_back(lent);
+            assert_eq!(buffers.shared_tail().load(Ordering::Acquire), turn);
+            assert_eq!(offered(&buffers, turn - 1), [0]);
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "names a buffer that exists")]
+    fn a_buffer_that_does_not_exist_is_refused() {
+        let mut buffers = Buffers::allocate(2, 64);
+        let _ = buffers.take(2);
+    }
+
+    #[test]
+    #[should_panic(expected = "lends each buffer once")]
+    fn more_buffers_than_there_are_is_refused() {
+        let mut buffers = Buffers::allocate(2, 64);
+        let _first = buffers.take(0);
+        let _second = buffers.take(1);
+        let _ = buffers.take(1);
+    }
+
+    #[test]
     #[should_panic(expected = "keeps to a buffer's length")]
     fn a_length_beyond_the_buffer_is_refused() {
         let mut buffers = Buffers::allocate(2, 64);

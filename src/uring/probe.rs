@@ -3,10 +3,10 @@
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::os::fd::{FromRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use io_uring::{Builder, IoUring, cqueue, squeue};
+use rustix::event::{EventfdFlags, eventfd};
 
 use super::config::RingConfig;
 use super::ring::Ring;
@@ -235,13 +235,8 @@ impl Trial {
     }
 
     fn wake(&mut self) -> Result<(), String> {
-        // SAFETY: no memory is involved.
-        let raw = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC) };
-        if raw < 0 {
-            return Err(in_words("making an eventfd")(io::Error::last_os_error()));
-        }
-        // SAFETY: the descriptor was just opened and belongs to nobody else.
-        let eventfd = unsafe { OwnedFd::from_raw_fd(raw) };
+        let eventfd = eventfd(0, EventfdFlags::CLOEXEC)
+            .map_err(|errno| in_words("making an eventfd")(errno.into()))?;
         let waker = eventfd.try_clone().map_err(in_words("making an eventfd"))?;
         self.ring.watch(eventfd);
         let mut waker = std::fs::File::from(waker);

@@ -131,6 +131,13 @@ impl Sockets {
         Ok(SocketKey { slot, generation: reused.generation })
     }
 
+    /// Whether the socket of this key is there.
+    pub(super) fn contains(&self, key: SocketKey) -> bool {
+        self.slots.get(key.slot as usize).is_some_and(|slot| {
+            slot.generation == key.generation && matches!(slot.entry, Entry::Occupied(_))
+        })
+    }
+
     /// The socket of this key, unless it is gone.
     pub(super) fn get_mut(&mut self, key: SocketKey) -> Option<&mut Socket> {
         match self.slots.get_mut(key.slot as usize) {
@@ -190,9 +197,10 @@ mod tests {
         let second = insert(&mut sockets);
         assert_eq!(second.slot, first.slot);
         assert_ne!(second.generation, first.generation);
-        assert!(sockets.get_mut(first).is_none());
+        assert!(sockets.get_mut(first).is_none() && !sockets.contains(first));
         assert!(sockets.remove(first).is_none());
-        assert!(sockets.get_mut(second).is_some());
+        assert!(sockets.get_mut(second).is_some() && sockets.contains(second));
+        assert!(!sockets.contains(SocketKey { slot: 3, generation: 0 }), "never used");
         assert_eq!(sockets.keys(), [second]);
     }
 

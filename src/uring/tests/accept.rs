@@ -8,6 +8,8 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
 use super::*;
 
 /// Echoes whatever comes, one send at a time per socket, until all of `connections` have closed.
@@ -181,11 +183,6 @@ fn at_the_limit_of_descriptors_in_a_process_of_its_own() {
 }
 
 fn set_descriptor_limit(soft: u64) {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: the structure lives for the calls.
-    unsafe {
-        assert_eq!(libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit), 0);
-        limit.rlim_cur = soft;
-        assert_eq!(libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit), 0);
-    }
+    let limit = Rlimit { current: Some(soft), ..getrlimit(Resource::Nofile) };
+    setrlimit(Resource::Nofile, limit).expect("setrlimit");
 }

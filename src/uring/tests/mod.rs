@@ -3,6 +3,7 @@
 mod accept;
 mod close;
 mod detach;
+mod random;
 mod receive;
 mod send;
 mod wake;

@@ -1,24 +1,19 @@
 //! Waking a waiting ring from another thread.
 
-use std::os::fd::{AsRawFd, FromRawFd};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::event::EventfdFlags;
+
 use super::*;
 
 fn eventfd() -> OwnedFd {
-    // SAFETY: no memory is involved.
-    let fd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC) };
-    assert!(fd >= 0);
-    // SAFETY: the descriptor was just opened and belongs to nobody else.
-    unsafe { OwnedFd::from_raw_fd(fd) }
+    rustix::event::eventfd(0, EventfdFlags::CLOEXEC).expect("eventfd")
 }
 
 fn wake(eventfd: &OwnedFd) {
-    let one = 1_u64;
-    // SAFETY: eight bytes that live for the call.
-    let written = unsafe { libc::write(eventfd.as_raw_fd(), (&raw const one).cast(), 8) };
+    let written = rustix::io::write(eventfd, &1_u64.to_ne_bytes()).expect("write");
     assert_eq!(written, 8);
 }
 
@@ -58,6 +53,34 @@ fn wake_ups_are_reported_once_a_turn() {
     }
     assert!(matches!(bench.next(), Event::Woken));
     bench.quiet();
+}
+
+/// A full completion queue ends the poll of the eventfd; it is armed again, and no wake-up is lost.
+#[test]
+fn wake_ups_survive_a_full_completion_queue() {
+    const SOCKETS: usize = 200;
+    let config =
+        RingConfig { entries: 8, buffers: 8, sends_per_turn: 1, accepts_per_turn: 1, ..SMALL };
+    let mut bench = Bench::new(config);
+    let ours = eventfd();
+    let theirs = ours.try_clone().expect("another descriptor of it");
+    bench.ring.watch(ours);
+    let sockets: Vec<_> = (0..SOCKETS).map(|_| bench.connect()).collect();
+    for round in 1..=50 {
+        for (key, _) in &sockets {
+            bench.ring.send(*key, b"x".to_vec()).expect("an open socket");
+        }
+        wake(&theirs);
+        bench.until("woken and all sent", |ring, events| {
+            ring.counters().sent_bytes == round * SOCKETS as u64
+                && events.iter().any(|event| matches!(event, Event::Woken))
+        });
+        bench.events.clear();
+        wake(&theirs);
+        bench.until("woken", |_, events| events.iter().any(|event| matches!(event, Event::Woken)));
+        bench.events.clear();
+    }
+    assert!(bench.ring.counters().cq_overflows > 0, "{:?}", bench.ring.counters());
 }
 
 #[test]
