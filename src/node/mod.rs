@@ -177,8 +177,11 @@ fn spawn_core(
 ) -> Result<JoinHandle<Result<(), NodeError>>, NodeError> {
     let cpu = config.pin.map(|first| first + usize::from(parts.core));
     let sockets_max = config.connections_max.div_ceil(config.cores as u64);
-    let ring_config =
-        RingConfig { sockets_max: sockets_max.min(1 << 24) as u32, ..RingConfig::default() };
+    let ring_config = RingConfig {
+        sockets_max: sockets_max.min(1 << 24) as u32,
+        buffers: config.receive_buffers,
+        ..RingConfig::default()
+    };
     let (report, reported) = std::sync::mpsc::sync_channel(1);
     let handle = thread::Builder::new()
         .name(format!("fulmar-core-{}", parts.core))
