@@ -1,27 +1,45 @@
 //! A run: rounds of load and faults, then the end in which everything must come to rest.
+//!
+//! This file is what rounds have in common; `process`, `disk`, `damage`, `clock`, `scarcity` and
+//! `network` hold the rounds.
 
+mod clock;
+mod damage;
+mod devices;
+mod disk;
+mod network;
+mod process;
+mod scarcity;
+
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 
-use crate::device::{Device, Role};
+use devices::Devices;
+
 use crate::failure::Failure;
-use crate::fault::Fault;
-use crate::limits::{CAMPAIGN_STEP, DEATHS_MAX, DEVICE_STACK_BYTES, QUIET, TAKE_NOTE};
-use crate::server::{Server, ServerOptions};
-use crate::world::{Phase, World};
+use crate::fault::{Deck, Kind};
+use crate::limits::{CAMPAIGN_STEP, DEATHS_MAX, QUIET, TAKE_NOTE};
+use crate::machine::Machine;
+use crate::machine::cable::Conditions;
+use crate::machine::namespace::enter_network;
+use crate::server::{Death, Server, ServerOptions};
+use crate::world::{Phase, Tokens, World};
 
 /// What is to be run.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    /// Rounds of load, each of which ends with a fault.
+    /// Rounds of load, each with a fault.
     pub rounds: u32,
+    /// The faults, at least one kind.
+    pub kinds: Vec<Kind>,
     /// Users.
     pub users: u64,
     /// Devices of each user.
@@ -38,28 +56,56 @@ pub struct Plan {
     /// Where the campaign writes down what it did to the server, in lines that are numbered together
     /// with those of the histories. For people; the checker doesn't read it.
     pub diary: PathBuf,
+    /// Where copies of the data directory are tried, and removed again.
+    pub copies: PathBuf,
     /// The server.
     pub server: ServerOptions,
+    /// Login tokens; none where the server asks for none.
+    pub tokens: Tokens,
     /// Set by ctrl-C.
     pub interrupted: Arc<AtomicBool>,
 }
+
+/// What was counted about the faults of each kind.
+pub type Counts = BTreeMap<Kind, BTreeMap<&'static str, u64>>;
 
 /// What a run did. What came of it is in the histories.
 #[derive(Debug, Default)]
 pub struct Outcome {
     /// How often the server was killed.
     pub kills: u64,
+    /// What was done and seen, by kind of fault.
+    pub counts: Counts,
     /// What the server did wrong as a process.
     pub complaints: Vec<String>,
+    /// Faults that had no effect, so that nothing was tried.
+    pub untried: Vec<String>,
 }
 
-/// Runs a plan.
-pub fn run(plan: &Plan) -> Result<Outcome, Failure> {
-    let world = Arc::new(World::new(plan.histories.clone(), (plan.users * plan.devices) as usize));
+/// Runs a plan with what the machine has for it.
+pub fn run(plan: &Plan, machine: Machine) -> Result<Outcome, Failure> {
+    if let Some(cable) = &machine.cable {
+        // Threads and processes that are started from now on are in the same network.
+        enter_network(&cable.clients())
+            .map_err(Failure::system("entering the clients' network"))?;
+    }
+    let devices = (plan.users * plan.devices) as usize;
+    let world = Arc::new(World::new(plan.histories.clone(), devices, plan.tokens.clone()));
     let devices = Devices::start(plan, &world)?;
     let diary = File::create_new(&plan.diary).map_err(Failure::system("creating campaign.log"))?;
-    let (rng, outcome) = (Rng::with_seed(plan.seed), Outcome::default());
-    let mut campaign = Campaign { plan, world, devices, server: None, diary, rng, outcome };
+    let mut campaign = Campaign {
+        plan,
+        machine,
+        world,
+        devices,
+        server: None,
+        awaits_death: false,
+        death: None,
+        diary,
+        rng: Rng::with_seed(plan.seed),
+        kind: plan.kinds[0],
+        outcome: Outcome::default(),
+    };
     campaign.run()?;
     Ok(campaign.outcome)
 }
@@ -68,30 +114,42 @@ pub fn run(plan: &Plan) -> Result<Outcome, Failure> {
 #[derive(Debug)]
 pub struct Campaign<'a> {
     plan: &'a Plan,
+    machine: Machine,
     world: Arc<World>,
     devices: Devices,
     server: Option<Server>,
+    /// The server is under a fault that it must not survive.
+    awaits_death: bool,
+    /// How it ended then.
+    death: Option<Death>,
     diary: File,
     rng: Rng,
+    /// The fault of this round.
+    kind: Kind,
     outcome: Outcome,
 }
 
 impl Campaign<'_> {
     fn run(&mut self) -> Result<(), Failure> {
+        let mut deck = Deck::new(&self.plan.kinds);
         self.start_server()?;
         for round in 1..=self.plan.rounds {
             self.world.begin_round();
-            let load = self.plan.round.mul_f64(0.3 + 1.4 * self.rng.f64());
-            self.pause(load)?;
-            let fault = Fault::draw(&mut self.rng);
-            self.inflict(fault)?;
+            self.kind = deck.deal(&mut self.rng);
+            let begin = Instant::now();
+            self.note(&format!("round {round} {}", self.kind))?;
+            let what = self.round()?;
+            self.count("rounds", 1);
+            self.note(&what)?;
             let (ticked, shown) = self.world.counts();
             eprintln!(
-                "round {round} of {}: {:.1} s of load, {fault}; so far {ticked} ticked, {shown} shown",
+                "round {round} of {}, {}, {:.1} s: {what}; so far {ticked} ticked, {shown} shown",
                 self.plan.rounds,
-                load.as_secs_f64()
+                self.kind,
+                begin.elapsed().as_secs_f64()
             );
         }
+        self.judge_counts();
         let settled = self.settle(Phase::Drain)?;
         self.stop_server()?;
         // What isn't drained yet would come later, and nothing more could be said about it.
@@ -104,47 +162,107 @@ impl Campaign<'_> {
         self.stop_server()
     }
 
-    fn inflict(&mut self, fault: Fault) -> Result<(), Failure> {
-        match fault {
-            Fault::Kill { down } => {
-                self.kill_server()?;
-                self.pause(down)?;
-            }
-            Fault::KillTwice { down, after } => {
-                self.kill_server()?;
-                self.pause(down)?;
-                self.start_server_for(after)?;
-                self.kill_server()?;
-                self.pause(down)?;
+    /// Load and the fault. The server is there afterwards, and nothing is wrong any more. Says what
+    /// was done.
+    fn round(&mut self) -> Result<String, Failure> {
+        match self.kind {
+            Kind::Kill => self.kill_round(),
+            Kind::Stop => self.stop_round(),
+            Kind::FullDisk => self.full_disk_round(),
+            Kind::FsyncError => self.fsync_error_round(),
+            Kind::TornTail => self.torn_tail_round(),
+            Kind::Corrupt => self.corrupt_round(),
+            Kind::Clock => self.clock_round(),
+            Kind::Descriptors => self.descriptors_round(),
+            Kind::Buffers => self.buffers_round(),
+            Kind::Network => self.network_round(),
+        }
+    }
+
+    /// Lets a part of a round's load pass.
+    fn load(&mut self, share: f64) -> Result<(), Failure> {
+        let length = self.plan.round.mul_f64(share * (0.3 + 1.4 * self.rng.f64()));
+        self.pause(length)
+    }
+
+    /// Something between two times, in milliseconds.
+    fn millis(&mut self, from: u64, through: u64) -> Duration {
+        Duration::from_millis(self.rng.u64(from..=through))
+    }
+
+    /// Whether something happens that happens in one of so many cases.
+    fn one_in(&mut self, cases: u8) -> bool {
+        self.rng.u8(0..cases) == 0
+    }
+
+    /// Counts something about this kind of fault.
+    fn count(&mut self, what: &'static str, times: u64) {
+        *self.outcome.counts.entry(self.kind).or_default().entry(what).or_default() += times;
+    }
+
+    /// The server did something wrong as a process.
+    fn complain(&mut self, what: &str) {
+        eprintln!("{}: {what}", self.kind);
+        self.outcome.complaints.push(format!("{}: {what}", self.kind));
+    }
+
+    /// Faults that were to show an effect at least once.
+    fn judge_counts(&mut self) {
+        for (kind, count) in [
+            (Kind::Buffers, "enobufs"),
+            (Kind::Descriptors, "accept_errors"),
+            (Kind::Descriptors, "turned_away"),
+            (Kind::FullDisk, "ended"),
+            (Kind::FsyncError, "struck"),
+        ] {
+            let Some(counts) = self.outcome.counts.get(&kind) else { continue };
+            if counts.get(count).is_none_or(|&times| times == 0) {
+                let what = format!("{kind}: {count} is 0, so nothing was tried");
+                self.outcome.untried.push(what);
             }
         }
-        self.start_server()
     }
 
     fn start_server(&mut self) -> Result<(), Failure> {
-        let server = self.server.insert(Server::start(&self.plan.server)?);
-        let address = server.wait_until_ready(&self.plan.interrupted)?;
-        self.note("ready")?;
-        self.world.set_server(Some(address));
-        Ok(())
+        self.start_server_with(&self.plan.server.clone())
     }
 
-    /// Adds a line to the diary.
-    fn note(&mut self, what: &str) -> Result<(), Failure> {
-        let (sequence, elapsed_us) = self.world.next_line();
-        writeln!(self.diary, "{sequence} {elapsed_us} {what}")
-            .map_err(Failure::system("writing campaign.log"))
+    fn start_server_with(&mut self, options: &ServerOptions) -> Result<(), Failure> {
+        match self.try_to_start(options)? {
+            Ok(()) => Ok(()),
+            Err(death) => Err(Failure::Server(death.describe("the server did not start"))),
+        }
+    }
+
+    /// Starts the server, or says how it ended.
+    fn try_to_start(&mut self, options: &ServerOptions) -> Result<Result<(), Death>, Failure> {
+        let server = self.server.insert(Server::start(options)?);
+        match server.wait_until_ready(&self.plan.interrupted)? {
+            Ok(address) => {
+                self.note("ready")?;
+                self.world.set_server(Some(address));
+                Ok(Ok(()))
+            }
+            Err(death) => {
+                self.server = None;
+                self.note("refused")?;
+                Ok(Err(death))
+            }
+        }
     }
 
     /// Starts the server, which has so long to become ready and to be found by the devices.
     fn start_server_for(&mut self, time: Duration) -> Result<(), Failure> {
         let deadline = Instant::now() + time;
         let server = self.server.insert(Server::start(&self.plan.server)?);
-        if let Some(address) = server.ready_within(time)? {
-            self.world.set_server(Some(address));
-            self.pause(deadline.saturating_duration_since(Instant::now()))?;
+        match server.ready_within(time)? {
+            Ok(None) => Ok(()),
+            Ok(Some(address)) => {
+                self.world.set_server(Some(address));
+                self.pause(deadline.saturating_duration_since(Instant::now()))
+            }
+            Err(death) => Err(Failure::Server(death.describe("the server did not start"))),
         }
-        Ok(())
     }
 
     fn kill_server(&mut self) -> Result<(), Failure> {
@@ -153,6 +271,16 @@ impl Campaign<'_> {
             self.note("kill")?;
             server.kill().map_err(Failure::system("killing the server"))?;
             self.outcome.kills += 1;
+        }
+        Ok(())
+    }
+
+    /// Ends the server as an operator does.
+    fn halt_server(&mut self) -> Result<(), Failure> {
+        self.world.set_server(None);
+        if let Some(server) = self.server.take() {
+            self.note("stop")?;
+            self.outcome.complaints.extend(server.stop()?);
         }
         Ok(())
     }
@@ -168,11 +296,7 @@ impl Campaign<'_> {
         {
             self.pause(CAMPAIGN_STEP)?;
         }
-        if let Some(server) = self.server.take() {
-            self.note("stop")?;
-            self.outcome.complaints.extend(server.stop()?);
-        }
-        Ok(())
+        self.halt_server()
     }
 
     /// Goes to a phase in which everything comes to rest and waits until it has; whether it did in
@@ -197,11 +321,7 @@ impl Campaign<'_> {
     fn pause(&mut self, time: Duration) -> Result<(), Failure> {
         let deadline = Instant::now() + time;
         loop {
-            if self.plan.interrupted.load(Ordering::Relaxed) {
-                return Err(Failure::Interrupted);
-            }
-            self.devices.check()?;
-            self.revive_server()?;
+            self.look_after_all()?;
             let rest = deadline.saturating_duration_since(Instant::now());
             if rest.is_zero() {
                 return Ok(());
@@ -210,118 +330,54 @@ impl Campaign<'_> {
         }
     }
 
-    fn revive_server(&mut self) -> Result<(), Failure> {
+    /// Waits for the server to end by itself, which it must within this time.
+    fn await_death(&mut self, time: Duration) -> Result<Option<Death>, Failure> {
+        let deadline = Instant::now() + time;
+        self.awaits_death = true;
+        while self.death.is_none() && Instant::now() < deadline {
+            let looked = self.look_after_all();
+            if looked.is_err() {
+                self.awaits_death = false;
+            }
+            looked?;
+            thread::sleep(CAMPAIGN_STEP);
+        }
+        self.awaits_death = false;
+        Ok(self.death.take())
+    }
+
+    fn look_after_all(&mut self) -> Result<(), Failure> {
+        if self.plan.interrupted.load(Ordering::Relaxed) {
+            return Err(Failure::Interrupted);
+        }
+        self.devices.check()?;
         let Some(death) = self.server.as_mut().and_then(Server::death) else { return Ok(()) };
         self.note("death")?;
         self.server = None;
         self.world.set_server(None);
-        if self.outcome.complaints.len() >= DEATHS_MAX {
-            return Err(Failure::Server(format!("{death}\nit did so {DEATHS_MAX} times before")));
+        if self.awaits_death {
+            self.death = Some(death);
+            return Ok(());
         }
-        eprintln!("{death}");
-        self.outcome.complaints.push(death);
+        let text = death.describe("the server ended by itself");
+        if self.outcome.complaints.len() >= DEATHS_MAX {
+            return Err(Failure::Server(format!("{text}\nit did so {DEATHS_MAX} times before")));
+        }
+        self.complain(&text);
         self.start_server()
     }
-}
 
-/// The threads of the devices. Dropping it ends them.
-#[derive(Debug)]
-struct Devices {
-    world: Arc<World>,
-    threads: Vec<JoinHandle<Result<(), Failure>>>,
-}
-
-impl Devices {
-    fn start(plan: &Plan, world: &Arc<World>) -> Result<Devices, Failure> {
-        let mut devices = Devices { world: Arc::clone(world), threads: Vec::new() };
-        for role in roles(plan) {
-            let name = format!("device {}.{}", role.user, role.device);
-            let device = Device::new(role, Arc::clone(world))
-                .map_err(Failure::system("creating the history of a device"))?;
-            let thread = thread::Builder::new().name(name).stack_size(DEVICE_STACK_BYTES);
-            let thread = thread
-                .spawn(move || device.run())
-                .map_err(Failure::system("starting a device's thread; try fewer users"))?;
-            devices.threads.push(thread);
-        }
-        Ok(devices)
+    /// Adds a line to the diary.
+    fn note(&mut self, what: &str) -> Result<(), Failure> {
+        let (sequence, elapsed_us) = self.world.next_line();
+        writeln!(self.diary, "{sequence} {elapsed_us} {what}")
+            .map_err(Failure::system("writing campaign.log"))
     }
 
-    /// Fails if a device did.
-    fn check(&mut self) -> Result<(), Failure> {
-        while let Some(index) = self.threads.iter().position(JoinHandle::is_finished) {
-            join(self.threads.swap_remove(index))?;
-        }
-        Ok(())
-    }
-
-    /// Waits until all have ended.
-    fn join(&mut self) -> Result<(), Failure> {
-        let results: Vec<_> = self.threads.drain(..).map(join).collect();
-        results.into_iter().collect()
-    }
-}
-
-impl Drop for Devices {
-    fn drop(&mut self) {
-        self.world.set_phase(Phase::End);
-        // On the way out of an error, which is the one to report.
-        let _ = self.join();
-    }
-}
-
-fn join(thread: JoinHandle<Result<(), Failure>>) -> Result<(), Failure> {
-    thread.join().unwrap_or(Err(Failure::Panic))
-}
-
-/// Who takes part. Everyone has a few peers, who write back; of every third user the last device
-/// logs in late.
-fn roles(plan: &Plan) -> Vec<Role> {
-    let mut rng = Rng::with_seed(plan.seed);
-    let mut roles = Vec::new();
-    for user in 1..=plan.users {
-        for device in 1..=plan.devices {
-            let is_late = device == plan.devices && device > 1 && user % 3 == 0;
-            roles.push(Role {
-                index: roles.len(),
-                user,
-                device,
-                peers: peers(user, plan.users),
-                joins_in: if is_late { rng.u32(2..=2 + plan.rounds / 2) } else { 0 },
-                seed: rng.u64(..),
-            });
-        }
-    }
-    roles
-}
-
-/// The users at these distances on a ring, in both directions.
-fn peers(user: u64, users: u64) -> Vec<u64> {
-    let distances = [1, 7, users / 2];
-    let at = |distance: u64| (user - 1 + distance) % users + 1;
-    let mut peers: Vec<u64> = distances
-        .iter()
-        .flat_map(|&distance| [at(distance % users), at(users - distance % users)])
-        .filter(|&peer| peer != user)
-        .collect();
-    peers.sort_unstable();
-    peers.dedup();
-    peers
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn everyone_has_peers_who_write_back() {
-        for users in 2..50 {
-            for user in 1..=users {
-                let own = peers(user, users);
-                assert!(!own.is_empty() && !own.contains(&user), "{user} of {users}");
-                assert!(own.iter().all(|&peer| peers(peer, users).contains(&user)));
-                assert!(own.iter().all(|peer| (1..=users).contains(peer)));
-            }
+    /// Changes what happens to packets, where there is a cable.
+    fn set_conditions(&mut self, conditions: Conditions) {
+        if let Some(cable) = &self.machine.cable {
+            cable.set(conditions);
         }
     }
 }

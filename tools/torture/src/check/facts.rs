@@ -9,7 +9,7 @@ use super::identity::{Device, Direction, MessageId};
 use super::line::{Delivery, Event, Line};
 use super::ordinals::Ordinals;
 use super::progress::Progress;
-use super::violation::{Kind, Tally};
+use super::violation::{Promise, Tally};
 
 /// What became of a send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,7 +94,7 @@ impl Facts {
             self.presence.iter().filter(|(_, presence)| presence.welcomed.is_none()).collect();
         unheard.sort_by_key(|(device, _)| **device);
         for (device, _) in unheard {
-            tally.add(Kind::Unsettled, format!("{device} was never welcomed"));
+            tally.add(Promise::Unsettled, format!("{device} was never welcomed"));
         }
     }
 
@@ -182,7 +182,7 @@ impl<'a> Gathering<'a> {
         self.facts.ordinals.claim(self.device, id, ordinal, tally);
         let last = self.ticked.entry(id.peer).or_default();
         if *last > id.number {
-            tally.add(Kind::Protocol, format!("{id} was ticked after #{last}"));
+            tally.add(Promise::Protocol, format!("{id} was ticked after #{last}"));
         }
         *last = id.number.max(*last);
     }
@@ -192,9 +192,9 @@ impl<'a> Gathering<'a> {
             Some(sent) if sent.answer == Answer::None => sent.answer = answer,
             Some(sent) => {
                 let text = format!("{id} was answered twice: {:?}, then {answer:?}", sent.answer);
-                tally.add(Kind::Protocol, text);
+                tally.add(Promise::Protocol, text);
             }
-            None => tally.add(Kind::Protocol, format!("{id} was answered and never sent")),
+            None => tally.add(Promise::Protocol, format!("{id} was answered and never sent")),
         }
     }
 

@@ -36,7 +36,7 @@ use std::path::Path;
 
 pub use facts::Volume;
 pub use history::CheckError;
-pub use violation::{Kind, Tally};
+pub use violation::{Promise, Tally};
 
 use connection::ConnectionCheck;
 use facts::{Facts, Gathering};
@@ -67,7 +67,7 @@ pub fn check(directory: &Path) -> Result<Verdict, CheckError> {
     }
     facts.finish(&mut tally);
     if facts.volume.ticked == 0 || facts.volume.displayed == 0 {
-        tally.add(Kind::Unsettled, "nothing was ticked and shown, so nothing was tried");
+        tally.add(Promise::Unsettled, "nothing was ticked and shown, so nothing was tried");
     }
     let mails = Mails::new(&facts);
     for of_one_user in histories.chunk_by(|a, b| a.device().user == b.device().user) {

@@ -28,7 +28,7 @@ impl Digest {
 }
 
 /// The digest of `bytes`.
-pub(super) fn digest(bytes: &[u8]) -> u64 {
+pub(crate) fn digest(bytes: &[u8]) -> u64 {
     Digest::new().with(bytes).value()
 }
 
