@@ -8,7 +8,7 @@ use std::path::Path;
 use super::OpenError;
 
 /// The version of everything in a data directory: keys, values, journal.
-const FORMAT: &str = "fulmar data 1\n";
+const FORMAT: &str = "fulmar data 2\n";
 /// Name of the FORMAT file while it is written.
 const TEMPORARY: &str = "FORMAT.tmp";
 
@@ -17,13 +17,16 @@ pub(super) fn prepare(path: &Path) -> Result<(), OpenError> {
     let failed = |error| OpenError::Directory { path: path.to_owned(), error };
     fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed)?;
     let file = path.join("FORMAT");
-    match fs::read_to_string(&file) {
-        Ok(found) if found == FORMAT => Ok(()),
-        Ok(found) => Err(OpenError::Format {
-            path: path.to_owned(),
-            found: found.lines().next().unwrap_or_default().chars().take(40).collect(),
-            wanted: FORMAT.trim_end(),
-        }),
+    match fs::read(&file) {
+        Ok(found) if found == FORMAT.as_bytes() => Ok(()),
+        Ok(found) => {
+            let found = String::from_utf8_lossy(&found);
+            Err(OpenError::Format {
+                path: path.to_owned(),
+                found: found.lines().next().unwrap_or_default().chars().take(40).collect(),
+                wanted: FORMAT.trim_end(),
+            })
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             for entry in fs::read_dir(path).map_err(failed)? {
                 // A crash may have left the file that is renamed to FORMAT.

@@ -108,6 +108,8 @@ impl<S: Storage> Drain<S> {
             .map(|(user, from, through)| Write::Trim { user, from, through })
             .collect();
         let keys = self.carry_over(&segment, sequence_after, &mut writes)?;
+        // With the same flush, so that a database that lost it, or any file before it, shows that.
+        self.behind.note_drained(segment.number).map_err(JournalError::database)?;
         self.behind.flush().map_err(JournalError::database)?;
         self.shared.write().end_drain(segment.number, &keys);
         self.free(segment)?;

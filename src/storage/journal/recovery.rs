@@ -40,6 +40,12 @@ pub fn open<S: Storage + Clone>(
         // There always is a segment once the journal was opened.
         return Err(JournalError::Missing { path: segment::path(directory, 1) });
     }
+    if let (Some(&first), Some(drained)) =
+        (numbers.first(), behind.drained().map_err(JournalError::database)?)
+        && first > drained + 1
+    {
+        return Err(JournalError::Forgotten { path: segment::path(directory, drained + 1) });
+    }
     for spare in spares {
         std::fs::remove_file(&spare)
             .map_err(|error| JournalError::file("remove", &spare, error))?;
