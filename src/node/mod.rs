@@ -45,6 +45,7 @@ pub fn run(config: &Config, log: LogFilter) -> Result<(), NodeError> {
     keep_memory_flat();
     let keys = Arc::new(ArcSwap::from_pointee(load_keys(config)?));
     let store = storage::open(&config.data_dir, &journal::options(config))?;
+    let sessions_from_ms = storage::begin_sessions(&config.data_dir)?;
     let metrics = Metrics::new(config.cores);
     let (listeners, address) = listeners::bind(config.listen, config.cores)?;
     let stop = Arc::new(AtomicBool::new(false));
@@ -62,6 +63,7 @@ pub fn run(config: &Config, log: LogFilter) -> Result<(), NodeError> {
     let mut journal_lanes = Vec::new();
     let mut cores = Vec::new();
     let started = Instant::now();
+    let begin = Now { unix_ms: sessions_from_ms, mono_ms: 0 };
     let mesh = mesh(&doorbells);
     for (((core, listener), lanes), doorbell) in (0..).zip(listeners).zip(mesh).zip(&doorbells) {
         let (to_journal, from_core) = lane(JOURNAL_RING_BATCHES, Arc::clone(&journal_bell));
@@ -77,7 +79,7 @@ pub fn run(config: &Config, log: LogFilter) -> Result<(), NodeError> {
         );
         let parts = CoreParts {
             core,
-            shard: Shard::new(shard_config(config, core), Now::default()),
+            shard: Shard::new(shard_config(config, core), begin),
             mail,
             doorbell: Arc::clone(doorbell),
             metrics: Arc::clone(&metrics),

@@ -35,6 +35,13 @@ pub enum OpenError {
         /// Which.
         path: PathBuf,
     },
+    /// The file that sessions are numbered by can't be used.
+    Sessions {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
     /// A file of the database is gone, without which there is none.
     Missing {
         /// Which.
@@ -82,6 +89,13 @@ impl fmt::Display for OpenError {
                  from a backup",
                 path.display()
             ),
+            OpenError::Sessions { path, error } => {
+                write!(
+                    f,
+                    "can't use {}: {error}; restore it, or the data directory, from a backup",
+                    path.display()
+                )
+            }
             OpenError::Missing { path } => write!(
                 f,
                 "{} is missing, without which the database is lost; restore the data directory \
@@ -96,7 +110,7 @@ impl fmt::Display for OpenError {
 impl std::error::Error for OpenError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            OpenError::Directory { error, .. } => Some(error),
+            OpenError::Directory { error, .. } | OpenError::Sessions { error, .. } => Some(error),
             OpenError::Database { error, .. } => Some(error),
             OpenError::Journal(error) => Some(error),
             _ => None,

@@ -5,6 +5,7 @@
 //!
 //! ```text
 //! FORMAT      the version of everything in it
+//! SESSIONS    the time from which the next start may number its sessions, in Unix milliseconds
 //! journal/    the log of commits: durability, and everything recent (see [`journal`])
 //! rocksdb/    what outlives its segment of the log (see [`rocks`], docs/rocksdb.md)
 //! ```
@@ -27,6 +28,7 @@ mod tests;
 use std::path::Path;
 use std::time::Duration;
 
+pub use directory::begin_sessions;
 pub use error::{OpenError, StorageError};
 pub use journal::{Commit, DrainStop, JournalError};
 pub use rocks::Rocks;
