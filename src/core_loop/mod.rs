@@ -233,7 +233,10 @@ impl CoreLoop {
 
     /// A connection that logged in on another core and has its home here.
     fn adopt(&mut self, fd: OwnedFd, arrival: Arrival, early: &[u8]) {
-        let Ok(key) = self.ring.add(fd) else { return };
+        let key = match self.ring.add(fd) {
+            Ok(key) => key,
+            Err(fd) => return turn_away(fd),
+        };
         let conn = conn_id(key);
         self.parts.shard.on_event(Event::Arrived { conn, arrival }, &mut self.fx);
         if !early.is_empty() {

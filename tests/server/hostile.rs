@@ -148,3 +148,16 @@ fn connections_over_the_limit_are_told_so() {
     assert!(refused.len() >= 6, "{refused:?}");
     assert!(refused.iter().all(|&code| code == Code::TooManyConnections), "{refused:?}");
 }
+
+#[test]
+fn a_home_core_that_is_full_says_so() {
+    // One connection on each of the two cores.
+    let server = Setup::development().with(&["--connections-max", "2"]).start();
+    let _first = server.login(7, 1);
+    // The kernel chooses the core that accepts: some come to the home core by way of the other one.
+    for device in 2..20 {
+        let mut client = Client::connect(server.address);
+        client.hello(7, device, b"", 0);
+        client.expect(&Got::Refuse(Code::TooManyConnections));
+    }
+}
