@@ -1,7 +1,7 @@
 //! What may be wrong with a data directory: a power cut, a hole in what was synced, damaged files.
 //!
-//! Of the layout only names are known (src/storage/mod.rs): `FORMAT`, `journal/journal-NUMBER.log`,
-//! `rocksdb/`. What was synced is known from the layer under the server.
+//! Of the layout only names are known (src/storage/mod.rs): `FORMAT`, `SESSIONS`,
+//! `journal/journal-NUMBER.log`, `rocksdb/`. What was synced is known from the layer under the server.
 
 use std::fs::{self, File};
 use std::io;
@@ -217,13 +217,13 @@ impl Anatomy {
     /// Left out is what can't be noticed, as docs/decisions/0002-journal.md says: the very last record
     /// that was synced, and the newest segment as a whole.
     pub fn damage(&self, data: &Path, rng: &mut Rng) -> io::Result<Option<Damage>> {
-        match rng.u8(0..12) {
+        match rng.u8(0..13) {
             0..5 => self.damage_segment(data, rng),
             5..9 => damage_rocksdb(data, rng, |name| name.trim_end_matches(".sst") != name),
             9 => damage_rocksdb(data, rng, |name| name.starts_with("MANIFEST-")),
             10 => damage_rocksdb(data, rng, |name| name == "CURRENT"),
-            _ => {
-                let file = Path::new("FORMAT");
+            way => {
+                let file = Path::new(if way == 11 { "FORMAT" } else { "SESSIONS" });
                 let length = fs::metadata(data.join(file))?.len();
                 strike(data, file, rng, |rng| anything(length, rng))
             }

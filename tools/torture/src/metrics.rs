@@ -5,21 +5,37 @@ use std::net::{SocketAddr, TcpStream};
 
 use crate::limits::CONTROL_ANSWER;
 
-/// The page of metrics as it is now.
+/// A connection to the control port, to ask once.
+#[derive(Debug)]
+pub struct Watch(TcpStream);
+
+impl Watch {
+    /// Connects.
+    pub fn open(control: SocketAddr) -> io::Result<Watch> {
+        let socket = TcpStream::connect_timeout(&control, CONTROL_ANSWER)?;
+        socket.set_read_timeout(Some(CONTROL_ANSWER))?;
+        socket.set_write_timeout(Some(CONTROL_ANSWER))?;
+        Ok(Watch(socket))
+    }
+
+    /// Asks.
+    pub fn read(mut self) -> io::Result<Metrics> {
+        let request = "GET /metrics HTTP/1.1\r\nHost: torture\r\nConnection: close\r\n\r\n";
+        self.0.write_all(request.as_bytes())?;
+        let mut page = String::new();
+        self.0.read_to_string(&mut page)?;
+        Ok(Metrics(page))
+    }
+}
+
+/// The page of metrics as it was when it was asked for.
 #[derive(Debug)]
 pub struct Metrics(String);
 
 impl Metrics {
-    /// Asks for it.
+    /// Connects and asks.
     pub fn read(control: SocketAddr) -> io::Result<Metrics> {
-        let mut socket = TcpStream::connect_timeout(&control, CONTROL_ANSWER)?;
-        socket.set_read_timeout(Some(CONTROL_ANSWER))?;
-        socket.set_write_timeout(Some(CONTROL_ANSWER))?;
-        let request = "GET /metrics HTTP/1.1\r\nHost: torture\r\nConnection: close\r\n\r\n";
-        socket.write_all(request.as_bytes())?;
-        let mut page = String::new();
-        socket.read_to_string(&mut page)?;
-        Ok(Metrics(page))
+        Watch::open(control)?.read()
     }
 
     /// The sum of a counter over all its labels; 0 if there is none of this name.

@@ -1,6 +1,6 @@
 //! The tortured server: started, killed, stopped, and gone when this program ends, however it ends.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
 use std::net::{IpAddr, SocketAddr};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
@@ -11,7 +11,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, prlimit};
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::failure::Failure;
 use crate::limits::{CAMPAIGN_STEP, LOG_LINES_SHOWN, SERVER_READY, SERVER_STOP};
@@ -42,6 +42,8 @@ pub struct ServerOptions {
     pub network: Option<PathBuf>,
     /// The keys of login tokens; without them it takes anyone.
     pub keys: Option<PathBuf>,
+    /// How many descriptors it may have open; as many as we may, if not stated.
+    pub descriptors: Option<u64>,
     /// Its environment, besides ours.
     pub environment: Vec<(&'static str, PathBuf)>,
     /// Further arguments.
@@ -180,28 +182,10 @@ impl Server {
     /// Sends a signal.
     pub fn signal(&self, signal: Signal) -> io::Result<()> {
         // The process is not waited for yet, so its number can't be another's.
-        match self.pid() {
+        match Pid::from_raw(self.child.id().cast_signed()) {
             Some(pid) => Ok(kill_process(pid, signal)?),
             None => Ok(()),
         }
-    }
-
-    fn pid(&self) -> Option<Pid> {
-        Pid::from_raw(self.child.id().cast_signed())
-    }
-
-    /// How many descriptors it has open.
-    pub fn descriptors(&self) -> io::Result<u64> {
-        Ok(fs::read_dir(format!("/proc/{}/fd", self.child.id()))?.count() as u64)
-    }
-
-    /// Sets how many descriptors it may have open; `None` for as many as we may.
-    pub fn limit_descriptors(&self, most: Option<u64>) -> io::Result<()> {
-        let own = getrlimit(Resource::Nofile);
-        let current = most.or(own.maximum);
-        // The highest that is allowed stays, so that it can be raised again by anyone.
-        prlimit(self.pid(), Resource::Nofile, Rlimit { current, maximum: own.maximum })?;
-        Ok(())
     }
 
     /// Ends the server as an operator does. What is to be said if that wasn't clean.
@@ -301,6 +285,9 @@ fn command(options: &ServerOptions) -> Command {
     command.args(["--pdeathsig", "KILL", "--"]);
     if let Some(network) = &options.network {
         command.arg("nsenter").arg(format!("--net={}", network.display())).arg("--");
+    }
+    if let Some(most) = options.descriptors {
+        command.arg("prlimit").arg(format!("--nofile={most}:{most}")).arg("--");
     }
     if !options.environment.is_empty() {
         // For the server alone, not for the programs in front of it.

@@ -100,6 +100,7 @@ fn plan(
         address: Ipv4Addr::LOCALHOST.into(),
         network: None,
         keys: None,
+        descriptors: None,
         environment: machine.layer.as_ref().map_or(Vec::new(), |layer| layer.environment(&data)),
         arguments: options.server_arguments.clone(),
         data,

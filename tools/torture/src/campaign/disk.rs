@@ -40,17 +40,14 @@ impl Campaign<'_> {
                 self.with_room(|room| room.fill(0))?;
                 death = self.await_death(DEATH)?;
             }
-            match death {
-                Some(death) => {
-                    what += ", ended by itself";
-                    self.count("ended", 1);
-                    self.judge_death(&death, "No space left on device", None);
-                }
+            if let Some(death) = death {
+                what += ", ended by itself";
+                self.count("ended", 1);
+                self.judge_death(&death, "No space left on device", None);
+            } else {
                 // All that came fitted in what it had: the journal uses its files again.
-                None => {
-                    what += ", found room enough";
-                    self.count("survived", 1);
-                }
+                what += ", found room enough";
+                self.count("survived", 1);
             }
         }
         self.with_room(Room::clear)?;

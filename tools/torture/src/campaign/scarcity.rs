@@ -1,17 +1,23 @@
 //! Rounds in which something runs out: descriptors, receive buffers.
 
-use std::time::Instant;
+use std::ops::RangeInclusive;
+use std::time::{Duration, Instant};
 
 use super::Campaign;
 use crate::failure::Failure;
 use crate::limits::ACCEPT_ERRORS_PER_SECOND;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Watch};
 use crate::server::{Server, ServerOptions};
 
 /// A segment so large that the journal needs no new file in a round: it would want a descriptor.
 const LARGE_SEGMENT_MIB: u32 = 64;
 /// Of a hundred devices, so many fit.
 const PERCENT_THAT_FITS: u64 = 60;
+/// Descriptors of a server that needs about 40 itself. It allows half of them for connections, which are
+/// more than it has left.
+const DESCRIPTORS: RangeInclusive<u64> = 54..=72;
+/// Time for the server to do alone what it does at a start, and wants descriptors for.
+const ALONE: Duration = Duration::from_millis(700);
 /// Receive buffers of a core, the fewest that are allowed.
 const BUFFERS: &str = "2";
 
@@ -21,53 +27,62 @@ impl Campaign<'_> {
     pub(super) fn descriptors_round(&mut self) -> Result<String, Failure> {
         let devices = self.plan.users * self.plan.devices;
         let most = (devices * PERCENT_THAT_FITS / 100).max(1);
-        let mut options = self.options_with(&["--connections-max", &most.to_string()]);
-        options.segment_mib = LARGE_SEGMENT_MIB;
         self.kill_server()?;
         self.count("kills", 1);
-        self.world.excuse_silence(true);
-        self.start_server_with(&options)?;
+        self.start_server_with(&self.options_with(&["--connections-max", &most.to_string()]))?;
         let before = self.world.turned_away();
-        self.world.shake();
         self.load(0.4)?;
         let turned_away = self.world.turned_away() - before;
         self.count("turned_away", turned_away);
-        let (died, errors) = self.starve()?;
-        if self.server.is_none() {
-            self.start_server()?;
-        }
+        self.kill_server()?;
+        self.count("kills", 1);
+        // Who waits in the queue of the listener hears nothing.
+        self.world.excuse_silence(true);
+        let starved = self.starve()?;
+        self.kill_server()?;
+        self.start_server()?;
         self.load(0.2)?;
         self.world.excuse_silence(false);
-        let died = if died { ", ended by itself" } else { "" };
-        Ok(format!("{turned_away} turned away, {errors} accepts without a descriptor{died}"))
+        Ok(format!("{turned_away} turned away; {starved}"))
     }
 
-    /// Leaves descriptors for half of the connections only, under load; whether the server ended, and
-    /// how many accepts failed.
-    fn starve(&mut self) -> Result<(bool, u64), Failure> {
-        let failed = || Failure::system("limiting the server's descriptors");
-        let Some(server) = &self.server else { return Ok((false, 0)) };
-        let used = server.descriptors().map_err(failed())?;
-        let fewer = used.saturating_sub(self.plan.users * self.plan.devices / 3).max(1);
-        server.limit_descriptors(Some(fewer)).map_err(failed())?;
-        self.note(&format!("descriptors {fewer} of {used}"))?;
-        self.world.shake();
-        let begin = Instant::now();
+    /// Starts the server with few descriptors, under load. Says what came of it.
+    fn starve(&mut self) -> Result<String, Failure> {
+        let descriptors = self.rng.u64(DESCRIPTORS);
+        let options = ServerOptions {
+            descriptors: Some(descriptors),
+            segment_mib: LARGE_SEGMENT_MIB,
+            ..self.plan.server.clone()
+        };
+        let words = "os error 24|Too many open files";
+        if let Err(death) = self.try_to_start(&options)? {
+            self.count("refused", 1);
+            self.judge_death(&death, words, None);
+            return Ok(format!("no start with {descriptors} descriptors"));
+        }
+        let control = self.server.as_ref().and_then(Server::control);
+        // Asked over a connection that has its descriptor before the devices come.
+        let watch = control.and_then(|control| Watch::open(control).ok());
+        let address = self.world.server();
+        self.world.set_server(None);
         self.awaits_death = true;
-        let loaded = self.load(0.5);
+        let mut loaded = self.pause(ALONE);
+        let begin = Instant::now();
+        if self.death.is_none() {
+            self.world.set_server(address);
+            loaded = loaded.and_then(|()| self.load(0.6));
+        }
         self.awaits_death = false;
         loaded?;
-        let seconds = begin.elapsed().as_secs_f64();
         if let Some(death) = self.death.take() {
             // The journal or the database wanted one.
             self.count("ended", 1);
-            self.judge_death(&death, "os error 24|Too many open files", None);
-            return Ok((true, 0));
+            self.judge_death(&death, words, None);
+            return Ok(format!("ended for want of more than {descriptors} descriptors"));
         }
-        if let Some(server) = &self.server {
-            server.limit_descriptors(None).map_err(failed())?;
-        }
-        let errors = self.metrics("fulmar_accept_errors_total")?;
+        let seconds = begin.elapsed().as_secs_f64();
+        let errors = watch.and_then(|watch| watch.read().ok());
+        let errors = errors.map_or(0, |metrics| metrics.sum("fulmar_accept_errors_total"));
         self.count("accept_errors", errors);
         let most = ACCEPT_ERRORS_PER_SECOND * f64::from(self.plan.server.cores) * (seconds + 1.0);
         if errors as f64 > most {
@@ -75,7 +90,7 @@ impl Campaign<'_> {
                 "accepting failed {errors} times in {seconds:.1} s: the server doesn't wait"
             ));
         }
-        Ok((false, errors))
+        Ok(format!("{errors} accepts failed with {descriptors} descriptors"))
     }
 
     /// Hardly any receive buffers: what arrives finds none free, and waits.

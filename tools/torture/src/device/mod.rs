@@ -199,7 +199,7 @@ impl Device {
             self.write(now);
         }
         if let Some(older) = &mut self.older
-            && older.is_over(now, &mut self.book)
+            && older.is_over(now, self.world.is_silence_excused(), &mut self.book)
         {
             self.older = None;
         }
@@ -360,6 +360,8 @@ impl Device {
         match end {
             End::Reset => link.reset(),
             End::Replaced => self.older = Some(Older::new(link)),
+            // Then the older connection of a takeover is still good, to the server.
+            End::Refused | End::Silent => self.older = None,
             _ => drop(link),
         }
         self.inbox.reset();

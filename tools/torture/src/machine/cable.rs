@@ -118,7 +118,7 @@ impl Cable {
             let (from, to) = (Arc::clone(&ends[index]), Arc::clone(&ends[1 - index]));
             let (shared, rng) = (Arc::clone(&shared), Rng::with_seed(seed ^ index as u64));
             thread::spawn(move || {
-                Way { index, from, to, rng, queue: BinaryHeap::new() }.run(&shared)
+                Way { index, from, to, rng, queue: BinaryHeap::new() }.run(&shared);
             })
         });
         Ok(Cable { clients, server, shared, threads: threads.into() })
