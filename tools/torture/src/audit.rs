@@ -272,26 +272,28 @@ impl Auditor {
     fn read(&mut self, inbox: &mut Inbox) -> Result<(), AuditError> {
         inbox.head = self.head;
         let mut position = 0;
-        let mut large: Option<(Entry, Assembly)> = None;
+        let mut large: Option<(Entry, u8, Assembly)> = None;
         while position < inbox.head || large.is_some() {
             let taken = self.next(|frame| match frame {
                 Frame::Deliver(deliver) => {
                     let entry = entry(deliver);
                     match deliver.total_bytes {
                         Some(bytes) => {
-                            large = Some((entry, Assembly::new(bytes as usize, deliver.body)));
+                            let assembly = Assembly::new(bytes as usize, deliver.body);
+                            large = Some((entry, deliver.content, assembly));
                         }
                         None => inbox.entries.push(entry),
                     }
                     Ok(Some(entry.position))
                 }
                 Frame::Part { body } => {
-                    let (mut entry, mut assembly) = large.take().ok_or("a part of nothing")?;
+                    let (mut entry, content, mut assembly) =
+                        large.take().ok_or("a part of nothing")?;
                     if assembly.push(body).map_err(|error| error.to_string())? {
-                        entry.digest = digest(&assembly.into_body());
+                        entry.digest = digest(content, &assembly.into_body());
                         inbox.entries.push(entry);
                     } else {
-                        large = Some((entry, assembly));
+                        large = Some((entry, content, assembly));
                     }
                     Ok(Some(position))
                 }
@@ -333,8 +335,8 @@ impl Auditor {
 }
 
 fn entry(deliver: &Deliver<'_>) -> Entry {
-    let Deliver { position, peer, own, ordinal, body, .. } = *deliver;
-    Entry { position, peer, own, ordinal, digest: digest(body) }
+    let Deliver { position, peer, own, ordinal, content, body, .. } = *deliver;
+    Entry { position, peer, own, ordinal, digest: digest(content, body) }
 }
 
 #[cfg(test)]

@@ -53,6 +53,11 @@ fn run(options: &RunOptions, interrupted: &Arc<AtomicBool>) -> Result<Report, Fa
         }
     };
     let mut verdict = check(&plan.histories)?;
+    let (wrote, devices) = (verdict.volume.devices, plan.users * plan.devices);
+    if wrote != devices {
+        let what = format!("{devices} devices took part, and there are histories of {wrote}");
+        verdict.tally.add(Promise::Unsettled, what);
+    }
     for complaint in outcome.complaints {
         verdict.tally.add(Promise::Server, complaint);
     }

@@ -69,6 +69,11 @@ impl<'a> ConnectionCheck<'a> {
     }
 
     fn head(&mut self, head: u64, tally: &mut Tally) {
+        // A position that was told of must not be used again either.
+        if head < self.head {
+            let text = format!("{}: the head went back from {} to {head}", self.device, self.head);
+            tally.add(Promise::Protocol, text);
+        }
         self.head = head;
         if head < self.position {
             let text = format!(

@@ -112,8 +112,8 @@ pub(super) struct Gathering<'a> {
     device: Device,
     /// (position, author, ordinal) of what came and isn't acknowledged, by position.
     unacknowledged: VecDeque<(u64, u64, u64)>,
-    /// Number of the last tick, by peer.
-    ticked: HashMap<u64, u64>,
+    /// Number and ordinal of the last tick, by peer.
+    ticked: HashMap<u64, (u64, u64)>,
 }
 
 impl<'a> Gathering<'a> {
@@ -181,10 +181,14 @@ impl<'a> Gathering<'a> {
         self.answer(id, answer, tally);
         self.facts.ordinals.claim(self.device, id, ordinal, tally);
         let last = self.ticked.entry(id.peer).or_default();
-        if *last > id.number {
-            tally.add(Promise::Protocol, format!("{id} was ticked after #{last}"));
+        if last.0 > id.number {
+            tally.add(Promise::Protocol, format!("{id} was ticked after #{}", last.0));
+        } else if last.0 < id.number && last.1 >= ordinal {
+            let text =
+                format!("{id} was ticked as ordinal {ordinal}, #{} before as {}", last.0, last.1);
+            tally.add(Promise::Reordered, text);
         }
-        *last = id.number.max(*last);
+        *last = (id.number.max(last.0), ordinal.max(last.1));
     }
 
     fn answer(&mut self, id: MessageId, answer: Answer, tally: &mut Tally) {

@@ -12,7 +12,7 @@
 //! | ordinals are dense, and the same for ticks and for all devices | `ordinals` |
 //! | bodies come as they were sent, to where they were sent | `inbox` |
 //! | receipts are never ahead of the recipient and equal it in the end | `receipts`, against `progress` |
-//! | each send is answered once, ticks in order | `facts` |
+//! | each send is answered once, ticks in the order of the sends, with rising ordinals | `facts` |
 //! | sessions and heads rise; nobody is blamed for nothing | `connection` |
 //!
 //! A message is owed to a device whose first welcome came before the message was written. What was

@@ -193,6 +193,66 @@ fn a_position_with_two_contents_is_duplicated() {
 }
 
 #[test]
+fn a_position_that_holds_different_messages_for_two_devices_is_duplicated() {
+    let other = "3.2 shown position=3 peer=4 own=0 ordinal=1 body=4.1.3.20 digest=cc\n";
+    let verdict = changed(&[
+        (
+            "4.1 tick peer=3 number=20",
+            "4.1 send peer=3 number=21 bytes=60 digest=dd\n4.1 tick peer=3 number=20",
+        ),
+        (
+            other,
+            &other
+                .replace("ordinal=1 body=4.1.3.20 digest=cc", "ordinal=2 body=4.1.3.21 digest=dd"),
+        ),
+    ]);
+    let kinds = [Promise::Lost, Promise::Duplicated, Promise::ReceiptsBehind];
+    complains(&verdict, &kinds, "inbox 3, position 3: 4.1→3 #20");
+}
+
+#[test]
+fn a_position_must_not_be_used_again_after_a_restart() {
+    // The server forgot position 3 and gave it to another message.
+    let last = "3.1 hello cursor=3\n3.1 welcome session=7 head=3\n";
+    let again = "3.1 again position=3 peer=4 own=0 ordinal=2 body=4.1.3.21 digest=dd\n";
+    let verdict = changed(&[
+        (
+            "4.1 closed why=goodbye\n",
+            "4.1 send peer=3 number=21 bytes=60 digest=dd\n4.1 closed why=goodbye\n",
+        ),
+        (last, &format!("{last}{again}")),
+    ]);
+    complains(&verdict, &[Promise::Duplicated], "inbox 3, position 3: 4.1→3 #20");
+}
+
+#[test]
+fn a_message_in_the_wrong_inbox_is_corrupt() {
+    // 4 is shown what 3 wrote to 5, under the ordinal and from the peer that would fit.
+    let shown = "4.1 shown position=2 peer=3 own=0 ordinal=2 body=3.1.4.11 digest=bb\n";
+    let verdict = changed(&[
+        (
+            "3.1 send peer=4 number=11",
+            "3.1 send peer=5 number=1 bytes=50 digest=ee\n3.1 send peer=4 number=11",
+        ),
+        (shown, "4.1 shown position=2 peer=3 own=0 ordinal=2 body=3.1.5.1 digest=ee\n"),
+        (
+            "3.1 ask peer=4\n3.1 tick",
+            "3.1 ask peer=4\n3.1 tick peer=5 number=1 ordinal=2\n3.1 tick",
+        ),
+    ]);
+    let found = verdict.tally.examples(Promise::Corrupt).next().unwrap_or_default();
+    assert!(found.contains("its body is 3.1→5 #1"), "{:#?}", verdict.tally);
+    assert!(verdict.tally.count(Promise::Lost) > 0, "#11 never came");
+}
+
+#[test]
+fn a_device_must_not_be_shown_what_it_sent_itself() {
+    let copy = "3.1 shown position=1 peer=4 own=1 ordinal=1 body=3.1.4.10 digest=aa\n";
+    let verdict = changed(&[("3.1 skip position=1\n", copy)]);
+    complains(&verdict, &[Promise::Corrupt], "its body is 3.1→4 #10");
+}
+
+#[test]
 fn what_was_rejected_must_not_come() {
     let verdict = changed(&[(
         "4.1 tick peer=3 number=20 ordinal=1\n",
@@ -255,6 +315,33 @@ fn ordinals_must_agree_and_be_dense() {
 }
 
 #[test]
+fn an_ordinal_belongs_to_one_message() {
+    let tick = "3.1 tick peer=4 number=11 ordinal=2\n";
+    let verdict = changed(&[(tick, &tick.replace("ordinal=2", "ordinal=1"))]);
+    complains(&verdict, &[Promise::Reordered], "3→4 ordinal 1 is 3.1→4 #10, and 3.1→4 #11 for 3.1");
+    let said: Vec<_> = verdict.tally.examples(Promise::Reordered).collect();
+    let words = "3.1→4 #11 was ticked as ordinal 1, #10 before as 1";
+    assert!(said.contains(&words), "{said:?}");
+}
+
+#[test]
+fn ticks_must_not_go_back() {
+    let send = "3.1 send peer=4 number=11 bytes=50 digest=bb\n";
+    let first = "3.1 tick peer=4 number=10 ordinal=1\n";
+    let second = "3.1 tick peer=4 number=11 ordinal=2\n";
+    let verdict = changed(&[(first, ""), (second, &format!("{second}{first}")), (send, send)]);
+    let kinds = [Promise::Reordered, Promise::Protocol];
+    // Their order is wrong; what 4 was shown, and when, is not.
+    complains(&verdict, &kinds[1..], "3.1→4 #10 was ticked after #11");
+    // The numbers rise and the ordinals don't.
+    let verdict = changed(&[
+        (first, &first.replace("ordinal=1", "ordinal=2")),
+        (second, &second.replace("ordinal=2", "ordinal=1")),
+    ]);
+    complains(&verdict, &kinds[..1], "3.1→4 #11 was ticked as ordinal 1, #10 before as 2");
+}
+
+#[test]
 fn receipts_must_not_run_ahead() {
     let delivered = "3.1 receipt peer=4 delivered=1 read=0 own=0\n4.1 closed";
     let verdict =
@@ -314,7 +401,10 @@ fn a_hole_in_the_positions_is_a_gap() {
 
 #[test]
 fn a_head_beyond_what_came_is_a_gap() {
-    let verdict = changed(&[("4.1 pong head=2\n", "4.1 pong head=3\n")]);
+    let verdict = changed(&[
+        ("4.1 pong head=2\n", "4.1 pong head=3\n"),
+        ("4.1 welcome session=8 head=2\n", "4.1 welcome session=8 head=3\n"),
+    ]);
     complains(&verdict, &[Promise::Gaps], "4.1: the head is 3, but only positions up to 2 came");
 }
 
@@ -323,6 +413,8 @@ fn protocol_errors_are_reported() {
     let cases = [
         ("3.1 welcome session=5 head=1\n", "3.1 welcome session=1 head=1\n", "session 1 follows 1"),
         ("3.1 pong head=3\n", "3.1 pong head=2\n3.1 pong head=3\n", "the head is 2"),
+        // Positions up to 9 were told of and not delivered.
+        ("4.1 pong head=2\n", "4.1 pong head=9\n4.1 pong head=2\n", "went back from 9 to 2"),
         ("3.1 pong head=3\n", "3.1 goodbye code=109\n3.1 pong head=3\n", "goodbye with code 109"),
         ("3.1 pong head=3\n", "3.1 pong head=3\n3.1 broken what=two_words\n", "3.1: two words"),
         (

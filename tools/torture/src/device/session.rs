@@ -189,8 +189,8 @@ impl Device {
     }
 
     fn take_message(&mut self, arrival: &Arrival) {
-        let Arrival { position, peer, own, ordinal, ref body } = *arrival;
-        let digest = digest(body);
+        let Arrival { position, peer, own, ordinal, content, ref body } = *arrival;
+        let digest = digest(content, body);
         let delivery = Delivery { position, peer, own, ordinal, body: body::read(body), digest };
         if !self.inbox.book(position) {
             self.book.note(Note::Again(delivery));
