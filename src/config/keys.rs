@@ -102,6 +102,8 @@ pub(super) const KEYS: &[Key] = &[
         "Silence after which a connection is closed; clients ping at a third of it"),
     key(NETWORK, "hello_timeout_ms", "MS", Allowed::Integer(100, 120_000), "5000",
         "Time for a new connection to send its hello"),
+    key(NETWORK, "receive_buffers", "COUNT", Allowed::Integer(2, 32_768), "2048",
+        "Receive buffers of a core, 4 KiB each, a power of two; shared by all its connections"),
     key(NETWORK, "frame_timeout_ms", "MS", Allowed::Integer(100, 600_000), "10000",
         "Time to complete a frame that was begun"),
 
@@ -122,6 +124,8 @@ pub(super) const KEYS: &[Key] = &[
         "Most messages in one user's inbox; more are refused before the tick"),
     key(STORAGE, "quota_bytes", "BYTES", Allowed::Bytes(1 << 10, 1 << 40), "64 MiB",
         "Most bytes of bodies in one user's inbox"),
+    key(STORAGE, "segment_mib", "MIB", Allowed::Integer(1, 1_024), "64",
+        "Size of a segment of the journal, of which three are usual and thirteen the most"),
     key(STORAGE, "write_buffer_mib", "MIB", Allowed::Integer(1, 1_024), "16",
         "Size of one RocksDB write buffer, of which up to four exist"),
     key(STORAGE, "block_cache_mib", "MIB", Allowed::Integer(1, 65_536), "32",

@@ -101,6 +101,8 @@ pub struct Config {
     pub hello_timeout_ms: u64,
     /// Milliseconds within which a frame that was begun must be complete.
     pub frame_timeout_ms: u64,
+    /// Receive buffers of a core, a power of two.
+    pub receive_buffers: u16,
     /// Most connections of this node.
     pub connections_max: u64,
     /// The file of login keys. None only with `insecure_dev`.
@@ -111,6 +113,8 @@ pub struct Config {
     pub log: String,
     /// Their form.
     pub log_format: LogFormat,
+    /// Size of a segment of the journal, in MiB.
+    pub segment_mib: u32,
     /// Size of one `RocksDB` write buffer, in MiB.
     pub write_buffer_mib: u32,
     /// Size of `RocksDB`'s block cache, in MiB.
@@ -178,6 +182,7 @@ impl Config {
             idle_seconds: s.integer("idle_seconds"),
             hello_timeout_ms: s.integer("hello_timeout_ms"),
             frame_timeout_ms: s.integer("frame_timeout_ms"),
+            receive_buffers: s.integer("receive_buffers") as u16,
             connections_max,
             keys: s.path("keys"),
             insecure_dev: s.flag("insecure_dev"),
@@ -186,6 +191,7 @@ impl Config {
                 "json" => LogFormat::Json,
                 _ => LogFormat::Text,
             },
+            segment_mib: s.integer("segment_mib") as u32,
             write_buffer_mib: s.integer("write_buffer_mib") as u32,
             block_cache_mib: s.integer("block_cache_mib") as u32,
             derived: vec![
@@ -255,6 +261,9 @@ impl Config {
                     self.connections_max,
                 ),
             );
+        }
+        if !self.receive_buffers.is_power_of_two() {
+            wrong("receive_buffers", "a power of two, such as 1024 or 2048".to_owned());
         }
         if self.quota_bytes < self.body_bytes_max {
             wrong(

@@ -81,11 +81,13 @@ fn every_value_reaches_its_field() {
         idle_seconds = 301
         hello_timeout_ms = 5001
         frame_timeout_ms = 10001
+        receive_buffers = 512
         connections_max = 1000
         keys = "/k"
         insecure_dev = true
         log = "debug"
         log_format = "json"
+        segment_mib = 63
         write_buffer_mib = 17
         block_cache_mib = 33
     "#;
@@ -102,7 +104,8 @@ fn every_value_reaches_its_field() {
     assert_eq!(c.keys, Some(PathBuf::from("/k")));
     assert!(c.insecure_dev);
     assert_eq!((c.log.as_str(), c.log_format), ("debug", LogFormat::Json));
-    assert_eq!((c.write_buffer_mib, c.block_cache_mib), (17, 33));
+    assert_eq!((c.segment_mib, c.write_buffer_mib, c.block_cache_mib), (63, 17, 33));
+    assert_eq!(c.receive_buffers, 512);
 }
 
 #[test]

@@ -47,7 +47,10 @@ pub(super) fn options(config: &Config) -> storage::Options {
             }
             Retention::History => None,
         },
-        journal: storage::journal::JournalOptions::default(),
+        journal: storage::journal::JournalOptions {
+            segment_bytes: u64::from(config.segment_mib) << 20,
+            ..storage::journal::JournalOptions::default()
+        },
     }
 }
 

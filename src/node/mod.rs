@@ -53,6 +53,7 @@ pub fn run(config: &Config, log: LogFilter) -> Result<(), NodeError> {
     rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     let keys = Arc::new(ArcSwap::from_pointee(load_keys(config)?));
     let store = storage::open(&config.data_dir, &journal::options(config))?;
+    let sessions_from_ms = storage::begin_sessions(&config.data_dir)?;
     let metrics = Metrics::new(config.cores);
     let (listeners, address) = listeners::bind(config.listen, config.cores)?;
     let stop = Arc::new(AtomicBool::new(false));
@@ -71,6 +72,7 @@ pub fn run(config: &Config, log: LogFilter) -> Result<(), NodeError> {
     let mut cores = Vec::new();
     let stop_all = stop_callback(&stop, doorbells.clone());
     let started = Instant::now();
+    let begin = Now { unix_ms: sessions_from_ms, mono_ms: 0 };
     let mesh = mesh(&doorbells);
     for (((core, listener), lanes), doorbell) in (0..).zip(listeners).zip(mesh).zip(&doorbells) {
         let (to_journal, from_core) = lane(JOURNAL_RING_BATCHES, Arc::clone(&journal_bell));
@@ -86,7 +88,7 @@ pub fn run(config: &Config, log: LogFilter) -> Result<(), NodeError> {
         );
         let parts = CoreParts {
             core,
-            shard: Shard::new(shard_config(config, core), Now::default()),
+            shard: Shard::new(shard_config(config, core), begin),
             mail,
             doorbell: Arc::clone(doorbell),
             stop: Arc::clone(&stop),
@@ -189,8 +191,11 @@ fn spawn_core(
 ) -> Result<JoinHandle<Result<(), NodeError>>, NodeError> {
     let cpu = config.pin.map(|first| first + usize::from(parts.core));
     let sockets_max = config.connections_max.div_ceil(config.cores as u64);
-    let ring_config =
-        RingConfig { sockets_max: sockets_max.min(1 << 24) as u32, ..RingConfig::default() };
+    let ring_config = RingConfig {
+        sockets_max: sockets_max.min(1 << 24) as u32,
+        buffers: config.receive_buffers,
+        ..RingConfig::default()
+    };
     let metrics = Arc::clone(metrics);
     let (report, reported) = std::sync::mpsc::sync_channel(1);
     let handle = thread::Builder::new()

@@ -15,6 +15,9 @@ use crate::limits::{CORES_MAX, OVERLOAD_RETRY_MS};
 
 /// The inbox among the logs of a hello, welcome or pong.
 pub(super) const INBOX_LOG: u64 = 0;
+/// Bits of a session's number below the time at which the shard began, in milliseconds. So for each
+/// millisecond that lies between two shards of a core, the first may number 1,024 sessions.
+pub(super) const SESSION_TIME_SHIFT: u32 = 16;
 
 impl Shard {
     pub(super) fn accepted(&mut self, conn: ConnId, fx: &mut Effects) {
@@ -262,11 +265,10 @@ impl Shard {
     }
 
     /// A number that no other session of this node has, larger than those before it on this core, also
-    /// over a restart: the time, and the core in the last six bits.
+    /// over a restart: counted from the time at which the shard began, with the core in the last six
+    /// bits. The clock isn't asked, since it may go back.
     fn session_number(&mut self) -> u64 {
-        let step = CORES_MAX as u64;
-        let by_time = (self.now.unix_ms << 16) | u64::from(self.config.core);
-        self.last_session = by_time.max(self.last_session + step);
+        self.last_session += CORES_MAX as u64;
         self.last_session
     }
 

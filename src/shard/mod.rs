@@ -137,9 +137,11 @@ pub struct Shard {
 }
 
 impl Shard {
-    /// An empty shard. Its first ticket is 1.
+    /// An empty shard. Its first ticket is 1, and its sessions are numbered from `now` on: a shard
+    /// that takes over from another one must get a later time, whatever the clock says.
     #[must_use]
     pub fn new(config: ShardConfig, now: Now) -> Self {
+        let last_session = (now.unix_ms << login::SESSION_TIME_SHIFT) | u64::from(config.core);
         Shard {
             config,
             now,
@@ -169,7 +171,7 @@ impl Shard {
             tail_bytes: 0,
             sends_bytes: 0,
             crowded: Vec::new(),
-            last_session: 0,
+            last_session,
             shutting_down: false,
             level: Level::Normal,
             gathers: false,

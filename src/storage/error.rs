@@ -35,6 +35,18 @@ pub enum OpenError {
         /// Which.
         path: PathBuf,
     },
+    /// The file that sessions are numbered by can't be used.
+    Sessions {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// A file of the database is gone, without which there is none.
+    Missing {
+        /// Which.
+        path: PathBuf,
+    },
     /// The database in it can't be opened.
     Database {
         /// Which.
@@ -54,8 +66,8 @@ impl fmt::Display for OpenError {
             }
             OpenError::Format { path, found, wanted } => write!(
                 f,
-                "the data directory {} has the format \"{found}\", this program writes \
-                 \"{wanted}\"; use the program that wrote it, or another --data-dir",
+                "the data directory {} has the format \"{found}\" by its file FORMAT, this program \
+                 writes \"{wanted}\"; use the program that wrote it, or another --data-dir",
                 path.display()
             ),
             OpenError::Foreign { path } => write!(
@@ -72,8 +84,22 @@ impl fmt::Display for OpenError {
             ),
             OpenError::Database { path, error } => write!(
                 f,
-                "the database in {} can't be opened: {error}; if a file is damaged, restore the \
-                 data directory from a backup",
+                "the database in {} can't be opened: {error}; if a file is damaged (the one that is \
+                 named, or for a MANIFEST also a table that it lists), restore the data directory \
+                 from a backup",
+                path.display()
+            ),
+            OpenError::Sessions { path, error } => {
+                write!(
+                    f,
+                    "can't use {}: {error}; restore it, or the data directory, from a backup",
+                    path.display()
+                )
+            }
+            OpenError::Missing { path } => write!(
+                f,
+                "{} is missing, without which the database is lost; restore the data directory \
+                 from a backup",
                 path.display()
             ),
             OpenError::Journal(error) => write!(f, "{error}"),
@@ -84,7 +110,7 @@ impl fmt::Display for OpenError {
 impl std::error::Error for OpenError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            OpenError::Directory { error, .. } => Some(error),
+            OpenError::Directory { error, .. } | OpenError::Sessions { error, .. } => Some(error),
             OpenError::Database { error, .. } => Some(error),
             OpenError::Journal(error) => Some(error),
             _ => None,

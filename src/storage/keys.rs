@@ -4,6 +4,7 @@
 //! column family "log"     user (8) position (8)      one entry of the user's inbox
 //! column family "state"   user (8)                   the user's inbox record
 //!                         user (8) peer (8)          the user's conversation with the peer
+//!                         "drained"                  the last segment of the journal that is in here
 //! ```
 
 use crate::shard::seam::{Key, UserId};
@@ -14,6 +15,9 @@ pub(super) const LOG: &str = "log";
 pub(super) const STATE: &str = "state";
 /// Bytes of a key that name the user.
 pub(super) const PREFIX_BYTES: usize = 8;
+
+/// Key of the number of the last segment that was carried over. No other key has its length.
+pub(super) const DRAINED: &[u8] = b"drained";
 
 /// The bytes of a key, of which the first `len` count.
 pub(super) struct KeyBytes {

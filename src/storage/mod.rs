@@ -5,6 +5,7 @@
 //!
 //! ```text
 //! FORMAT      the version of everything in it
+//! SESSIONS    the time from which the next start may number its sessions, in Unix milliseconds
 //! journal/    the log of commits: durability, and everything recent (see [`journal`])
 //! rocksdb/    what outlives its segment of the log (see [`rocks`], docs/rocksdb.md)
 //! ```
@@ -27,6 +28,7 @@ mod tests;
 use std::path::Path;
 use std::time::Duration;
 
+pub use directory::begin_sessions;
 pub use error::{OpenError, StorageError};
 pub use journal::{Commit, DiskDirectory, DrainStop, JournalError};
 pub use rocks::Rocks;
@@ -75,6 +77,17 @@ pub trait Storage {
     /// Makes everything that was applied durable.
     fn flush(&self) -> Result<(), Self::Error>;
 
+    /// Notes, not later than the next flush, that everything from the journal's segments up to this one
+    /// was applied.
+    fn note_drained(&self, _segment: u64) -> Result<(), Self::Error> {
+        Ok(())
+    }
+
+    /// The last segment that was noted, 0 if none was; `None` of a store that doesn't keep it.
+    fn drained(&self) -> Result<Option<u64>, Self::Error> {
+        Ok(None)
+    }
+
     /// Whether nothing was ever applied.
     fn is_empty(&self) -> bool;
 }
@@ -100,9 +113,15 @@ pub struct Store {
 /// Opens the data directory, or makes it.
 pub fn open(path: &Path, options: &Options) -> Result<Store, OpenError> {
     directory::prepare(path)?;
-    let rocks = Rocks::open(&path.join("rocksdb"), options)?;
+    let (database, journal) = (path.join("rocksdb"), path.join("journal"));
+    let current = database.join("CURRENT");
+    // The journal is made once there is a database; without this file RocksDB would make a new one.
+    if journal.exists() && !current.exists() {
+        return Err(OpenError::Missing { path: current });
+    }
+    let rocks = Rocks::open(&database, options)?;
     let is_syncing = options.durability == Durability::Fsync;
-    let directory = DiskDirectory::make(&path.join("journal"))?;
+    let directory = DiskDirectory::make(&journal)?;
     let (committer, reader, drain) = journal::open(directory, options.journal, is_syncing, rocks)?;
     Ok(Store { committer, reader, drain })
 }

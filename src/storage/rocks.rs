@@ -13,7 +13,7 @@ use rocksdb::{
 };
 
 use super::error::{OpenError, StorageError};
-use super::keys::{self, LOG, PREFIX_BYTES, STATE};
+use super::keys::{self, DRAINED, LOG, PREFIX_BYTES, STATE};
 use super::{Options, Storage};
 use crate::shard::seam::{ConnId, Key, Load, Loaded, UserId, Write};
 
@@ -179,9 +179,7 @@ impl Storage for Rocks {
 
     fn apply(&self, writes: &[Write]) -> Result<(), StorageError> {
         let (log, state) = (self.family(LOG)?, self.family(STATE)?);
-        let mut options = WriteOptions::default();
-        // The journal is the log; what isn't flushed is found there after a crash.
-        options.disable_wal(true);
+        let options = unlogged();
         let mut batch = WriteBatch::default();
         for write in writes {
             match write {
@@ -211,9 +209,36 @@ impl Storage for Rocks {
         Ok(())
     }
 
+    fn note_drained(&self, segment: u64) -> Result<(), StorageError> {
+        Ok(self.database.put_cf_opt(
+            &self.family(STATE)?,
+            DRAINED,
+            segment.to_be_bytes(),
+            &unlogged(),
+        )?)
+    }
+
+    fn drained(&self) -> Result<Option<u64>, StorageError> {
+        match self.database.get_pinned_cf(&self.family(STATE)?, DRAINED)? {
+            Some(value) => {
+                let bytes = value.as_ref().try_into().map_err(|_| StorageError::Key)?;
+                Ok(Some(u64::from_be_bytes(bytes)))
+            }
+            None => Ok(Some(0)),
+        }
+    }
+
     fn is_empty(&self) -> bool {
         self.database.latest_sequence_number() == 0
     }
+}
+
+/// How everything is written: the journal is the log, and what isn't flushed is found there after a
+/// crash.
+fn unlogged() -> WriteOptions {
+    let mut options = WriteOptions::default();
+    options.disable_wal(true);
+    options
 }
 
 fn database_options() -> Result<rocksdb::Options, rocksdb::Error> {

@@ -106,6 +106,8 @@ impl<D: JournalDirectory, S: Storage> Drain<D, S> {
         self.sync_newest()?;
         let keys = self.carry_over(&segment, sequence_after, &mut writes)?;
         self.sync_newest()?;
+        // With the same flush, so that a database that lost it, or any file before it, shows that.
+        self.behind.note_drained(segment.number).map_err(JournalError::database)?;
         if !is_planted(Fault::DrainNotFlushed) {
             self.behind.flush().map_err(JournalError::database)?;
         }

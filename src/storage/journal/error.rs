@@ -29,6 +29,11 @@ pub enum JournalError {
         /// The file that should be there.
         path: PathBuf,
     },
+    /// A segment left the log, and the database doesn't have what it held.
+    Forgotten {
+        /// The segment's file.
+        path: PathBuf,
+    },
     /// A commit is larger than [`COMMIT_BYTES_MAX`](super::COMMIT_BYTES_MAX).
     TooLarge {
         /// Its size, in bytes.
@@ -66,6 +71,13 @@ impl fmt::Display for JournalError {
             JournalError::Missing { path } => write!(
                 f,
                 "the journal file {} is missing; what it held is nowhere else: restore the data \
+                 directory from a backup",
+                path.display()
+            ),
+            JournalError::Forgotten { path } => write!(
+                f,
+                "the journal file {} is gone, and the database doesn't have what it held: it was \
+                 deleted, or the database's CURRENT or MANIFEST file is damaged; restore the data \
                  directory from a backup",
                 path.display()
             ),

@@ -44,6 +44,12 @@ pub fn open<D: JournalDirectory, S: Storage + Clone>(
         // There always is a segment once the journal was opened.
         return Err(missing(1));
     }
+    if let (Some(&first), Some(drained)) =
+        (numbers.first(), behind.drained().map_err(JournalError::database)?)
+        && first > drained + 1
+    {
+        return Err(JournalError::Forgotten { path: directory.path(&segment::name(drained + 1)) });
+    }
     for spare in spares {
         let failed = |error| JournalError::file("remove", &directory.path(&spare), error);
         directory.remove(&spare).map_err(failed)?;

@@ -24,6 +24,9 @@ struct State {
     durable: Records,
     /// What was applied since the last flush.
     unflushed: Vec<Write>,
+    /// The last segment that was drained into it, and what a crash leaves of that.
+    drained: u64,
+    drained_durable: u64,
     /// Calls that change something until the process ends in the middle of one; none if it doesn't.
     changes_left: Option<u64>,
 }
@@ -48,6 +51,7 @@ impl SimulatedDatabase {
             }
         }
         state.records = state.durable.clone();
+        state.drained = state.drained_durable;
         state.changes_left = None;
     }
 
@@ -159,7 +163,17 @@ impl Storage for SimulatedDatabase {
         for write in unflushed.drain(..) {
             apply(durable, &write);
         }
+        state.drained_durable = state.drained;
         Ok(())
+    }
+
+    fn note_drained(&self, segment: u64) -> io::Result<()> {
+        self.state().drained = segment;
+        Ok(())
+    }
+
+    fn drained(&self) -> io::Result<Option<u64>> {
+        Ok(Some(self.state().drained))
     }
 
     fn is_empty(&self) -> bool {

@@ -6,14 +6,20 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use crate::failure::Failure;
+use crate::fault::Kind;
 use crate::limits::{DEVICES_MAX, THREADS_MAX, USERS_MAX};
 
-/// Kills the server under load, again and again, and checks that it kept every promise.
+/// Kills the server under load, again and again, or makes its disk, its clock or its network fail,
+/// and checks that it kept every promise.
 ///
-/// Starts a server of its own on loopback, with a new data directory, and a thread for each of many
-/// small clients: they chat, leave and return, send large bodies, stop reading, log in twice. Each
-/// round ends with SIGKILL at a random moment and a restart on the same data. In the end everyone
+/// Starts a server of its own, with a new data directory, and a thread for each of many small
+/// clients: they chat, leave and return, send large bodies, stop reading, log in twice. Each round has
+/// a fault: by default SIGKILL at a random moment and a restart on the same data. In the end everyone
 /// comes online, everything is drained, and the server is stopped cleanly and started once more.
+///
+/// Faults (docs/torture.md): kill, stop, full-disk, fsync-error, torn-tail, corrupt, clock,
+/// descriptors, buffers, network. One that this machine can't make is skipped, and the report says
+/// why.
 ///
 /// Each device writes down what it sent, got, acknowledged and was told. A checker that shares no
 /// code with server or clients reads only that: every ticked message is shown on every device that
@@ -52,9 +58,12 @@ pub enum Task {
 /// Options of a run.
 #[derive(Debug, Clone, Args)]
 pub struct RunOptions {
-    /// Rounds of load, each of which ends with a kill
+    /// Rounds of load, each with a fault
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub rounds: u32,
+    /// Kinds of faults, each as often as the others
+    #[arg(long, value_name = "KIND,…", default_value = "kill", value_delimiter = ',')]
+    pub fault: Vec<Kind>,
     /// The server's binary [default: fulmar, beside this program]
     #[arg(long, value_name = "PATH")]
     pub fulmar: Option<PathBuf>,
@@ -67,7 +76,7 @@ pub struct RunOptions {
     /// Mean length of a round's load; each is between 0.3 and 1.7 times as long
     #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = seconds)]
     pub seconds_per_round: Duration,
-    /// Longest time in which everything must come to rest after the last kill
+    /// Longest time in which everything must come to rest after the last fault
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
     pub settle_seconds: Duration,
     /// What the server's tick promises
@@ -76,6 +85,9 @@ pub struct RunOptions {
     /// Threads of the server's message path
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=64))]
     pub cores: u32,
+    /// Size of a segment of the server's journal; a small one is changed often
+    #[arg(long, value_name = "MIB", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_024))]
+    pub segment_mib: u32,
     /// Seed of all choices: habits, bodies, faults (not of the threads' timing) [default: chosen]
     #[arg(long, value_name = "S")]
     seed: Option<u32>,
@@ -109,6 +121,14 @@ impl RunOptions {
     /// `fsync` or `os`.
     pub fn durability(&self) -> &'static str {
         if self.durability == "os" { "os" } else { "fsync" }
+    }
+
+    /// The kinds of faults, each once.
+    pub fn kinds(&self) -> Vec<Kind> {
+        let mut kinds = self.fault.clone();
+        kinds.sort_unstable();
+        kinds.dedup();
+        kinds
     }
 
     /// The seed, chosen if none was given. It fits the numbers of any reader of JSON.
@@ -152,12 +172,18 @@ mod tests {
         assert_eq!((options.durability(), options.cores), ("os", 2));
         assert_eq!(options.seconds_per_round, Duration::from_secs(2));
         assert_eq!(options.server_arguments, ["--quota-messages", "200"]);
+        assert_eq!((options.kinds(), options.segment_mib), (vec![Kind::Kill], 1));
+        let Task::Run(options) = task("--fault network,stop,network").unwrap() else {
+            panic!("not a run");
+        };
+        assert_eq!(options.kinds(), [Kind::Stop, Kind::Network]);
     }
 
     #[test]
     fn what_is_out_of_range_is_refused_with_the_range() {
         for (arguments, words) in [
             ("--rounds 0", "1..=100000"),
+            ("--fault kill,fire", "one of kill, stop, full-disk"),
             ("--users 1", "2..=1000"),
             ("--users 1000 --devices 16", "at most 2000"),
             ("--seconds-per-round 0", "between 0.05 and 3600"),

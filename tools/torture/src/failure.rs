@@ -3,6 +3,7 @@
 use std::io;
 
 use crate::check::CheckError;
+use crate::report::Named;
 
 /// Why there is no verdict. Each says what to do where that is known.
 #[derive(Debug, thiserror::Error)]
@@ -10,6 +11,9 @@ pub enum Failure {
     /// Options that don't fit together.
     #[error("{0}")]
     Options(String),
+    /// None of the faults that were asked for can be made here; with the reasons.
+    #[error("none of these faults can be made here")]
+    Skipped(Named<String>),
     /// Ctrl-C or SIGTERM.
     #[error("interrupted; nothing was judged")]
     Interrupted,

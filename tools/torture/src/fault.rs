@@ -1,55 +1,106 @@
-//! What is done to the server at the end of a round. To add a fault: a variant, its share in
-//! [`Fault::draw`], and what it does in [`Campaign`](crate::campaign::Campaign).
+//! The kinds of faults, and which of them a round gets. To add one: a variant, its line in
+//! [`Kind::ALL`], a round in [`Campaign`](crate::campaign::Campaign), a section in docs/torture.md.
 
 use std::fmt;
-use std::time::Duration;
+use std::str::FromStr;
 
 use fastrand::Rng;
 
-/// A fault, with all that chance decides about it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
-    /// SIGKILL; the server is started again after a while.
-    Kill {
-        /// For how long there is no server.
-        down: Duration,
-    },
-    /// The same, and the new process is killed too, while it recovers or soon after.
-    KillTwice {
-        /// For how long there is no server after each kill.
-        down: Duration,
-        /// When the second kill comes, after the start.
-        after: Duration,
-    },
+/// What is done to the server, its disk or its network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// SIGKILL under load.
+    Kill,
+    /// SIGSTOP, and SIGCONT later.
+    Stop,
+    /// No room on the file system.
+    FullDisk,
+    /// Writes and syncs that fail or stop half-way.
+    FsyncError,
+    /// A power cut: what wasn't synced is gone. And holes in what was.
+    TornTail,
+    /// Changed, cut and missing files.
+    Corrupt,
+    /// A wall clock that jumps.
+    Clock,
+    /// No descriptor for another connection.
+    Descriptors,
+    /// No memory for what arrives.
+    Buffers,
+    /// A network that loses, delays, repeats, reorders and cuts.
+    Network,
 }
 
-impl Fault {
-    /// Chooses a fault.
-    pub fn draw(rng: &mut Rng) -> Fault {
-        let down = match rng.u8(0..3) {
-            0 => Duration::ZERO,
-            _ => Duration::from_millis(rng.u64(1..=400)),
-        };
-        if rng.u8(0..5) == 0 {
-            // The first milliseconds are the recovery's; later ones are the clients' return.
-            let after = Duration::from_millis(rng.u64(0..=250));
-            return Fault::KillTwice { down, after };
+impl Kind {
+    /// All kinds, in the order of reports.
+    pub const ALL: [Kind; 10] = [
+        Kind::Kill,
+        Kind::Stop,
+        Kind::FullDisk,
+        Kind::FsyncError,
+        Kind::TornTail,
+        Kind::Corrupt,
+        Kind::Clock,
+        Kind::Descriptors,
+        Kind::Buffers,
+        Kind::Network,
+    ];
+
+    /// Its name on the command line and in reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Kind::Kill => "kill",
+            Kind::Stop => "stop",
+            Kind::FullDisk => "full-disk",
+            Kind::FsyncError => "fsync-error",
+            Kind::TornTail => "torn-tail",
+            Kind::Corrupt => "corrupt",
+            Kind::Clock => "clock",
+            Kind::Descriptors => "descriptors",
+            Kind::Buffers => "buffers",
+            Kind::Network => "network",
         }
-        Fault::Kill { down }
     }
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Fault::Kill { down } => write!(f, "killed, down for {} ms", down.as_millis()),
-            Fault::KillTwice { down, after } => write!(
-                f,
-                "killed, down for {} ms, killed again {} ms after the start",
-                down.as_millis(),
-                after.as_millis()
-            ),
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Kind {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Kind, String> {
+        Kind::ALL.into_iter().find(|kind| kind.name() == text).ok_or_else(|| {
+            let names: Vec<&str> = Kind::ALL.iter().map(|kind| kind.name()).collect();
+            format!("must be one of {}", names.join(", "))
+        })
+    }
+}
+
+/// Deals the kinds out to rounds: shuffled, each as often as the others.
+#[derive(Debug)]
+pub struct Deck {
+    kinds: Vec<Kind>,
+    left: Vec<Kind>,
+}
+
+impl Deck {
+    /// A deck of these kinds, at least one.
+    pub fn new(kinds: &[Kind]) -> Deck {
+        assert!(!kinds.is_empty(), "a round has a fault");
+        Deck { kinds: kinds.to_vec(), left: Vec::new() }
+    }
+
+    /// The kind of the next round.
+    pub fn deal(&mut self, rng: &mut Rng) -> Kind {
+        if self.left.is_empty() {
+            self.left.clone_from(&self.kinds);
+            rng.shuffle(&mut self.left);
         }
+        self.left.pop().unwrap_or(self.kinds[0])
     }
 }
 
@@ -58,10 +109,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_fault_is_drawn() {
-        let mut rng = Rng::with_seed(1);
-        let drawn: Vec<Fault> = (0..200).map(|_| Fault::draw(&mut rng)).collect();
-        let twice = drawn.iter().filter(|fault| matches!(fault, Fault::KillTwice { .. })).count();
-        assert!((20..80).contains(&twice), "{twice}");
+    fn names_are_read_as_they_are_written() {
+        for kind in Kind::ALL {
+            assert_eq!(kind.name().parse(), Ok(kind));
+        }
+        let error = "fire".parse::<Kind>().unwrap_err();
+        assert!(error.contains("kill, stop, full-disk"), "{error}");
+    }
+
+    #[test]
+    fn every_kind_is_dealt_equally_often() {
+        let (mut deck, mut rng) = (Deck::new(&Kind::ALL), Rng::with_seed(1));
+        let dealt: Vec<Kind> = (0..30).map(|_| deck.deal(&mut rng)).collect();
+        for kind in Kind::ALL {
+            assert_eq!(dealt.iter().filter(|&&found| found == kind).count(), 3, "{kind}");
+        }
     }
 }

@@ -9,6 +9,10 @@ pub const SERVER_READY: Duration = Duration::from_secs(60);
 /// Time for the server to stop after SIGTERM; longer is not a clean stop.
 pub const SERVER_STOP: Duration = Duration::from_secs(20);
 
+/// Time for a server under a fault that it must not survive to end by itself.
+pub const DEATH: Duration = Duration::from_secs(20);
+/// The same, before the fault is made worse.
+pub const DEATH_SOON: Duration = Duration::from_secs(4);
 /// Time for all devices to note that the server is about to be stopped.
 pub const TAKE_NOTE: Duration = Duration::from_secs(10);
 /// A server that ended by itself so often isn't started again.
@@ -25,6 +29,12 @@ pub const DEVICE_STEP: Duration = Duration::from_millis(40);
 pub const CONNECT: Duration = Duration::from_secs(2);
 /// Time from hello to welcome. A killed server resets the connection, so only a hang takes longer.
 pub const WELCOME: Duration = Duration::from_secs(15);
+/// A device from which the server was asked something, and that heard nothing for so long, gives the
+/// connection up. More than two pings are without an answer then.
+pub const SILENCE: Duration = Duration::from_secs(4);
+/// Longest time for which the server is stopped: longer than devices wait, and than the server waits for
+/// a hello.
+pub const STOPPED: Duration = Duration::from_secs(7);
 /// Time for the server to close the older connection after a takeover.
 pub const REPLACED: Duration = Duration::from_secs(15);
 /// Longest pause before the next attempt to connect.
@@ -33,6 +43,32 @@ pub const RETRY: Duration = Duration::from_millis(60);
 pub const ACK_DELAY: Duration = Duration::from_millis(30);
 /// A question for a receipt is repeated after this time without an answer.
 pub const ASK_AGAIN: Duration = Duration::from_secs(3);
+
+/// Room for data, where there must be little, in bytes.
+pub const ROOM_BYTES: u64 = 128 << 20;
+/// Bytes behind what was synced of a segment that a power cut garbles.
+pub const UNSYNCED_BYTES: u64 = 256 * 1024;
+/// By how much the server's clock may be wrong, in milliseconds. Less than what ends messages or tokens.
+pub const CLOCK_OFFSET_MS: i64 = 10 * 86_400_000;
+/// Damaged copies of a data directory that are tried in one round.
+pub const COPIES: u32 = 3;
+/// Accepts that may fail in a second and on one core while there are no descriptors. One that fails is
+/// tried again after a pause; without the pause there would be tens of thousands.
+pub const ACCEPT_ERRORS_PER_SECOND: f64 = 100.0;
+
+/// Packets that are on the way in one direction of a cable; more are lost.
+pub const CABLE_PACKETS: usize = 20_000;
+/// How often a cable looks whether it is still wanted.
+pub const CABLE_STEP: Duration = Duration::from_millis(20);
+
+/// Time for an answer to an audit.
+pub const AUDIT_ANSWER: Duration = Duration::from_secs(20);
+/// Logins that an audit tries, where the server has too much to do.
+pub const AUDIT_RETRIES: u32 = 20;
+/// Pause between them.
+pub const AUDIT_RETRY: Duration = Duration::from_millis(250);
+/// Time for the answer of a control port.
+pub const CONTROL_ANSWER: Duration = Duration::from_secs(5);
 
 /// One read from a socket.
 pub const READ_BYTES: usize = 64 * 1024;
@@ -58,3 +94,6 @@ pub const LOG_LINES_SHOWN: usize = 15;
 const _: () = assert!(READ_BYTES > 2 * wire::FRAME_BYTES_MAX);
 const _: () = assert!(OUT_BYTES_HIGH > 2 * wire::FRAME_BYTES_MAX);
 const _: () = assert!(DEVICE_STEP.as_millis() < QUIET.as_millis());
+const _: () = assert!(SILENCE.as_millis() < WELCOME.as_millis());
+const _: () = assert!(SILENCE.as_millis() < STOPPED.as_millis());
+const _: () = assert!(DEATH_SOON.as_millis() < DEATH.as_millis());

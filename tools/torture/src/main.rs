@@ -26,6 +26,9 @@ fn main() -> ExitCode {
         }
         Err(failure) => {
             eprintln!("fulmar-torture: {failure}");
+            if let Failure::Skipped(skipped) = &failure {
+                println!("{}", serde_json::json!({ "rounds": 0, "skipped": skipped }));
+            }
             NO_VERDICT.into()
         }
     }

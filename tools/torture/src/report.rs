@@ -1,12 +1,14 @@
 //! The verdict, for people and for machines.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
 use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
 
-use crate::check::{Kind, Tally, Verdict, Volume};
+use crate::check::{Promise, Tally, Verdict, Volume};
+use crate::fault::Kind;
 
 /// What was run; nothing of it is known where only histories are checked.
 #[derive(Debug, Clone, Serialize)]
@@ -15,6 +17,10 @@ pub struct Setting {
     pub rounds: u32,
     /// How often the server was killed.
     pub kills: u64,
+    /// What was done and seen, by kind of fault.
+    pub faults: Named<BTreeMap<&'static str, u64>>,
+    /// Kinds of faults that can't be made here, and why.
+    pub skipped: Named<String>,
     /// `fsync` or `os`.
     pub durability: &'static str,
     /// Threads of the server's message path.
@@ -27,6 +33,14 @@ pub struct Setting {
     pub seconds: f64,
     /// Seed of the choices.
     pub seed: u64,
+}
+
+/// Values by the names of kinds of faults.
+pub type Named<T> = BTreeMap<&'static str, T>;
+
+/// `by_kind`, by names.
+pub fn named<T>(by_kind: BTreeMap<Kind, T>) -> Named<T> {
+    by_kind.into_iter().map(|(kind, value)| (kind.name(), value)).collect()
 }
 
 /// See the module's description. Its JSON form is one object on one line.
@@ -65,8 +79,8 @@ impl Report {
 }
 
 fn counts<S: Serializer>(tally: &Tally, serializer: S) -> Result<S::Ok, S::Error> {
-    let mut map = serializer.serialize_map(Some(Kind::ALL.len()))?;
-    for kind in Kind::ALL {
+    let mut map = serializer.serialize_map(Some(Promise::ALL.len()))?;
+    for kind in Promise::ALL {
         map.serialize_entry(kind.name(), &tally.count(kind))?;
     }
     map.end()
@@ -90,8 +104,11 @@ impl fmt::Display for Report {
                 self.commit
             )?;
         }
+        if let Some(setting) = &self.setting {
+            setting.write_faults(f)?;
+        }
         self.write_volume(f)?;
-        for kind in Kind::ALL {
+        for kind in Promise::ALL {
             self.write_kind(kind, f)?;
         }
         match (&self.kept, self.tally.is_clean()) {
@@ -99,6 +116,20 @@ impl fmt::Display for Report {
             (None, true) => writeln!(f, "every promise was kept"),
             (None, false) => Ok(()),
         }
+    }
+}
+
+impl Setting {
+    fn write_faults(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (kind, counts) in &self.faults {
+            let counts: Vec<String> =
+                counts.iter().map(|(what, count)| format!("{count} {what}")).collect();
+            writeln!(f, "{kind:>18} {}", counts.join(", ").replace('_', " "))?;
+        }
+        for (kind, why) in &self.skipped {
+            writeln!(f, "{kind:>18} skipped: {why}")?;
+        }
+        Ok(())
     }
 }
 
@@ -119,7 +150,7 @@ impl Report {
         )
     }
 
-    fn write_kind(&self, kind: Kind, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn write_kind(&self, kind: Promise, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let count = self.tally.count(kind);
         writeln!(f, "{:>18} {count}", kind.name())?;
         let mut shown = 0;
@@ -142,6 +173,8 @@ mod tests {
         let setting = Setting {
             rounds: 20,
             kills: 23,
+            faults: named(BTreeMap::from([(Kind::Stop, BTreeMap::from([("rounds", 20)]))])),
+            skipped: named(BTreeMap::from([(Kind::Network, "no TUN".to_owned())])),
             durability: "fsync",
             cores: 2,
             users: 40,
@@ -157,7 +190,7 @@ mod tests {
     #[test]
     fn the_json_has_the_promised_keys_on_one_line() {
         let mut tally = Tally::default();
-        tally.add(Kind::Lost, "3.1→4 #17");
+        tally.add(Promise::Lost, "3.1→4 #17");
         let json = report(tally).json();
         assert!(!json.contains('\n'));
         let value: serde_json::Value = serde_json::from_str(&json).unwrap();
@@ -175,6 +208,8 @@ mod tests {
         ] {
             assert_eq!(value[key], expected, "{key}");
         }
+        assert_eq!(value["faults"]["stop"]["rounds"], 20);
+        assert_eq!(value["skipped"]["network"], "no TUN");
         assert_eq!(
             (value["seconds"].as_f64(), value["commit"].as_str()),
             (Some(61.5), Some("abc1234"))
@@ -185,11 +220,12 @@ mod tests {
     fn the_text_names_messages_and_says_how_many_more_there_are() {
         let mut tally = Tally::default();
         for number in 0..20 {
-            tally.add(Kind::Lost, format!("message {number}"));
+            tally.add(Promise::Lost, format!("message {number}"));
         }
         let text = report(tally).to_string();
         assert!(text.contains("lost 20\n    message 0\n"), "{text}");
         assert!(text.contains("    and 12 more\n"), "{text}");
+        assert!(text.contains("network skipped: no TUN\n"), "{text}");
         assert!(report(Tally::default()).to_string().ends_with("every promise was kept\n"));
     }
 }

@@ -1,9 +1,9 @@
 //! The tortured server: started, killed, stopped, and gone when this program ends, however it ends.
 
-use std::fs::{self, File};
-use std::io::{self, BufRead as _, BufReader, Write as _};
-use std::net::SocketAddr;
-use std::os::unix::process::CommandExt as _;
+use std::fs::File;
+use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
+use std::net::{IpAddr, SocketAddr};
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,6 +18,8 @@ use crate::limits::{CAMPAIGN_STEP, LOG_LINES_SHOWN, SERVER_READY, SERVER_STOP};
 
 /// What the server prints, before the address, when it accepts connections.
 const READY: &str = "fulmar ready on ";
+/// And, before that line, where its control port is.
+const CONTROL: &str = "fulmar control on ";
 
 /// How to start the server.
 #[derive(Debug, Clone)]
@@ -32,6 +34,18 @@ pub struct ServerOptions {
     pub durability: &'static str,
     /// Threads of its message path.
     pub cores: u32,
+    /// Size of a segment of its journal, in MiB.
+    pub segment_mib: u32,
+    /// Where it listens.
+    pub address: IpAddr,
+    /// The network that it is in, if not in ours.
+    pub network: Option<PathBuf>,
+    /// The keys of login tokens; without them it takes anyone.
+    pub keys: Option<PathBuf>,
+    /// How many descriptors it may have open; as many as we may, if not stated.
+    pub descriptors: Option<u64>,
+    /// Its environment, besides ours.
+    pub environment: Vec<(&'static str, PathBuf)>,
     /// Further arguments.
     pub arguments: Vec<String>,
 }
@@ -40,14 +54,52 @@ pub struct ServerOptions {
 #[derive(Debug)]
 pub struct Server {
     child: Child,
-    addresses: Receiver<String>,
+    addresses: Receiver<Addresses>,
+    control: Option<SocketAddr>,
     log: PathBuf,
+    /// Where this process's part of the log begins.
+    log_begin: u64,
+}
+
+/// What the server said about itself.
+#[derive(Debug)]
+struct Addresses {
+    ready: String,
+    control: Option<String>,
+}
+
+/// A process that ended by itself.
+#[derive(Debug)]
+pub struct Death {
+    /// How.
+    pub status: ExitStatus,
+    /// What it wrote to its log.
+    pub said: String,
+}
+
+impl Death {
+    /// Whether the server stopped because it had to: it aborted, or refused to start.
+    pub fn is_deliberate(&self) -> bool {
+        self.status.code() == Some(1) || self.status.signal() == Some(Signal::ABORT.as_raw())
+    }
+
+    /// Whether it was killed.
+    pub fn is_kill(&self) -> bool {
+        self.status.signal() == Some(Signal::KILL.as_raw())
+    }
+
+    /// The end of what it said, after `what`.
+    pub fn describe(&self, what: &str) -> String {
+        describe(&format!("{what} ({})", self.status), &self.said)
+    }
 }
 
 impl Server {
     /// Starts the process; it needs a while to recover and to listen.
     pub fn start(options: &ServerOptions) -> Result<Server, Failure> {
-        let log = open_log(&options.log).map_err(Failure::system("writing the server's log"))?;
+        let writing = || Failure::system("writing the server's log");
+        let mut log = open_log(&options.log).map_err(writing())?;
+        let log_begin = log.seek(SeekFrom::End(0)).map_err(writing())?;
         let mut command = command(options);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
         // setpriv would say so only once it runs.
@@ -60,41 +112,65 @@ impl Server {
             ))
         })?;
         let addresses = watch(child.stdout.take());
-        Ok(Server { child, addresses, log: options.log.clone() })
+        Ok(Server { child, addresses, control: None, log: options.log.clone(), log_begin })
     }
 
-    /// Waits until the server accepts connections, and where.
-    pub fn wait_until_ready(&mut self, interrupted: &AtomicBool) -> Result<SocketAddr, Failure> {
+    /// Waits until the server accepts connections, and says where; or says how it ended before.
+    pub fn wait_until_ready(
+        &mut self,
+        interrupted: &AtomicBool,
+    ) -> Result<Result<SocketAddr, Death>, Failure> {
         let deadline = Instant::now() + SERVER_READY;
         while Instant::now() < deadline {
             if interrupted.load(Ordering::Relaxed) {
                 return Err(Failure::Interrupted);
             }
-            if let Some(address) = self.ready_within(CAMPAIGN_STEP)? {
-                return Ok(address);
+            match self.ready_within(CAMPAIGN_STEP)? {
+                Ok(None) => {}
+                Ok(Some(address)) => return Ok(Ok(address)),
+                Err(death) => return Ok(Err(death)),
             }
         }
-        Err(self.failure(&format!("the server was not ready after {} s", SERVER_READY.as_secs())))
+        let seconds = SERVER_READY.as_secs();
+        Err(self.failure(&format!("the server was not ready after {seconds} s")))
     }
 
-    /// Where the server accepts connections, if it begins to within this time.
-    pub fn ready_within(&mut self, time: Duration) -> Result<Option<SocketAddr>, Failure> {
+    /// Where the server accepts connections, if it begins to within this time; or how it ended.
+    pub fn ready_within(
+        &mut self,
+        time: Duration,
+    ) -> Result<Result<Option<SocketAddr>, Death>, Failure> {
         match self.addresses.recv_timeout(time) {
-            Ok(text) => text.parse().map(Some).map_err(|_| {
-                self.failure(&format!("the server is ready on {text:?}, not an address"))
-            }),
-            Err(RecvTimeoutError::Timeout) => Ok(None),
+            Ok(Addresses { ready, control }) => {
+                let control = control.map(|text| text.parse()).transpose();
+                let parsed = ready.parse().and_then(|ready| Ok((ready, control?)));
+                let (ready, control) = parsed.map_err(|_| {
+                    self.failure(&format!("the server is ready on {ready:?}, not an address"))
+                })?;
+                self.control = control;
+                Ok(Ok(Some(ready)))
+            }
+            Err(RecvTimeoutError::Timeout) => Ok(Ok(None)),
             Err(RecvTimeoutError::Disconnected) => {
                 let status = self.child.wait().map_err(Failure::system("the server"))?;
-                Err(self.failure(&format!("the server did not start ({status})")))
+                Ok(Err(self.death_with(status)))
             }
         }
     }
 
-    /// What is to be said if the process ended by itself.
-    pub fn death(&mut self) -> Option<String> {
+    /// How the process ended, if it did so by itself.
+    pub fn death(&mut self) -> Option<Death> {
         let status = self.child.try_wait().ok().flatten()?;
-        Some(self.describe(&format!("the server ended by itself ({status})")))
+        Some(self.death_with(status))
+    }
+
+    fn death_with(&self, status: ExitStatus) -> Death {
+        Death { status, said: self.said() }
+    }
+
+    /// Its control port.
+    pub const fn control(&self) -> Option<SocketAddr> {
+        self.control
     }
 
     /// SIGKILL, and waits until the process is gone: its locks and its port are free then.
@@ -103,14 +179,19 @@ impl Server {
         self.child.wait().map(drop)
     }
 
+    /// Sends a signal.
+    pub fn signal(&self, signal: Signal) -> io::Result<()> {
+        // The process is not waited for yet, so its number can't be another's.
+        match Pid::from_raw(self.child.id().cast_signed()) {
+            Some(pid) => Ok(kill_process(pid, signal)?),
+            None => Ok(()),
+        }
+    }
+
     /// Ends the server as an operator does. What is to be said if that wasn't clean.
     pub fn stop(mut self) -> Result<Option<String>, Failure> {
         let stopping = Failure::system("stopping the server");
-        // The process is not waited for yet, so its number can't be another's.
-        let signalled = match Pid::from_raw(self.child.id().cast_signed()) {
-            Some(pid) => kill_process(pid, Signal::TERM).map_err(io::Error::from),
-            None => Ok(()),
-        };
+        let signalled = self.signal(Signal::TERM);
         let status = signalled.and_then(|()| self.wait_until_gone()).map_err(stopping)?;
         Ok(match status {
             Some(status) if status.success() => None,
@@ -137,12 +218,20 @@ impl Server {
         Failure::Server(self.describe(what))
     }
 
-    /// `what`, and the end of the server's log.
     fn describe(&self, what: &str) -> String {
-        let log = fs::read_to_string(&self.log).unwrap_or_default();
-        let lines: Vec<&str> = log.lines().collect();
-        let shown = lines[lines.len().saturating_sub(LOG_LINES_SHOWN)..].join("\n    ");
-        format!("{what}; the end of its log:\n    {shown}")
+        describe(what, &self.said())
+    }
+
+    /// What this process wrote to its log.
+    fn said(&self) -> String {
+        let read = || -> io::Result<String> {
+            let mut log = File::open(&self.log)?;
+            log.seek(SeekFrom::Start(self.log_begin))?;
+            let mut bytes = Vec::new();
+            log.read_to_end(&mut bytes)?;
+            Ok(String::from_utf8_lossy(&bytes).into_owned())
+        };
+        read().unwrap_or_default()
     }
 }
 
@@ -154,6 +243,13 @@ impl Drop for Server {
     }
 }
 
+/// `what`, and the end of a log.
+fn describe(what: &str, log: &str) -> String {
+    let lines: Vec<&str> = log.lines().collect();
+    let shown = lines[lines.len().saturating_sub(LOG_LINES_SHOWN)..].join("\n    ");
+    format!("{what}; the end of its log:\n    {shown}")
+}
+
 fn open_log(path: &Path) -> io::Result<File> {
     let mut log = File::options().append(true).create(true).open(path)?;
     writeln!(log, "--- start")?;
@@ -161,14 +257,19 @@ fn open_log(path: &Path) -> io::Result<File> {
 }
 
 /// Reads the server's output for as long as it lives, so that its pipe never fills, and passes on
-/// the address that it is ready on.
-fn watch(output: Option<ChildStdout>) -> Receiver<String> {
+/// the addresses.
+fn watch(output: Option<ChildStdout>) -> Receiver<Addresses> {
     let (sender, receiver) = channel();
     if let Some(output) = output {
         thread::spawn(move || {
+            let mut control = None;
             for line in BufReader::new(output).lines().map_while(Result::ok) {
+                if let Some(address) = line.strip_prefix(CONTROL) {
+                    control = Some(address.trim().to_owned());
+                }
                 if let Some(address) = line.strip_prefix(READY) {
-                    let _ = sender.send(address.trim().to_owned());
+                    let ready = address.trim().to_owned();
+                    let _ = sender.send(Addresses { ready, control: control.take() });
                 }
             }
         });
@@ -176,12 +277,33 @@ fn watch(output: Option<ChildStdout>) -> Receiver<String> {
     receiver
 }
 
+/// Each of the programs in front sets something and becomes the next one, so that the process is the
+/// server's in the end.
 fn command(options: &ServerOptions) -> Command {
     // If this program is killed, nobody else would end the server: setpriv asks the kernel to.
     let mut command = Command::new("setpriv");
-    command.args(["--pdeathsig", "KILL", "--"]).arg(&options.program);
-    command.args(["serve", "--insecure-dev", "--listen", "127.0.0.1:0", "--control", "off"]);
+    command.args(["--pdeathsig", "KILL", "--"]);
+    if let Some(network) = &options.network {
+        command.arg("nsenter").arg(format!("--net={}", network.display())).arg("--");
+    }
+    if let Some(most) = options.descriptors {
+        command.arg("prlimit").arg(format!("--nofile={most}:{most}")).arg("--");
+    }
+    if !options.environment.is_empty() {
+        // For the server alone, not for the programs in front of it.
+        command.arg("env");
+        for (name, value) in &options.environment {
+            command.arg(format!("{name}={}", value.display()));
+        }
+    }
+    let any_port = SocketAddr::new(options.address, 0).to_string();
+    command.arg(&options.program).args(["serve", "--listen", &any_port, "--control", &any_port]);
+    match &options.keys {
+        Some(keys) => command.arg("--keys").arg(keys),
+        None => command.arg("--insecure-dev"),
+    };
     command.args(["--durability", options.durability, "--cores", &options.cores.to_string()]);
+    command.args(["--segment-mib", &options.segment_mib.to_string()]);
     command.arg("--data-dir").arg(&options.data).args(&options.arguments);
     // Its own group: ctrl-C in the terminal is for this program, which then ends the server.
     command.process_group(0);

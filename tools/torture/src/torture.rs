@@ -2,7 +2,9 @@
 
 use std::fs;
 use std::io;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
@@ -10,12 +12,15 @@ use std::time::Instant;
 use tempfile::TempDir;
 
 use crate::campaign::{self, Plan};
-use crate::check::{Kind, check};
+use crate::check::{Promise, check};
 use crate::cli::{RunOptions, Task};
 use crate::commit::commit;
 use crate::failure::Failure;
-use crate::report::{Report, Setting};
+use crate::machine::room::Room;
+use crate::machine::{Machine, Skipped, cable};
+use crate::report::{Report, Setting, named};
 use crate::server::ServerOptions;
+use crate::world::Tokens;
 
 /// Does what is to be done.
 pub fn carry_out(task: &Task, interrupted: &Arc<AtomicBool>) -> Result<Report, Failure> {
@@ -28,9 +33,15 @@ pub fn carry_out(task: &Task, interrupted: &Arc<AtomicBool>) -> Result<Report, F
 fn run(options: &RunOptions, interrupted: &Arc<AtomicBool>) -> Result<Report, Failure> {
     let begin = Instant::now();
     let directory = Directory::make(options.dir.as_deref())?;
-    let plan = plan(options, directory.path(), interrupted)?;
+    let (plan, machine, skipped) = plan(options, directory.path(), interrupted)?;
+    for (kind, why) in &skipped {
+        eprintln!("{kind} is skipped: {why}");
+    }
+    if plan.kinds.is_empty() {
+        return Err(Failure::Skipped(named(skipped)));
+    }
     eprintln!("seed {}; histories, data and logs in {}", plan.seed, directory.path().display());
-    let outcome = match campaign::run(&plan) {
+    let outcome = match campaign::run(&plan, machine) {
         Ok(outcome) => outcome,
         Err(failure) => {
             // What a failed server left behind tells why.
@@ -42,12 +53,22 @@ fn run(options: &RunOptions, interrupted: &Arc<AtomicBool>) -> Result<Report, Fa
         }
     };
     let mut verdict = check(&plan.histories)?;
+    let (wrote, devices) = (verdict.volume.devices, plan.users * plan.devices);
+    if wrote != devices {
+        let what = format!("{devices} devices took part, and there are histories of {wrote}");
+        verdict.tally.add(Promise::Unsettled, what);
+    }
     for complaint in outcome.complaints {
-        verdict.tally.add(Kind::Server, complaint);
+        verdict.tally.add(Promise::Server, complaint);
+    }
+    for untried in outcome.untried {
+        verdict.tally.add(Promise::Unsettled, untried);
     }
     let setting = Setting {
         rounds: plan.rounds,
         kills: outcome.kills,
+        faults: named(outcome.counts),
+        skipped: named(skipped),
         durability: plan.server.durability,
         cores: plan.server.cores,
         users: plan.users,
@@ -66,28 +87,78 @@ fn plan(
     options: &RunOptions,
     directory: &Path,
     interrupted: &Arc<AtomicBool>,
-) -> Result<Plan, Failure> {
+) -> Result<(Plan, Machine, Skipped), Failure> {
     let histories = directory.join("history");
     fs::create_dir(&histories).map_err(Failure::system("making the directory of histories"))?;
-    Ok(Plan {
+    let (seed, mut kinds) = (options.seed(), options.kinds());
+    let prepared = Machine::prepare(&mut kinds, directory, options.durability(), seed);
+    let (machine, skipped) = prepared;
+    let program = program(options.fulmar.as_deref())?;
+    let place = machine.room.as_ref().map_or(directory, Room::path);
+    let data = place.join("data");
+    let mut server = ServerOptions {
+        program,
+        log: directory.join("server.log"),
+        durability: options.durability(),
+        cores: options.cores,
+        segment_mib: options.segment_mib,
+        address: Ipv4Addr::LOCALHOST.into(),
+        network: None,
+        keys: None,
+        descriptors: None,
+        environment: machine.layer.as_ref().map_or(Vec::new(), |layer| layer.environment(&data)),
+        arguments: options.server_arguments.clone(),
+        data,
+    };
+    let mut tokens = Tokens::new();
+    if let Some(cable) = &machine.cable {
+        // Only on loopback does the server take anyone.
+        server.address = cable::SERVER.into();
+        server.network = Some(cable.server());
+        let keys = directory.join("keys.toml");
+        tokens = issue(&server.program, &keys, options.users, options.devices)?;
+        server.keys = Some(keys);
+    }
+    let plan = Plan {
         rounds: options.rounds,
+        kinds,
         users: options.users,
         devices: options.devices,
         round: options.seconds_per_round,
         settle: options.settle_seconds,
-        seed: options.seed(),
+        seed,
         histories,
         diary: directory.join("campaign.log"),
-        server: ServerOptions {
-            program: program(options.fulmar.as_deref())?,
-            data: directory.join("data"),
-            log: directory.join("server.log"),
-            durability: options.durability(),
-            cores: options.cores,
-            arguments: options.server_arguments.clone(),
-        },
+        copies: directory.join("copies"),
+        server,
+        tokens,
         interrupted: Arc::clone(interrupted),
-    })
+    };
+    Ok((plan, machine, skipped))
+}
+
+/// Has the program make a key and sign a login token for every device.
+fn issue(program: &Path, keys: &Path, users: u64, devices: u64) -> Result<Tokens, Failure> {
+    let run = |arguments: &[&str]| {
+        let mut command = Command::new(program);
+        command.args(arguments).arg("--keys").arg(keys);
+        let output = command.output().map_err(|error| {
+            Failure::Program(format!("{} can't be run: {error}", program.display()))
+        })?;
+        if output.status.success() {
+            return Ok(output.stdout);
+        }
+        let said = String::from_utf8_lossy(&output.stderr);
+        Err(Failure::Program(format!("no login tokens: {}", said.trim())))
+    };
+    run(&["key", "generate"])?;
+    let mut tokens = Tokens::new();
+    for (user, device) in (1..=users).flat_map(|user| (1..=devices).map(move |d| (user, d))) {
+        let arguments = [user.to_string(), device.to_string()];
+        let token = run(&["token", "--user", &arguments[0], "--device", &arguments[1]])?;
+        tokens.insert((user, device), token.trim_ascii().to_vec());
+    }
+    Ok(tokens)
 }
 
 /// The server's binary: the one that was named, or the one that was built with this program.

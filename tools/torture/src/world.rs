@@ -1,10 +1,11 @@
 //! What the campaign and its devices share: where the server is, what everyone is to do, and the
 //! order of all lines.
 
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
-use std::sync::{PoisonError, RwLock};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 /// What the devices do.
@@ -37,6 +38,11 @@ impl Phase {
     }
 }
 
+/// Login tokens by user and device.
+pub type Tokens = HashMap<(u64, u64), Vec<u8>>;
+/// The last ticked send (number, ordinal) of each user's device to each peer.
+pub type Ticked = BTreeMap<(u64, u64), BTreeMap<u64, (u64, u64)>>;
+
 /// See the module's description.
 #[derive(Debug)]
 pub struct World {
@@ -50,13 +56,21 @@ pub struct World {
     settled: Box<[AtomicU8]>,
     /// When something last came from the server, since the beginning.
     news_us: AtomicU64,
+    /// Empty where the server asks for none.
+    tokens: Tokens,
+    /// The server or the network may be silent: that breaks no promise now.
+    is_silence_excused: AtomicBool,
+    /// How often all connections were to be broken.
+    shakes: AtomicU32,
+    turned_away: AtomicU64,
+    last_ticked: Mutex<Ticked>,
     ticked: AtomicU64,
     shown: AtomicU64,
 }
 
 impl World {
     /// A world of so many devices, whose histories are in a directory.
-    pub fn new(histories: PathBuf, devices: usize) -> World {
+    pub fn new(histories: PathBuf, devices: usize, tokens: Tokens) -> World {
         World {
             histories,
             began: Instant::now(),
@@ -66,6 +80,11 @@ impl World {
             server: RwLock::new(None),
             settled: (0..devices).map(|_| AtomicU8::new(Phase::Load as u8)).collect(),
             news_us: AtomicU64::new(0),
+            tokens,
+            is_silence_excused: AtomicBool::new(false),
+            shakes: AtomicU32::new(0),
+            turned_away: AtomicU64::new(0),
+            last_ticked: Mutex::default(),
             ticked: AtomicU64::new(0),
             shown: AtomicU64::new(0),
         }
@@ -139,9 +158,51 @@ impl World {
         Duration::from_micros(self.elapsed_us().saturating_sub(news_us))
     }
 
-    /// A message was ticked.
-    pub fn count_tick(&self) {
+    /// The login token of a user's device; empty where the server asks for none.
+    pub fn token(&self, user: u64, device: u64) -> &[u8] {
+        self.tokens.get(&(user, device)).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether the silence of the server breaks no promise now.
+    pub fn is_silence_excused(&self) -> bool {
+        self.is_silence_excused.load(Ordering::Relaxed)
+    }
+
+    /// From now on the silence of the server is excused, or isn't.
+    pub fn excuse_silence(&self, is_excused: bool) {
+        self.is_silence_excused.store(is_excused, Ordering::Relaxed);
+    }
+
+    /// How often all connections were to be broken so far.
+    pub fn shakes(&self) -> u32 {
+        self.shakes.load(Ordering::Relaxed)
+    }
+
+    /// Every device breaks its connection and comes back.
+    pub fn shake(&self) {
+        self.shakes.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A login was refused since the server holds as many connections as it may.
+    pub fn count_turned_away(&self) {
+        self.turned_away.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often that happened.
+    pub fn turned_away(&self) -> u64 {
+        self.turned_away.load(Ordering::Relaxed)
+    }
+
+    /// A device's send to a peer was ticked.
+    pub fn count_tick(&self, (user, device): (u64, u64), peer: u64, number: u64, ordinal: u64) {
         self.ticked.fetch_add(1, Ordering::Relaxed);
+        let mut ticked = self.last_ticked.lock().unwrap_or_else(PoisonError::into_inner);
+        ticked.entry((user, device)).or_default().insert(peer, (number, ordinal));
+    }
+
+    /// The last ticked sends.
+    pub fn last_ticked(&self) -> Ticked {
+        self.last_ticked.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// A message was shown.
@@ -165,7 +226,7 @@ mod tests {
 
     #[test]
     fn phases_only_go_on() {
-        let world = World::new(PathBuf::new(), 2);
+        let world = World::new(PathBuf::new(), 2, Tokens::new());
         assert_eq!(world.phase(), Phase::Load);
         for (index, phase) in Phase::ALL.into_iter().enumerate() {
             assert_eq!(phase as usize, index);
@@ -177,7 +238,7 @@ mod tests {
 
     #[test]
     fn settled_counts_for_the_present_phase_only() {
-        let world = World::new(PathBuf::new(), 2);
+        let world = World::new(PathBuf::new(), 2, Tokens::new());
         world.set_phase(Phase::Drain);
         assert_eq!(world.unsettled(), 2);
         world.set_settled(0, Phase::Drain, true);
@@ -191,7 +252,7 @@ mod tests {
 
     #[test]
     fn lines_are_numbered_from_one() {
-        let world = World::new(PathBuf::new(), 0);
+        let world = World::new(PathBuf::new(), 0, Tokens::new());
         assert_eq!([world.next_line().0, world.next_line().0], [1, 2]);
     }
 }

@@ -54,6 +54,9 @@ struct Options {
     /// Ignored.
     #[arg(long)]
     cores: u32,
+    /// Ignored.
+    #[arg(long)]
+    segment_mib: u32,
     /// The promise to break.
     #[arg(long)]
     fault: Option<Fault>,

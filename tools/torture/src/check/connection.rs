@@ -3,7 +3,7 @@
 use super::facts::{Answer, Facts};
 use super::identity::{Device, MessageId};
 use super::line::{Event, Line};
-use super::violation::{Kind, Tally};
+use super::violation::{Promise, Tally};
 
 /// Codes from here to 399 say that the client did something wrong, which ours doesn't.
 const BLAME_FIRST: u16 = 100;
@@ -40,7 +40,7 @@ impl<'a> ConnectionCheck<'a> {
             Event::Welcome { session, head } => {
                 if *session <= self.session {
                     let text = format!("{device}: session {session} follows {}", self.session);
-                    tally.add(Kind::Protocol, text);
+                    tally.add(Promise::Protocol, text);
                 }
                 self.session = *session;
                 self.head(*head, tally);
@@ -56,26 +56,31 @@ impl<'a> ConnectionCheck<'a> {
                 let id = MessageId { author: device, peer: *peer, number: *number };
                 self.rejected(id, *code, tally);
             }
-            Event::Broken { what } => tally.add(Kind::Protocol, format!("{device}: {what}")),
+            Event::Broken { what } => tally.add(Promise::Protocol, format!("{device}: {what}")),
             Event::Drained | Event::Final if self.position != self.head => {
                 let text = format!(
                     "{device}: the head is {}, but only positions up to {} came",
                     self.head, self.position
                 );
-                tally.add(Kind::Gaps, text);
+                tally.add(Promise::Gaps, text);
             }
             _ => {}
         }
     }
 
     fn head(&mut self, head: u64, tally: &mut Tally) {
+        // A position that was told of must not be used again either.
+        if head < self.head {
+            let text = format!("{}: the head went back from {} to {head}", self.device, self.head);
+            tally.add(Promise::Protocol, text);
+        }
         self.head = head;
         if head < self.position {
             let text = format!(
                 "{}: the head is {head}, and position {} came before",
                 self.device, self.position
             );
-            tally.add(Kind::Protocol, text);
+            tally.add(Promise::Protocol, text);
         }
     }
 
@@ -90,7 +95,7 @@ impl<'a> ConnectionCheck<'a> {
 
     fn blamed(&self, what: &str, code: u16, tally: &mut Tally) {
         if (BLAME_FIRST..=BLAME_LAST).contains(&code) || code == INTERNAL {
-            tally.add(Kind::Protocol, format!("{}: {what} with code {code}", self.device));
+            tally.add(Promise::Protocol, format!("{}: {what} with code {code}", self.device));
         }
     }
 
@@ -109,6 +114,6 @@ impl<'a> ConnectionCheck<'a> {
              of {} came",
             self.device, self.position, self.head
         );
-        tally.add(Kind::Unsettled, text);
+        tally.add(Promise::Unsettled, text);
     }
 }

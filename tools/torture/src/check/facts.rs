@@ -9,7 +9,7 @@ use super::identity::{Device, Direction, MessageId};
 use super::line::{Delivery, Event, Line};
 use super::ordinals::Ordinals;
 use super::progress::Progress;
-use super::violation::{Kind, Tally};
+use super::violation::{Promise, Tally};
 
 /// What became of a send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,7 +94,7 @@ impl Facts {
             self.presence.iter().filter(|(_, presence)| presence.welcomed.is_none()).collect();
         unheard.sort_by_key(|(device, _)| **device);
         for (device, _) in unheard {
-            tally.add(Kind::Unsettled, format!("{device} was never welcomed"));
+            tally.add(Promise::Unsettled, format!("{device} was never welcomed"));
         }
     }
 
@@ -112,8 +112,8 @@ pub(super) struct Gathering<'a> {
     device: Device,
     /// (position, author, ordinal) of what came and isn't acknowledged, by position.
     unacknowledged: VecDeque<(u64, u64, u64)>,
-    /// Number of the last tick, by peer.
-    ticked: HashMap<u64, u64>,
+    /// Number and ordinal of the last tick, by peer.
+    ticked: HashMap<u64, (u64, u64)>,
 }
 
 impl<'a> Gathering<'a> {
@@ -181,10 +181,14 @@ impl<'a> Gathering<'a> {
         self.answer(id, answer, tally);
         self.facts.ordinals.claim(self.device, id, ordinal, tally);
         let last = self.ticked.entry(id.peer).or_default();
-        if *last > id.number {
-            tally.add(Kind::Protocol, format!("{id} was ticked after #{last}"));
+        if last.0 > id.number {
+            tally.add(Promise::Protocol, format!("{id} was ticked after #{}", last.0));
+        } else if last.0 < id.number && last.1 >= ordinal {
+            let text =
+                format!("{id} was ticked as ordinal {ordinal}, #{} before as {}", last.0, last.1);
+            tally.add(Promise::Reordered, text);
         }
-        *last = id.number.max(*last);
+        *last = (id.number.max(last.0), ordinal.max(last.1));
     }
 
     fn answer(&mut self, id: MessageId, answer: Answer, tally: &mut Tally) {
@@ -192,9 +196,9 @@ impl<'a> Gathering<'a> {
             Some(sent) if sent.answer == Answer::None => sent.answer = answer,
             Some(sent) => {
                 let text = format!("{id} was answered twice: {:?}, then {answer:?}", sent.answer);
-                tally.add(Kind::Protocol, text);
+                tally.add(Promise::Protocol, text);
             }
-            None => tally.add(Kind::Protocol, format!("{id} was answered and never sent")),
+            None => tally.add(Promise::Protocol, format!("{id} was answered and never sent")),
         }
     }
 

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::facts::{Answer, Facts};
 use super::identity::{Device, Direction, MessageId};
 use super::line::{Delivery, Event, Line};
-use super::violation::{Kind, Tally};
+use super::violation::{Promise, Tally};
 
 /// What the positions of one user's inbox hold, as its devices saw them.
 #[derive(Debug, Default)]
@@ -24,7 +24,7 @@ impl Positions {
                 describe(&held),
                 describe(delivery)
             );
-            tally.add(Kind::Duplicated, text);
+            tally.add(Promise::Duplicated, text);
         }
     }
 }
@@ -85,7 +85,7 @@ impl<'a> InboxCheck<'a> {
                         self.device,
                         describe(delivery)
                     );
-                    tally.add(Kind::Unsettled, text);
+                    tally.add(Promise::Unsettled, text);
                 }
             }
             Event::Again(delivery) => {
@@ -98,7 +98,7 @@ impl<'a> InboxCheck<'a> {
                         delivery.position,
                         describe(delivery)
                     );
-                    tally.add(Kind::Gaps, text);
+                    tally.add(Promise::Gaps, text);
                 }
             }
             Event::Skip { position } => {
@@ -106,7 +106,7 @@ impl<'a> InboxCheck<'a> {
             }
             Event::OutOfTurn { position } => {
                 let due = self.received.unwrap_or(self.cursor) + 1;
-                let kind = if *position > due { Kind::Gaps } else { Kind::Reordered };
+                let kind = if *position > due { Promise::Gaps } else { Promise::Reordered };
                 let text = format!("{}: position {position} came where {due} was due", self.device);
                 tally.add(kind, text);
             }
@@ -122,15 +122,15 @@ impl<'a> InboxCheck<'a> {
         match self.received {
             Some(last) if position <= last => {
                 let text = format!("{device}: position {position} came after {last}");
-                tally.add(Kind::Reordered, text);
+                tally.add(Promise::Reordered, text);
             }
             Some(last) if position > last + 1 => {
                 let text = format!("{device}: position {position} followed {last}");
-                tally.add(Kind::Gaps, text);
+                tally.add(Promise::Gaps, text);
             }
             None if position > cursor + 1 => {
                 let text = format!("{device}: position {position} came first, after {cursor}");
-                tally.add(Kind::Gaps, text);
+                tally.add(Promise::Gaps, text);
             }
             _ => {}
         }
@@ -141,7 +141,7 @@ impl<'a> InboxCheck<'a> {
     fn content(&self, sequence: u64, delivery: &Delivery, tally: &mut Tally) {
         let place = format!("{}: position {}", self.device, delivery.position);
         let Some(id) = delivery.body else {
-            tally.add(Kind::Corrupt, format!("{place}: the body is damaged"));
+            tally.add(Promise::Corrupt, format!("{place}: the body is damaged"));
             return;
         };
         let user = self.device.user;
@@ -152,22 +152,22 @@ impl<'a> InboxCheck<'a> {
         };
         if !belongs {
             let text = format!("{place} says {}, its body is {id}", describe(delivery));
-            tally.add(Kind::Corrupt, text);
+            tally.add(Promise::Corrupt, text);
         }
         match self.facts.sent.get(&id) {
             Some(sent) if sent.sequence < sequence => {
                 if sent.digest != delivery.digest {
                     let text = format!("{place}: {id} is not what was sent under this number");
-                    tally.add(Kind::Corrupt, text);
+                    tally.add(Promise::Corrupt, text);
                 }
                 if let Answer::Rejected(code) = sent.answer {
                     let text = format!(
                         "{place}: {id} was rejected ({code}); a new attempt shows it twice"
                     );
-                    tally.add(Kind::Duplicated, text);
+                    tally.add(Promise::Duplicated, text);
                 }
             }
-            _ => tally.add(Kind::Corrupt, format!("{place}: {id} was not sent by then")),
+            _ => tally.add(Promise::Corrupt, format!("{place}: {id} was not sent by then")),
         }
     }
 
@@ -175,13 +175,14 @@ impl<'a> InboxCheck<'a> {
     fn once(&mut self, delivery: &Delivery, tally: &mut Tally) {
         let (device, position) = (self.device, delivery.position);
         if !self.positions.insert(position) {
-            tally.add(Kind::Duplicated, format!("{device}: position {position} was shown twice"));
+            tally
+                .add(Promise::Duplicated, format!("{device}: position {position} was shown twice"));
         }
         if let Some(id) = delivery.body
             && let Some(before) = self.shown.insert(id, position)
         {
             let text = format!("{device}: {id} was shown at positions {before} and {position}");
-            tally.add(Kind::Duplicated, text);
+            tally.add(Promise::Duplicated, text);
         }
     }
 
@@ -191,12 +192,12 @@ impl<'a> InboxCheck<'a> {
         let position = std::mem::replace(&mut self.position, delivery.position);
         if position >= delivery.position {
             let text = format!("{device}: position {} was shown after {position}", self.position);
-            tally.add(Kind::Reordered, text);
+            tally.add(Promise::Reordered, text);
         }
         if let Some(id) = delivery.body {
             let last = self.numbers.insert((id.author, id.peer), id.number).unwrap_or_default();
             if last >= id.number {
-                tally.add(Kind::Reordered, format!("{device}: {id} was shown after #{last}"));
+                tally.add(Promise::Reordered, format!("{device}: {id} was shown after #{last}"));
             }
         }
         // Copies of own messages are healed by resends after a crash, so those of two sending
@@ -208,7 +209,7 @@ impl<'a> InboxCheck<'a> {
                 let direction = Direction { author: delivery.peer, reader: device.user };
                 let text =
                     format!("{device}: {direction} ordinal {ordinal} was shown after {last}");
-                tally.add(Kind::Reordered, text);
+                tally.add(Promise::Reordered, text);
             }
         }
     }
@@ -227,7 +228,7 @@ impl<'a> InboxCheck<'a> {
                     "{what}{id}, ticked as ordinal {ordinal} (line {sequence}), was never shown on {}",
                     self.device
                 );
-                tally.add(Kind::Lost, text);
+                tally.add(Promise::Lost, text);
             }
         }
     }

@@ -12,7 +12,7 @@
 //! | ordinals are dense, and the same for ticks and for all devices | `ordinals` |
 //! | bodies come as they were sent, to where they were sent | `inbox` |
 //! | receipts are never ahead of the recipient and equal it in the end | `receipts`, against `progress` |
-//! | each send is answered once, ticks in order | `facts` |
+//! | each send is answered once, ticks in the order of the sends, with rising ordinals | `facts` |
 //! | sessions and heads rise; nobody is blamed for nothing | `connection` |
 //!
 //! A message is owed to a device whose first welcome came before the message was written. What was
@@ -36,7 +36,7 @@ use std::path::Path;
 
 pub use facts::Volume;
 pub use history::CheckError;
-pub use violation::{Kind, Tally};
+pub use violation::{Promise, Tally};
 
 use connection::ConnectionCheck;
 use facts::{Facts, Gathering};
@@ -67,7 +67,7 @@ pub fn check(directory: &Path) -> Result<Verdict, CheckError> {
     }
     facts.finish(&mut tally);
     if facts.volume.ticked == 0 || facts.volume.displayed == 0 {
-        tally.add(Kind::Unsettled, "nothing was ticked and shown, so nothing was tried");
+        tally.add(Promise::Unsettled, "nothing was ticked and shown, so nothing was tried");
     }
     let mails = Mails::new(&facts);
     for of_one_user in histories.chunk_by(|a, b| a.device().user == b.device().user) {

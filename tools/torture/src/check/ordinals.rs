@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::identity::{Device, Direction, MessageId};
-use super::violation::{Kind, Tally};
+use super::violation::{Promise, Tally};
 
 /// Holes of a direction that are counted.
 const HOLES_MAX: usize = 10_000;
@@ -30,12 +30,12 @@ impl Ordinals {
         let known = *self.by_ordinal.entry((direction, ordinal)).or_insert(id);
         if known != id {
             let text = format!("{direction} ordinal {ordinal} is {known}, and {id} for {witness}");
-            tally.add(Kind::Reordered, text);
+            tally.add(Promise::Reordered, text);
         }
         let known = *self.by_message.entry(id).or_insert(ordinal);
         if known != ordinal {
             let text = format!("{id} is ordinal {known}, and {ordinal} for {witness}");
-            tally.add(Kind::Reordered, text);
+            tally.add(Promise::Reordered, text);
         }
         let last = self.last.entry(direction).or_default();
         *last = ordinal.max(*last);
@@ -51,7 +51,7 @@ impl Ordinals {
             for ordinal in (1..=last).filter(hole).take(HOLES_MAX) {
                 let text =
                     format!("{direction} ordinal {ordinal} is nobody's, though {last} exists");
-                tally.add(Kind::Reordered, text);
+                tally.add(Promise::Reordered, text);
             }
         }
     }

@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use super::facts::Facts;
 use super::identity::{Device, Direction};
 use super::line::{Event, Line};
-use super::violation::{Kind, Tally};
+use super::violation::{Promise, Tally};
 
 /// Judges one device.
 #[derive(Debug)]
@@ -78,7 +78,7 @@ impl<'a> ReceiptCheck<'a> {
                      (line {sequence})",
                     self.device
                 );
-                tally.add(Kind::ReceiptsAhead, text);
+                tally.add(Promise::ReceiptsAhead, text);
             }
         }
     }
@@ -138,6 +138,6 @@ impl<'a> ReceiptCheck<'a> {
             "{when}, {} knew {direction} as delivered up to {} and read up to {}; it was {} and {}",
             self.device, shown.0, shown.1, truth.0, truth.1
         );
-        tally.add(Kind::ReceiptsBehind, text);
+        tally.add(Promise::ReceiptsBehind, text);
     }
 }

@@ -6,7 +6,7 @@ use crate::limits::EXAMPLES_MAX;
 
 /// Which promise was broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Kind {
+pub enum Promise {
     /// A ticked message was not shown on a device that it is for.
     Lost,
     /// A message was shown twice, or a position holds two messages, or what was refused came.
@@ -29,34 +29,34 @@ pub enum Kind {
     Server,
 }
 
-impl Kind {
+impl Promise {
     /// All kinds, in the order of reports.
-    pub const ALL: [Kind; 10] = [
-        Kind::Lost,
-        Kind::Duplicated,
-        Kind::Reordered,
-        Kind::ReceiptsAhead,
-        Kind::ReceiptsBehind,
-        Kind::Corrupt,
-        Kind::Gaps,
-        Kind::Protocol,
-        Kind::Unsettled,
-        Kind::Server,
+    pub const ALL: [Promise; 10] = [
+        Promise::Lost,
+        Promise::Duplicated,
+        Promise::Reordered,
+        Promise::ReceiptsAhead,
+        Promise::ReceiptsBehind,
+        Promise::Corrupt,
+        Promise::Gaps,
+        Promise::Protocol,
+        Promise::Unsettled,
+        Promise::Server,
     ];
 
     /// Its key in the JSON report.
     pub const fn name(self) -> &'static str {
         match self {
-            Kind::Lost => "lost",
-            Kind::Duplicated => "duplicated",
-            Kind::Reordered => "reordered",
-            Kind::ReceiptsAhead => "receipts_ahead",
-            Kind::ReceiptsBehind => "receipts_behind",
-            Kind::Corrupt => "corrupt",
-            Kind::Gaps => "gaps",
-            Kind::Protocol => "protocol",
-            Kind::Unsettled => "unsettled",
-            Kind::Server => "server",
+            Promise::Lost => "lost",
+            Promise::Duplicated => "duplicated",
+            Promise::Reordered => "reordered",
+            Promise::ReceiptsAhead => "receipts_ahead",
+            Promise::ReceiptsBehind => "receipts_behind",
+            Promise::Corrupt => "corrupt",
+            Promise::Gaps => "gaps",
+            Promise::Protocol => "protocol",
+            Promise::Unsettled => "unsettled",
+            Promise::Server => "server",
         }
     }
 }
@@ -64,14 +64,14 @@ impl Kind {
 /// Violations: how many of each kind, and the first ones in words.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tally {
-    counts: [u64; Kind::ALL.len()],
+    counts: [u64; Promise::ALL.len()],
     /// At most [`EXAMPLES_MAX`] of a kind, in the order in which they were found.
-    examples: Vec<(Kind, String)>,
+    examples: Vec<(Promise, String)>,
 }
 
 impl Tally {
     /// Counts a violation.
-    pub fn add(&mut self, kind: Kind, text: impl fmt::Display) {
+    pub fn add(&mut self, kind: Promise, text: impl fmt::Display) {
         let count = &mut self.counts[kind as usize];
         *count += 1;
         if *count <= EXAMPLES_MAX as u64 {
@@ -80,7 +80,7 @@ impl Tally {
     }
 
     /// How many there are of a kind.
-    pub const fn count(&self, kind: Kind) -> u64 {
+    pub const fn count(&self, kind: Promise) -> u64 {
         self.counts[kind as usize]
     }
 
@@ -90,7 +90,7 @@ impl Tally {
     }
 
     /// The described violations of a kind.
-    pub fn examples(&self, kind: Kind) -> impl Iterator<Item = &str> {
+    pub fn examples(&self, kind: Promise) -> impl Iterator<Item = &str> {
         self.examples.iter().filter(move |(known, _)| *known == kind).map(|(_, text)| &**text)
     }
 }
@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn kinds_are_numbered_as_they_are_listed() {
-        for (index, kind) in Kind::ALL.into_iter().enumerate() {
+        for (index, kind) in Promise::ALL.into_iter().enumerate() {
             assert_eq!(kind as usize, index);
         }
     }
@@ -110,10 +110,10 @@ mod tests {
     fn examples_are_bounded_and_counts_are_not() {
         let mut tally = Tally::default();
         for number in 0..100 {
-            tally.add(Kind::Lost, number);
+            tally.add(Promise::Lost, number);
         }
-        assert_eq!(tally.count(Kind::Lost), 100);
-        assert_eq!(tally.examples(Kind::Lost).count(), EXAMPLES_MAX);
+        assert_eq!(tally.count(Promise::Lost), 100);
+        assert_eq!(tally.examples(Promise::Lost).count(), EXAMPLES_MAX);
         assert!(!tally.is_clean() && Tally::default().is_clean());
     }
 }

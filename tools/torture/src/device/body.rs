@@ -16,6 +16,11 @@ pub(super) struct BodyId {
     pub(super) number: u64,
 }
 
+/// What the body of a send is said to be, on the wire: one of the kinds that applications may use.
+pub(super) const fn content(number: u64) -> u8 {
+    128 | (number % 128) as u8
+}
+
 /// A body of `bytes` bytes, at least [`BYTES_MIN`].
 pub(super) fn write(id: BodyId, bytes: usize) -> Vec<u8> {
     let mut body = Vec::with_capacity(bytes.max(BYTES_MIN));

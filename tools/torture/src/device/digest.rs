@@ -27,9 +27,9 @@ impl Digest {
     }
 }
 
-/// The digest of `bytes`.
-pub(super) fn digest(bytes: &[u8]) -> u64 {
-    Digest::new().with(bytes).value()
+/// The digest of a message: what its body is said to be, and the body.
+pub(crate) fn digest(content: u8, body: &[u8]) -> u64 {
+    Digest::new().with(&[content]).with(body).value()
 }
 
 #[cfg(test)]
@@ -38,8 +38,10 @@ mod tests {
 
     #[test]
     fn known_values() {
-        assert_eq!(digest(b""), 0xcbf2_9ce4_8422_2325);
-        assert_eq!(digest(b"a"), 0xaf63_dc4c_8601_ec8c);
-        assert_eq!(digest(b"foobar"), 0x8594_4171_f739_67e8);
+        let of = |bytes: &[u8]| Digest::new().with(bytes).value();
+        assert_eq!(of(b""), 0xcbf2_9ce4_8422_2325);
+        assert_eq!(of(b"a"), 0xaf63_dc4c_8601_ec8c);
+        assert_eq!(of(b"foobar"), 0x8594_4171_f739_67e8);
+        assert_eq!(digest(b'f', b"oobar"), of(b"foobar"));
     }
 }

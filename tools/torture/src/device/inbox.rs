@@ -14,6 +14,7 @@ pub(super) struct Arrival {
     pub(super) peer: u64,
     pub(super) own: bool,
     pub(super) ordinal: u64,
+    pub(super) content: u8,
     pub(super) body: Vec<u8>,
 }
 
@@ -76,8 +77,8 @@ impl Inbox {
             return Err(Refusal::OutOfTurn(position));
         }
         self.announced = Some(position);
-        let Deliver { peer, own, ordinal, body, .. } = *deliver;
-        let mut arrival = Arrival { position, peer, own, ordinal, body: Vec::new() };
+        let Deliver { peer, own, ordinal, content, body, .. } = *deliver;
+        let mut arrival = Arrival { position, peer, own, ordinal, content, body: Vec::new() };
         let Some(total_bytes) = deliver.total_bytes else {
             arrival.body = body.to_vec();
             return self.enter(Entry::Message(arrival));

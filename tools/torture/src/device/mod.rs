@@ -8,7 +8,7 @@
 mod body;
 mod book;
 mod conversations;
-mod digest;
+pub(crate) mod digest;
 mod habits;
 mod inbox;
 mod link;
@@ -33,7 +33,7 @@ use session::Terms;
 use takeover::Older;
 
 use crate::failure::Failure;
-use crate::limits::{DEVICE_STEP, RETRY, WELCOME};
+use crate::limits::{DEVICE_STEP, RETRY, SILENCE, WELCOME};
 use crate::world::{Phase, World};
 
 /// The log that is the inbox, in the lists of a hello or a welcome.
@@ -68,7 +68,7 @@ enum Line {
     /// There is none until then, at least.
     Away { until: Instant },
     /// The hello is out.
-    Greeting { link: Link, deadline: Instant },
+    Greeting { link: Link, since: Instant },
     /// Logged in.
     Online { link: Link, terms: Terms },
 }
@@ -82,6 +82,8 @@ enum End {
     Left,
     /// The device left with a reset.
     Reset,
+    /// Nothing came from the server for long.
+    Silent,
     /// Another connection of the device took its place.
     Replaced,
     /// The server said goodbye.
@@ -114,6 +116,10 @@ pub struct Device {
     /// When what is in the book must be acknowledged at the latest.
     ack_at: Option<Instant>,
     ping_at: Instant,
+    /// When something last came on this connection, or could not since it wasn't read.
+    heard_at: Instant,
+    /// How often all connections were to be broken, as far as the device has seen.
+    shakes: u32,
     /// The head of the inbox as the server said last, on this connection.
     head: Option<u64>,
 }
@@ -137,6 +143,8 @@ impl Device {
             acked: 0,
             ack_at: None,
             ping_at: now,
+            heard_at: now,
+            shakes: world.shakes(),
             head: None,
             role,
             world,
@@ -191,7 +199,7 @@ impl Device {
             self.write(now);
         }
         if let Some(older) = &mut self.older
-            && older.is_over(now, &mut self.book)
+            && older.is_over(now, self.world.is_silence_excused(), &mut self.book)
         {
             self.older = None;
         }
@@ -199,11 +207,12 @@ impl Device {
             Line::Away { until } => self.stay_away(until, now)?,
             Line::Greeting { .. } | Line::Online { .. } => self.exchange(now)?,
         }
-        if self.phase == Phase::Load
-            && matches!(self.line, Line::Online { .. })
-            && let Some(whim) = self.habits.whim(now)
-        {
-            self.follow(whim, now);
+        if self.phase == Phase::Load && matches!(self.line, Line::Online { .. }) {
+            if let Some(whim) = self.habits.whim(now) {
+                self.follow(whim, now);
+            } else if std::mem::replace(&mut self.shakes, self.world.shakes()) != self.shakes {
+                self.close(&End::Reset);
+            }
         }
         Ok(())
     }
@@ -253,11 +262,12 @@ impl Device {
             capabilities: capability::NONE,
             user: self.role.user,
             device: self.role.device,
-            token: b"",
+            token: self.world.token(self.role.user, self.role.device),
             agent: concat!("fulmar-torture ", env!("CARGO_PKG_VERSION")),
             cursors: Pairs::Slice(&[(INBOX_LOG, cursor)]),
         }));
-        self.line = Line::Greeting { link, deadline: now + WELCOME };
+        self.heard_at = now;
+        self.line = Line::Greeting { link, since: now };
     }
 
     /// One turn on the connection: reads, handles, answers, writes.
@@ -270,6 +280,9 @@ impl Device {
         link.wait(reads, longest);
         let received = if reads { link.receive() } else { Ok(false) };
         let now = Instant::now();
+        if !reads || matches!(received, Ok(true)) {
+            self.heard_at = now;
+        }
         let outcome = match received {
             Ok(true) => self.handle_input(now),
             Ok(false) => self.check_deadline(now),
@@ -290,11 +303,19 @@ impl Device {
     }
 
     fn check_deadline(&self, now: Instant) -> Result<(), End> {
+        let is_silent = now.duration_since(self.heard_at) >= SILENCE;
         match &self.line {
-            Line::Greeting { deadline, .. } if now >= *deadline => {
+            Line::Greeting { since, .. } if self.world.is_silence_excused() => {
+                if is_silent && now.duration_since(*since) >= SILENCE {
+                    return Err(End::Silent);
+                }
+                Ok(())
+            }
+            Line::Greeting { since, .. } if now.duration_since(*since) >= WELCOME => {
                 let what = format!("no answer to a hello within {} s", WELCOME.as_secs());
                 Err(End::Broken(what))
             }
+            Line::Online { .. } if is_silent => Err(End::Silent),
             _ => Ok(()),
         }
     }
@@ -339,6 +360,8 @@ impl Device {
         match end {
             End::Reset => link.reset(),
             End::Replaced => self.older = Some(Older::new(link)),
+            // Then the older connection of a takeover is still good, to the server.
+            End::Refused | End::Silent => self.older = None,
             _ => drop(link),
         }
         self.inbox.reset();
@@ -371,6 +394,7 @@ impl End {
             End::Lost => "lost",
             End::Left => "left",
             End::Reset => "reset",
+            End::Silent => "silent",
             End::Replaced => "replaced",
             End::Goodbye => "goodbye",
             End::Refused => "refused",

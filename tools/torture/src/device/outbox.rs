@@ -13,9 +13,6 @@ use super::digest::digest;
 use super::link::Link;
 use crate::limits::OUT_BYTES_HIGH;
 
-/// What our bodies are, on the wire.
-const CONTENT: u8 = 1;
-
 /// Where a send is on its way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
@@ -74,7 +71,8 @@ impl Outbox {
         self.number += 1;
         let (user, device, number) = (self.user, self.device, self.number);
         let body = body::write(BodyId { user, device, peer, number }, bytes);
-        book.note(Note::Send { peer, number, bytes: body.len(), digest: digest(&body) });
+        let digest = digest(body::content(number), &body);
+        book.note(Note::Send { peer, number, bytes: body.len(), digest });
         let body = Arc::from(body);
         self.waiting.push_back(Outgoing { peer, number, body, stage: Stage::Written });
     }
@@ -148,7 +146,8 @@ impl Outbox {
         self.on_the_way += 1;
         let total_bytes = Chunks::total_bytes(body);
         let piece = Chunks::new(body).next().unwrap_or_default();
-        link.queue(&Frame::Send(Send { peer, number, content: CONTENT, total_bytes, body: piece }));
+        let content = body::content(number);
+        link.queue(&Frame::Send(Send { peer, number, content, total_bytes, body: piece }));
         if total_bytes.is_some() {
             self.upload = Some(Upload { peer, body: Arc::clone(body), done: piece.len() });
         }

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use fulmar_protocol::limits::FRAME_BYTES_MAX;
-use fulmar_protocol::{Frame, Frames, Kind, Pairs, Welcome};
+use fulmar_protocol::{Code, Frame, Frames, Kind, Pairs, Welcome};
 
 use super::book::{Delivery, Note};
 use super::digest::digest;
@@ -62,6 +62,9 @@ impl Device {
             Frame::Welcome(welcome) => self.on_welcome(welcome, now),
             Frame::Refuse { code, .. } => {
                 self.book.note(Note::Refused { code: code.number() });
+                if *code == Code::TooManyConnections {
+                    self.world.count_turned_away();
+                }
                 Err(End::Refused)
             }
             Frame::Goodbye(goodbye) => self.on_goodbye(goodbye.code.number()),
@@ -98,7 +101,8 @@ impl Device {
         match frame {
             Frame::Sent { peer, number, ordinal, .. } => {
                 self.book.note(Note::Tick { peer: *peer, number: *number, ordinal: *ordinal });
-                self.world.count_tick();
+                let own = (self.role.user, self.role.device);
+                self.world.count_tick(own, *peer, *number, *ordinal);
                 self.conversations.wrote(*peer, *ordinal);
                 self.on_answer(*peer, *number)
             }
@@ -185,8 +189,8 @@ impl Device {
     }
 
     fn take_message(&mut self, arrival: &Arrival) {
-        let Arrival { position, peer, own, ordinal, ref body } = *arrival;
-        let digest = digest(body);
+        let Arrival { position, peer, own, ordinal, content, ref body } = *arrival;
+        let digest = digest(content, body);
         let delivery = Delivery { position, peer, own, ordinal, body: body::read(body), digest };
         if !self.inbox.book(position) {
             self.book.note(Note::Again(delivery));

@@ -23,19 +23,19 @@ impl Older {
         Older { link, deadline: Instant::now() + REPLACED }
     }
 
-    /// Reads what came; whether the connection is gone.
-    pub(super) fn is_over(&mut self, now: Instant, book: &mut Book) -> bool {
+    /// Reads what came; whether the connection is gone, or given up where the server's silence is
+    /// excused.
+    pub(super) fn is_over(&mut self, now: Instant, is_excused: bool, book: &mut Book) -> bool {
         let is_gone = match self.link.receive() {
             Ok(true) => self.look_for_goodbye(book),
             Ok(false) => false,
             Err(_) => true,
         };
-        if !is_gone && now >= self.deadline {
+        if !is_gone && now >= self.deadline && !is_excused {
             let what = format!("a replaced connection is open after {} s", REPLACED.as_secs());
             book.note(Note::Broken { what: &what });
-            return true;
         }
-        is_gone
+        is_gone || now >= self.deadline
     }
 
     /// Passes over the frames up to a goodbye; whether the bytes became unreadable.
