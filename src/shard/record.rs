@@ -91,7 +91,7 @@ impl InboxRecord {
     }
 
     /// Appends the encoded form.
-    pub(super) fn encode(&self, out: &mut BytesMut) {
+    pub fn encode(&self, out: &mut BytesMut) {
         out.put_u8(VERSION);
         put(self.trim, out);
         put(self.trim_bytes, out);
@@ -173,7 +173,7 @@ impl ConversationRecord {
     }
 
     /// Appends the encoded form.
-    pub(super) fn encode(&self, out: &mut BytesMut) {
+    pub fn encode(&self, out: &mut BytesMut) {
         out.put_u8(VERSION);
         put(self.ordinal, out);
         put(self.delivered, out);
@@ -245,7 +245,7 @@ pub struct EntryHeader {
 
 impl EntryHeader {
     /// Appends the header; the body follows it.
-    pub(super) fn encode(&self, out: &mut BytesMut) {
+    pub fn encode(&self, out: &mut BytesMut) {
         out.put_u64_le(self.time_ms);
         out.put_u8(if self.own { FLAG_OWN } else { 0 });
         out.put_u8(self.content);
@@ -278,7 +278,7 @@ impl EntryHeader {
 }
 
 /// An entry's header and its body.
-pub(super) fn split_entry(value: &Bytes) -> Result<(EntryHeader, Bytes), RecordError> {
+pub fn split_entry(value: &Bytes) -> Result<(EntryHeader, Bytes), RecordError> {
     let (header, body_at) = EntryHeader::decode(value)?;
     if header.total_bytes < (value.len() - body_at) as u64 {
         return Err(RecordError("entry.total_bytes"));
