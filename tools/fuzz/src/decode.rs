@@ -6,58 +6,74 @@
 use fulmar_protocol::limits::{FRAME_BYTES_MAX, HELLO_BYTES_MAX};
 use fulmar_protocol::{DecodeError, Frame, FrameError, Frames};
 
-/// Streams up to this length are cut at every place; longer ones at some, so that time stays linear.
-const CUTS_MAX: usize = 256;
+/// Streams up to this length are cut at every place, and come byte by byte; longer ones are cut at as
+/// many places, so that time stays linear.
+const CUTS_MAX: usize = 128;
 
 /// What came out of a stream.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Found {
-    /// Each frame's bytes.
-    frames: Vec<Vec<u8>>,
+    /// How many frames, and a digest of where each begins and how long it is.
+    frames: usize,
+    digest: u64,
     error: Option<FrameError>,
-    rest: Vec<u8>,
+    /// Where in the stream no frame covers it any more.
+    rest_at: usize,
 }
 
 /// See the module's description. The first byte says how large a frame may be.
 pub fn decode(data: &[u8]) {
     let Some((&first, stream)) = data.split_first() else { return };
     let bytes_max = [FRAME_BYTES_MAX, HELLO_BYTES_MAX, 16, 1][usize::from(first) % 4];
-    let whole = cut([stream], bytes_max);
-    whole.frames.iter().for_each(|frame| check_frame(frame));
+    let whole = receive(stream, [stream.len()], bytes_max, check_frame);
     check_frame(stream);
+    if let Some(error) = whole.error {
+        assert!(!error.to_string().is_empty() && !error.code().name().is_empty());
+    }
     let step = stream.len().div_ceil(CUTS_MAX).max(1);
     for at in (1..stream.len()).step_by(step) {
-        let (before, behind) = stream.split_at(at);
-        assert_eq!(cut([before, behind], bytes_max), whole, "cut at {at}");
+        let cut = receive(stream, [at, stream.len()], bytes_max, |_| {});
+        assert_eq!(cut, whole, "cut at {at}");
     }
     if stream.len() <= CUTS_MAX {
-        assert_eq!(cut(stream.chunks(1), bytes_max), whole, "byte by byte");
+        let single = receive(stream, 0..=stream.len(), bytes_max, |_| {});
+        assert_eq!(single, whole, "byte by byte");
     }
 }
 
-/// Cuts a stream that comes in pieces as a receiver does, who keeps what isn't complete.
-fn cut<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, bytes_max: usize) -> Found {
-    let mut found = Found { frames: Vec::new(), error: None, rest: Vec::new() };
-    for piece in pieces {
-        found.rest.extend_from_slice(piece);
-        if found.error.is_some() {
-            continue;
-        }
-        let mut frames = Frames::new(&found.rest, bytes_max);
-        for frame in frames.by_ref() {
+/// Takes a stream that arrives up to each of these places in turn, as a receiver does: what is no
+/// complete frame is kept and looked at again with what follows it.
+fn receive(
+    stream: &[u8],
+    arrivals: impl IntoIterator<Item = usize>,
+    bytes_max: usize,
+    each: impl Fn(&[u8]),
+) -> Found {
+    let mut found = Found { frames: 0, digest: 0, error: None, rest_at: 0 };
+    for end in arrivals {
+        let mut frames = Frames::new(&stream[found.rest_at..end], bytes_max);
+        while let Some(frame) = frames.next() {
+            found.rest_at = end - frames.rest().len();
             match frame {
-                Ok(frame) => found.frames.push(frame.to_vec()),
-                Err(error) => found.error = Some(error),
+                Ok(frame) => {
+                    each(frame);
+                    let place = ((found.rest_at - frame.len()) as u64) << 32 | frame.len() as u64;
+                    found.digest = (found.digest.rotate_left(9) ^ place).wrapping_mul(DIGEST);
+                    found.frames += 1;
+                }
+                Err(error) => {
+                    assert_eq!(frames.next(), None, "it ends at the first error");
+                    found.error = Some(error);
+                    return found;
+                }
             }
         }
-        assert_eq!(frames.next(), None, "after its end it stays at its end");
-        found.rest = frames.rest().to_vec();
-    }
-    if let Some(error) = found.error {
-        assert!(!error.to_string().is_empty() && !error.code().name().is_empty());
     }
     found
 }
+
+/// An odd number that spreads bits.
+const DIGEST: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// A frame after its length prefix.
 fn check_frame(bytes: &[u8]) {
