@@ -22,6 +22,10 @@ use std::path::{Path, PathBuf};
 
 use super::error::JournalError;
 
+/// Segments have numbers below this: the index keeps them in 32 bits.
+const NUMBERS: u64 = u32::MAX as u64;
+/// Largest sequence at which a segment begins: more than there can ever be.
+const SEQUENCE_MAX: u64 = u64::MAX / 2;
 /// Where the records begin.
 pub(super) const RECORDS_AT: u64 = 4096;
 const MAGIC: [u8; 8] = *b"FulmarJ1";
@@ -113,7 +117,8 @@ impl Segment {
         file.read_exact_at(&mut given, 0).map_err(failed)?;
         let long = |at: usize| u64::from_le_bytes(std::array::from_fn(|nth| given[at + nth]));
         let (first_sequence, salt) = (long(16), long(24));
-        if given != header(number, first_sequence, salt) {
+        let is_possible = number < NUMBERS && (1..=SEQUENCE_MAX).contains(&first_sequence);
+        if given != header(number, first_sequence, salt) || !is_possible {
             return Err(JournalError::Damaged { path: path.to_owned(), at: 0 });
         }
         Ok(Segment { number, first_sequence, salt, file, path: path.to_owned(), bytes })
