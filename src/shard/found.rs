@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 
-use super::record::{InboxRecord, RecordError, split_entry};
+use super::record::{COUNT_MAX, InboxRecord, RecordError, split_entry};
 
 /// An inbox as storage has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +37,14 @@ impl Found {
         let (mut gone, mut gone_bytes) = (head, head_bytes);
         if let Some((position, value)) = first {
             let (header, body) = split_entry(&value)?;
-            (gone, gone_bytes) = (position - 1, header.total_bytes - body.len() as u64);
+            gone = position.wrapping_sub(1);
+            gone_bytes = header.total_bytes - body.len() as u64;
+        }
+        if gone > head || head > COUNT_MAX {
+            return Err(RecordError("entry.position"));
+        }
+        if gone_bytes > head_bytes || record.head_bytes > head_bytes {
+            return Err(RecordError("entry.total_bytes"));
         }
         Ok(Found { record, head, head_bytes, gone, gone_bytes })
     }
