@@ -2,7 +2,8 @@
 //! byte changes on the disk.
 //!
 //! What a commit wrote is there until it is trimmed. A changed byte is never answered with less or
-//! with something else, but for the last commit: nothing behind it says that it was complete.
+//! with something else, but for the last commit: nothing behind it says that it was complete. What
+//! it overwrote is there again, unless a drain dropped it in the meantime.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -42,6 +43,8 @@ struct Run {
     drain: Drain<SimulatedDisk>,
     /// After each commit, and before the first.
     models: Vec<Model>,
+    /// How many there were at the last drain.
+    drained: usize,
 }
 
 /// See the module's description.
@@ -54,7 +57,10 @@ pub fn journal(data: &[u8]) {
         }
         match script.byte() {
             0..160 => run.commit(&mut script),
-            160..190 => run.drain.drain_oldest().expect("a drain"),
+            160..190 => {
+                run.drain.drain_oldest().expect("a drain");
+                run.drained = run.models.len();
+            }
             190..220 => run.restart(script.below(8)),
             byte => {
                 let expire_through_ms = u64::from(byte - 220);
@@ -80,7 +86,7 @@ impl Run {
         let (committer, reader, drain) =
             open(directory.path(), is_syncing, &behind).expect("a new journal");
         let models = vec![Model::default()];
-        Run { directory, is_syncing, behind, committer, reader, drain, models }
+        Run { directory, is_syncing, behind, committer, reader, drain, models, drained: 0 }
     }
 
     fn last(&self) -> &Model {
@@ -139,7 +145,10 @@ impl Run {
             Err(other) => panic!("{other}"),
             Ok((_, reader, _)) => {
                 assert!(may_open, "a changed byte at {at} of {} was not seen", path.display());
-                self.models[self.models.len() - 1 - lost].check(&reader, 0);
+                let left = self.models.len() - lost;
+                if left >= self.drained {
+                    self.models[left - 1].check(&reader, 0);
+                }
             }
         }
     }

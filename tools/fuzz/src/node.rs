@@ -9,6 +9,8 @@ use fulmar_protocol::{Code, Frame, Hello, Pairs, VERSION};
 
 /// When the clocks begin.
 const BEGIN: Now = Now { unix_ms: 1_800_000_000_000, mono_ms: 1_000 };
+/// What a node that has just begun takes for expired, in Unix milliseconds.
+pub(crate) const EXPIRED_THROUGH_MS: u64 = BEGIN.unix_ms - ShardConfig::new(0, 1).expiry_ms;
 /// Turns in which everything comes to rest.
 const TURNS_MAX: usize = 10_000;
 

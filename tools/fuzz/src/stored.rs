@@ -11,11 +11,15 @@ use fulmar::storage::{SimulatedDisk, Storage};
 use fulmar_protocol::limits::FRAME_BYTES_MAX;
 use fulmar_protocol::{Frame, Frames, Send};
 
-use crate::node::Node;
+use crate::node::{EXPIRED_THROUGH_MS, Node};
 use crate::script::Script;
 
 const ENTRIES_MAX: usize = 6;
 const ROUNDS_MAX: usize = 24;
+/// Times of entries are multiples of this, so that none expires while the node runs.
+const TIME_MS: u64 = 10_000_000_000;
+/// Positions between the first and the last entry: to trim more would take too long.
+const GAP_MAX: u64 = 10_000;
 const ANN: UserId = 1;
 const BOB: UserId = 2;
 
@@ -75,7 +79,7 @@ fn fill(disk: &SimulatedDisk, script: &mut Script<'_>) {
 
 fn entry(script: &mut Script<'_>) -> Vec<u8> {
     let header = EntryHeader {
-        time_ms: script.number().saturating_mul(10_000_000_000),
+        time_ms: script.number().saturating_mul(TIME_MS),
         own: script.flag(),
         content: script.byte(),
         peer: script.number(),
@@ -91,8 +95,14 @@ fn entry(script: &mut Script<'_>) -> Vec<u8> {
 
 /// Whether a shard goes on with what it loads of this disk.
 fn is_taken(disk: &SimulatedDisk) -> bool {
-    let Ok(loaded) = disk.load(Load::Inbox { user: BOB, expire_through_ms: 0 });
+    let expire_through_ms = EXPIRED_THROUGH_MS;
+    let Ok(loaded) = disk.load(Load::Inbox { user: BOB, expire_through_ms });
     let Loaded::Inbox { record, last, first, .. } = loaded else { return false };
+    if let (Some((first, _)), Some((last, _))) = (&first, &last)
+        && last - first > GAP_MAX
+    {
+        return false;
+    }
     let found = Found::new(record.as_deref(), first, last);
     let Ok(loaded) = disk.load(Load::Conversation { user: BOB, peer: ANN });
     let Loaded::Conversation { record, .. } = loaded else { return false };

@@ -186,7 +186,7 @@ impl Course {
                 version: VERSION,
                 capabilities: 0,
                 session: 1,
-                time_ms: self.now.unix_ms + script.number(),
+                time_ms: self.now.unix_ms.saturating_add(script.number()),
                 body_bytes_max: BODY_BYTES_MAX as u64,
                 window_messages: 64,
                 window_bytes: 1 << 20,
@@ -217,7 +217,8 @@ impl Course {
                     _ => script.number(),
                 };
                 let body = &filling[..script.number() as usize % (PART_BYTES_MAX + 1)];
-                let total_bytes = script.flag().then(|| body.len() as u64 + script.number());
+                let total_bytes =
+                    script.flag().then(|| (body.len() as u64).saturating_add(script.number()));
                 Frame::Deliver(deliver(position, script, total_bytes, body))
             }
             Step::Part => Frame::Part { body: &filling[..1 + script.number() as usize % 300] },

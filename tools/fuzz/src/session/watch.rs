@@ -8,7 +8,7 @@ use fulmar_client::limits::{
 use fulmar_client::store::Write;
 use fulmar_client::{Event, MessageId};
 use fulmar_protocol::limits::{FRAME_BYTES_MAX, PART_BYTES_MAX};
-use fulmar_protocol::{Assembly, Frame, Frames, Send};
+use fulmar_protocol::{Assembly, Frame, Frames, Send, VERSION, Welcome};
 
 /// A send of which the store has the number.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +41,8 @@ struct Connection {
 pub(super) struct Watch {
     connection: Connection,
     cursor: u64,
+    /// The server's head, which was behind the cursor, until the store knows it.
+    went_back: Option<u64>,
     number_last: u64,
     id_last: u64,
     /// By number.
@@ -63,6 +65,7 @@ impl Watch {
     /// The process began again on the store.
     pub(super) fn begin_again(&mut self) {
         self.disconnected();
+        self.went_back = None;
         self.shown.retain(|position| self.positions.contains(position));
     }
 
@@ -93,12 +96,7 @@ impl Watch {
         for frame in frames.by_ref() {
             let Ok(Ok(frame)) = frame.map(Frame::decode) else { return };
             match frame {
-                Frame::Welcome(welcome) => {
-                    self.connection.sends_max.get_or_insert(welcome.sends_max);
-                    let inbox = welcome.heads.iter().find(|(log, _)| *log == 0);
-                    self.connection.announced =
-                        inbox.map_or(self.cursor, |(_, head)| head.min(self.cursor));
-                }
+                Frame::Welcome(welcome) => self.welcome(&welcome),
                 Frame::Deliver(deliver) => self.announce(deliver.position),
                 Frame::Skip { position } => self.announce(position),
                 Frame::Sent { number, .. } | Frame::Rejected { number, .. } => {
@@ -108,6 +106,22 @@ impl Watch {
             }
         }
         self.connection.received = Some(frames.rest().to_vec());
+    }
+
+    /// The first one of a connection counts, if it answers a hello.
+    fn welcome(&mut self, welcome: &Welcome<'_>) {
+        let is_first = self.connection.greeted && self.connection.sends_max.is_none();
+        if !is_first || welcome.version != VERSION {
+            return;
+        }
+        self.connection.sends_max = Some(welcome.sends_max);
+        let inbox = welcome.heads.iter().find(|(log, _)| *log == 0);
+        let cursor = self.went_back.unwrap_or(self.cursor);
+        let head = inbox.map_or(cursor, |(_, head)| head.min(cursor));
+        self.connection.announced = head;
+        if head < cursor {
+            self.went_back = Some(head);
+        }
     }
 
     fn announce(&mut self, position: u64) {
@@ -134,7 +148,8 @@ impl Watch {
         if let Frame::Hello(hello) = frame {
             assert!(!self.connection.greeted, "a second hello");
             self.connection.greeted = true;
-            assert!(hello.cursors.iter().eq([(0, self.cursor)]), "the cursor is what is stored");
+            let cursor = self.went_back.unwrap_or(self.cursor);
+            assert!(hello.cursors.iter().eq([(0, cursor)]), "the cursor is what is stored");
             return;
         }
         assert!(self.connection.sends_max.is_some(), "{frame:?} before the welcome");
@@ -227,6 +242,7 @@ impl Watch {
                 Write::WentBack { head } => {
                     assert!(*head < self.cursor, "it is not further on");
                     self.cursor = *head;
+                    self.went_back = self.went_back.filter(|pending| pending < head);
                     self.positions.retain(|position| position <= head);
                     self.shown.retain(|position| position <= head);
                 }

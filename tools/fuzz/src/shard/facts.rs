@@ -125,7 +125,7 @@ impl Facts {
     pub(super) fn check_all_delivered(&self) {
         for reader in self.ledger.users() {
             let has_device = self.ledger.devices(reader).next().is_some();
-            if has_device && !self.ledger.has_expired(reader, self.known.expired_through_ms) {
+            if has_device && !self.ledger.has_expired(reader, &self.known) {
                 self.ledger.check_all_delivered(reader);
             }
         }

@@ -117,8 +117,14 @@ impl Ledger {
         let Some(entry) = self.entry_at(user, position) else { return false };
         self.begins.get(&(user, device)).is_some_and(|&begin| begin >= position)
             || known.acked.get(&(user, device)).is_some_and(|&acked| acked >= position)
-            || entry.header.time_ms <= known.expired_through_ms
+            || self.is_expired(user, position, known)
             || (entry.header.own && entry.header.device == device)
+    }
+
+    /// Whether a position may have expired.
+    pub(super) fn is_expired(&self, user: UserId, position: u64, known: &Known) -> bool {
+        let entry = self.entry_at(user, position);
+        entry.is_some_and(|entry| entry.header.time_ms <= known.expired_through_ms)
     }
 
     fn conversation(&mut self, user: UserId, peer: UserId, value: &[u8]) {
@@ -140,8 +146,7 @@ impl Ledger {
         assert!(record.devices.iter().all(|device| device.cursor >= through), "it is still wanted");
         // Storage removes on its own what has expired.
         for position in before + 1..from {
-            let entry = self.entry_at(user, position).expect("what is trimmed was there");
-            let is_expired = entry.header.time_ms <= known.expired_through_ms;
+            let is_expired = self.is_expired(user, position, known);
             assert!(is_expired, "the trim of {user} leaves out {position}");
         }
     }
@@ -191,9 +196,8 @@ impl Ledger {
     }
 
     /// Whether an inbox had entries that may have expired.
-    pub(super) fn has_expired(&self, user: UserId, expired_through_ms: u64) -> bool {
-        let entries = self.inboxes.get(&user).into_iter().flatten();
-        entries.into_iter().any(|entry| entry.header.time_ms <= expired_through_ms)
+    pub(super) fn has_expired(&self, user: UserId, known: &Known) -> bool {
+        (1..=self.head(user)).any(|position| self.is_expired(user, position, known))
     }
 
     /// The stored receipts of a reader say that everything came.
