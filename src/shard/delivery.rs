@@ -215,8 +215,11 @@ impl Shard {
         session.loading = false;
         let slot = session.user_slot;
         let expired_ms = self.expired_through_ms();
+        let head_bytes = self.users[slot].record.head_bytes;
         for (position, value) in entries {
-            let Ok((header, body)) = split_entry(&value) else {
+            let sound =
+                split_entry(&value).ok().filter(|(header, _)| header.total_bytes <= head_bytes);
+            let Some((header, body)) = sound else {
                 let detail = "a stored message is damaged";
                 self.end(conn, Code::Internal, detail, fx);
                 return;

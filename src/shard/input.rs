@@ -35,7 +35,7 @@ impl Shard {
             return;
         }
         let Some(rest) = self.complete_split_frame(conn, bytes, fx) else { return };
-        match self.frames(conn, rest, fx) {
+        match self.frames(conn, rest, false, fx) {
             Cut::Over => {}
             Cut::Incomplete(used) | Cut::Paused(used) => self.keep(conn, &rest[used..], fx),
         }
@@ -58,7 +58,7 @@ impl Shard {
             connection.input.extend_from_slice(piece);
             bytes = rest;
             let input = std::mem::take(&mut connection.input);
-            let cut = self.frames(conn, &input, fx);
+            let cut = self.frames(conn, &input, !bytes.is_empty(), fx);
             let connection = self.connection(conn)?;
             match cut {
                 Cut::Over => return None,
@@ -82,8 +82,9 @@ impl Shard {
         }
     }
 
-    /// Handles the complete frames at the front of `bytes`.
-    fn frames(&mut self, conn: ConnId, bytes: &[u8], fx: &mut Effects) -> Cut {
+    /// Handles the complete frames at the front of `bytes`. `more_came` says that the same receive
+    /// brought bytes behind these.
+    fn frames(&mut self, conn: ConnId, bytes: &[u8], more_came: bool, fx: &mut Effects) -> Cut {
         let mut used = 0;
         loop {
             if self.sends_bytes >= CORE_SENDS_BYTES_MAX && self.wait_for_answers(conn) {
@@ -101,7 +102,7 @@ impl Shard {
             match split_frame(&bytes[used..], bytes_max) {
                 Ok(None) => return Cut::Incomplete(used),
                 Ok(Some((frame, rest))) => {
-                    self.frame(conn, frame, rest.is_empty(), fx);
+                    self.frame(conn, frame, rest.is_empty() && !more_came, fx);
                     used = bytes.len() - rest.len();
                 }
                 Err(error) => {
@@ -280,7 +281,7 @@ impl Shard {
             }
             let input = std::mem::take(&mut connection.input);
             let start = std::mem::take(&mut connection.input_used);
-            match self.frames(conn, &input[start..], fx) {
+            match self.frames(conn, &input[start..], false, fx) {
                 Cut::Over => return,
                 Cut::Incomplete(used) => {
                     self.keep(conn, &input[start + used..], fx);

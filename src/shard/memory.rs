@@ -1,12 +1,12 @@
 //! What a shard holds in memory: state is loaded when it is first needed, moved cursors are stored
 //! a little later, and what nobody uses is let go.
 
-use bytes::Bytes;
 use fulmar_protocol::Code;
 
 use super::conversation::{Action, Conversation, Save};
+use super::found::Found;
 use super::inbox::{Stage, User};
-use super::record::{ConversationRecord, InboxRecord, RecordError, split_entry};
+use super::record::ConversationRecord;
 use super::{ConnId, Effects, Key, Load, Loaded, Retention, Shard, UserId, Write};
 use crate::faults::{Fault, is_planted};
 use crate::limits::{
@@ -418,49 +418,5 @@ impl Shard {
                 self.counters.evictions += 1;
             }
         }
-    }
-}
-
-/// An inbox as storage has it.
-struct Found {
-    /// As it was stored.
-    record: InboxRecord,
-    /// The last position ever used, and the running total of bytes there. Positions are never used
-    /// twice, so it is the larger of the record's and the last entry's.
-    head: u64,
-    head_bytes: u64,
-    /// Everything up to here is gone or has expired.
-    gone: u64,
-    gone_bytes: u64,
-}
-
-impl Found {
-    fn new(
-        record: Option<&[u8]>,
-        first: Option<(u64, Bytes)>,
-        last: Option<(u64, Bytes)>,
-    ) -> Result<Self, RecordError> {
-        let record = record.map_or(Ok(InboxRecord::default()), InboxRecord::decode)?;
-        let (mut head, mut head_bytes) = (record.head, record.head_bytes);
-        if let Some((position, value)) = last
-            && position > head
-            && !is_planted(Fault::PositionReused)
-        {
-            (head, head_bytes) = (position, split_entry(&value)?.0.total_bytes);
-        }
-        let (mut gone, mut gone_bytes) = (head, head_bytes);
-        if let Some((position, value)) = first {
-            let (header, body) = split_entry(&value)?;
-            (gone, gone_bytes) = (position - 1, header.total_bytes - body.len() as u64);
-        }
-        Ok(Found { record, head, head_bytes, gone, gone_bytes })
-    }
-
-    /// The inbox as it stands after what expired is left out.
-    fn into_record(self) -> InboxRecord {
-        let mut record = self.record;
-        (record.head, record.head_bytes) = (self.head, self.head_bytes);
-        record.trim_to(self.gone, self.gone_bytes);
-        record
     }
 }

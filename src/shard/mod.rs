@@ -17,6 +17,7 @@ mod connection;
 mod conversation;
 mod counters;
 mod delivery;
+mod found;
 mod home;
 mod inbox;
 mod input;
@@ -41,6 +42,7 @@ use hashbrown::HashMap;
 
 pub use config::{Retention, ShardConfig};
 pub use counters::{ByCode, Counters, KINDS};
+pub use found::Found;
 pub use home::home_core;
 pub use overload::Level;
 use overload::gathers;

@@ -24,6 +24,8 @@ use super::seam::{DeviceId, UserId};
 use crate::limits::{RESENDS_MAX, RUNS_MAX};
 
 const VERSION: u8 = 1;
+/// Largest position, ordinal and total: more than there can ever be, and few enough to add to.
+pub(super) const COUNT_MAX: u64 = u64::MAX / 2;
 const FLAG_OWN: u8 = 1;
 /// Longest part of an entry before its body.
 pub const ENTRY_HEADER_BYTES_MAX: usize = 8 + 1 + 1 + 4 * varint::BYTES_MAX;
@@ -31,7 +33,7 @@ const SENDERS_MAX: u64 = wire::DEVICE_MAX;
 
 /// A stored value that isn't what it should be: the storage is damaged, or of another version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RecordError(&'static str);
+pub struct RecordError(pub(super) &'static str);
 
 impl fmt::Display for RecordError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -91,7 +93,7 @@ impl InboxRecord {
     }
 
     /// Appends the encoded form.
-    pub(super) fn encode(&self, out: &mut BytesMut) {
+    pub fn encode(&self, out: &mut BytesMut) {
         out.put_u8(VERSION);
         put(self.trim, out);
         put(self.trim_bytes, out);
@@ -122,7 +124,29 @@ impl InboxRecord {
             });
         }
         fields.end("inbox")?;
-        Ok(InboxRecord { trim, trim_bytes, head, head_bytes, devices })
+        let record = InboxRecord { trim, trim_bytes, head, head_bytes, devices };
+        record.check()?;
+        Ok(record)
+    }
+
+    /// What holds for every record that is written, and what a shard relies on.
+    fn check(&self) -> Result<(), RecordError> {
+        let InboxRecord { trim, trim_bytes, head, head_bytes, devices } = self;
+        if trim > head || *head > COUNT_MAX {
+            return Err(RecordError("inbox.head"));
+        }
+        if trim_bytes > head_bytes || *head_bytes > COUNT_MAX {
+            return Err(RecordError("inbox.head_bytes"));
+        }
+        for (nth, known) in devices.iter().enumerate() {
+            if devices[..nth].iter().any(|other| other.device == known.device) {
+                return Err(RecordError("inbox.device"));
+            }
+            if !(*trim..=*head).contains(&known.cursor) || known.cursor_bytes > *head_bytes {
+                return Err(RecordError("inbox.cursor"));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -173,7 +197,7 @@ impl ConversationRecord {
     }
 
     /// Appends the encoded form.
-    pub(super) fn encode(&self, out: &mut BytesMut) {
+    pub fn encode(&self, out: &mut BytesMut) {
         out.put_u8(VERSION);
         put(self.ordinal, out);
         put(self.delivered, out);
@@ -220,7 +244,31 @@ impl ConversationRecord {
             copies.push((device, fields.number("copy.number")?));
         }
         fields.end("conversation")?;
-        Ok(ConversationRecord { ordinal, delivered, read, senders, copies })
+        let record = ConversationRecord { ordinal, delivered, read, senders, copies };
+        record.check()?;
+        Ok(record)
+    }
+
+    /// What holds for every record that is written, and what a shard relies on.
+    fn check(&self) -> Result<(), RecordError> {
+        let ConversationRecord { ordinal, delivered, read, senders, copies } = self;
+        if read > delivered || delivered > ordinal || *ordinal > COUNT_MAX {
+            return Err(RecordError("conversation.ordinal"));
+        }
+        for (nth, sender) in senders.iter().enumerate() {
+            if senders[..nth].iter().any(|other| other.device == sender.device) {
+                return Err(RecordError("conversation.sender"));
+            }
+            if !sender.is_sound(*ordinal) {
+                return Err(RecordError("conversation.runs"));
+            }
+        }
+        for (nth, (device, _)) in copies.iter().enumerate() {
+            if copies[..nth].iter().any(|(other, _)| other == device) {
+                return Err(RecordError("conversation.copies"));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -245,7 +293,7 @@ pub struct EntryHeader {
 
 impl EntryHeader {
     /// Appends the header; the body follows it.
-    pub(super) fn encode(&self, out: &mut BytesMut) {
+    pub fn encode(&self, out: &mut BytesMut) {
         out.put_u64_le(self.time_ms);
         out.put_u8(if self.own { FLAG_OWN } else { 0 });
         out.put_u8(self.content);
@@ -278,15 +326,31 @@ impl EntryHeader {
 }
 
 /// An entry's header and its body.
-pub(super) fn split_entry(value: &Bytes) -> Result<(EntryHeader, Bytes), RecordError> {
+pub fn split_entry(value: &Bytes) -> Result<(EntryHeader, Bytes), RecordError> {
     let (header, body_at) = EntryHeader::decode(value)?;
-    if header.total_bytes < (value.len() - body_at) as u64 {
+    let body_bytes = (value.len() - body_at) as u64;
+    if !(body_bytes..=COUNT_MAX).contains(&header.total_bytes) {
         return Err(RecordError("entry.total_bytes"));
     }
     Ok((header, value.slice(body_at..)))
 }
 
 impl Sender {
+    /// Whether its invariant holds in a conversation of so many messages.
+    fn is_sound(&self, ordinal_max: u64) -> bool {
+        let mut before = (0, 0);
+        for run in &self.runs {
+            let Some(offset) = run.len.checked_sub(1) else { return false };
+            let last = (run.number.checked_add(offset), run.ordinal.checked_add(offset));
+            let (Some(number), Some(ordinal)) = last else { return false };
+            if run.number <= before.0 || run.ordinal <= before.1 || ordinal > ordinal_max {
+                return false;
+            }
+            before = (number, ordinal);
+        }
+        !self.runs.is_empty()
+    }
+
     /// The ordinal that `number` got, if it is among the recent accepted ones.
     pub(super) fn ordinal_of(&self, number: u64) -> Option<u64> {
         let run = self.runs.iter().rev().find(|run| run.number <= number)?;

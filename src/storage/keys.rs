@@ -10,29 +10,31 @@
 use crate::shard::seam::{Key, UserId};
 
 /// Column family of entries.
-pub(super) const LOG: &str = "log";
+pub const LOG: &str = "log";
 /// Column family of records that are overwritten.
-pub(super) const STATE: &str = "state";
+pub const STATE: &str = "state";
 /// Bytes of a key that name the user.
-pub(super) const PREFIX_BYTES: usize = 8;
+pub const PREFIX_BYTES: usize = 8;
 
 /// Key of the number of the last segment that was carried over. No other key has its length.
 pub(super) const DRAINED: &[u8] = b"drained";
 
 /// The bytes of a key, of which the first `len` count.
-pub(super) struct KeyBytes {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyBytes {
     bytes: [u8; 16],
     len: usize,
 }
 
 impl KeyBytes {
-    pub(super) fn as_slice(&self) -> &[u8] {
+    /// The bytes that count.
+    pub fn as_slice(&self) -> &[u8] {
         &self.bytes[..self.len]
     }
 }
 
 /// The key's bytes. Its column family follows from its kind.
-pub(super) fn encode(key: Key) -> KeyBytes {
+pub fn encode(key: Key) -> KeyBytes {
     let (user, second) = match key {
         Key::Inbox { user } => (user, None),
         Key::Conversation { user, peer } => (user, Some(peer)),
@@ -45,12 +47,12 @@ pub(super) fn encode(key: Key) -> KeyBytes {
 }
 
 /// The key of an entry.
-pub(super) fn entry(user: UserId, position: u64) -> [u8; 16] {
+pub fn entry(user: UserId, position: u64) -> [u8; 16] {
     encode(Key::Entry { user, position }).bytes
 }
 
-/// The position in an entry's key.
-pub(super) fn position(key: &[u8]) -> Option<u64> {
+/// The position in an entry's key; none in bytes that are no such key.
+pub fn position(key: &[u8]) -> Option<u64> {
     if key.len() != 16 {
         return None;
     }

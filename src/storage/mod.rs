@@ -19,7 +19,7 @@
 mod directory;
 mod error;
 pub mod journal;
-mod keys;
+pub mod keys;
 mod rocks;
 mod simulated;
 #[cfg(test)]

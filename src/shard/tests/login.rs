@@ -161,6 +161,23 @@ fn nothing_may_follow_the_hello_before_the_welcome() {
 }
 
 #[test]
+fn what_follows_a_hello_that_came_in_pieces_is_too_early_as_well() {
+    let mut ping = Vec::new();
+    Frame::Ping.encode(&mut ping);
+    for bytes in [&ping[..], &ping[..1]] {
+        let mut world = World::new();
+        let c = world.connect();
+        let mut piece = Vec::new();
+        hello(7, 1, b"", &[]).encode(&mut piece);
+        piece.extend_from_slice(bytes);
+        let (begin, end) = piece.split_at(5);
+        world.bytes(c, begin);
+        world.bytes(c, end);
+        world.expect(c, &["refused unexpected_frame"]);
+    }
+}
+
+#[test]
 fn a_hello_that_comes_in_pieces_is_welcomed() {
     let mut world = World::new();
     let c = world.connect();

@@ -101,7 +101,8 @@ impl<D: JournalDirectory> JournalCommitter<D> {
         let payload = &self.buffer[HEADER_BYTES..HEADER_BYTES + payload_bytes];
         let mut index = self.shared.write();
         for logged in record::writes(payload).flatten() {
-            index.apply(self.active.number, payload_at, logged);
+            let placed = index.apply(self.active.number, payload_at, logged);
+            placed.expect("positions of an inbox are dense");
         }
     }
 

@@ -10,6 +10,9 @@ use super::segment::Segment;
 use crate::faults::{Fault, is_planted};
 use crate::shard::seam::{Key, UserId};
 
+/// Largest position of an inbox: more than there can ever be.
+const POSITION_MAX: u64 = u64::MAX / 2;
+
 /// The place of a value. There may be millions, so its numbers are as short as they can be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Place {
@@ -21,6 +24,10 @@ pub(super) struct Place {
 }
 
 const _: () = assert!(size_of::<Place>() == 16);
+
+/// A write that can't have followed those before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct OutOfPlace;
 
 /// The entries of one inbox that lie in the log.
 ///
@@ -57,34 +64,47 @@ impl<F> Index<F> {
     }
 
     /// Notes a write whose payload begins at byte `payload_at` of a segment.
-    pub(super) fn apply(&mut self, segment: u64, payload_at: u64, logged: Logged) {
+    pub(super) fn apply(
+        &mut self,
+        segment: u64,
+        payload_at: u64,
+        logged: Logged,
+    ) -> Result<(), OutOfPlace> {
         match logged {
             Logged::Put { key, value_at, value_bytes, checksum } => {
                 let at = (payload_at + value_at as u64) as u32;
                 let (segment, bytes) = (segment as u32, value_bytes as u32);
-                self.put(key, Place { segment, at, bytes, checksum });
+                self.put(key, Place { segment, at, bytes, checksum })
             }
             Logged::Trim { user, from, through } => self.trim(user, from, through),
         }
     }
 
-    pub(super) fn put(&mut self, key: Key, place: Place) {
+    fn put(&mut self, key: Key, place: Place) -> Result<(), OutOfPlace> {
         let Key::Entry { user, position } = key else {
             self.states.insert(key, place);
-            return;
+            return Ok(());
         };
+        if !(1..=POSITION_MAX).contains(&position) {
+            return Err(OutOfPlace);
+        }
         let inbox = self
             .inboxes
             .entry(user)
             .or_insert_with(|| Inbox { first: position, places: VecDeque::new() });
-        let next = inbox.first + inbox.places.len() as u64;
         // Otherwise every later position would be answered with the value of another.
-        assert_eq!(position, next, "positions of the inbox of {user} are dense");
+        if position != inbox.first + inbox.places.len() as u64 {
+            return Err(OutOfPlace);
+        }
         inbox.places.push_back(place);
+        Ok(())
     }
 
     /// Forgets the entries `from..=through`; those that the database has are remembered for deletion.
-    pub(super) fn trim(&mut self, user: UserId, from: u64, through: u64) {
+    fn trim(&mut self, user: UserId, from: u64, through: u64) -> Result<(), OutOfPlace> {
+        if from == 0 || from > through || through > POSITION_MAX {
+            return Err(OutOfPlace);
+        }
         let through = through + u64::from(is_planted(Fault::IndexTrimsTooMuch));
         let mut database_through = through;
         if let Some(inbox) = self.inboxes.get_mut(&user) {
@@ -106,6 +126,7 @@ impl<F> Index<F> {
         if from <= database_through {
             self.trimmed.push((user, from, database_through));
         }
+        Ok(())
     }
 
     /// Where a state record or an entry lies, if it is in the log.

@@ -137,8 +137,15 @@ fn replay<F: JournalFile>(
     }
     let mut scan = Scan::new(segment);
     while let Some(record) = scan.next()? {
-        for logged in record::writes(&record.payload).flatten() {
-            index.apply(segment.number, record.payload_at, logged);
+        for logged in record::writes(&record.payload) {
+            // Its checksum is right, so it was written like this; but no journal of this version
+            // writes it, and to pass over it would mean to go on with less.
+            let applied =
+                logged.map(|logged| index.apply(segment.number, record.payload_at, logged));
+            if applied.is_none_or(|applied| applied.is_err()) {
+                let (path, at) = (segment.path.clone(), record.payload_at);
+                return Err(JournalError::Damaged { path, at });
+            }
         }
     }
     if is_last && scan.was_more_synced()? {

@@ -19,6 +19,10 @@ use std::path::{Path, PathBuf};
 use super::error::JournalError;
 use super::files::{JournalDirectory, JournalFile};
 
+/// Segments have numbers below this: the index keeps them in 32 bits.
+const NUMBERS: u64 = u32::MAX as u64;
+/// Largest sequence at which a segment begins: more than there can ever be.
+const SEQUENCE_MAX: u64 = u64::MAX / 2;
 /// Where the records begin.
 pub(super) const RECORDS_AT: u64 = 4096;
 const MAGIC: [u8; 8] = *b"FulmarJ1";
@@ -125,7 +129,8 @@ impl<F: JournalFile> Segment<F> {
         file.read_at(&mut given, 0).map_err(failed)?;
         let long = |at: usize| u64::from_le_bytes(std::array::from_fn(|nth| given[at + nth]));
         let (first_sequence, salt) = (long(16), long(24));
-        if given != header(number, first_sequence, salt) {
+        let is_possible = number < NUMBERS && (1..=SEQUENCE_MAX).contains(&first_sequence);
+        if given != header(number, first_sequence, salt) || !is_possible {
             return Err(JournalError::Damaged { path, at: 0 });
         }
         Ok(Segment { number, first_sequence, salt, file, path, bytes })

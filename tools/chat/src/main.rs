@@ -6,7 +6,7 @@
 //! | `chat` | the state of a chat, the same for both ways of showing it |
 //! | `plain`, `input` | line mode, and lines from standard input |
 //! | `screen`, `view`, `editor`, `terminal` | full screen: the loop, the drawing, the input line, the terminal's modes |
-//! | `text`, `wrap` | received text made harmless; lines of a terminal's columns |
+//! | `text`, `wrap` (of the library) | received text made harmless; lines of a terminal's columns |
 
 mod args;
 mod chat;
@@ -17,9 +17,7 @@ mod plain;
 mod screen;
 mod signals;
 mod terminal;
-mod text;
 mod view;
-mod wrap;
 
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
@@ -27,6 +25,7 @@ use std::time::Duration;
 
 use args::Args;
 use clap::Parser;
+use fulmar_chat::{text, wrap};
 use fulmar_client::{Client, Events};
 
 /// Exit status for a wrong command line, as clap gives it.

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 /// The text of a message, harmless to a terminal. A body that isn't text is described.
-pub(crate) fn of_message(message: &Message) -> String {
+pub fn of_message(message: &Message) -> String {
     if message.content == content::TEXT {
         harmless(&String::from_utf8_lossy(&message.body))
     } else {
@@ -18,7 +18,7 @@ pub(crate) fn of_message(message: &Message) -> String {
 /// A control character becomes its picture, so that one sees that it was there. Directional
 /// overrides, with which a text could rearrange the line around it, become the replacement
 /// character.
-pub(crate) fn harmless(text: &str) -> String {
+pub fn harmless(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for character in text.replace("\r\n", "\n").chars() {
         match character {
@@ -36,7 +36,7 @@ pub(crate) fn harmless(text: &str) -> String {
 }
 
 /// The same on one line.
-pub(crate) fn harmless_line(text: &str) -> String {
+pub fn harmless_line(text: &str) -> String {
     harmless(text).replace('\n', " ⏎ ")
 }
 
@@ -45,7 +45,7 @@ fn picture(control: char) -> char {
 }
 
 /// A time of the server as local time, in jiff's notation of `strftime`.
-pub(crate) fn local(time_ms: u64, format: &str) -> String {
+pub fn local(time_ms: u64, format: &str) -> String {
     let time_ms = i64::try_from(time_ms).unwrap_or(i64::MAX);
     Timestamp::from_millisecond(time_ms).map_or_else(
         |_| "?".to_owned(),
@@ -54,7 +54,7 @@ pub(crate) fn local(time_ms: u64, format: &str) -> String {
 }
 
 /// The time now, in milliseconds since the Unix epoch.
-pub(crate) fn now_ms() -> u64 {
+pub fn now_ms() -> u64 {
     u64::try_from(Timestamp::now().as_millisecond()).unwrap_or(0)
 }
 

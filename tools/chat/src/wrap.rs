@@ -9,7 +9,7 @@ const MARKS_MAX: usize = 12;
 
 /// Breaks `text` into lines of at most `columns` columns: at line breaks, between words, and
 /// within a word only where it is longer than a line.
-pub(crate) fn wrap(text: &str, columns: usize) -> Vec<String> {
+pub fn wrap(text: &str, columns: usize) -> Vec<String> {
     let columns = columns.max(2);
     let mut lines = Vec::new();
     for paragraph in text.split('\n') {

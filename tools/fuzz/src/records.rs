@@ -1,0 +1,63 @@
+//! Stored values and keys. What is read is written to the same bytes, so a value has one form; and
+//! keys sort as what they stand for does.
+
+use bytes::{Bytes, BytesMut};
+use fulmar::shard::Key;
+use fulmar::shard::record::{
+    ConversationRecord, ENTRY_HEADER_BYTES_MAX, EntryHeader, InboxRecord, split_entry,
+};
+use fulmar::storage::keys;
+
+use crate::script::Script;
+
+/// Reads the bytes as each kind of value, and as two keys.
+pub fn records(data: &[u8]) {
+    let mut written = BytesMut::new();
+    if let Ok(record) = InboxRecord::decode(data) {
+        record.encode(&mut written);
+        assert_eq!(written, data);
+    }
+    if let Ok(record) = ConversationRecord::decode(data) {
+        written.clear();
+        record.encode(&mut written);
+        assert_eq!(written, data);
+    }
+    if let Ok((header, body_at)) = EntryHeader::decode(data) {
+        written.clear();
+        header.encode(&mut written);
+        assert_eq!(written, data[..body_at]);
+        assert!(body_at <= ENTRY_HEADER_BYTES_MAX);
+        if let Ok((again, body)) = split_entry(&Bytes::copy_from_slice(data)) {
+            assert_eq!((again, &body[..]), (header, &data[body_at..]));
+            assert!(header.total_bytes >= body.len() as u64);
+        }
+    }
+    let mut script = Script::new(data);
+    check_keys(key(&mut script), key(&mut script));
+    if let Some(position) = keys::position(data) {
+        assert_eq!(position.to_be_bytes(), data[8..]);
+    }
+}
+
+fn key(script: &mut Script<'_>) -> Key {
+    let (user, second) = (script.number(), script.number());
+    match script.below(3) {
+        0 => Key::Inbox { user },
+        1 => Key::Conversation { user, peer: second },
+        _ => Key::Entry { user, position: second },
+    }
+}
+
+/// Two keys of one column family.
+fn check_keys(one: Key, other: Key) {
+    let (bytes, other_bytes) = (keys::encode(one), keys::encode(other));
+    match (one, other) {
+        (Key::Entry { user, position }, Key::Entry { .. }) => {
+            assert_eq!(keys::entry(user, position), bytes.as_slice());
+            assert_eq!(keys::position(bytes.as_slice()), Some(position));
+            assert_eq!(one.cmp(&other), bytes.as_slice().cmp(other_bytes.as_slice()));
+        }
+        (Key::Entry { .. }, _) | (_, Key::Entry { .. }) => {}
+        _ => assert_eq!(one == other, bytes == other_bytes, "a key stands for one record"),
+    }
+}

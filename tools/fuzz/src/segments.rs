@@ -1,0 +1,186 @@
+//! Opening a journal over files of any content.
+//!
+//! Most inputs describe segments with good checksums, which is how damage looks that a checksum
+//! doesn't find: any sequences, any writes in them. Then some bytes are changed. The journal opens or
+//! refuses with an error; what it refused it left as it was, and what it opened it can go on with.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use bytes::Bytes;
+use fulmar::shard::{ConnId, Key, Load, Loaded, Write};
+use fulmar::storage::journal::{self, JournalError, JournalOptions, JournalReader, Parts};
+use fulmar::storage::{DiskDirectory, SimulatedDatabase};
+
+use crate::layout;
+use crate::script::Script;
+
+/// Lengths of files, in bytes.
+const FILE_BYTES_MAX: usize = 12 * 1024;
+const FILES_MAX: usize = 4;
+const RECORDS_MAX: usize = 12;
+const WRITES_MAX: usize = 12;
+const CHANGES_MAX: usize = 4;
+/// Users whose state is looked at. Most inputs write about these.
+const USERS: u64 = 4;
+
+const OPTIONS: JournalOptions =
+    JournalOptions { segment_bytes: 8 * 1024, segments_kept: 1, segments_max: 1_000 };
+
+/// See the module's description.
+pub fn segments(data: &[u8]) {
+    let mut script = Script::new(data);
+    let directory = layout::directory();
+    let path = directory.path();
+    let (mut number, mut sequence) = (1 + script.number() % 5, 1);
+    for _ in 0..=script.below(FILES_MAX) {
+        make_file(&mut script, path, &mut number, &mut sequence);
+    }
+    for _ in 0..script.below(CHANGES_MAX + 1) {
+        change_a_file(&mut script, path);
+    }
+    let before = contents(path);
+    match open(path, script.flag()) {
+        Err(error) => {
+            let named = match &error {
+                JournalError::File { path, .. }
+                | JournalError::Damaged { path, .. }
+                | JournalError::Missing { path } => path.display().to_string(),
+                other => panic!("opening doesn't fail with {other}"),
+            };
+            assert!(error.to_string().contains(&named), "{error}");
+            assert_eq!(contents(path), before, "what is refused is left as it is");
+        }
+        Ok((mut committer, reader, drain)) => {
+            let held = look(&reader);
+            let user = USERS + 1;
+            let (key, value) = (Key::Inbox { user }, Bytes::from_static(b"new"));
+            let new = [Write::Put { key, value: value.clone() }];
+            committer.commit(new.iter()).expect("an open journal takes commits");
+            drop((committer, reader, drain));
+            let opened = open(path, true);
+            let (_, reader, _) = opened.expect("what was opened once opens again");
+            assert_eq!(look(&reader), held, "and holds the same");
+            let load = Load::Inbox { user, expire_through_ms: 0 };
+            let Ok(Loaded::Inbox { record, .. }) = reader.load(load) else { panic!("an inbox") };
+            assert_eq!(record, Some(value));
+        }
+    }
+}
+
+fn open(
+    path: &Path,
+    is_syncing: bool,
+) -> Result<Parts<DiskDirectory, SimulatedDatabase>, JournalError> {
+    let directory = DiskDirectory::make(path)?;
+    journal::open(directory, OPTIONS, is_syncing, SimulatedDatabase::default())
+}
+
+/// Makes a file that goes on where the one before ended, or is odd in some way.
+fn make_file(script: &mut Script<'_>, directory: &Path, number: &mut u64, sequence: &mut u64) {
+    let path = match script.byte() {
+        0..200 => layout::segment_path(directory, *number),
+        200..210 => directory.join("journal-1.log"),
+        210..220 => directory.join("journal-.log"),
+        220..230 => directory.join(format!("new-{number:012}.tmp")),
+        230..235 => directory.join("journal-+00000000001.log"),
+        _ => {
+            *number = script.number();
+            layout::segment_path(directory, *number)
+        }
+    };
+    let mut bytes = match script.byte() {
+        0..240 => make_segment(script, *number, sequence),
+        _ => script.bytes().to_vec(),
+    };
+    bytes.truncate(FILE_BYTES_MAX);
+    fs::write(path, bytes).expect("a file");
+    *number = number.wrapping_add(1);
+}
+
+/// A segment with a good header and good records, and something behind them.
+fn make_segment(script: &mut Script<'_>, number: u64, sequence: &mut u64) -> Vec<u8> {
+    if script.byte() >= 240 {
+        *sequence = script.number();
+    }
+    let salt = 1 + u64::from(script.byte());
+    let mut bytes = layout::segment_header(number, *sequence, salt);
+    for _ in 0..script.below(RECORDS_MAX + 1) {
+        let (this, synced) = match script.byte() {
+            0..200 => (*sequence, sequence.wrapping_sub(1)),
+            200..240 => (*sequence, script.number()),
+            _ => (script.number(), script.number()),
+        };
+        let payload = make_payload(script);
+        bytes.extend(layout::record(salt, this, synced, &payload));
+        *sequence = this.wrapping_add(1);
+    }
+    match script.below(4) {
+        0 => bytes.resize(FILE_BYTES_MAX, 0),
+        1 => bytes.resize(bytes.len().next_multiple_of(4096), 0),
+        2 => bytes.extend_from_slice(script.bytes()),
+        _ => bytes.truncate(script.number() as usize),
+    }
+    bytes
+}
+
+fn make_payload(script: &mut Script<'_>) -> Vec<u8> {
+    if script.byte() >= 250 {
+        return script.bytes().to_vec();
+    }
+    let mut payload = Vec::new();
+    for _ in 0..=script.below(WRITES_MAX) {
+        let (user, second) = (script.number(), script.number());
+        payload.extend(match script.byte() {
+            tag @ 1..=3 => layout::put(tag, user, second, script.bytes()),
+            4..100 => layout::put(3, user % USERS, second, script.bytes()),
+            100..150 => layout::trim(user % USERS, second, script.number()),
+            150..200 => layout::put(1 + script.byte() % 2, user % USERS, second, script.bytes()),
+            200..230 => layout::trim(user, second, script.number()),
+            tag => layout::put(tag, user, second, script.bytes()),
+        });
+    }
+    payload
+}
+
+fn change_a_file(script: &mut Script<'_>, directory: &Path) {
+    let names: Vec<_> = contents(directory).into_keys().collect();
+    let Some(name) = names.get(script.below(FILES_MAX)) else { return };
+    let path = directory.join(name);
+    let mut bytes = fs::read(&path).expect("a file");
+    let at = script.number() as usize;
+    match script.below(4) {
+        0 => bytes.truncate(at),
+        1 => bytes.iter_mut().skip(at).take(8).for_each(|byte| *byte = 0),
+        _ => {
+            let change = script.byte();
+            bytes.iter_mut().skip(at).take(1).for_each(|byte| *byte ^= change);
+        }
+    }
+    fs::write(path, bytes).expect("a file");
+}
+
+/// The segments in a directory: names and bytes. Files that are no segments may be removed.
+fn contents(directory: &Path) -> BTreeMap<String, Vec<u8>> {
+    let files = fs::read_dir(directory).expect("a directory").map(|file| file.expect("a file"));
+    files
+        .map(|file| (file.file_name().into_string().expect("a name"), file.path()))
+        .filter(|(name, _)| !Path::new(name).extension().is_some_and(|end| end == "tmp"))
+        .map(|(name, path)| (name, fs::read(path).expect("a file")))
+        .collect()
+}
+
+/// What a reader finds about the users that inputs write about.
+fn look(reader: &JournalReader<DiskDirectory, SimulatedDatabase>) -> Vec<Option<Loaded>> {
+    let conn = ConnId { slot: 0, generation: 0 };
+    let (from, through, entries_max, bytes_max) = (1, u64::MAX, 1_000, u32::MAX);
+    let loads = (0..USERS).flat_map(|user| {
+        let entries = Load::Entries { user, conn, from, through, entries_max, bytes_max };
+        let conversations = (0..USERS).map(move |peer| Load::Conversation { user, peer });
+        let inbox = Load::Inbox { user, expire_through_ms: 0 };
+        conversations.chain([inbox, entries])
+    });
+    // A value whose checksum is wrong is an error, which is another way to refuse.
+    loads.map(|load| reader.load(load).ok()).collect()
+}

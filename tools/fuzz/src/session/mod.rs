@@ -1,0 +1,185 @@
+//! The client's core under any course of events: a server that may say anything, a store and a
+//! socket that take their time, a person, and the end of the process at any moment.
+//!
+//! What the session asks for is judged by what was said and stored ([`watch`]).
+
+mod steps;
+mod watch;
+
+use std::sync::Arc;
+
+use fulmar_client::core::{Action, Identity, Input, Now, Session};
+use fulmar_client::store::{MemoryStore, Store, StoreError, Write};
+use fulmar_client::{Event, Message, State, content};
+
+use crate::script::Script;
+use watch::Watch;
+
+pub(crate) use steps::Step;
+
+/// Steps of a script that are looked at.
+const STEPS_MAX: usize = 200;
+/// When the wall clock begins, in Unix milliseconds.
+const START_MS: u64 = 1_700_000_000_000;
+
+/// A device and its surroundings.
+struct Course {
+    session: Session,
+    store: MemoryStore,
+    now: Now,
+    /// The batch that isn't stored yet.
+    batch: Option<Vec<Write>>,
+    is_writing: bool,
+    /// A connection was asked for and isn't open yet.
+    is_asked: bool,
+    is_connected: bool,
+    /// The store failed, or the program closed the client.
+    is_over: bool,
+    watch: Watch,
+}
+
+/// See the module's description.
+pub fn session(data: &[u8]) {
+    let mut script = Script::new(data);
+    let mut course = Course::new(u64::from(script.byte()));
+    for _ in 0..STEPS_MAX {
+        if script.is_over() {
+            break;
+        }
+        course.step(&mut script);
+    }
+}
+
+fn identity() -> Identity {
+    Identity { user: 7, device: 1, token: b"token".to_vec(), agent: "fuzz".into() }
+}
+
+impl Course {
+    fn new(seed: u64) -> Self {
+        let mut store = MemoryStore::new();
+        let snapshot = store.load().expect("an empty store");
+        Course {
+            session: Session::new(identity(), snapshot, seed),
+            store,
+            now: Now { elapsed_ms: 0, unix_ms: START_MS },
+            batch: None,
+            is_writing: false,
+            is_asked: false,
+            is_connected: false,
+            is_over: false,
+            watch: Watch::default(),
+        }
+    }
+
+    /// The process ends and begins again, after the batch under way was stored, or before.
+    fn crash(&mut self, is_stored: bool, seed: u64) {
+        if let Some(batch) = self.batch.take()
+            && is_stored
+        {
+            self.commit(&batch);
+        }
+        let snapshot = self.store.load().expect("a store");
+        assert_eq!(snapshot.cursor, self.watch.cursor());
+        self.session = Session::new(identity(), snapshot, seed);
+        (self.is_writing, self.is_asked, self.is_connected) = (false, false, false);
+        self.is_over = false;
+        self.watch.begin_again();
+    }
+
+    fn commit(&mut self, batch: &[Write]) {
+        self.store.commit(batch).expect("a batch that fits the store");
+        self.watch.stored(batch);
+    }
+
+    fn input(&mut self, input: Input<'_>) {
+        let mut actions = Vec::new();
+        self.session.handle(self.now, input, &mut actions);
+        self.carry_out(actions);
+    }
+
+    /// Bytes from the server, if the session reads.
+    fn receive(&mut self, bytes: &[u8]) {
+        if self.is_connected && self.session.wants_bytes() {
+            self.watch.received(bytes);
+            self.input(Input::Received(bytes));
+        }
+    }
+
+    fn stored(&mut self) {
+        if let Some(batch) = self.batch.take() {
+            self.commit(&batch);
+            self.input(Input::Stored(Ok(())));
+        }
+    }
+
+    fn store_fails(&mut self) {
+        if self.batch.take().is_some() {
+            self.is_over = true;
+            self.input(Input::Stored(Err(StoreError::Damaged("the disk is full".into()))));
+        }
+    }
+
+    fn send(&mut self, peer: u64, body: Vec<u8>) {
+        let mut actions = Vec::new();
+        let body = Arc::from(body);
+        let sent = self.session.send(self.now, peer, content::TEXT, body, &mut actions);
+        assert!(sent.is_err() || (peer != 0 && !self.is_over));
+        self.carry_out(actions);
+    }
+
+    /// Sends a rejected message of a peer again.
+    fn resend(&mut self, peer: u64) {
+        let history = self.store.history(peer, None, 16).expect("a history");
+        let rejected = |message: &&Message| matches!(message.state, State::Rejected(_));
+        let Some(message) = history.iter().find(rejected) else { return };
+        let mut actions = Vec::new();
+        // It may be waiting again already, of which the store doesn't know yet.
+        let _ = self.session.resend(self.now, message, &mut actions);
+        self.carry_out(actions);
+    }
+
+    fn carry_out(&mut self, actions: Vec<Action>) {
+        for action in actions {
+            match action {
+                Action::Connect { .. } => {
+                    assert!(!self.is_over && !self.is_connected && !self.is_asked);
+                    self.is_asked = true;
+                }
+                Action::Transmit(bytes) => {
+                    assert!(self.is_connected, "bytes without a connection");
+                    self.watch.transmitted(&bytes, self.is_writing);
+                    self.is_writing = true;
+                }
+                Action::Close => {
+                    assert!(self.is_connected || self.is_asked, "nothing to close");
+                    (self.is_connected, self.is_asked, self.is_writing) = (false, false, false);
+                    self.watch.disconnected();
+                }
+                Action::Commit(batch) => {
+                    assert!(!batch.is_empty());
+                    assert!(self.batch.replace(batch).is_none(), "two batches under way");
+                }
+                Action::Saved(id) => self.watch.saved(id),
+                Action::Notify(event) => self.tell(&event),
+            }
+        }
+        self.check_deadline();
+    }
+
+    fn tell(&mut self, event: &Event) {
+        self.watch.told(event);
+        if let Event::Message(message) | Event::OwnCopy(message) = event {
+            let kept = self.store.message(message.id).expect("a store");
+            assert_eq!(kept.as_ref(), Some(message), "what is told is stored");
+        }
+    }
+
+    /// Whoever drives the session learns when it must be called again.
+    fn check_deadline(&self) {
+        if self.is_asked && !self.is_connected {
+            assert!(self.session.deadline_ms().is_some(), "a connect takes no more than its time");
+        }
+        assert!(!self.session.is_online() || self.is_connected);
+        assert!(!self.is_over || !self.session.is_online());
+    }
+}

@@ -1,0 +1,212 @@
+//! What was committed, and what that allows to be said.
+//!
+//! Positions and ordinals are dense and never used twice; a copy follows its message; no entry is
+//! deleted that a device lacks and that hasn't expired.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use fulmar::shard::record::{ConversationRecord, EntryHeader, InboxRecord};
+use fulmar::shard::{DeviceId, Key, UserId, Write};
+
+/// A committed message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub(super) header: EntryHeader,
+    pub(super) body: Bytes,
+}
+
+/// What may explain that a position is no longer kept.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    /// The largest position that each device ever acknowledged.
+    pub(super) acked: BTreeMap<(UserId, DeviceId), u64>,
+    /// What was taken at this time or before, in Unix milliseconds, may have expired.
+    pub(super) expired_through_ms: u64,
+}
+
+/// Everything that was ever committed.
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    /// Each inbox by position; entries stay here when they are trimmed.
+    inboxes: BTreeMap<UserId, Vec<Entry>>,
+    /// (author, recipient): the messages in the order of their ordinals.
+    directions: BTreeMap<(UserId, UserId), Vec<(DeviceId, Bytes)>>,
+    /// (author, recipient, ordinal) of each copy.
+    copies: BTreeSet<(UserId, UserId, u64)>,
+    records: BTreeMap<UserId, InboxRecord>,
+    conversations: BTreeMap<(UserId, UserId), ConversationRecord>,
+    trims: BTreeMap<UserId, u64>,
+    /// Where each device began.
+    begins: BTreeMap<(UserId, DeviceId), u64>,
+}
+
+impl Ledger {
+    /// Takes the writes of a turn, which are committed together.
+    pub(super) fn commit(&mut self, writes: &[Write], known: &Known) {
+        for write in writes {
+            match write {
+                Write::Put { key: Key::Entry { user, position }, value } => {
+                    self.entry(*user, *position, value);
+                }
+                Write::Put { key: Key::Inbox { user }, value } => self.inbox(*user, value, known),
+                Write::Put { key: Key::Conversation { user, peer }, value } => {
+                    self.conversation(*user, *peer, value);
+                }
+                Write::Trim { .. } => {}
+            }
+        }
+        for write in writes {
+            if let Write::Trim { user, from, through } = write {
+                self.trim(*user, *from, *through, known);
+            }
+        }
+    }
+
+    fn entry(&mut self, user: UserId, position: u64, value: &Bytes) {
+        let (header, body_at) = EntryHeader::decode(value).expect("an entry");
+        let body = value.slice(body_at..);
+        let inbox = self.inboxes.entry(user).or_default();
+        assert_eq!(position, inbox.len() as u64 + 1, "positions of {user} are dense");
+        let total_bytes = inbox.last().map_or(0, |last| last.header.total_bytes);
+        assert_eq!(header.total_bytes, total_bytes + body.len() as u64, "the running total");
+        inbox.push(Entry { header, body: body.clone() });
+        let EntryHeader { peer, ordinal, device, own, .. } = header;
+        if own {
+            let is_new = self.copies.insert((user, peer, ordinal));
+            assert!(is_new, "{user} got the copy of its message {ordinal} to {peer} twice");
+            let message = self.message(user, peer, ordinal);
+            assert_eq!(message, Some(&(device, body)), "a copy follows its message");
+        } else {
+            let direction = self.directions.entry((peer, user)).or_default();
+            direction.push((device, body));
+            assert_eq!(ordinal, direction.len() as u64, "ordinals of {peer} to {user} are dense");
+        }
+    }
+
+    fn inbox(&mut self, user: UserId, value: &[u8], known: &Known) {
+        let record = InboxRecord::decode(value).expect("an inbox record");
+        assert!(record.head <= self.head(user), "a record names a head that isn't stored with it");
+        if let Some(before) = self.records.get(&user) {
+            assert!(record.trim >= before.trim && record.head >= before.head, "it went back");
+            for old in &before.devices {
+                let device = old.device;
+                let now = record.devices.iter().find(|now| now.device == device);
+                let cursor = now.expect("a device is never forgotten").cursor;
+                assert!(cursor >= old.cursor, "the cursor of {user}.{device} went back");
+                for position in old.cursor + 1..=cursor {
+                    let settled = self.is_settled(user, device, position, known);
+                    assert!(settled, "{user}.{device} never had position {position}");
+                }
+            }
+        }
+        for device in &record.devices {
+            self.begins.entry((user, device.device)).or_insert(device.cursor);
+        }
+        self.records.insert(user, record);
+    }
+
+    /// Whether a device needn't get a position any more.
+    pub(super) fn is_settled(
+        &self,
+        user: UserId,
+        device: DeviceId,
+        position: u64,
+        known: &Known,
+    ) -> bool {
+        let Some(entry) = self.entry_at(user, position) else { return false };
+        self.begins.get(&(user, device)).is_some_and(|&begin| begin >= position)
+            || known.acked.get(&(user, device)).is_some_and(|&acked| acked >= position)
+            || self.is_expired(user, position, known)
+            || (entry.header.own && entry.header.device == device)
+    }
+
+    /// Whether a position may have expired.
+    pub(super) fn is_expired(&self, user: UserId, position: u64, known: &Known) -> bool {
+        let entry = self.entry_at(user, position);
+        entry.is_some_and(|entry| entry.header.time_ms <= known.expired_through_ms)
+    }
+
+    fn conversation(&mut self, user: UserId, peer: UserId, value: &[u8]) {
+        let record = ConversationRecord::decode(value).expect("a conversation record");
+        let taken = self.taken(peer, user);
+        assert_eq!(record.ordinal, taken, "message and ordinal of {peer} to {user} are one write");
+        assert!(record.read <= record.delivered && record.delivered <= record.ordinal);
+        if let Some(before) = self.conversations.get(&(user, peer)) {
+            assert!(record.delivered >= before.delivered && record.read >= before.read);
+        }
+        self.conversations.insert((user, peer), record);
+    }
+
+    fn trim(&mut self, user: UserId, from: u64, through: u64, known: &Known) {
+        let before = self.trims.insert(user, through).unwrap_or(0);
+        assert!(before < from && from <= through, "{user} is trimmed once");
+        let record = self.records.get(&user).expect("a trim has a record");
+        assert!(record.trim >= through, "the record knows what is trimmed");
+        assert!(record.devices.iter().all(|device| device.cursor >= through), "it is still wanted");
+        // Storage removes on its own what has expired.
+        for position in before + 1..from {
+            let is_expired = self.is_expired(user, position, known);
+            assert!(is_expired, "the trim of {user} leaves out {position}");
+        }
+    }
+
+    /// The last committed position of an inbox.
+    pub(super) fn head(&self, user: UserId) -> u64 {
+        self.inboxes.get(&user).map_or(0, |inbox| inbox.len() as u64)
+    }
+
+    /// The committed entry at a position.
+    pub(super) fn entry_at(&self, user: UserId, position: u64) -> Option<&Entry> {
+        self.inboxes.get(&user)?.get(usize::try_from(position.checked_sub(1)?).ok()?)
+    }
+
+    /// How many messages of an author to a recipient are committed.
+    pub(super) fn taken(&self, author: UserId, recipient: UserId) -> u64 {
+        self.directions.get(&(author, recipient)).map_or(0, |direction| direction.len() as u64)
+    }
+
+    /// Device and body of a committed message.
+    pub(super) fn message(
+        &self,
+        author: UserId,
+        recipient: UserId,
+        ordinal: u64,
+    ) -> Option<&(DeviceId, Bytes)> {
+        let direction = self.directions.get(&(author, recipient))?;
+        direction.get(usize::try_from(ordinal.checked_sub(1)?).ok()?)
+    }
+
+    /// Whether the author's inbox has the copy of a message.
+    pub(super) fn has_copy(&self, author: UserId, recipient: UserId, ordinal: u64) -> bool {
+        self.copies.contains(&(author, recipient, ordinal))
+    }
+
+    /// The devices that an inbox's committed record names, with their cursors.
+    pub(super) fn devices(&self, user: UserId) -> impl Iterator<Item = (DeviceId, u64)> + '_ {
+        let record = self.records.get(&user);
+        record
+            .into_iter()
+            .flat_map(|record| record.devices.iter().map(|device| (device.device, device.cursor)))
+    }
+
+    /// Users with an inbox.
+    pub(super) fn users(&self) -> Vec<UserId> {
+        self.records.keys().copied().collect()
+    }
+
+    /// Whether an inbox had entries that may have expired.
+    pub(super) fn has_expired(&self, user: UserId, known: &Known) -> bool {
+        (1..=self.head(user)).any(|position| self.is_expired(user, position, known))
+    }
+
+    /// The stored receipts of a reader say that everything came.
+    pub(super) fn check_all_delivered(&self, reader: UserId) {
+        for (&(author, _), messages) in self.directions.iter().filter(|((_, to), _)| *to == reader)
+        {
+            let conversation = self.conversations.get(&(reader, author));
+            let delivered = conversation.map_or(0, |conversation| conversation.delivered);
+            assert_eq!(delivered, messages.len() as u64, "delivered of {author} to {reader}");
+        }
+    }
+}
