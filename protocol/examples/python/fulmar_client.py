@@ -322,7 +322,7 @@ class Client:
             raise ValueError("the body is longer than the server takes")
         self.conversation(peer)
         last = unsigned(self.rows("SELECT number FROM conversation WHERE peer = ?", signed(peer))[0][0])
-        number = max(int(time.time() * 1000), last + 1)
+        number = last + 1 if last else int(time.time() * 1000)
         self.store.execute("BEGIN IMMEDIATE")
         self.store.execute("UPDATE conversation SET number = ? WHERE peer = ?", (signed(number), signed(peer)))
         self.store.execute("INSERT INTO sent (peer, number, content, body, state) VALUES (?, ?, ?, ?, 'waiting')",
