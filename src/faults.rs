@@ -115,7 +115,6 @@ faults! {
 
 /// Whether a fault is planted in this thread.
 #[cfg(not(feature = "planted-faults"))]
-#[inline(always)]
 #[must_use]
 pub const fn is_planted(_: Fault) -> bool {
     false

@@ -27,7 +27,7 @@ impl LoadMeter {
             return None;
         }
         let spent = thread_time();
-        let share = (spent - self.spent).as_secs_f64() / passed.as_secs_f64();
+        let share = spent.saturating_sub(self.spent).as_secs_f64() / passed.as_secs_f64();
         (self.since, self.spent) = (now, spent);
         Some((share * 100.0).clamp(0.0, 100.0) as u8)
     }

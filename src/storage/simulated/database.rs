@@ -86,7 +86,9 @@ impl SimulatedDatabase {
         let dropped = before - durable.len();
         if dropped > 0 {
             records.clone_from(durable);
-            unflushed.iter().for_each(|write| apply(records, write));
+            for write in unflushed.iter() {
+                apply(records, write);
+            }
         }
         dropped as u64
     }
