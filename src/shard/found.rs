@@ -12,7 +12,7 @@ pub struct Found {
     /// As it was stored.
     pub(super) record: InboxRecord,
     /// The last position ever used, and the running total of bytes there. Positions are never used
-    /// twice, so it is the larger of the record's and the last entry's.
+    /// twice, so it is the largest that the record, the last entry or storage knows.
     pub(super) head: u64,
     pub(super) head_bytes: u64,
     /// Everything up to here is gone or has expired.
@@ -22,11 +22,12 @@ pub struct Found {
 
 impl Found {
     /// Puts together the answer to a [`Load::Inbox`](super::Load::Inbox): the record, the first entry that
-    /// hasn't expired, and the last one.
+    /// hasn't expired, the last one, and the highest position that storage knows of.
     pub fn new(
         record: Option<&[u8]>,
         first: Option<(u64, Bytes)>,
         last: Option<(u64, Bytes)>,
+        known_head: u64,
     ) -> Result<Self, RecordError> {
         let record = record.map_or(Ok(InboxRecord::default()), InboxRecord::decode)?;
         let (mut head, mut head_bytes) = (record.head, record.head_bytes);
@@ -35,6 +36,10 @@ impl Found {
             && !is_planted(Fault::PositionReused)
         {
             (head, head_bytes) = (position, split_entry(&value)?.0.total_bytes);
+        }
+        // What is above the last entry has expired, so its bytes count nowhere any more.
+        if !is_planted(Fault::PositionReused) {
+            head = head.max(known_head);
         }
         let (mut gone, mut gone_bytes) = (head, head_bytes);
         if let Some((position, value)) = first {

@@ -198,10 +198,11 @@ impl Shard {
 
     pub(super) fn loaded(&mut self, loaded: Loaded, fx: &mut Effects) {
         match loaded {
-            Loaded::Inbox { user, record, last, first } => {
+            Loaded::Inbox { user, record, last, first, head } => {
                 // A damaged record must not be taken for an empty one: positions would repeat.
                 let damaged = |error| panic!("inbox of {user}: {error}");
-                let found = Found::new(record.as_deref(), first, last).unwrap_or_else(damaged);
+                let found = Found::new(record.as_deref(), first, last, head);
+                let found = found.unwrap_or_else(damaged);
                 self.inbox_loaded(user, found, fx);
             }
             Loaded::Conversation { user, peer, record } => {

@@ -98,13 +98,13 @@ fn is_taken(disk: &SimulatedDatabase) -> bool {
     let expire_through_ms = EXPIRED_THROUGH_MS;
     let loaded =
         disk.load(Load::Inbox { user: BOB, expire_through_ms }).expect("nothing is to fail");
-    let Loaded::Inbox { record, last, first, .. } = loaded else { return false };
+    let Loaded::Inbox { record, last, first, head, .. } = loaded else { return false };
     if let (Some((first, _)), Some((last, _))) = (&first, &last)
         && last - first > GAP_MAX
     {
         return false;
     }
-    let found = Found::new(record.as_deref(), first, last);
+    let found = Found::new(record.as_deref(), first, last, head);
     let loaded =
         disk.load(Load::Conversation { user: BOB, peer: ANN }).expect("nothing is to fail");
     let Loaded::Conversation { record, .. } = loaded else { return false };

@@ -41,6 +41,9 @@ pub(super) struct World {
     options: JournalOptions,
     is_syncing: bool,
     end: End,
+    /// Whether the database drops what has expired, and up to which time it did so.
+    has_expiry: bool,
+    expired: u64,
     /// Whether single operations may fail.
     has_faults: bool,
     pub(super) random: Rng,
@@ -73,6 +76,8 @@ impl World {
             is_syncing,
             end,
             has_faults,
+            has_expiry: false,
+            expired: 0,
             random,
             model: Model::default(),
             commits: Vec::new(),
@@ -156,7 +161,7 @@ impl World {
         assert!((promised..=tried).contains(&found), "{found} of {promised} to {tried} commits");
         self.commits.truncate(found);
         (self.confirmed, self.synced, self.is_all_kept) = (found, found, true);
-        self.model = Model::after(&self.commits);
+        self.model = Model { expired: self.expired, ..Model::after(&self.commits) };
         self.model.check(reader);
     }
 
@@ -180,6 +185,13 @@ impl World {
                 2..5 if drain.is_due() => drain.drain_oldest(),
                 5 if !self.is_planned => {
                     self.model.check(reader);
+                    Ok(())
+                }
+                6 if self.has_expiry => {
+                    let through = u64::from_le_bytes([self.random.u8(..); 8]);
+                    self.database.expire(through);
+                    self.expired = self.expired.max(through);
+                    self.model.expired = self.expired;
                     Ok(())
                 }
                 _ => self.commit(committer, drain),
@@ -241,7 +253,7 @@ impl World {
         committer.next_segment(0).expect("segment");
         drain_all(&committer);
         self.model.check(&reader);
-        for user in 1..8 {
+        for user in (1..8).filter(|_| !self.has_expiry) {
             let (all, kept) = (load(&self.model.all, all_entries(user)), all_entries(user));
             assert_eq!(self.database.load(kept).expect("load"), all, "nothing trimmed is left");
         }
@@ -273,6 +285,14 @@ fn with_fsync_nothing_confirmed_is_lost_however_the_process_ends() {
 #[test]
 fn with_fsync_nothing_confirmed_is_lost_though_operations_fail() {
     for_seeds(SEEDS, |seed| World::new(seed, true, End::Either, true).run());
+}
+
+#[test]
+fn with_fsync_only_what_expired_is_missing_and_every_head_is_known() {
+    for_seeds(SEEDS, |seed| {
+        let world = World::new(seed, true, End::Either, false);
+        World { has_expiry: true, ..world }.run();
+    });
 }
 
 #[test]
@@ -369,4 +389,27 @@ fn what_was_trimmed_after_a_broken_drain_leaves_the_database() {
     let load = Load::Inbox { user: 1, expire_through_ms: 0 };
     let Loaded::Inbox { last, .. } = database.load(load).expect("load") else { panic!() };
     assert_eq!(last, None);
+}
+
+#[test]
+fn the_head_is_known_though_everything_has_expired() {
+    let (files, database) = (SimulatedDirectory::new(1), SimulatedDatabase::default());
+    let (mut committer, reader, drain) =
+        open(files, OPTIONS, true, database.clone()).expect("open");
+    let head = || {
+        let load = Load::Inbox { user: 1, expire_through_ms: 0 };
+        let Loaded::Inbox { head, .. } = reader.load(load).expect("load") else { panic!() };
+        head
+    };
+    assert_eq!(head(), 0);
+    for position in 1..=3u64 {
+        let value = Bytes::copy_from_slice(&position.to_le_bytes());
+        let entry = Write::Put { key: Key::Entry { user: 1, position }, value };
+        committer.commit([entry].iter()).expect("commit");
+    }
+    assert_eq!(head(), 3);
+    committer.next_segment(0).expect("segment");
+    drain.drain_oldest().expect("drain");
+    database.expire(10);
+    assert_eq!(head(), 3);
 }

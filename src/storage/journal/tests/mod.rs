@@ -33,6 +33,10 @@ fn all_entries(user: u64) -> Load {
     Load::Entries { user, conn, from: 0, through: u64::MAX, entries_max, bytes_max }
 }
 
+fn time_ms(value: &[u8]) -> u64 {
+    u64::from_le_bytes(value[..8].try_into().expect("a time"))
+}
+
 fn load(map: &BTreeMap<Key, Bytes>, load: Load) -> Loaded {
     let range = |user, from, through| {
         let (from, through) =
@@ -47,11 +51,13 @@ fn load(map: &BTreeMap<Key, Bytes>, load: Load) -> Loaded {
             let record = map.get(&Key::Conversation { user, peer }).cloned();
             Loaded::Conversation { user, peer, record }
         }
-        Load::Inbox { user, .. } => Loaded::Inbox {
+        Load::Inbox { user, expire_through_ms } => Loaded::Inbox {
             user,
             record: map.get(&Key::Inbox { user }).cloned(),
             last: range(user, 0, u64::MAX).last(),
-            first: range(user, 0, u64::MAX).next(),
+            first: range(user, 0, u64::MAX).find(|(_, value)| time_ms(value) > expire_through_ms),
+            // The model has its own.
+            head: 0,
         },
         Load::Entries { user, conn, from, through, entries_max, .. } => {
             let entries: Vec<_> = range(user, from, through).take(entries_max as usize).collect();
@@ -86,6 +92,8 @@ struct Model {
     all: BTreeMap<Key, Bytes>,
     heads: BTreeMap<u64, u64>,
     trims: BTreeMap<u64, u64>,
+    /// Entries of this time and earlier may be gone.
+    expired: u64,
 }
 
 impl Model {
@@ -147,9 +155,9 @@ impl Model {
                 let wanted = Load::Conversation { user, peer };
                 assert_eq!(reader.load(wanted).expect("load"), load(&self.all, wanted));
             }
-            let wanted = Load::Inbox { user, expire_through_ms: 0 };
-            let Loaded::Inbox { record, last, first, .. } = reader.load(wanted).expect("load")
-            else {
+            let wanted = Load::Inbox { user, expire_through_ms: self.expired };
+            let loaded = reader.load(wanted).expect("load");
+            let Loaded::Inbox { record, last, first, head: known_head, .. } = loaded else {
                 panic!("not an inbox");
             };
             let Loaded::Inbox {
@@ -159,7 +167,11 @@ impl Model {
                 panic!("not an inbox");
             };
             assert_eq!(record, model_record);
-            assert_eq!(last.filter(|&(position, _)| position > trim), model_last);
+            if model_last.as_ref().is_none_or(|(_, value)| time_ms(value) > self.expired) {
+                assert_eq!(last.filter(|&(position, _)| position > trim), model_last);
+            }
+            let head = self.heads.get(&user).copied().unwrap_or(0);
+            assert!(known_head == head || known_head < head && trim == head, "a head is forgotten");
             if first.as_ref().is_some_and(|&(position, _)| position > trim) {
                 assert_eq!(first, model_first);
             }
@@ -182,7 +194,9 @@ impl Model {
                 from = reached + 1;
             }
             let all = load(&self.all, all_entries(user));
-            let Loaded::Entries { entries, .. } = all else { panic!() };
+            let Loaded::Entries { mut entries, .. } = all else { panic!() };
+            entries.retain(|(_, value)| time_ms(value) > self.expired);
+            got.retain(|(_, value)| time_ms(value) > self.expired);
             assert_eq!(got, entries);
         }
     }
