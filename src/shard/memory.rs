@@ -197,10 +197,11 @@ impl Shard {
 
     pub(super) fn loaded(&mut self, loaded: Loaded, fx: &mut Effects) {
         match loaded {
-            Loaded::Inbox { user, record, last, first } => {
+            Loaded::Inbox { user, record, last, first, head } => {
                 // A damaged record must not be taken for an empty one: positions would repeat.
                 let damaged = |error| panic!("inbox of {user}: {error}");
-                let found = Found::new(record.as_deref(), first, last).unwrap_or_else(damaged);
+                let found = Found::new(record.as_deref(), first, last, head);
+                let found = found.unwrap_or_else(damaged);
                 self.inbox_loaded(user, found, fx);
             }
             Loaded::Conversation { user, peer, record } => {
@@ -420,7 +421,7 @@ struct Found {
     /// As it was stored.
     record: InboxRecord,
     /// The last position ever used, and the running total of bytes there. Positions are never used
-    /// twice, so it is the larger of the record's and the last entry's.
+    /// twice, so it is the largest that the record, the last entry or storage knows.
     head: u64,
     head_bytes: u64,
     /// Everything up to here is gone or has expired.
@@ -433,6 +434,7 @@ impl Found {
         record: Option<&[u8]>,
         first: Option<(u64, Bytes)>,
         last: Option<(u64, Bytes)>,
+        known_head: u64,
     ) -> Result<Self, RecordError> {
         let record = record.map_or(Ok(InboxRecord::default()), InboxRecord::decode)?;
         let (mut head, mut head_bytes) = (record.head, record.head_bytes);
@@ -441,6 +443,8 @@ impl Found {
         {
             (head, head_bytes) = (position, split_entry(&value)?.0.total_bytes);
         }
+        // What is above the last entry has expired, so its bytes count nowhere any more.
+        head = head.max(known_head);
         let (mut gone, mut gone_bytes) = (head, head_bytes);
         if let Some((position, value)) = first {
             let (header, body) = split_entry(&value)?;

@@ -103,7 +103,7 @@ pub type Ticket = u64;
 /// A question to storage, answered by one [`Loaded`] in any order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Load {
-    /// The inbox record, and the first unexpired and the last entry.
+    /// The inbox record, the first unexpired and the last entry, and the head.
     Inbox {
         /// Whose inbox.
         user: UserId,
@@ -147,6 +147,9 @@ pub enum Loaded {
         last: Option<(u64, Bytes)>,
         /// Position and value of the first entry that hasn't expired, if the log holds any such.
         first: Option<(u64, Bytes)>,
+        /// No position is above it of which an entry was put and not trimmed, though it may have expired and
+        /// be gone; 0 if none is known.
+        head: u64,
     },
     /// Answer to [`Load::Conversation`].
     Conversation {

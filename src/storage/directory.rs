@@ -8,7 +8,7 @@ use std::path::Path;
 use super::OpenError;
 
 /// The version of everything in a data directory: keys, values, journal.
-const FORMAT: &str = "fulmar data 1\n";
+const FORMAT: &str = "fulmar data 2\n";
 /// Name of the FORMAT file while it is written.
 const TEMPORARY: &str = "FORMAT.tmp";
 

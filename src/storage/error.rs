@@ -105,6 +105,8 @@ pub enum StorageError {
     Rocks(rocksdb::Error),
     /// A key that isn't one of ours.
     Key,
+    /// A head that isn't a number.
+    Head,
 }
 
 impl fmt::Display for StorageError {
@@ -112,6 +114,7 @@ impl fmt::Display for StorageError {
         match self {
             StorageError::Rocks(error) => write!(f, "RocksDB: {error}"),
             StorageError::Key => write!(f, "RocksDB holds a key of a form that is unknown"),
+            StorageError::Head => write!(f, "RocksDB holds a head of a form that is unknown"),
         }
     }
 }
@@ -120,7 +123,7 @@ impl std::error::Error for StorageError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             StorageError::Rocks(error) => Some(error),
-            StorageError::Key => None,
+            StorageError::Key | StorageError::Head => None,
         }
     }
 }

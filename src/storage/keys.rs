@@ -3,6 +3,7 @@
 //! ```text
 //! column family "log"     user (8) position (8)      one entry of the user's inbox
 //! column family "state"   user (8)                   the user's inbox record
+//!                         user (8) 0 (1)             the highest position of the user's inbox so far (8)
 //!                         user (8) peer (8)          the user's conversation with the peer
 //! ```
 
@@ -43,6 +44,13 @@ pub(super) fn encode(key: Key) -> KeyBytes {
 /// The key of an entry.
 pub(super) fn entry(user: UserId, position: u64) -> [u8; 16] {
     encode(Key::Entry { user, position }).bytes
+}
+
+/// The key of an inbox's head.
+pub(super) fn head(user: UserId) -> [u8; 9] {
+    let mut bytes = [0; 9];
+    bytes[..8].copy_from_slice(&user.to_be_bytes());
+    bytes
 }
 
 /// The position in an entry's key.

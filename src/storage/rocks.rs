@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
+use hashbrown::HashMap;
 use rocksdb::compaction_filter::Decision;
 use rocksdb::{
     BlockBasedOptions, BoundColumnFamily, Cache, ColumnFamilyDescriptor, DBCompressionType,
@@ -83,10 +84,24 @@ impl Rocks {
         Ok(())
     }
 
+    /// Rewrites all files of entries, so that what has expired is dropped now.
+    #[cfg(test)]
+    pub(super) fn compact(&self) -> Result<(), StorageError> {
+        self.database.compact_range_cf(&self.family(LOG)?, None::<&[u8]>, None::<&[u8]>);
+        Ok(())
+    }
+
     fn record(&self, key: Key) -> Result<Option<Bytes>, StorageError> {
         let found =
             self.database.get_pinned_cf(&self.family(STATE)?, keys::encode(key).as_slice())?;
         Ok(found.map(|value| Bytes::copy_from_slice(&value)))
+    }
+
+    fn head(&self, user: UserId) -> Result<u64, StorageError> {
+        let found = self.database.get_pinned_cf(&self.family(STATE)?, keys::head(user))?;
+        let Some(found) = found else { return Ok(0) };
+        let bytes = found[..].try_into().map_err(|_| StorageError::Head)?;
+        Ok(u64::from_be_bytes(bytes))
     }
 
     /// Calls `on` with the entries of a user between two positions, in order, until it says stop.
@@ -122,7 +137,9 @@ impl Rocks {
         })?;
         // Though all have expired, the last one's position must not be used again.
         let last = self.last(user)?;
-        Ok(Loaded::Inbox { user, record, last, first })
+        // The last one may be gone too.
+        let head = self.head(user)?;
+        Ok(Loaded::Inbox { user, record, last, first, head })
     }
 
     fn last(&self, user: UserId) -> Result<Option<(u64, Bytes)>, StorageError> {
@@ -183,10 +200,16 @@ impl Storage for Rocks {
         // The journal is the log; what isn't flushed is found there after a crash.
         options.disable_wal(true);
         let mut batch = WriteBatch::default();
+        let mut heads: HashMap<UserId, u64> = HashMap::new();
         for write in writes {
             match write {
                 Write::Put { key, value } => {
-                    let family = if matches!(key, Key::Entry { .. }) { &log } else { &state };
+                    let family = if let Key::Entry { user, position } = *key {
+                        heads.insert(user, position);
+                        &log
+                    } else {
+                        &state
+                    };
                     batch.put_cf(family, keys::encode(*key).as_slice(), value);
                 }
                 Write::Trim { user, from, through } => {
@@ -197,6 +220,10 @@ impl Storage for Rocks {
                     }
                 }
             }
+            self.write_if_large(&mut batch, &options)?;
+        }
+        for (user, head) in heads {
+            batch.put_cf(&state, keys::head(user), head.to_be_bytes());
             self.write_if_large(&mut batch, &options)?;
         }
         Ok(self.database.write_opt(batch, &options)?)

@@ -20,9 +20,9 @@ fn options() -> Options {
     }
 }
 
-fn rocks() -> (TempDir, Rocks) {
+fn rocks(options: &Options) -> (TempDir, Rocks) {
     let directory = tempfile::tempdir().expect("directory");
-    let rocks = Rocks::open(directory.path(), &options()).expect("open");
+    let rocks = Rocks::open(directory.path(), options).expect("open");
     (directory, rocks)
 }
 
@@ -79,7 +79,7 @@ proptest! {
     fn rocksdb_answers_as_the_simulated_database_does(
         batches in proptest::collection::vec(proptest::collection::vec(any_write(), 1..40), 1..12),
     ) {
-        let ((_directory, rocks), disk) = (rocks(), SimulatedDatabase::default());
+        let ((_directory, rocks), disk) = (rocks(&options()), SimulatedDatabase::default());
         for (round, batch) in batches.iter().enumerate() {
             rocks.apply(batch).expect("apply");
             disk.apply(batch).expect("apply");
@@ -93,6 +93,65 @@ proptest! {
             }
         }
     }
+
+    #[test]
+    fn rocksdb_forgets_what_the_simulated_database_forgets(
+        batches in proptest::collection::vec(proptest::collection::vec(any_write(), 1..40), 1..8),
+    ) {
+        let options = Options { expiry: Some(Duration::from_secs(24 * 3_600)), ..options() };
+        let ((_directory, rocks), disk) = (rocks(&options), SimulatedDatabase::default());
+        for mut batch in batches {
+            batch.iter_mut().for_each(keep_every_third);
+            rocks.apply(&batch).expect("apply");
+            disk.apply(&batch).expect("apply");
+            rocks.flush().expect("flush");
+            disk.flush().expect("flush");
+        }
+        rocks.compact().expect("compact");
+        disk.expire(u64::MAX - 1);
+        for load in loads() {
+            let (got, expected) = (rocks.load(load).expect("load"), disk.load(load).expect("load"));
+            prop_assert_eq!(got, expected);
+        }
+    }
+}
+
+/// Lets an entry at every third position never expire. All others have.
+fn keep_every_third(write: &mut Write) {
+    if let Write::Put { key: Key::Entry { position, .. }, value: kept } = write
+        && *position % 3 == 0
+    {
+        *kept = value(u64::MAX, 5);
+    }
+}
+
+#[test]
+fn the_last_position_survives_the_expiry_of_its_entry() {
+    let options = Options { expiry: Some(Duration::from_secs(1)), ..options() };
+    let directory = tempfile::tempdir().expect("directory");
+    let path = directory.path().join("data");
+    let inbox = |store: &Store| {
+        let load = Load::Inbox { user: 1, expire_through_ms: 0 };
+        let Loaded::Inbox { last, head, .. } = store.reader.load(load).expect("load") else {
+            panic!("an inbox")
+        };
+        (last.map(|(position, _)| position), head)
+    };
+    let mut store = open(&path, &options).expect("open");
+    for position in 1..=3 {
+        let entry = Write::Put { key: Key::Entry { user: 1, position }, value: value(9, 9) };
+        store.committer.commit([entry].iter()).expect("commit");
+    }
+    drop(store);
+    let store = open(&path, &options).expect("open");
+    assert_eq!(inbox(&store), (Some(3), 3));
+    store.drain.drain_oldest().expect("drain");
+    drop(store);
+    let rocks = Rocks::open(&path.join("rocksdb"), &options).expect("open");
+    rocks.compact().expect("compact");
+    drop(rocks);
+    let store = open(&path, &options).expect("open");
+    assert_eq!(inbox(&store), (None, 3));
 }
 
 #[test]

@@ -513,11 +513,11 @@ fn verify(token: &[u8]) -> Result<Identity, Code> {
 /// An answer in words, without the values of entries.
 fn brief(reply: &Reply) -> String {
     match reply {
-        Reply::Loaded(Loaded::Inbox { user, record, last, first }) => {
+        Reply::Loaded(Loaded::Inbox { user, record, last, first, head }) => {
             let record = record.as_deref().map(InboxRecord::decode);
             let position = |entry: &Option<(u64, bytes::Bytes)>| entry.as_ref().map(|entry| entry.0);
             let (first, last) = (position(first), position(last));
-            format!("inbox of {user}, first {first:?}, last {last:?}, {record:?}")
+            format!("inbox of {user}, first {first:?}, last {last:?}, head {head}, {record:?}")
         }
         Reply::Loaded(Loaded::Entries { user, entries, through, .. }) => {
             format!("{} entries of {user} through {through}", entries.len())

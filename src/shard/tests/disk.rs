@@ -44,7 +44,10 @@ impl Disk {
                 let first =
                     self.entries(user).find(|(_, value)| time_ms(value) > expire_through_ms);
                 let record = self.records.get(&Key::Inbox { user }).cloned();
-                Loaded::Inbox { user, record, last: self.entries(user).next_back(), first }
+                let last = self.entries(user).next_back();
+                let positions = self.positions.range((user, 0)..=(user, u64::MAX));
+                let head = positions.last().map_or(0, |&(_, position)| position);
+                Loaded::Inbox { user, record, last, first, head }
             }
             Load::Conversation { user, peer } => {
                 let record = self.records.get(&Key::Conversation { user, peer }).cloned();

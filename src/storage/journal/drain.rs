@@ -26,6 +26,8 @@ const SPARES_MAX: usize = 4;
 pub struct Drain<D: JournalDirectory, S> {
     shared: Arc<Shared<D>>,
     behind: S,
+    /// Whether every commit is synced before it is found in the index.
+    is_syncing: bool,
 }
 
 /// Ends a running drain.
@@ -40,8 +42,8 @@ impl DrainStop {
 }
 
 impl<D: JournalDirectory, S: Storage> Drain<D, S> {
-    pub(super) const fn new(shared: Arc<Shared<D>>, behind: S) -> Self {
-        Drain { shared, behind }
+    pub(super) const fn new(shared: Arc<Shared<D>>, behind: S, is_syncing: bool) -> Self {
+        Drain { shared, behind, is_syncing }
     }
 
     /// What ends [`Drain::run`] from another thread.
@@ -100,12 +102,26 @@ impl<D: JournalDirectory, S: Storage> Drain<D, S> {
             .into_iter()
             .map(|(user, from, through)| Write::Trim { user, from, through })
             .collect();
+        self.sync_newest()?;
         let keys = self.carry_over(&segment, sequence_after, &mut writes)?;
+        self.sync_newest()?;
         self.behind.flush().map_err(JournalError::database)?;
         self.shared.write().end_drain(segment.number, &keys);
         self.free(segment)?;
         self.shared.backlog.remove();
         Ok(())
+    }
+
+    /// Makes durable what the newest records say, which may not be synced. What they trim is deleted from the
+    /// database, and what they overwrite leaves the log with its segment: after a power cut neither they nor
+    /// the old value would be there.
+    fn sync_newest(&self) -> Result<(), JournalError> {
+        if self.is_syncing {
+            return Ok(());
+        }
+        // The older ones were synced when this one was begun.
+        let newest = self.shared.read().segments.values().next_back().map(Arc::clone);
+        newest.map_or(Ok(()), |segment| segment.sync())
     }
 
     /// Writes the segment's live values, after `writes`, to the database; returns their keys. The

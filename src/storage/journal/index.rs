@@ -123,6 +123,12 @@ impl<F> Index<F> {
         Some((inbox.first, inbox.first + inbox.places.len() as u64 - 1))
     }
 
+    /// Notes, once the oldest segment of the log was read back, that the database may have what it holds: the
+    /// process may have ended while it was drained.
+    pub(super) fn note_begun_drain(&mut self, oldest: u64) {
+        self.draining = oldest;
+    }
+
     /// Begins to carry over a segment; returns what the database is to delete.
     pub(super) fn begin_drain(&mut self, segment: u64) -> Vec<(UserId, u64, u64)> {
         self.draining = segment;

@@ -85,7 +85,8 @@ impl<D: JournalDirectory, S: Storage> JournalReader<D, S> {
         };
         let oldest = self.unexpired(user, entries, expire_through_ms)?;
         let mut loaded = self.behind(Load::Inbox { user, expire_through_ms })?;
-        if let Loaded::Inbox { record: stored, last, first, .. } = &mut loaded {
+        if let Loaded::Inbox { record: stored, last, first, head, .. } = &mut loaded {
+            *head = newest.as_ref().map_or(*head, |&(position, _)| position.max(*head));
             if let Some(found) = record {
                 *stored = Some(found.value()?);
             }

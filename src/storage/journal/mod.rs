@@ -59,7 +59,7 @@ pub struct JournalOptions {
     pub segment_bytes: u64,
     /// Full segments that stay in the log.
     pub segments_kept: usize,
-    /// Full segments at which a commit waits for the drain; not below `segments_kept`.
+    /// Full segments at which a commit waits for the drain; not below `segments_kept`, nor 0.
     pub segments_max: usize,
 }
 

@@ -34,7 +34,8 @@ pub fn open<D: JournalDirectory, S: Storage + Clone>(
     is_syncing: bool,
     behind: S,
 ) -> Result<Parts<D, S>, JournalError> {
-    assert!(options.segments_kept <= options.segments_max, "else a commit may wait for ever");
+    let JournalOptions { segments_kept, segments_max, .. } = options;
+    assert!(segments_kept <= segments_max && segments_max > 0, "else a commit may wait for ever");
     let mut index = Index::new();
     let (numbers, spares) = list(&directory)?;
     let missing = |number| JournalError::Missing { path: directory.path(&segment::name(number)) };
@@ -62,18 +63,18 @@ pub fn open<D: JournalDirectory, S: Storage + Clone>(
         }
         let is_last = nth + 1 == numbers.len();
         let end = replay(&segment, is_last, &mut sequence, &mut index)?;
+        if nth == 0 {
+            index.note_begun_drain(number);
+        }
         last = Some((segment, end));
     }
-    let mut empty = None;
-    if let Some((segment, end)) = last {
-        if end == RECORDS_AT {
-            // Opening it again and again must not make the log longer.
-            let spare = segment.retire(&directory)?;
-            empty = Some(spare).filter(|spare| spare.bytes() == options.segment_bytes);
-        } else {
-            index.segments.insert(number, Arc::new(segment));
-            number += 1;
-        }
+    // One without a record is replaced by the new one, so that opening it again and again doesn't make the
+    // log longer.
+    if let Some((segment, end)) = last
+        && end > RECORDS_AT
+    {
+        index.segments.insert(number, Arc::new(segment));
+        number += 1;
     }
     let backlog = Arc::new(Backlog::new(index.segments.len(), &options));
     let shared = Arc::new(Shared {
@@ -84,10 +85,7 @@ pub fn open<D: JournalDirectory, S: Storage + Clone>(
         backlog,
         segment_bytes: options.segment_bytes,
     });
-    let spare = match empty {
-        Some(spare) => spare,
-        None => shared.create_spare(options.segment_bytes)?,
-    };
+    let spare = shared.create_spare(options.segment_bytes)?;
     let active = Arc::new(spare.begin(&shared.directory, number, sequence)?);
     shared.write().segments.insert(number, Arc::clone(&active));
     let committer = JournalCommitter {
@@ -100,7 +98,7 @@ pub fn open<D: JournalDirectory, S: Storage + Clone>(
         buffer: Vec::new(),
     };
     let reader = JournalReader::new(Arc::clone(&shared), behind.clone());
-    Ok((committer, reader, Drain::new(shared, behind)))
+    Ok((committer, reader, Drain::new(shared, behind, is_syncing)))
 }
 
 /// The numbers of the segments in a directory, rising, and the files that are none yet or no more.

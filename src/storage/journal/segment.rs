@@ -88,7 +88,8 @@ impl<F: JournalFile> Spare<F> {
         self.bytes
     }
 
-    /// Makes it segment `number`, durably.
+    /// Makes it segment `number`, durably. An earlier one of this number is gone at the same instant, so that
+    /// at no time there is none.
     pub(super) fn begin(
         self,
         directory: &impl JournalDirectory<File = F>,

@@ -28,7 +28,11 @@ struct State {
     changes_left: Option<u64>,
 }
 
-type Records = BTreeMap<Key, Bytes>;
+#[derive(Debug, Default, Clone)]
+struct Records {
+    values: BTreeMap<Key, Bytes>,
+    heads: BTreeMap<UserId, u64>,
+}
 
 impl SimulatedDatabase {
     fn state(&self) -> MutexGuard<'_, State> {
@@ -42,10 +46,11 @@ impl SimulatedDatabase {
         let unflushed = std::mem::take(&mut state.unflushed);
         let entries_kept = random.usize(0..=unflushed.len());
         let records_kept = random.usize(0..=unflushed.len());
-        for (nth, write) in unflushed.iter().enumerate() {
-            if nth < if is_about_entries(write) { entries_kept } else { records_kept } {
-                apply(&mut state.durable, write);
-            }
+        for write in &unflushed[..entries_kept] {
+            state.durable.apply_to_entries(write);
+        }
+        for write in &unflushed[..records_kept] {
+            state.durable.apply_to_records(write);
         }
         state.records = state.durable.clone();
         state.changes_left = None;
@@ -62,6 +67,11 @@ impl SimulatedDatabase {
         self.state().has_ended()
     }
 
+    /// Forgets an end that was to come.
+    pub fn calm(&self) {
+        self.state().changes_left = None;
+    }
+
     /// Writes that a crash could lose.
     pub fn unflushed(&self) -> usize {
         self.state().unflushed.len()
@@ -72,12 +82,15 @@ impl SimulatedDatabase {
     pub fn expire(&self, through_ms: u64) -> u64 {
         let mut state = self.state();
         let State { records, durable, unflushed, .. } = &mut *state;
-        let before = durable.len();
-        durable.retain(|key, value| !is_entry(key) || time_ms(value) > through_ms);
-        let dropped = before - durable.len();
+        let before = durable.values.len();
+        let is_kept = |key: &Key, value: &Bytes| !is_entry(key) || time_ms(value) > through_ms;
+        durable.values.retain(|key, value| is_kept(key, value));
+        let dropped = before - durable.values.len();
         if dropped > 0 {
             records.clone_from(durable);
-            unflushed.iter().for_each(|write| apply(records, write));
+            for write in unflushed.iter() {
+                records.apply(write);
+            }
         }
         dropped as u64
     }
@@ -107,19 +120,21 @@ impl Storage for SimulatedDatabase {
         let records = &state.records;
         Ok(match load {
             Load::Conversation { user, peer } => {
-                let record = records.get(&Key::Conversation { user, peer }).cloned();
+                let record = records.values.get(&Key::Conversation { user, peer }).cloned();
                 Loaded::Conversation { user, peer, record }
             }
             Load::Inbox { user, expire_through_ms } => Loaded::Inbox {
                 user,
-                record: records.get(&Key::Inbox { user }).cloned(),
-                last: entries(records, user, 0, u64::MAX).next_back(),
-                first: entries(records, user, 0, u64::MAX)
+                record: records.values.get(&Key::Inbox { user }).cloned(),
+                last: records.entries(user, 0, u64::MAX).next_back(),
+                first: records
+                    .entries(user, 0, u64::MAX)
                     .find(|(_, value)| time_ms(value) > expire_through_ms),
+                head: records.heads.get(&user).copied().unwrap_or(0),
             },
             Load::Entries { user, conn, from, through, entries_max, bytes_max } => {
                 let (mut found, mut bytes, mut reached) = (Vec::new(), 0, through);
-                for (position, value) in entries(records, user, from, through) {
+                for (position, value) in records.entries(user, from, through) {
                     let is_full =
                         found.len() >= entries_max as usize || bytes >= bytes_max as usize;
                     if is_full && !found.is_empty() {
@@ -140,7 +155,7 @@ impl Storage for SimulatedDatabase {
             return Err(ended());
         }
         for write in writes {
-            apply(&mut state.records, write);
+            state.records.apply(write);
         }
         state.unflushed.extend_from_slice(writes);
         // If the process ends in here, the crash decides how much of it was done.
@@ -152,14 +167,63 @@ impl Storage for SimulatedDatabase {
         state.note_change()?;
         let State { durable, unflushed, .. } = &mut *state;
         for write in unflushed.drain(..) {
-            apply(durable, &write);
+            durable.apply(&write);
         }
         Ok(())
     }
 
     fn is_empty(&self) -> bool {
         let state = self.state();
-        state.records.is_empty() && state.unflushed.is_empty()
+        state.records.values.is_empty() && state.records.heads.is_empty()
+    }
+}
+
+impl Records {
+    fn apply(&mut self, write: &Write) {
+        self.apply_to_entries(write);
+        self.apply_to_records(write);
+    }
+
+    /// Does what a write does to the entries.
+    fn apply_to_entries(&mut self, write: &Write) {
+        match write {
+            Write::Put { key, value } if is_entry(key) => self.put(*key, value),
+            Write::Put { .. } => {}
+            Write::Trim { user, from, through } => {
+                for position in *from..=*through {
+                    self.values.remove(&Key::Entry { user: *user, position });
+                }
+            }
+        }
+    }
+
+    /// Does what a write does to everything else.
+    fn apply_to_records(&mut self, write: &Write) {
+        match write {
+            Write::Put { key: Key::Entry { user, position }, .. } => {
+                self.heads.insert(*user, *position);
+            }
+            Write::Put { key, value } => self.put(*key, value),
+            Write::Trim { .. } => {}
+        }
+    }
+
+    fn put(&mut self, key: Key, value: &Bytes) {
+        // The value may be a slice of a large block, which must not be kept alive for it.
+        self.values.insert(key, Bytes::copy_from_slice(value));
+    }
+
+    fn entries(
+        &self,
+        user: UserId,
+        from: u64,
+        through: u64,
+    ) -> impl DoubleEndedIterator<Item = (u64, Bytes)> + '_ {
+        let range = Key::Entry { user, position: from }..=Key::Entry { user, position: through };
+        self.values.range(range).filter_map(|(key, value)| match key {
+            Key::Entry { position, .. } => Some((*position, value.clone())),
+            _ => None,
+        })
     }
 }
 
@@ -167,42 +231,8 @@ fn ended() -> io::Error {
     io::Error::other("the simulated process has ended")
 }
 
-fn apply(records: &mut Records, write: &Write) {
-    match write {
-        Write::Put { key, value } => {
-            // The value may be a slice of a large block, which must not be kept alive for it.
-            records.insert(*key, Bytes::copy_from_slice(value));
-        }
-        Write::Trim { user, from, through } => {
-            for position in *from..=*through {
-                records.remove(&Key::Entry { user: *user, position });
-            }
-        }
-    }
-}
-
 const fn is_entry(key: &Key) -> bool {
     matches!(key, Key::Entry { .. })
-}
-
-const fn is_about_entries(write: &Write) -> bool {
-    match write {
-        Write::Put { key, .. } => is_entry(key),
-        Write::Trim { .. } => true,
-    }
-}
-
-fn entries(
-    records: &Records,
-    user: UserId,
-    from: u64,
-    through: u64,
-) -> impl DoubleEndedIterator<Item = (u64, Bytes)> + '_ {
-    let range = Key::Entry { user, position: from }..=Key::Entry { user, position: through };
-    records.range(range).filter_map(|(key, value)| match key {
-        Key::Entry { position, .. } => Some((*position, value.clone())),
-        _ => None,
-    })
 }
 
 fn time_ms(value: &[u8]) -> u64 {

@@ -155,6 +155,11 @@ impl SimulatedDirectory {
         self.state().plan.has_ended()
     }
 
+    /// Forgets faults and an end that were to come.
+    pub fn calm(&self) {
+        self.state().plan = Plan::default();
+    }
+
     /// What was done so far.
     pub fn counts(&self) -> Counts {
         self.state().counts

@@ -1,23 +1,17 @@
 //! The journal against a simple model: random commits, trims, loads, drains, crashes, cuts.
 
+mod crashes;
+mod damage;
+
 use std::collections::BTreeMap;
-use std::convert::Infallible;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use tempfile::TempDir;
 
 use super::*;
 use crate::shard::seam::{ConnId, Key, Load, Loaded, Write};
-use crate::storage::Storage;
-
-/// A database of the simplest kind, which keeps what was flushed over a crash.
-#[derive(Debug, Clone, Default)]
-struct Memory {
-    now: Arc<Mutex<BTreeMap<Key, Bytes>>>,
-    flushed: Arc<Mutex<BTreeMap<Key, Bytes>>>,
-}
+use crate::storage::{SimulatedDatabase, Storage};
 
 fn apply(map: &mut BTreeMap<Key, Bytes>, write: &Write) {
     match write {
@@ -30,6 +24,17 @@ fn apply(map: &mut BTreeMap<Key, Bytes>, write: &Write) {
             }
         }
     }
+}
+
+/// The load that brings all entries of an inbox.
+fn all_entries(user: u64) -> Load {
+    let conn = ConnId { slot: 0, generation: 0 };
+    let (entries_max, bytes_max) = (u32::MAX, u32::MAX);
+    Load::Entries { user, conn, from: 0, through: u64::MAX, entries_max, bytes_max }
+}
+
+fn time_ms(value: &[u8]) -> u64 {
+    u64::from_le_bytes(value[..8].try_into().expect("a time"))
 }
 
 fn load(map: &BTreeMap<Key, Bytes>, load: Load) -> Loaded {
@@ -46,11 +51,13 @@ fn load(map: &BTreeMap<Key, Bytes>, load: Load) -> Loaded {
             let record = map.get(&Key::Conversation { user, peer }).cloned();
             Loaded::Conversation { user, peer, record }
         }
-        Load::Inbox { user, .. } => Loaded::Inbox {
+        Load::Inbox { user, expire_through_ms } => Loaded::Inbox {
             user,
             record: map.get(&Key::Inbox { user }).cloned(),
             last: range(user, 0, u64::MAX).last(),
-            first: range(user, 0, u64::MAX).next(),
+            first: range(user, 0, u64::MAX).find(|(_, value)| time_ms(value) > expire_through_ms),
+            // The model has its own.
+            head: 0,
         },
         Load::Entries { user, conn, from, through, entries_max, .. } => {
             let entries: Vec<_> = range(user, from, through).take(entries_max as usize).collect();
@@ -61,43 +68,13 @@ fn load(map: &BTreeMap<Key, Bytes>, load: Load) -> Loaded {
     }
 }
 
-impl Memory {
-    fn crash(&self) {
-        *self.now.lock().unwrap() = self.flushed.lock().unwrap().clone();
-    }
-}
-
-impl Storage for Memory {
-    type Error = Infallible;
-
-    fn load(&self, wanted: Load) -> Result<Loaded, Infallible> {
-        Ok(load(&self.now.lock().unwrap(), wanted))
-    }
-
-    fn apply(&self, writes: &[Write]) -> Result<(), Infallible> {
-        let mut now = self.now.lock().unwrap();
-        for write in writes {
-            apply(&mut now, write);
-        }
-        Ok(())
-    }
-
-    fn flush(&self) -> Result<(), Infallible> {
-        *self.flushed.lock().unwrap() = self.now.lock().unwrap().clone();
-        Ok(())
-    }
-
-    fn is_empty(&self) -> bool {
-        self.now.lock().unwrap().is_empty()
-    }
-}
-
 const SMALL: JournalOptions =
     JournalOptions { segment_bytes: 16 * 1024, segments_kept: 1, segments_max: 1_000 };
 
-type Reader = JournalReader<DiskDirectory, Memory>;
-
-fn start(directory: &Path, behind: &Memory) -> Result<Parts<DiskDirectory, Memory>, JournalError> {
+fn start(
+    directory: &Path,
+    behind: &SimulatedDatabase,
+) -> Result<Parts<DiskDirectory, SimulatedDatabase>, JournalError> {
     open(DiskDirectory::make(directory)?, SMALL, true, behind.clone())
 }
 
@@ -115,6 +92,8 @@ struct Model {
     all: BTreeMap<Key, Bytes>,
     heads: BTreeMap<u64, u64>,
     trims: BTreeMap<u64, u64>,
+    /// Entries of this time and earlier may be gone.
+    expired: u64,
 }
 
 impl Model {
@@ -149,18 +128,36 @@ impl Model {
         writes
     }
 
+    /// What is there after these commits.
+    fn after<'a>(commits: impl IntoIterator<Item = &'a Vec<Write>>) -> Self {
+        let mut model = Model::default();
+        for write in commits.into_iter().flatten() {
+            apply(&mut model.all, write);
+            match *write {
+                Write::Put { key: Key::Entry { user, position }, .. } => {
+                    model.heads.insert(user, position);
+                }
+                Write::Trim { user, through, .. } => {
+                    model.trims.insert(user, through);
+                }
+                Write::Put { .. } => {}
+            }
+        }
+        model
+    }
+
     /// Everything that can be asked is answered as the model would. Entries below the trim may still be
     /// in the database for a while; nobody asks for them.
-    fn check(&self, reader: &Reader) {
+    fn check(&self, reader: &JournalReader<impl JournalDirectory, impl Storage>) {
         for user in 1..8 {
             let trim = self.trims.get(&user).copied().unwrap_or(0);
             for peer in 1..8 {
                 let wanted = Load::Conversation { user, peer };
                 assert_eq!(reader.load(wanted).expect("load"), load(&self.all, wanted));
             }
-            let wanted = Load::Inbox { user, expire_through_ms: 0 };
-            let Loaded::Inbox { record, last, first, .. } = reader.load(wanted).expect("load")
-            else {
+            let wanted = Load::Inbox { user, expire_through_ms: self.expired };
+            let loaded = reader.load(wanted).expect("load");
+            let Loaded::Inbox { record, last, first, head: known_head, .. } = loaded else {
                 panic!("not an inbox");
             };
             let Loaded::Inbox {
@@ -170,7 +167,11 @@ impl Model {
                 panic!("not an inbox");
             };
             assert_eq!(record, model_record);
-            assert_eq!(last.filter(|&(position, _)| position > trim), model_last);
+            if model_last.as_ref().is_none_or(|(_, value)| time_ms(value) > self.expired) {
+                assert_eq!(last.filter(|&(position, _)| position > trim), model_last);
+            }
+            let head = self.heads.get(&user).copied().unwrap_or(0);
+            assert!(known_head == head || known_head < head && trim == head, "a head is forgotten");
             if first.as_ref().is_some_and(|&(position, _)| position > trim) {
                 assert_eq!(first, model_first);
             }
@@ -192,15 +193,10 @@ impl Model {
                 }
                 from = reached + 1;
             }
-            let all = Load::Entries {
-                user,
-                conn,
-                from: 0,
-                through,
-                entries_max: u32::MAX,
-                bytes_max: u32::MAX,
-            };
-            let Loaded::Entries { entries, .. } = load(&self.all, all) else { panic!() };
+            let all = load(&self.all, all_entries(user));
+            let Loaded::Entries { mut entries, .. } = all else { panic!() };
+            entries.retain(|(_, value)| time_ms(value) > self.expired);
+            got.retain(|(_, value)| time_ms(value) > self.expired);
             assert_eq!(got, entries);
         }
     }
@@ -211,14 +207,14 @@ fn a_journal_behaves_like_a_map_over_drains_and_crashes() {
     for seed in 0..20 {
         fastrand::seed(seed);
         let directory = tempfile::tempdir().expect("directory");
-        let (behind, mut model) = (Memory::default(), Model::default());
+        let (behind, mut model) = (SimulatedDatabase::default(), Model::default());
         let (mut committer, mut reader, mut drain) =
             start(directory.path(), &behind).expect("open");
         for _ in 0..400 {
             match fastrand::u8(0..40) {
                 0 => drain.drain_oldest().expect("drain"),
                 1 => {
-                    behind.crash();
+                    behind.crash(&mut fastrand::Rng::new());
                     (committer, reader, drain) = start(directory.path(), &behind).expect("open");
                 }
                 2 => model.check(&reader),
@@ -235,7 +231,7 @@ fn a_journal_behaves_like_a_map_over_drains_and_crashes() {
 fn a_torn_last_commit_is_dropped_and_an_earlier_hole_is_refused() {
     fastrand::seed(7);
     let directory = tempfile::tempdir().expect("directory");
-    let (behind, mut model) = (Memory::default(), Model::default());
+    let (behind, mut model) = (SimulatedDatabase::default(), Model::default());
     let mut ends = Vec::new();
     let mut models = vec![model.clone()];
     {
@@ -256,7 +252,7 @@ fn a_torn_last_commit_is_dropped_and_an_earlier_hole_is_refused() {
         let mut bytes = whole.clone();
         bytes[damaged_at] ^= 0x40;
         std::fs::write(path(copy.path(), 1), &bytes).expect("copy");
-        let opened = start(copy.path(), &Memory::default());
+        let opened = start(copy.path(), &SimulatedDatabase::default());
         if damaged_at < last_begin {
             // Padding behind a record carries nothing.
             match opened {
@@ -280,7 +276,7 @@ fn a_torn_last_commit_is_dropped_and_an_earlier_hole_is_refused() {
         let mut bytes = whole.clone();
         bytes[cut..].fill(0);
         std::fs::write(path(copy.path(), 1), &bytes).expect("copy");
-        let (_, reader, _) = start(copy.path(), &Memory::default()).expect("open");
+        let (_, reader, _) = start(copy.path(), &SimulatedDatabase::default()).expect("open");
         models[models.len() - 2].check(&reader);
     }
 }
@@ -289,7 +285,7 @@ fn a_torn_last_commit_is_dropped_and_an_earlier_hole_is_refused() {
 fn a_missing_segment_is_refused_by_name() {
     fastrand::seed(3);
     let directory = tempfile::tempdir().expect("directory");
-    let (behind, mut model) = (Memory::default(), Model::default());
+    let (behind, mut model) = (SimulatedDatabase::default(), Model::default());
     let (mut committer, _, _) = start(directory.path(), &behind).expect("open");
     while committer.active.number < 4 {
         committer.commit(model.random_writes().iter()).expect("commit");
@@ -302,7 +298,7 @@ fn a_missing_segment_is_refused_by_name() {
 #[test]
 fn a_commit_larger_than_a_segment_gets_one_of_its_size() {
     let directory = tempfile::tempdir().expect("directory");
-    let behind = Memory::default();
+    let behind = SimulatedDatabase::default();
     let (mut committer, reader, drain) = start(directory.path(), &behind).expect("open");
     let value = Bytes::from(vec![9; 100_000]);
     let key = Key::Entry { user: 1, position: 1 };
@@ -319,7 +315,7 @@ fn a_commit_larger_than_a_segment_gets_one_of_its_size() {
 #[test]
 fn a_drain_that_runs_beside_commits_loses_nothing() {
     let directory = tempfile::tempdir().expect("directory");
-    let (behind, mut model) = (Memory::default(), Model::default());
+    let (behind, mut model) = (SimulatedDatabase::default(), Model::default());
     let options = JournalOptions { segments_max: 3, ..SMALL };
     let (mut committer, reader, drain) =
         open(disk(&directory), options, false, behind.clone()).expect("open");
@@ -343,7 +339,7 @@ fn a_commit_that_waits_for_the_drain_goes_on_when_the_drain_is_told_to_end() {
     let directory = tempfile::tempdir().expect("directory");
     let options = JournalOptions { segments_max: 1, ..SMALL };
     let (mut committer, reader, drain) =
-        open(disk(&directory), options, false, Memory::default()).expect("open");
+        open(disk(&directory), options, false, SimulatedDatabase::default()).expect("open");
     let stopper = drain.stopper();
     let thread = std::thread::spawn(move || {
         let value = Bytes::from(vec![1; 1_000]);
