@@ -158,7 +158,11 @@ impl Plan {
         let fastest = (population * SECOND / MESSAGES_PER_SECOND).max(20 * MS);
         let person = dice.magnitude(fastest..=(20 * SECOND).max(fastest));
         let rogues = dice.below(9) as u32;
-        let node = NodePlan::new(dice, wishes);
+        let mut node = NodePlan::new(dice, wishes);
+        if dice.percent(15) {
+            // Room for everybody, but for little else.
+            node.sockets_max = users * devices + dice.below(6) as u32;
+        }
         Plan {
             seed,
             users,
@@ -219,7 +223,7 @@ impl NodePlan {
             journal_ring: dice.magnitude(1..=64) as usize,
             jobs: dice.magnitude(1..=256) as usize,
             answers: dice.magnitude(1..=256) as usize,
-            sockets_max: if dice.percent(10) { dice.between(10..=60) as u32 } else { 10_000 },
+            sockets_max: 10_000,
             segment_bytes: dice.magnitude(64 << 10..=1 << 20),
             segments_kept: dice.between(0..=2) as usize,
             commit: dice.magnitude(200..=20 * MS),

@@ -43,6 +43,8 @@ impl World {
         self.trace.say(now, || "nothing breaks from here on".into());
         self.phase = Phase::Calm { since: now };
         self.network.calm_down();
+        self.disk.files.calm();
+        self.disk.database.calm();
         if let Some(node) = &mut self.node {
             node.journal_stalled_until = 0;
             node.cores.iter_mut().for_each(|slot| slot.stalled_until = 0);

@@ -2,7 +2,8 @@
 
 use fulmar::core_loop::{Job, Reply, Rest};
 use fulmar::limits::{MESH_BACKLOG_LETTERS, OUTPUT_HIGH_BYTES};
-use fulmar::shard::{Identity, Retention};
+use fulmar::shard::record::InboxRecord;
+use fulmar::shard::{Identity, Loaded, Retention};
 use fulmar::storage::journal::JournalError;
 use fulmar::storage::{Fault, Operation};
 use fulmar_protocol::Code;
@@ -312,6 +313,8 @@ impl World {
                 (core, Reply::Verified { conn, result: verify(&token) })
             }
         };
+        let now = self.schedule.now();
+        self.trace.say(now, || format!("read for core {core}: {}", brief(&reply)));
         node.work[job as usize] = Work::Done(core, reply);
         let mut pause = self.threads.pause(read / 2);
         if !self.is_calm() && self.threads.once_in(100) {
@@ -504,5 +507,21 @@ fn verify(token: &[u8]) -> Result<Identity, Code> {
     match (user.parse(), device.parse()) {
         (Ok(user), Ok(device)) => Ok(Identity { user, device }),
         _ => Err(Code::TokenInvalid),
+    }
+}
+
+/// An answer in words, without the values of entries.
+fn brief(reply: &Reply) -> String {
+    match reply {
+        Reply::Loaded(Loaded::Inbox { user, record, last, first, head }) => {
+            let record = record.as_deref().map(InboxRecord::decode);
+            let position = |entry: &Option<(u64, bytes::Bytes)>| entry.as_ref().map(|entry| entry.0);
+            let (first, last) = (position(first), position(last));
+            format!("inbox of {user}, first {first:?}, last {last:?}, head {head}, {record:?}")
+        }
+        Reply::Loaded(Loaded::Entries { user, entries, through, .. }) => {
+            format!("{} entries of {user} through {through}", entries.len())
+        }
+        other => format!("{other:?}"),
     }
 }
