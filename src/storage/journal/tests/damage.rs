@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::crashes::{End, SimulatedParts, World, for_seeds};
+use super::world::{End, History, SimulatedParts, World, for_seeds};
 use super::*;
 
 /// Histories that each test goes through.
@@ -11,7 +11,9 @@ const SEEDS: u64 = 3_000;
 
 /// A world in which nothing went wrong, and whose last process has ended.
 fn world(seed: u64) -> World {
-    let mut world = World::new(seed, true, End::Kill, false);
+    let history =
+        History { is_syncing: true, end: End::Kill, has_faults: false, has_expiry: false };
+    let mut world = World::new(seed, history);
     for _ in 0..world.random.usize(1..4) {
         let mut parts = world.open_calmly().expect("open");
         world.live(&mut parts);

@@ -2,6 +2,7 @@
 
 mod crashes;
 mod damage;
+mod world;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
