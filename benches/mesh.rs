@@ -98,7 +98,7 @@ fn ringing(c: &mut Criterion) {
                 };
                 there.sleep(rings_back, |is_over| {
                     if !is_over {
-                        there.wait()
+                        there.wait();
                     }
                 });
             }

@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+// A sanitizer needs to see each allocation.
+#[cfg(not(sanitized))]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -71,7 +71,7 @@ impl World {
 
     fn add(&mut self, fd: OwnedFd, known: Known) {
         let ring = &mut self.bench.ring;
-        let added = if known.written % 2 == 0 { ring.add(fd) } else { ring.add_once(fd) };
+        let added = if known.written.is_multiple_of(2) { ring.add(fd) } else { ring.add_once(fd) };
         let key = added.expect("room for a socket");
         self.keys.push(key);
         assert!(self.known.insert(key, known).is_none(), "a key is used once");
@@ -174,7 +174,7 @@ impl World {
 
 impl Known {
     fn read_some(&mut self, pattern: &[u8]) {
-        let mut bytes = [0; 30_000];
+        let mut bytes = [0; 16_384];
         match self.peer.read(&mut bytes) {
             Ok(count) => {
                 assert!(bytes[..count] == pattern[self.read..][..count], "in their order");
