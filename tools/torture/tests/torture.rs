@@ -175,6 +175,34 @@ fn a_server_that_cannot_be_started_is_no_verdict() {
 }
 
 #[test]
+fn a_server_that_is_stopped_for_a_while_passes() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut command = torture();
+    command.args(["--fault", "stop", "--rounds", "2", "--seconds-per-round", "0.4"]);
+    command.args(["--users", "6", "--seed", SEED, "--settle-seconds", "30"]);
+    let output =
+        command.arg("--fulmar").arg(stand_in()).arg("--dir").arg(directory.path()).output();
+    let report = json(&output.unwrap());
+    for kind in KINDS {
+        assert_eq!(report[kind], 0, "{kind} in {report}");
+    }
+    assert_eq!(report["faults"]["stop"]["stops"], 2, "{report}");
+}
+
+#[test]
+fn a_fault_that_cannot_be_made_is_skipped_with_the_reason() {
+    let mut command = torture();
+    command.args(["--fault", "corrupt,torn-tail", "--durability", "os"]);
+    let output = command.arg("--fulmar").arg(stand_in()).output().unwrap();
+    let report = json(&output);
+    assert_eq!(output.status.code(), Some(2), "nothing was tried: {report}");
+    for kind in ["corrupt", "torn-tail"] {
+        let why = report["skipped"][kind].as_str().unwrap();
+        assert!(why.contains("--durability fsync"), "{why}");
+    }
+}
+
+#[test]
 fn a_directory_with_something_in_it_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join("precious"), "").unwrap();
