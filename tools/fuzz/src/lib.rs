@@ -19,6 +19,7 @@
 //! | [`segments`] | journal files of any content |
 //! | [`journal`] | a journal at work, and a byte of it that changes |
 //! | [`session`] | any server, store and person around a client |
+//! | [`store`] | a device's SQLite file of any content |
 //! | [`text`] | received text on its way to a terminal |
 
 #![forbid(unsafe_code)]
@@ -37,6 +38,7 @@ pub mod seeds;
 mod segments;
 mod session;
 mod shard;
+mod store;
 mod stored;
 mod text;
 mod token;
@@ -51,6 +53,7 @@ pub use records::records;
 pub use segments::segments;
 pub use session::session;
 pub use shard::shard;
+pub use store::store;
 pub use stored::stored;
 pub use text::text;
 pub use token::token;
@@ -70,6 +73,7 @@ pub const TARGETS: &[Target] = &[
     ("segments", segments),
     ("session", session),
     ("shard", shard),
+    ("store", store),
     ("stored", stored),
     ("text", text),
     ("token", token),

@@ -62,5 +62,5 @@ macro_rules! targets {
 }
 
 targets! {
-    assembly config decode input journal keys records segments session shard stored text token
+    assembly config decode input journal keys records segments session shard store stored text token
 }

@@ -40,6 +40,7 @@ pub fn seeds(target: &str) -> Vec<Seed> {
         "segments" => (scripts::segments(), SEED_BYTES_MAX),
         "journal" => (scripts::journal(), SEED_BYTES_MAX),
         "records" => (records(), SEED_BYTES_MAX),
+        "store" => (scripts::store(), SEED_BYTES_MAX),
         "stored" => (scripts::stored(), SEED_BYTES_MAX),
         "token" => (tokens(), SEED_BYTES_MAX),
         "keys" => (keys(), SEED_BYTES_MAX),

@@ -387,3 +387,24 @@ pub(super) fn stored() -> Vec<Seed> {
         seed("damaged", records().number(4).byte(1).byte(250).bytes(b"no entry")),
     ]
 }
+
+pub(super) fn store() -> Vec<Seed> {
+    // Changes of one column each: which, the value, how, which rows.
+    let change = |name: &str, columns: &[u8]| {
+        let writer = Writer::new().byte(0).byte(columns.len() as u8);
+        seed(
+            name,
+            columns.iter().fold(writer, |writer, &column| writer.byte(column).raw(&[200, 255, 1])),
+        )
+    };
+    vec![
+        seed("whole", Writer::new().byte(0).byte(0)),
+        change("device", &[2, 3]),
+        change("messages", &[4, 6, 8, 9]),
+        change("outbox", &[13, 14]),
+        change("conversations", &[15, 16, 20, 22]),
+        seed("header", Writer::new().byte(255).byte(0).number(60).bytes(b"changed").byte(0)),
+        seed("page", Writer::new().byte(255).byte(0).number(4_100).bytes(&[0; 64]).byte(0)),
+        seed("cut", Writer::new().byte(255).byte(0).number(0).bytes(b"S").byte(1).number(5_000)),
+    ]
+}

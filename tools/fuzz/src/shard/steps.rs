@@ -220,8 +220,12 @@ impl Course {
             }
             Step::Ask => Frame::Ask { peer: peer(script) }.encode(&mut line.outgoing),
             Step::Ping => {
-                // Many pings in one piece fill the output.
-                for _ in 0..=usize::from(script.byte()) * 64 {
+                let count = match script.byte() {
+                    byte @ 0..240 => usize::from(byte) % 4,
+                    // So many in one piece fill the output.
+                    byte => usize::from(byte - 239) * 1_024,
+                };
+                for _ in 0..count {
                     Frame::Ping.encode(&mut line.outgoing);
                 }
             }
