@@ -10,7 +10,7 @@ use fulmar_sim::{Trouble, Wishes};
 #[command(version, about)]
 pub(crate) struct Arguments {
     /// The seed of one world.
-    #[arg(required_unless_present_any = ["seeds", "seconds"])]
+    #[arg(required_unless_present_any = ["seeds", "seconds", "mutants"])]
     pub(crate) seed: Option<u64>,
     /// Many worlds: all seeds from A up to, not including, B.
     #[arg(long, value_name = "A..B", value_parser = seeds, conflicts_with = "seed")]
@@ -18,6 +18,12 @@ pub(crate) struct Arguments {
     /// Random seeds for so many real seconds.
     #[arg(long, conflicts_with_all = ["seed", "seeds"])]
     pub(crate) seconds: Option<u64>,
+    /// Plant each fault that the simulator must notice, and see in how many worlds it does.
+    #[arg(long, conflicts_with_all = ["seed", "seconds"])]
+    pub(crate) mutants: bool,
+    /// Only these faults, comma separated.
+    #[arg(long, requires = "mutants", value_delimiter = ',', value_name = "NAME")]
+    pub(crate) mutant: Vec<String>,
     /// Worlds that live at the same time, each in a thread of its own.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(crate) jobs: u16,

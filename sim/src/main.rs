@@ -1,6 +1,8 @@
 //! `fulmar-sim`: lives worlds, and tells which broke a promise.
 
 mod cli;
+#[cfg(feature = "mutants")]
+mod mutants;
 mod report;
 
 use std::process::ExitCode;

@@ -41,10 +41,24 @@ struct Sum {
 /// Does what the command line asks for.
 pub(crate) fn run(arguments: &Arguments) -> ExitCode {
     quiet_panics();
+    if arguments.mutants {
+        return mutants(arguments);
+    }
     match arguments.seed {
         Some(seed) => one(seed, arguments),
         None => many(arguments),
     }
+}
+
+#[cfg(feature = "mutants")]
+fn mutants(arguments: &Arguments) -> ExitCode {
+    crate::mutants::check(arguments)
+}
+
+#[cfg(not(feature = "mutants"))]
+fn mutants(_: &Arguments) -> ExitCode {
+    eprintln!("this program has no faults to plant: it is built with them by ./dev sim --mutants");
+    ExitCode::FAILURE
 }
 
 fn one(seed: u64, arguments: &Arguments) -> ExitCode {
