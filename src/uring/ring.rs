@@ -457,10 +457,10 @@ impl Ring {
     }
 }
 
-impl Drop for Ring {
-    /// Closes everything. The kernel may use our memory until each operation completed, so this waits
-    /// for that; should it ever stop completing them, the memory is leaked rather than freed.
-    fn drop(&mut self) {
+impl Ring {
+    /// Closes everything and waits for what is in flight, since the kernel may use our memory until
+    /// then. Whether it is through with all of it.
+    fn wind_up(&mut self) -> bool {
         self.stop_listening();
         if self.eventfd.take().is_some() {
             self.queues.cancel(Token::other(Kind::Wake), Token::other(Kind::CancelAtEnd));
@@ -486,7 +486,15 @@ impl Drop for Ring {
                 progress = Instant::now();
             }
         }
-        if self.queues.in_flight() == 0 && self.queues.withdraw().is_ok() {
+        self.queues.in_flight() == 0 && self.queues.withdraw().is_ok()
+    }
+}
+
+impl Drop for Ring {
+    /// Closes everything. Should the kernel ever stop completing what is in flight, its memory is leaked
+    /// rather than freed.
+    fn drop(&mut self) {
+        if self.wind_up() {
             // SAFETY: nothing is in flight and the kernel gave the buffers back. Neither is used
             // after this.
             unsafe {

@@ -78,12 +78,29 @@ fn at_the_end_of_a_ring_nothing_is_in_flight() {
         }
         assert_eq!(ring.queues.in_flight(), 0, "round {round}");
     }
-    ring.listen(listener.into());
-    ring.stop_listening();
-    let began = Instant::now();
-    while ring.queues.in_flight() > 0 {
-        assert!(began.elapsed() < Duration::from_secs(20), "the accept is over");
-        ring.wait(Some(Duration::from_millis(10))).expect("wait");
-        ring.drain(|completion| drop(completion));
+}
+
+#[test]
+fn a_ring_ends_only_when_the_kernel_is_through_with_its_memory() {
+    let mut ring = Ring::new(&SMALL).expect("a ring");
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("listen");
+    let eventfd = rustix::event::eventfd(0, rustix::event::EventfdFlags::CLOEXEC).expect("eventfd");
+    ring.watch(eventfd);
+    let mut peers = Vec::new();
+    for _ in 0..20 {
+        let (ours, peer) = pair(&listener);
+        let key = ring.add(ours).expect("room for a socket");
+        ring.send(key, vec![7; 8 << 20]).expect("an open socket");
+        peers.push(peer);
     }
+    ring.listen(listener.into());
+    ring.wait(Some(Duration::ZERO)).expect("wait");
+    ring.drain(|completion| drop(completion));
+    // Twenty receives, twenty sends that are stuck, an accept and a poll.
+    assert_eq!(ring.queues.in_flight(), 42);
+    assert!(ring.wind_up());
+    assert_eq!(ring.queues.in_flight(), 0);
+    assert_eq!(ring.sockets(), 0);
+    // SAFETY: `drop` withdraws them, as ever.
+    unsafe { ring.queues.offer(&ring.buffers) }.expect("to be withdrawn once more");
 }
