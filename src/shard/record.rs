@@ -8,7 +8,8 @@
 //!               then per device: number, cursor, cursor_bytes
 //! conversation  1, ordinal, delivered, read,
 //!               sender count, then per sending device:
-//!                   device, run count, then per run: number, ordinal, length
+//!                   device, run count, then per run: number and ordinal, each counted from the last
+//!                   one of the run before (from 0 for the first), and length
 //!               copy count, then per own device: device, number
 //! entry         time (8 bytes, little-endian Unix milliseconds), flags (bit 0: own), content,
 //!               peer, ordinal, device, total_bytes, body
@@ -161,6 +162,14 @@ pub struct Run {
     pub len: u64,
 }
 
+impl Run {
+    /// Number and ordinal of the last send; none where the run is empty or 64 bits don't hold them.
+    fn last(&self) -> Option<(u64, u64)> {
+        let offset = self.len.checked_sub(1)?;
+        Some((self.number.checked_add(offset)?, self.ordinal.checked_add(offset)?))
+    }
+}
+
 /// The recent accepted sends of one device of the peer.
 ///
 /// Invariant: runs rise in number and in ordinal and are not empty; together they cover the last
@@ -206,10 +215,13 @@ impl ConversationRecord {
         for sender in &self.senders {
             put(u64::from(sender.device), out);
             put(sender.runs.len() as u64, out);
+            // There may be many runs, and the record is stored with each message.
+            let (mut number, mut ordinal) = (0, 0);
             for run in &sender.runs {
-                put(run.number, out);
-                put(run.ordinal, out);
+                put(run.number - number, out);
+                put(run.ordinal - ordinal, out);
                 put(run.len, out);
+                (number, ordinal) = run.last().unwrap_or_default();
             }
         }
         put(self.copies.len() as u64, out);
@@ -229,12 +241,15 @@ impl ConversationRecord {
         for _ in 0..fields.count(SENDERS_MAX, "conversation.senders")? {
             let device = fields.device("conversation.sender")?;
             let mut runs = SmallVec::new();
+            let (mut number, mut ordinal) = (0, 0);
             for _ in 0..fields.count(RUNS_MAX as u64, "conversation.runs")? {
-                runs.push(Run {
-                    number: fields.number("run.number")?,
-                    ordinal: fields.number("run.ordinal")?,
+                let run = Run {
+                    number: fields.step(number, "run.number")?,
+                    ordinal: fields.step(ordinal, "run.ordinal")?,
                     len: fields.number("run.len")?,
-                });
+                };
+                (number, ordinal) = run.last().ok_or(RecordError("run.len"))?;
+                runs.push(run);
             }
             senders.push(Sender { device, runs });
         }
@@ -340,9 +355,7 @@ impl Sender {
     fn is_sound(&self, ordinal_max: u64) -> bool {
         let mut before = (0, 0);
         for run in &self.runs {
-            let Some(offset) = run.len.checked_sub(1) else { return false };
-            let last = (run.number.checked_add(offset), run.ordinal.checked_add(offset));
-            let (Some(number), Some(ordinal)) = last else { return false };
+            let Some((number, ordinal)) = run.last() else { return false };
             if run.number <= before.0 || run.ordinal <= before.1 || ordinal > ordinal_max {
                 return false;
             }
@@ -410,6 +423,11 @@ impl<'a> Fields<'a> {
         DeviceId::try_from(self.number(field)?).map_err(|_| RecordError(field))
     }
 
+    /// A number that is written as its distance from another.
+    fn step(&mut self, from: u64, field: &'static str) -> Result<u64, RecordError> {
+        from.checked_add(self.number(field)?).ok_or(RecordError(field))
+    }
+
     fn count(&mut self, max: u64, field: &'static str) -> Result<u64, RecordError> {
         match self.number(field)? {
             count if count <= max => Ok(count),
@@ -471,6 +489,22 @@ mod tests {
         for cut in 0..bytes.len() {
             assert!(InboxRecord::decode(&bytes[..cut]).is_err());
         }
+    }
+
+    #[test]
+    fn many_short_runs_take_few_bytes() {
+        // A device that writes to several peers in turn numbers its sends across all of them.
+        let mut sender = Sender { device: 1, runs: SmallVec::new() };
+        for nth in 1..=1_000 {
+            sender.push(1_800_000_000_000 + 3 * nth, nth);
+        }
+        assert_eq!(sender.runs.len() as u64, RESENDS_MAX);
+        let senders = smallvec![sender];
+        let record =
+            ConversationRecord { ordinal: 1_000, senders, ..ConversationRecord::default() };
+        let bytes = encoded(|out| record.encode(out));
+        assert!(bytes.len() < 3 * RUNS_MAX + 32, "{} bytes", bytes.len());
+        assert_eq!(ConversationRecord::decode(&bytes), Ok(record));
     }
 
     #[test]

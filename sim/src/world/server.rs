@@ -515,7 +515,8 @@ fn brief(reply: &Reply) -> String {
     match reply {
         Reply::Loaded(Loaded::Inbox { user, record, last, first, head }) => {
             let record = record.as_deref().map(InboxRecord::decode);
-            let position = |entry: &Option<(u64, bytes::Bytes)>| entry.as_ref().map(|entry| entry.0);
+            let position =
+                |entry: &Option<(u64, bytes::Bytes)>| entry.as_ref().map(|entry| entry.0);
             let (first, last) = (position(first), position(last));
             format!("inbox of {user}, first {first:?}, last {last:?}, head {head}, {record:?}")
         }
