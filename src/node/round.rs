@@ -114,6 +114,8 @@ mod tests {
     use super::*;
     use crate::mesh::{Doorbell, lane};
     use crate::shard::Key;
+    use crate::storage::journal::{self, JournalOptions};
+    use crate::storage::{SimulatedDatabase, SimulatedDirectory};
 
     #[test]
     fn a_commit_is_bounded_by_bytes_and_no_core_waits_for_ever() {
@@ -147,5 +149,66 @@ mod tests {
             round.confirm();
         }
         assert_eq!(tickets, [32, 32]);
+    }
+
+    /// A core's ends of its lanes.
+    type Core = (Outlet<Batch>, Inlet<Stored>);
+
+    /// A lane of each core, with room for two things to be told, and the cores' ends.
+    fn lanes(cores: usize) -> (JournalRound, Vec<Core>) {
+        let bell = Arc::new(Doorbell::new().expect("eventfd"));
+        let both = (0..cores).map(|_| {
+            let (to_journal, batches) = lane(8, Arc::clone(&bell));
+            let (stored, from_journal) = lane(2, Arc::clone(&bell));
+            (JournalLane { batches, stored }, (to_journal, from_journal))
+        });
+        let (lanes, ends) = both.unzip();
+        (JournalRound::new(lanes), ends)
+    }
+
+    fn batch(user: u64, ticket: u64) -> Batch {
+        let put = |position| Write::Put {
+            key: Key::Entry { user, position },
+            value: Bytes::from_static(&[1; 8]),
+        };
+        Batch { ticket, writes: vec![put(2 * ticket - 1), put(2 * ticket)], bytes: 16 }
+    }
+
+    #[test]
+    fn a_round_stores_what_all_cores_handed_over_and_tells_each_its_tickets() {
+        let (files, database) = (SimulatedDirectory::new(1), SimulatedDatabase::default());
+        let (mut committer, _, _) = journal::open(
+            files.clone(),
+            JournalOptions { segment_bytes: 1 << 16, ..JournalOptions::default() },
+            true,
+            database,
+        )
+        .expect("open");
+        let (mut round, mut cores) = lanes(2);
+        assert!(!round.take());
+        for ticket in 1..=3 {
+            cores[0].0.push(batch(1, ticket));
+        }
+        cores[1].0.push(batch(2, 1));
+        assert!(!round.is_idle() && round.take() && round.is_idle());
+        // What comes meanwhile is the next round's.
+        cores[1].0.push(batch(2, 2));
+        assert_eq!(round.writes().count(), 8);
+        let syncs = files.counts().syncs;
+        assert_eq!(round.commit(&mut committer).expect("commit").entries, 8);
+        assert_eq!(files.counts().syncs, syncs + 1);
+        assert!(cores[0].1.is_empty(), "nobody is told before");
+        round.confirm();
+        assert!(!round.flush(), "the first core has room for two");
+        let mut told = |core: usize| {
+            let stored = cores[core].1.pop()?;
+            assert!(stored.spent.is_empty() && stored.spent.capacity() >= 2);
+            Some(stored.ticket)
+        };
+        assert_eq!([told(0), told(0), told(0)], [Some(1), Some(2), None]);
+        assert!(round.flush());
+        assert_eq!([told(0), told(1), told(1)], [Some(3), Some(1), None]);
+        assert!(round.take());
+        assert_eq!(round.writes().count(), 2);
     }
 }
