@@ -25,6 +25,7 @@ happenings! {
     PowerCut "node_power_cuts" required,
     CleanStop "node_clean_stops" required,
     Emptied "nodes_emptied" required,
+    EmptyDisk "disks_emptied" required,
     SlowStop "node_stops_that_took_too_long" optional,
     CrashInRecovery "node_crashes_in_recovery" required,
     CommitFailed "commits_failed" required,

@@ -42,6 +42,8 @@ pub(crate) struct CoreSlot {
     pub(crate) pace: Pace,
     /// The time of its next step; events for other times are outdated.
     pub(crate) due: Time,
+    /// The latest timer in the schedule.
+    pub(crate) timer: Time,
     /// It isn't run before this time.
     pub(crate) stalled_until: Time,
     /// The level of overload at its last turn.
@@ -151,6 +153,7 @@ impl Node {
                 bell: Arc::clone(bell),
                 pace: Pace::Running,
                 due: 0,
+                timer: 0,
                 stalled_until: 0,
                 level: 0,
             });

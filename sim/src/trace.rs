@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use fulmar_protocol::{Frame, Send};
+use fulmar_protocol::{Deliver, Frame, Send};
 
 use crate::clock::Time;
 use crate::dice::mix;
@@ -67,6 +67,11 @@ pub(crate) fn in_words(frame: &Frame<'_>) -> String {
         Frame::Send(send) => {
             let Send { peer, number, total_bytes, body, .. } = send;
             format!("send {number} to {peer} of {total_bytes:?} bytes, {} here", body.len())
+        }
+        Frame::Deliver(deliver) => {
+            let Deliver { position, peer, ordinal, total_bytes, body, own, .. } = deliver;
+            let bytes = total_bytes.unwrap_or(body.len() as u64);
+            format!("deliver {position}: {ordinal} of {peer}, own {own}, {bytes} bytes")
         }
         Frame::Part { body } => format!("part of {} bytes", body.len()),
         other => format!("{other:?}"),

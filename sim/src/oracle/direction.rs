@@ -146,25 +146,24 @@ impl Direction {
         Ok(())
     }
 
-    /// A send was turned down. `is_final` says that the sender keeps the rules.
+    /// A send was turned down.
     pub(crate) fn rejected(
         &mut self,
         device: u16,
         number: u64,
         is_stale: bool,
-        is_final: bool,
     ) -> Result<(), Complaint> {
-        if let Some(ordinal) = self.tick_of(device, number) {
-            let newer = self.ticks.range((device, number)..=(device, u64::MAX)).skip(1);
-            let is_forgotten = is_stale && newer.count() >= RESENDS_KEPT;
-            if !is_forgotten {
-                let detail = format!("number {number} of device {device} has ordinal {ordinal}");
-                return Err(Complaint("what was ticked is never rejected", detail));
-            }
-        }
-        if !is_final {
+        let Some(ordinal) = self.tick_of(device, number) else { return Ok(()) };
+        let newer = self.ticks.range((device, number)..=(device, u64::MAX)).skip(1);
+        if is_stale && newer.count() >= RESENDS_KEPT {
             return Ok(());
         }
+        let detail = format!("number {number} of device {device} has ordinal {ordinal}");
+        Err(Complaint("what was ticked is never rejected", detail))
+    }
+
+    /// The sender knows for good that its send was turned down, and won't repeat it.
+    pub(crate) fn given_up(&mut self, device: u16, number: u64) -> Result<(), Complaint> {
         for &at in self.by_number.get(&(device, number)).into_iter().flatten() {
             let attempt = &mut self.attempts[at as usize];
             attempt.is_rejected = true;

@@ -55,19 +55,24 @@ pub(crate) struct Oracle {
     links: HashMap<ConnNo, Link>,
     /// Live welcomed connections by user and device.
     sessions: HashMap<(u32, u16), Vec<ConnNo>>,
+    /// Rejections that devices were told, by user, device and number: the recipient.
+    rejections: HashMap<(u32, u16, u64), u32>,
     /// Number of the node's run.
     run: u32,
     quota: Quota,
     /// Messages of this time (Unix milliseconds) and earlier may have expired.
     expired_through_ms: u64,
+    /// What clients are told is told on standard output too.
+    is_printing: bool,
     pub(crate) coverage: Coverage,
     pub(crate) messages: u64,
     pub(crate) failure: Option<Failure>,
 }
 
 impl Oracle {
-    pub(crate) fn new(quota: Quota) -> Self {
+    pub(crate) fn new(quota: Quota, is_printing: bool) -> Self {
         Oracle {
+            is_printing,
             now: 0,
             clock: WallClock::new(),
             users: Vec::new(),
@@ -76,6 +81,7 @@ impl Oracle {
             directions_by_pair: HashMap::new(),
             links: HashMap::new(),
             sessions: HashMap::new(),
+            rejections: HashMap::new(),
             run: 0,
             quota,
             expired_through_ms: 0,
@@ -114,6 +120,11 @@ impl Oracle {
     /// The node may drop messages of this time and earlier.
     pub(crate) fn expires(&mut self, through_ms: u64) {
         self.expired_through_ms = self.expired_through_ms.max(through_ms);
+    }
+
+    /// Whether any message at all may have expired.
+    pub(crate) fn is_expiring(&self) -> bool {
+        self.expired_through_ms >= self.clock.earliest_since(0)
     }
 
     /// A client opened a connection.

@@ -47,7 +47,7 @@ impl Oracle {
     }
 
     fn may_have_expired(&self, direction: &Direction, ordinal: &Ordinal) -> bool {
-        if self.expired_through_ms == 0 {
+        if !self.is_expiring() {
             return false;
         }
         let time_ms = ordinal.time_ms.or_else(|| {

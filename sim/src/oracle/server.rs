@@ -8,6 +8,7 @@ use super::user::Entry;
 use super::{Complaint, Oracle};
 use crate::coverage::Happening;
 use crate::network::ConnNo;
+use crate::trace::in_words;
 
 impl Oracle {
     /// A client read bytes.
@@ -19,6 +20,9 @@ impl Oracle {
     }
 
     fn frame(&mut self, conn: ConnNo, link: &mut Link, frame: &Frame<'_>) -> Result<(), Complaint> {
+        if self.is_printing {
+            println!("{:>12.6} told on {conn}: {}", self.now as f64 / 1e6, in_words(frame));
+        }
         match (link.stage, frame) {
             (Stage::Told, _) => {
                 let detail = format!("{frame:?}");
@@ -156,7 +160,11 @@ impl Oracle {
         }
         let (device, is_good) = (link.device, link.is_good);
         let is_stale = code == Code::StaleNumber;
-        self.direction(link.user, to).rejected(device, number, is_stale, is_good)
+        if is_good {
+            // It counts once the device has stored it; before that a crash makes it try again.
+            self.rejections.insert((link.user, device, number), to);
+        }
+        self.direction(link.user, to).rejected(device, number, is_stale)
     }
 
     /// An inbox may only be full if enough was sent to it: the recipient's, or for copies the sender's.
@@ -265,7 +273,7 @@ impl Oracle {
     /// An inbox holds no more than its quota for the slowest device.
     fn judge_size(&self, user: u32, position: u64) -> Result<(), Complaint> {
         let user = &self.users[user as usize];
-        if !user.is_good || self.expired_through_ms > 0 {
+        if !user.is_good || self.is_expiring() {
             return Ok(());
         }
         let welcomed = user.devices.iter().filter(|device| device.welcomed_at.is_some());

@@ -32,10 +32,15 @@ impl Oracle {
                     let detail = format!("the server's head is {head}");
                     Err(Complaint("a head never goes back", detail))
                 }
+                Write::Rejected { number, .. } => {
+                    match self.rejections.remove(&(user, device, *number)) {
+                        Some(to) => self.direction(user, to).given_up(device, *number),
+                        None => Ok(()),
+                    }
+                }
                 Write::Enqueue { .. }
                 | Write::Requeue { .. }
                 | Write::Ticked { .. }
-                | Write::Rejected { .. }
                 | Write::NumberLast(_) => Ok(()),
             };
             self.judge(outcome);

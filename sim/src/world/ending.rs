@@ -1,12 +1,16 @@
 //! The end of a world: trouble stops, everything must come to rest, everybody logs in once more, and
 //! what is left in memory and on the disk must be what is still owed.
 
+use fulmar::shard::record::InboxRecord;
 use fulmar::shard::{Load, Loaded, Retention};
+use fulmar::storage::journal::JournalError;
 use fulmar_client::core::{Input, Session};
 
 use super::{CALM_MAX, Phase, World};
 use crate::clock::{MS, SECOND, Time};
 use crate::coverage::Happening;
+use crate::disk::End;
+use crate::plan::NodePlan;
 use crate::schedule::Event;
 
 /// Time for moved cursors to be stored once everything is acknowledged.
@@ -23,7 +27,6 @@ impl World {
             Phase::LastLogin { since } => self.look_for_receipts(since),
             Phase::Storing => {
                 self.oracle.judge_whole();
-                self.look_at_disk();
                 self.leave();
             }
             Phase::Leaving { since } => self.look_for_memory(since),
@@ -139,30 +142,6 @@ impl World {
         }
     }
 
-    /// What every device acknowledged is gone from the disk, where it isn't kept for ever.
-    fn look_at_disk(&mut self) {
-        if self.node_plan.shard.retention == Retention::History {
-            return;
-        }
-        let Some(node) = &self.node else { return };
-        for &user in &self.users {
-            let load = Load::Inbox { user, expire_through_ms: 0 };
-            match node.reader.load(load) {
-                Ok(Loaded::Inbox { first: None, .. }) => {}
-                Ok(Loaded::Inbox { first: Some((position, _)), .. }) => {
-                    let detail = format!("position {position} of user {user} is still stored");
-                    self.fail("what everybody has is deleted", detail);
-                    return;
-                }
-                Ok(_) => {}
-                Err(error) => {
-                    self.fail("what is stored can be read", error.to_string());
-                    return;
-                }
-            }
-        }
-    }
-
     /// Everybody goes for good.
     fn leave(&mut self) {
         let now = self.schedule.now();
@@ -195,11 +174,46 @@ impl World {
         if held + unstored == 0 {
             self.coverage.hit(Happening::Emptied);
             self.phase = Phase::Over;
+            self.look_at_disk();
         } else if now > since + WARM_MAX + 2 * idle {
             let detail = format!("{held} things are held, {unstored} are not stored");
             self.fail("a node without clients is empty", detail);
         } else {
             self.schedule.after(10 * SECOND, Event::Look);
         }
+    }
+
+    /// What every device acknowledged is gone from the disk, where it never was to be kept, once the whole
+    /// journal is carried over. (What expired is left to the database's own time.)
+    fn look_at_disk(&mut self) {
+        if self.oracle.is_expiring() || self.was_history {
+            return;
+        }
+        self.coverage.hit(Happening::EmptyDisk);
+        self.count_node();
+        self.node = None;
+        self.end_disk(End::Killed);
+        if let Err((rule, detail)) = self.whats_left() {
+            self.fail(rule, detail);
+        }
+    }
+
+    fn whats_left(&self) -> Result<(), (&'static str, String)> {
+        let unreadable = |error: JournalError| ("what is stored can be read", error.to_string());
+        let plan = NodePlan { segments_kept: 0, ..self.node_plan.clone() };
+        let (_, reader, drain) = self.disk.open(&plan).map_err(unreadable)?;
+        while drain.is_due() {
+            drain.drain_oldest().map_err(unreadable)?;
+        }
+        for &user in &self.users {
+            let load = Load::Inbox { user, expire_through_ms: 0 };
+            let loaded = reader.load(load).map_err(unreadable)?;
+            if let Loaded::Inbox { first: Some((position, _)), record, .. } = loaded {
+                let record = record.as_deref().map(InboxRecord::decode);
+                let detail = format!("position {position} of user {user} is left: {record:?}");
+                return Err(("what everybody has is deleted", detail));
+            }
+        }
+        Ok(())
     }
 }

@@ -68,6 +68,8 @@ pub(crate) struct World {
     /// How the node is set up now.
     node_plan: NodePlan,
     run: u32,
+    /// A run of the node kept messages for ever.
+    was_history: bool,
     devices: Vec<Device>,
     rogues: Vec<Rogue>,
     /// User numbers of well-behaved users.
@@ -106,10 +108,11 @@ impl World {
             node: None,
             node_plan: plan.node.clone(),
             run: 0,
+            was_history: false,
             devices: Vec::new(),
             rogues: Vec::new(),
             users: Vec::new(),
-            oracle: Oracle::new(quota),
+            oracle: Oracle::new(quota, is_printing),
             phase: Phase::Chaos,
             steps_left: plan.steps,
             looks: 0,

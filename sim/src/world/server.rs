@@ -114,7 +114,13 @@ impl World {
         if slot.core.as_mut().is_some_and(|core| core.sockets().has_input()) {
             slot.due = now + cost;
         }
-        self.schedule.at(slot.due, Event::Core { run, core });
+        // A timer of the shard stays the same over many turns.
+        if slot.due != slot.timer {
+            self.schedule.at(slot.due, Event::Core { run, core });
+        }
+        if slot.pace == Pace::Asleep {
+            slot.timer = slot.due;
+        }
     }
 
     /// A socket of a core has something.
@@ -369,6 +375,7 @@ impl World {
             }
         };
         let shard = &self.node_plan.shard;
+        self.was_history |= shard.retention == Retention::History;
         self.oracle.started(run, shard.quota_messages, shard.quota_bytes);
         let due = now + 1;
         for (core, slot) in (0..).zip(&mut node.cores) {
@@ -442,7 +449,7 @@ impl World {
         self.schedule.after(pause, Event::NodeStart { run: self.run });
     }
 
-    fn end_disk(&mut self, end: End) {
+    pub(super) fn end_disk(&mut self, end: End) {
         let (lost, torn) = self.disk.end(end);
         if lost {
             self.coverage.hit(Happening::LostWrites);
