@@ -36,6 +36,8 @@ pub(super) struct Heartbeat {
     /// Last time anything was written.
     wrote_ms: u64,
     ping: Ping,
+    /// Nothing that came before that ping waited for an acknowledgement.
+    is_ping_behind_acks: bool,
     pongs: u64,
     /// Inbox head of the last pong, and how many inbox frames had come by then.
     last_pong: Option<(u64, u64)>,
@@ -51,6 +53,7 @@ impl Heartbeat {
             heard_ms: now_ms,
             wrote_ms: now_ms,
             ping: Ping::None,
+            is_ping_behind_acks: false,
             pongs: 0,
             last_pong: None,
         }
@@ -66,9 +69,11 @@ impl Heartbeat {
         now_ms.saturating_sub(self.heard_ms)
     }
 
-    /// A ping was added to the output.
-    pub(super) const fn ping_queued(&mut self) {
+    /// A ping was added to the output, behind the acknowledgements of everything that came or, if not
+    /// `is_behind_acks`, before some of them.
+    pub(super) const fn ping_queued(&mut self, is_behind_acks: bool) {
         self.ping = Ping::Queued;
+        self.is_ping_behind_acks = is_behind_acks;
     }
 
     /// A write with everything that was queued has begun.
@@ -97,7 +102,8 @@ impl Heartbeat {
     ///
     /// Returns the head that the server named one pong ago if it still has not delivered up to it
     /// and nothing of the inbox came since: positions that exist, for which there was a whole
-    /// interval of time, and that don't come.
+    /// interval of time, and that don't come. A server that answers a ping from before an
+    /// acknowledgement rightly waits for it.
     pub(super) fn pong(&mut self, head: Option<u64>, frontier: u64, frames: u64) -> Option<u64> {
         if self.ping == Ping::None {
             return None;
@@ -107,7 +113,9 @@ impl Heartbeat {
         let before = self.last_pong.take();
         self.last_pong = head.map(|head| (head, frames));
         let (head_before, frames_before) = before?;
-        (head_before > frontier && frames_before == frames).then_some(head_before)
+        let is_stalled =
+            self.is_ping_behind_acks && head_before > frontier && frames_before == frames;
+        is_stalled.then_some(head_before)
     }
 
     /// The next beat and its time in milliseconds, where time alone brings one. `waiting` tells
@@ -134,7 +142,7 @@ mod tests {
     use super::*;
 
     fn pinged(heartbeat: &mut Heartbeat, now_ms: u64) {
-        heartbeat.ping_queued();
+        heartbeat.ping_queued(true);
         heartbeat.write_begun(now_ms);
         heartbeat.written(now_ms);
     }
@@ -144,7 +152,7 @@ mod tests {
         let mut heartbeat = Heartbeat::new(1_000, 90);
         assert_eq!(heartbeat.next(false), Some((31_000, Beat::Ping)));
         assert_eq!(heartbeat.next(true), Some((11_000, Beat::Ping)));
-        heartbeat.ping_queued();
+        heartbeat.ping_queued(true);
         assert_eq!(heartbeat.next(false), None);
         heartbeat.write_begun(31_000);
         heartbeat.written(40_000);

@@ -222,8 +222,7 @@ impl Session {
             self.ledger.write(Write::Conversation(state));
         }
         match stalled {
-            // While something isn't stored, the server rightly waits for its acknowledgement.
-            Some(head) if head > self.stalled_head && self.inbox.is_acknowledged() => {
+            Some(head) if head > self.stalled_head => {
                 self.stalled_head = head;
                 Err(Violation::gap(frontier + 1, head))
             }

@@ -384,7 +384,7 @@ impl Session {
             }
             Link::Online(online) => match online.heartbeat.next(waiting) {
                 Some((at_ms, Beat::Ping)) if now.elapsed_ms >= at_ms => {
-                    online.heartbeat.ping_queued();
+                    online.heartbeat.ping_queued(self.inbox.is_acknowledged());
                     self.output.push(&Frame::Ping);
                     return;
                 }

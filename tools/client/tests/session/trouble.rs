@@ -171,6 +171,23 @@ fn a_head_that_is_never_delivered_leads_to_one_reconnect() {
 }
 
 #[test]
+fn a_pong_that_crossed_an_acknowledgement_is_no_sign_of_a_stall() {
+    let mut device = Device::online();
+    device.storing = Pace::WhenTold;
+    device.server(&[deliver(1, 8, 1, "a")]);
+    pong(&mut device, 2);
+    let due = device.session.deadline_ms().unwrap();
+    device.pass(due - device.now.elapsed_ms);
+    assert_eq!(device.sent(), ["ping"]);
+    device.stored();
+    assert_eq!(device.sent(), ["ack 1"]);
+    device.server(&[Frame::Pong { heads: Pairs::Slice(&[(0, 2)]) }]);
+    assert!(device.connected, "the server had not seen the acknowledgement");
+    pong(&mut device, 2);
+    assert!(!device.connected, "now it had");
+}
+
+#[test]
 fn a_failed_store_ends_the_client() {
     let mut device = Device::online();
     device.storing = Pace::WhenTold;
