@@ -78,6 +78,42 @@ fn a_detach_after_one_report_needs_no_cancel() {
     assert!(matches!(bench.events.pop_front(), Some(Event::Detached(of, _)) if of == key));
 }
 
+/// The bytes lie where they may: in the kernel's buffer, behind a pause, behind a shortage of buffers.
+#[test]
+fn bytes_that_nobody_took_go_along() {
+    let mut first = Bench::new(RingConfig { buffers: 2, buffer_bytes: 64, ..SMALL });
+    let mut second = Bench::new(SMALL);
+    let sent = pattern(50_000);
+    for round in 0..200 {
+        let (key, mut peer) = first.connect();
+        if round % 2 == 0 {
+            first.ring.pause(key);
+        }
+        if round % 3 != 0 {
+            first.turn(Duration::ZERO);
+        }
+        peer.write_all(&sent).expect("write");
+        if round % 5 == 0 {
+            first.turn(Duration::ZERO);
+        }
+        first.ring.detach(key);
+        let mut received = Vec::new();
+        let fd = loop {
+            match first.next() {
+                Event::Received(of, bytes) if of == key => received.extend(bytes),
+                Event::Detached(of, fd) if of == key => break fd,
+                other => panic!("{other:?}"),
+            }
+        };
+        let key = second.ring.add(fd).expect("room for a socket");
+        received.extend(second.receive(key, sent.len() - received.len()));
+        assert!(received == sent, "the bytes came in their order");
+        drop(peer);
+        assert!(matches!(second.closed(key), CloseReason::PeerEof));
+    }
+    assert!(first.ring.counters().enobufs > 0, "{:?}", first.ring.counters());
+}
+
 #[test]
 fn a_detach_waits_for_the_send_in_flight() {
     use std::io::Read;
