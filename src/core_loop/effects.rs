@@ -51,8 +51,10 @@ impl CoreLoop {
         mail.flush();
         for (conn, to, arrival) in self.fx.hand_over.drain(..) {
             let key = socket_key(conn);
-            self.moving.insert(key, Moving { core: to, arrival, early: Vec::new() });
-            self.ring.detach(key);
+            // It may have ended in this very turn.
+            if self.ring.detach(key) {
+                self.moving.insert(key, Moving { core: to, arrival, early: Vec::new() });
+            }
         }
         for (conn, is_paused) in self.fx.pause.drain(..) {
             let key = socket_key(conn);
