@@ -211,8 +211,29 @@ impl Shard {
         }
     }
 
-    /// Opens the session and says so. Goes back to loading if the user was let go meanwhile.
+    /// Opens the session and says so, unless the device has another one: that is decided at the end of
+    /// the turn. Goes back to loading if the user was let go meanwhile.
     pub(super) fn welcome(&mut self, conn: ConnId, fx: &mut Effects) {
+        let Some(arrival) = self.arrival(conn) else { return };
+        let Identity { user, device } = arrival.identity;
+        let slot = self.user_slot(user, fx);
+        if self.users[slot].session_of(device).is_some() {
+            self.takeovers.push(conn);
+        } else {
+            self.begin_session(conn, fx);
+        }
+    }
+
+    /// Lets logins replace older sessions of their devices. What has arrived of a connection is
+    /// known by now, its end included: a client that gave up while the node didn't get to it has come
+    /// back since, and its old hello must not replace the new connection.
+    pub(super) fn take_over(&mut self, fx: &mut Effects) {
+        for conn in std::mem::take(&mut self.takeovers) {
+            self.begin_session(conn, fx);
+        }
+    }
+
+    fn begin_session(&mut self, conn: ConnId, fx: &mut Effects) {
         let Some(arrival) = self.arrival(conn) else { return };
         let Identity { user: id, device } = arrival.identity;
         let slot = self.user_slot(id, fx);

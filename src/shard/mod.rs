@@ -114,6 +114,8 @@ pub struct Shard {
     receipts_held: Vec<(UserId, UserId)>,
     /// Paused connections that got an answer and may be able to go on.
     resumes: Vec<ConnId>,
+    /// Logins of devices that have another session, until the end of the turn.
+    takeovers: Vec<ConnId>,
     due: Vec<ConnId>,
     sweep: memory::Sweep,
     /// Bytes of large bodies that are arriving.
@@ -165,6 +167,7 @@ impl Shard {
             receipts: VecDeque::new(),
             receipts_held: Vec::new(),
             resumes: Vec::new(),
+            takeovers: Vec::new(),
             due: Vec::new(),
             sweep: memory::Sweep::default(),
             upload_bytes: 0,
@@ -215,6 +218,7 @@ impl Shard {
     /// Ends a turn: delivers what became deliverable, tells receipts, and completes the writes.
     pub fn end_turn(&mut self, fx: &mut Effects) {
         self.measure_lag();
+        self.take_over(fx);
         while !(self.pump.is_empty() && self.receipts.is_empty()) {
             self.deliver_all(fx);
             self.tell_receipts(fx);

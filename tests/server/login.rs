@@ -130,3 +130,24 @@ fn a_user_has_a_bounded_number_of_devices() {
     assert_eq!(answer(&server, 7, 3, b""), Got::Refuse(Code::TooManyDevices));
     assert!(matches!(answer(&server, 7, 2, b""), Got::Welcome { .. }));
 }
+
+#[test]
+fn a_login_that_its_client_gave_up_replaces_nobody() {
+    let server = Setup::development().start();
+    drop(server.login(7, 1));
+    for _ in 0..30 {
+        // The server doesn't get to it for a while; its clients close, and come back.
+        server.signal("-STOP");
+        let mut given_up: Vec<Client> = (0..3).map(|_| Client::connect(server.address)).collect();
+        given_up.iter_mut().for_each(|client| client.hello(7, 1, b"", 0));
+        drop(given_up);
+        let mut back = Client::connect(server.address);
+        back.hello(7, 1, b"", 0);
+        server.signal("-CONT");
+        back.welcome();
+        for _ in 0..3 {
+            back.put(&Frame::Ping);
+            back.expect(&Got::Pong { head: 0 });
+        }
+    }
+}

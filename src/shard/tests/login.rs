@@ -299,6 +299,23 @@ fn a_newer_connection_of_a_device_replaces_the_older() {
 }
 
 #[test]
+fn a_hello_of_a_connection_that_is_over_replaces_nobody() {
+    // The node didn't get to it for a while. Its client gave up, and is back on another connection.
+    let mut world = World::new();
+    let given_up = world.connect();
+    let back = world.log_in(1, 1);
+    let conn = world.clients[given_up].conn;
+    let mut bytes = Vec::new();
+    hello(1, 1, b"", &[(0, 0)]).encode(&mut bytes);
+    world.happen_together(0, [Happening::Received(conn, bytes), Happening::Closed(conn)]);
+    world.expect(back, &[]);
+    world.frame(back, &Frame::Ping);
+    world.expect(back, &["pong 0"]);
+    assert_eq!(world.shard().counters().takeovers, 0);
+    assert_eq!(world.shard().counters().sessions, 1);
+}
+
+#[test]
 fn an_event_of_an_earlier_connection_of_the_slot_does_nothing() {
     let mut world = World::new();
     let earlier = world.log_in(1, 1);

@@ -1,19 +1,19 @@
 /* A layer between the server and libc that makes a disk and a clock fail on command.
  *
  * fulmar-torture compiles it and starts the server with LD_PRELOAD. It watches the files under
- * FULMAR_LAYER_DATA that carry promises (the journal's, and RocksDB's tables and manifests), and
+ * TORTURE_LAYER_DATA that carry promises (the journal's, and RocksDB's tables and manifests), and
  *
- * - writes a line to FULMAR_LAYER_LOG when one is made and when a sync of one has succeeded, with the
+ * - writes a line to TORTURE_LAYER_LOG when one is made and when a sync of one has succeeded, with the
  *   bytes that the last write before it covered: what lies behind them may be lost in a power cut;
  * - makes the n-th write, sync, rename or removal fail, or kills the process there, as the control
- *   file says (FULMAR_LAYER_CONTROL, mapped by both sides);
+ *   file says (TORTURE_LAYER_CONTROL, mapped by both sides);
  * - adds the control file's offset to the wall clock.
  *
  * The lines, each written at once; an inode names a file, since files are renamed:
  *
  *   made INODE                      it exists and is empty
  *   synced INODE BEGIN END          the last write that this sync covered
- *   fired OPERATION PATH            the fault happened there
+ *   fired OPERATION PATH            the fault happened there; for a rename both paths
  *
  * The control file is an array of 64-bit numbers, see the enum. What a call does is done by system
  * calls, so that nothing here allocates or locks what the server's own calls need.
@@ -64,9 +64,9 @@ static struct file files[FILES_MAX];
 static _Atomic uint16_t file_of[DESCRIPTORS_MAX];
 
 __attribute__((constructor)) static void begin(void) {
-    const char *control_path = getenv("FULMAR_LAYER_CONTROL");
-    const char *log_path = getenv("FULMAR_LAYER_LOG");
-    const char *data_path = getenv("FULMAR_LAYER_DATA");
+    const char *control_path = getenv("TORTURE_LAYER_CONTROL");
+    const char *log_path = getenv("TORTURE_LAYER_LOG");
+    const char *data_path = getenv("TORTURE_LAYER_DATA");
     if (!control_path || !log_path || !data_path || strlen(data_path) >= sizeof data) return;
     int descriptor = syscall(SYS_openat, AT_FDCWD, control_path, O_RDWR | O_CLOEXEC, 0);
     if (descriptor < 0) return;
@@ -81,7 +81,7 @@ __attribute__((constructor)) static void begin(void) {
 }
 
 static void note(const char *format, ...) {
-    char line[4352];
+    char line[8448];
     va_list values;
     va_start(values, format);
     int bytes = vsnprintf(line, sizeof line, format, values);
@@ -181,7 +181,7 @@ int close(int descriptor) {
 }
 
 /* The bytes that a write may still write, or -1 if it fails. */
-static ssize_t judged(int descriptor, size_t bytes) {
+static ssize_t judged(int descriptor, size_t bytes, int *is_torn) {
     char path[4096];
     switch (fires(ON_WRITE, "write", path_of(descriptor, path, sizeof path))) {
     case FAIL:
@@ -189,7 +189,8 @@ static ssize_t judged(int descriptor, size_t bytes) {
         return -1;
     case TEAR: {
         size_t torn = atomic_load(&control[TORN_BYTES]);
-        return torn < bytes ? (ssize_t)torn : (ssize_t)bytes;
+        *is_torn = 1;
+        return torn < bytes ? torn : bytes;
     }
     default:
         return bytes;
@@ -210,13 +211,14 @@ static int may_fire(int operation) {
 static ssize_t placed_write(int descriptor, const void *buffer, size_t bytes, off_t at) {
     struct file *file = watched(descriptor);
     size_t allowed = bytes;
+    int is_torn = 0;
     if (file && may_fire(ON_WRITE)) {
-        ssize_t judgement = judged(descriptor, bytes);
+        ssize_t judgement = judged(descriptor, bytes, &is_torn);
         if (judgement < 0) return -1;
         allowed = judgement;
     }
     ssize_t written = syscall(SYS_pwrite64, descriptor, buffer, allowed, at);
-    if (allowed < bytes) syscall(SYS_kill, getpid(), SIGKILL);
+    if (is_torn) syscall(SYS_kill, getpid(), SIGKILL);
     if (file && written > 0) wrote(file, at, written);
     return written;
 }
@@ -232,8 +234,9 @@ ssize_t pwrite64(int descriptor, const void *buffer, size_t bytes, off64_t at) {
 ssize_t write(int descriptor, const void *buffer, size_t bytes) {
     struct file *file = watched(descriptor);
     size_t allowed = bytes;
+    int is_torn = 0;
     if (file && may_fire(ON_WRITE)) {
-        ssize_t judgement = judged(descriptor, bytes);
+        ssize_t judgement = judged(descriptor, bytes, &is_torn);
         if (judgement < 0) return -1;
         allowed = judgement;
     }
@@ -270,9 +273,13 @@ int fsync(int descriptor) { return synced(descriptor, SYS_fsync); }
 int fdatasync(int descriptor) { return synced(descriptor, SYS_fdatasync); }
 
 int rename(const char *from, const char *to) {
-    if (control && is_watched(to) && fires(ON_RENAME, "rename", to) == FAIL) {
-        errno = EIO;
-        return -1;
+    char paths[8192];
+    if (control && (is_watched(from) || is_watched(to)) && may_fire(ON_RENAME)) {
+        snprintf(paths, sizeof paths, "%s %s", from, to);
+        if (fires(ON_RENAME, "rename", paths) == FAIL) {
+            errno = EIO;
+            return -1;
+        }
     }
     return syscall(SYS_renameat, AT_FDCWD, from, AT_FDCWD, to);
 }

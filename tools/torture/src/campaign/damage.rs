@@ -36,7 +36,7 @@ impl Campaign<'_> {
             match self.fate(&data, None)? {
                 Fate::Ended { was_ready: false, death } => {
                     self.count("refused", 1);
-                    self.judge_death(&death, "journal file", Some(&damage.name()));
+                    self.judge_death(&death, "journal file", &[&damage.name()]);
                 }
                 other => self.complain(&format!("not refused: {damage}: {}", other.describe())),
             }
@@ -82,7 +82,7 @@ impl Campaign<'_> {
                 self.count(if was_ready { "aborted" } else { "refused" }, 1);
                 let words =
                     "damaged|Corruption|missing|gone|has the format|no FORMAT|no number|can't";
-                self.judge_death(&death, words, None);
+                self.judge_death(&death, words, &[]);
                 let name = damage.name();
                 if !death.said.contains(&name) {
                     // RocksDB names its list of tables where it means a table, and a list that lost its

@@ -31,7 +31,7 @@ impl Campaign<'_> {
             if let Err(death) = self.try_to_start(&self.plan.server.clone())? {
                 what += ", refused to start";
                 self.count("refused", 1);
-                self.judge_death(&death, "No space left on device", None);
+                self.judge_death(&death, "No space left on device", &[]);
             }
         }
         if self.server.is_some() {
@@ -43,7 +43,7 @@ impl Campaign<'_> {
             if let Some(death) = death {
                 what += ", ended by itself";
                 self.count("ended", 1);
-                self.judge_death(&death, "No space left on device", None);
+                self.judge_death(&death, "No space left on device", &[]);
             } else {
                 // All that came fitted in what it had: the journal uses its files again.
                 what += ", found room enough";
@@ -83,8 +83,11 @@ impl Campaign<'_> {
         match death {
             Some(death) if trap.strike == Strike::Fail => {
                 self.count("aborted", 1);
-                let name = fired.first().and_then(|place| Path::new(place).file_name()?.to_str());
-                self.judge_death(&death, "os error 5|Input/output error", name);
+                // A rename has two.
+                let paths = fired.first().map_or("", String::as_str).split(' ').skip(1);
+                let names = paths.filter_map(|path| Path::new(path).file_name()?.to_str());
+                let names: Vec<&str> = names.collect();
+                self.judge_death(&death, "os error 5|Input/output error", &names);
             }
             Some(death) => {
                 self.count("killed", 1);
@@ -143,15 +146,14 @@ impl Campaign<'_> {
     }
 
     /// The server ended and had to. It must have done so in order, and have said why: one of `words`,
-    /// which `|` separates, and the file.
-    pub(super) fn judge_death(&mut self, death: &Death, words: &str, file: Option<&str>) {
+    /// which `|` separates, and one of the files, if there are any.
+    pub(super) fn judge_death(&mut self, death: &Death, words: &str, files: &[&str]) {
         let says_why = words.split('|').any(|word| death.said.contains(word));
-        let names_file = file.is_none_or(|name| death.said.contains(name));
+        let names_file = files.is_empty() || files.iter().any(|name| death.said.contains(name));
         if !death.is_deliberate() {
             self.complain(&death.describe("the server ended in disorder"));
         } else if !says_why || !names_file {
-            let file = file.map(|name| format!(" and {name}")).unwrap_or_default();
-            let text = format!("the server ended without a word of {words}{file}");
+            let text = format!("the server ended without a word of {words} {}", files.join("|"));
             self.complain(&death.describe(&text));
         }
     }

@@ -57,7 +57,7 @@ impl Campaign<'_> {
         let words = "os error 24|Too many open files";
         if let Err(death) = self.try_to_start(&options)? {
             self.count("refused", 1);
-            self.judge_death(&death, words, None);
+            self.judge_death(&death, words, &[]);
             return Ok(format!("no start with {descriptors} descriptors"));
         }
         let control = self.server.as_ref().and_then(Server::control);
@@ -77,7 +77,7 @@ impl Campaign<'_> {
         if let Some(death) = self.death.take() {
             // The journal or the database wanted one.
             self.count("ended", 1);
-            self.judge_death(&death, words, None);
+            self.judge_death(&death, words, &[]);
             return Ok(format!("ended for want of more than {descriptors} descriptors"));
         }
         let seconds = begin.elapsed().as_secs_f64();

@@ -119,9 +119,9 @@ impl Layer {
     pub fn environment(&self, data: &Path) -> Vec<(&'static str, PathBuf)> {
         vec![
             ("LD_PRELOAD", self.library.clone()),
-            ("FULMAR_LAYER_CONTROL", self.control_path.clone()),
-            ("FULMAR_LAYER_LOG", self.log_path.clone()),
-            ("FULMAR_LAYER_DATA", data.to_owned()),
+            ("TORTURE_LAYER_CONTROL", self.control_path.clone()),
+            ("TORTURE_LAYER_LOG", self.log_path.clone()),
+            ("TORTURE_LAYER_DATA", data.to_owned()),
         ]
     }
 
@@ -154,7 +154,7 @@ impl Layer {
         self.control.write_all_at(&value.to_ne_bytes(), place * 8)
     }
 
-    /// Where the trap struck since this was asked last: operation and path.
+    /// Where the trap struck since this was asked last: operation and path, for a rename both paths.
     pub fn take_fired(&mut self) -> io::Result<Vec<String>> {
         self.read_log()?;
         Ok(std::mem::take(&mut self.fired))
@@ -297,6 +297,10 @@ mod tests {
         world.layer.set_trap(&trap).unwrap();
         assert_eq!(world.write().signal(), Some(9));
         assert_eq!(fs::metadata(world.path("new.tmp")).unwrap().len(), 14);
+        // Also where all of the write is written.
+        world.layer.set_trap(&Trap { strike: Strike::Tear(4_096), ..trap }).unwrap();
+        assert_eq!(world.write().signal(), Some(9));
+        assert_eq!(fs::metadata(world.path("new.tmp")).unwrap().len(), 20);
     }
 
     #[test]
