@@ -113,6 +113,8 @@ pub struct Shard {
     /// Paused connections that got an answer and may be able to go on.
     resumes: Vec<ConnId>,
     due: Vec<ConnId>,
+    /// Connections whose login succeeded in this turn and that belong to another core.
+    leaving: Vec<(ConnId, CoreId)>,
     sweep: memory::Sweep,
     /// Bytes of large bodies that are arriving.
     upload_bytes: usize,
@@ -151,6 +153,7 @@ impl Shard {
             receipts_held: Vec::new(),
             resumes: Vec::new(),
             due: Vec::new(),
+            leaving: Vec::new(),
             sweep: memory::Sweep::default(),
             upload_bytes: 0,
             tail_bytes: 0,
@@ -191,6 +194,7 @@ impl Shard {
 
     /// Ends a turn: delivers what became deliverable, tells receipts, and completes the writes.
     pub fn end_turn(&mut self, fx: &mut Effects) {
+        self.hand_over(fx);
         self.measure_lag();
         while !(self.pump.is_empty() && self.receipts.is_empty()) {
             self.deliver_all(fx);
