@@ -139,10 +139,21 @@ impl Shard {
                     connection.stage = Stage::Login(arrival);
                     self.log_in(conn, fx);
                 } else {
-                    self.forget(conn);
-                    fx.hand_over.push((conn, home, *arrival));
+                    self.leaving.push((conn, home));
                 }
             }
+        }
+    }
+
+    /// Hands connections that belong to other cores to these, at the end of the turn: what follows a
+    /// hello in the same turn still makes it void.
+    pub(super) fn hand_over(&mut self, fx: &mut Effects) {
+        while let Some((conn, home)) = self.leaving.pop() {
+            let Some(connection) = self.connection(conn) else { continue };
+            let Stage::Authenticating(arrival) = &connection.stage else { continue };
+            let arrival = (**arrival).clone();
+            self.forget(conn);
+            fx.hand_over.push((conn, home, arrival));
         }
     }
 

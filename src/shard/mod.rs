@@ -117,6 +117,8 @@ pub struct Shard {
     /// Logins of devices that have another session, until the end of the turn.
     takeovers: Vec<ConnId>,
     due: Vec<ConnId>,
+    /// Connections whose login succeeded in this turn and that belong to another core.
+    leaving: Vec<(ConnId, CoreId)>,
     sweep: memory::Sweep,
     /// Bytes of large bodies that are arriving.
     upload_bytes: usize,
@@ -169,6 +171,7 @@ impl Shard {
             resumes: Vec::new(),
             takeovers: Vec::new(),
             due: Vec::new(),
+            leaving: Vec::new(),
             sweep: memory::Sweep::default(),
             upload_bytes: 0,
             uploads: BTreeMap::new(),
@@ -217,6 +220,7 @@ impl Shard {
 
     /// Ends a turn: delivers what became deliverable, tells receipts, and completes the writes.
     pub fn end_turn(&mut self, fx: &mut Effects) {
+        self.hand_over(fx);
         self.measure_lag();
         self.take_over(fx);
         while !(self.pump.is_empty() && self.receipts.is_empty()) {

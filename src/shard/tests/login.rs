@@ -2,7 +2,7 @@
 
 use fulmar_protocol::{Code, Frame, Goodbye, VERSION};
 
-use super::world::{C, Happening, World, hello, send};
+use super::world::{C, Happening, World, hello, send, user_on};
 
 fn without_unsigned() -> World {
     World::with(|config| config.unsigned_users = false)
@@ -173,6 +173,22 @@ fn what_follows_a_hello_that_came_in_pieces_is_too_early_as_well() {
         let (begin, end) = piece.split_at(5);
         world.bytes(c, begin);
         world.bytes(c, end);
+        world.expect(c, &["refused unexpected_frame"]);
+    }
+}
+
+#[test]
+fn what_follows_the_hello_of_a_user_of_another_core_is_too_early_as_well() {
+    let user = user_on(1, 2, 0);
+    for token in ["", &format!("{user}.1")] {
+        let mut world = World::of_cores(2, |_| {});
+        let c = world.connect();
+        let (mut bytes, mut ping) = (Vec::new(), Vec::new());
+        hello(user, 1, token.as_bytes(), &[]).encode(&mut bytes);
+        Frame::Ping.encode(&mut ping);
+        let conn = world.clients[c].conn;
+        let early = [Happening::Received(conn, bytes), Happening::Received(conn, ping)];
+        world.happen_together(0, early);
         world.expect(c, &["refused unexpected_frame"]);
     }
 }

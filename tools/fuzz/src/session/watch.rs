@@ -244,7 +244,7 @@ impl Watch {
                     self.cursor = *head;
                     self.went_back = self.went_back.filter(|pending| pending < head);
                     self.positions.retain(|position| position <= head);
-                    self.shown.retain(|position| position <= head);
+                    self.go_back(*head);
                 }
                 Write::Conversation(state) => {
                     assert!(state.read <= state.delivered && state.seen_confirmed <= state.seen);
@@ -258,6 +258,12 @@ impl Watch {
                 }
             }
         }
+    }
+
+    /// What the server said before means nothing any more.
+    fn go_back(&mut self, head: u64) {
+        self.shown.retain(|position| *position <= head);
+        self.receipts.clear();
     }
 
     fn take_id(&mut self, id: MessageId) {
@@ -299,7 +305,7 @@ impl Watch {
             }
             Event::InboxWentBack { cursor, head } => {
                 assert!(head < cursor);
-                self.receipts.clear();
+                self.go_back(*head);
             }
             Event::Disconnected { retry_in_ms, .. } | Event::Refused { retry_in_ms, .. } => {
                 let longest_ms = RETRY_AFTER_MS_MAX + BACKOFF_MS_MAX;
