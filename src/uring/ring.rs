@@ -161,12 +161,9 @@ impl Ring {
     }
 
     /// Takes the socket off the ring with its connection intact, after the send in flight. Ends as
-    /// [`Completion::Detached`], or as `Closed` if the connection ends first; whether one of these is
-    /// still to come.
-    pub fn detach(&mut self, key: SocketKey) -> bool {
-        let is_open = self.sockets.get_mut(key).is_some();
+    /// [`Completion::Detached`], or as `Closed` if the connection ends first.
+    pub fn detach(&mut self, key: SocketKey) {
         self.change(key, Lifecycle::detach);
-        is_open
     }
 
     /// Closes in order: the send in flight is completed, FIN follows, and what the peer still sends

@@ -255,7 +255,7 @@ fn dropping_a_ring_with_everything_in_flight_ends_soon() {
             match n % 4 {
                 0 => bench.ring.pause(key),
                 1 => bench.ring.close(key),
-                2 => assert!(bench.ring.detach(key)),
+                2 => bench.ring.detach(key),
                 _ => bench.ring.abort(key),
             }
             peers.push((key, peer));
