@@ -72,7 +72,7 @@ pub(crate) fn command(seed: u64, wishes: &Wishes) -> String {
     let mut command = format!("./dev sim {seed}");
     let mut add = |name: &str, value: Option<String>| {
         if let Some(value) = value {
-            command.push_str(&format!(" --{name} {value}"));
+            command.extend([" --", name, " ", &value]);
         }
     };
     add("users", wishes.users.map(|value| value.to_string()));

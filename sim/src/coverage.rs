@@ -173,10 +173,6 @@ impl Coverage {
         self.happenings[happening as usize] += count;
     }
 
-    pub(crate) fn count(&self, happening: Happening) -> u64 {
-        self.happenings[happening as usize]
-    }
-
     /// Takes in what a shard counted in its life.
     pub(crate) fn shard(&mut self, counters: &Counters) {
         let sum = &mut self.shards;

@@ -96,6 +96,7 @@ pub(crate) struct Pipe {
 
 /// A connection.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools)] // independent facts
 pub(crate) struct Connection {
     pub(crate) party: Party,
     up: Pipe,
@@ -191,10 +192,6 @@ impl Network {
     /// Connections that somebody has open, in the order of their numbers.
     pub(crate) fn open(&self) -> impl Iterator<Item = ConnNo> + '_ {
         self.open.iter().copied()
-    }
-
-    pub(crate) fn open_count(&self) -> usize {
-        self.open.len()
     }
 
     /// One of the open connections.

@@ -30,7 +30,7 @@ impl Oracle {
             }
         }
         for user in self.users.iter().filter(|user| user.is_good) {
-            for device in user.devices.iter().filter(|device| !device.is_gone) {
+            for device in &user.devices {
                 if device.acked < user.told {
                     let Device { number, acked, .. } = device;
                     let (id, told) = (user.id, user.told);
@@ -67,7 +67,7 @@ impl Oracle {
         expired: &mut u64,
     ) {
         let user = &self.users[to as usize];
-        let owed: Vec<_> = user.devices.iter().filter(|device| !device.is_gone).collect();
+        let owed: Vec<_> = user.devices.iter().collect();
         if !user.is_good || owed.is_empty() {
             return;
         }
@@ -107,7 +107,7 @@ impl Oracle {
             let Some((sender, _)) = ordinal.sender else { continue };
             let sent_at = direction.attempt_of(ordinal).map(|attempt| attempt.sent_at);
             let others = user.devices.iter().filter(|device| device.number != sender);
-            for device in others.filter(|device| !device.is_gone) {
+            for device in others {
                 let is_owed = device.welcomed_at.zip(sent_at).is_some_and(|(at, sent)| at < sent);
                 if !is_owed || has(device, ordinal.copy, sent_at) {
                     continue;
@@ -197,7 +197,7 @@ impl Oracle {
             let saw =
                 |device: &Device| device.conversations.get(&from).map_or(0, |known| known.seen);
             let seen = reader.devices.iter().map(saw).max().unwrap_or(0);
-            for device in author.devices.iter().filter(|device| !device.is_gone) {
+            for device in &author.devices {
                 let Some(state) = device.conversations.get(&to).filter(|known| known.out_last > 0)
                 else {
                     continue;

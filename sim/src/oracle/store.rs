@@ -108,12 +108,4 @@ impl Oracle {
             device.lose_store();
         }
     }
-
-    /// A device comes back no more.
-    pub(crate) fn gone(&mut self, user: u64, device: u16) {
-        let user = self.user(user);
-        if let Some(device) = self.users[user as usize].device(device) {
-            device.is_gone = true;
-        }
-    }
 }

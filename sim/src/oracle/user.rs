@@ -59,8 +59,6 @@ pub(crate) struct Device {
     pub(crate) cursor: u64,
     /// How far each peer is, as its store says: peer, delivered, read, its own last, what it saw.
     pub(crate) conversations: hashbrown::HashMap<u32, Conversation>,
-    /// It takes part no more: nothing is owed to it.
-    pub(crate) is_gone: bool,
 }
 
 /// A conversation as a device's store has it.

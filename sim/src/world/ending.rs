@@ -2,7 +2,7 @@
 //! what is left in memory and on the disk must be what is still owed.
 
 use fulmar::shard::record::InboxRecord;
-use fulmar::shard::{Load, Loaded, Retention};
+use fulmar::shard::{Load, Loaded};
 use fulmar::storage::journal::JournalError;
 use fulmar_client::core::{Input, Session};
 

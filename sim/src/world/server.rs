@@ -76,7 +76,9 @@ impl World {
         if level > level_before {
             let levels = [Happening::LevelOne, Happening::LevelTwo, Happening::LevelThree];
             let entered = &levels[level_before as usize..(level as usize).min(3)];
-            entered.iter().for_each(|&happening| self.coverage.hit(happening));
+            for &happening in entered {
+                self.coverage.hit(happening);
+            }
         }
         if self.node_plan.shard.retention == Retention::Temporary {
             let unix_ms = self.unix_ms();

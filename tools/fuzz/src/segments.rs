@@ -133,7 +133,6 @@ fn make_payload(script: &mut Script<'_>) -> Vec<u8> {
     for _ in 0..=script.below(WRITES_MAX) {
         let (user, second) = (script.number(), script.number());
         payload.extend(match script.byte() {
-            tag @ 1..=3 => layout::put(tag, user, second, script.bytes()),
             4..100 => layout::put(3, user % USERS, second, script.bytes()),
             100..150 => layout::trim(user % USERS, second, script.number()),
             150..200 => layout::put(1 + script.byte() % 2, user % USERS, second, script.bytes()),
@@ -166,7 +165,7 @@ fn contents(directory: &Path) -> BTreeMap<String, Vec<u8>> {
     let files = fs::read_dir(directory).expect("a directory").map(|file| file.expect("a file"));
     files
         .map(|file| (file.file_name().into_string().expect("a name"), file.path()))
-        .filter(|(name, _)| !Path::new(name).extension().is_some_and(|end| end == "tmp"))
+        .filter(|(name, _)| Path::new(name).extension().is_none_or(|end| end != "tmp"))
         .map(|(name, path)| (name, fs::read(path).expect("a file")))
         .collect()
 }

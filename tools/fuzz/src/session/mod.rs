@@ -23,6 +23,7 @@ const STEPS_MAX: usize = 200;
 const START_MS: u64 = 1_700_000_000_000;
 
 /// A device and its surroundings.
+#[allow(clippy::struct_excessive_bools)] // independent facts about the surroundings
 struct Course {
     session: Session,
     store: MemoryStore,

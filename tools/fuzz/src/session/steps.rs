@@ -107,10 +107,9 @@ impl Course {
                 }
             }
             Step::Bytes => self.receive(script.bytes()),
-            Step::Stored => self.stored(),
             // Seldom: nothing follows it.
             Step::StoreFails if script.byte() >= 250 => self.store_fails(),
-            Step::StoreFails => self.stored(),
+            Step::Stored | Step::StoreFails => self.stored(),
             Step::Transmitted => {
                 if std::mem::take(&mut self.is_writing) {
                     self.input(Input::Transmitted);
@@ -221,7 +220,7 @@ impl Course {
                     script.flag().then(|| (body.len() as u64).saturating_add(script.number()));
                 Frame::Deliver(deliver(position, script, total_bytes, body))
             }
-            Step::Part => Frame::Part { body: &filling[..1 + script.number() as usize % 300] },
+            Step::Part => Frame::Part { body: &filling[..=script.number() as usize % 300] },
             Step::Skip => {
                 let more = script.number();
                 Frame::Skip { position: self.watch.announced().saturating_add(more) }
