@@ -337,7 +337,10 @@ impl Network {
             pipe.read = 0;
         }
         let has_more = pipe.arrived > 0;
-        if pipe.unsent_at < pipe.unsent.len() {
+        let unsent = pipe.unsent.len() - pipe.unsent_at;
+        let room = pipe.capacity.saturating_sub(pipe.bytes.len() - pipe.read);
+        // A little room isn't told to the writer: it would be filled with tiny pieces for ever.
+        if unsent > 0 && room >= unsent.min(pipe.capacity / 2) {
             self.push_on(conn, way, schedule);
         }
         has_more

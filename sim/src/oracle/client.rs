@@ -110,8 +110,8 @@ impl Oracle {
         if let Some(device) = self.users[user as usize].device(link.device) {
             device.acked = device.acked.max(acked);
         }
-        // It may have been under way to the client.
-        self.users[user as usize].is_liar |= link.is_ahead(acked);
+        // It may be under way to the client.
+        self.users[user as usize].is_liar |= link.acks(acked);
         while let Some(position) = link.settled(acked) {
             let entry = self.users[user as usize].entry(position).filter(|entry| !entry.own);
             if let Some(entry) = entry {

@@ -79,6 +79,8 @@ pub(crate) struct Link {
     /// Delivered and not acknowledged: position and body bytes.
     in_flight: VecDeque<(u64, u64)>,
     in_flight_bytes: u64,
+    /// The largest position that was acknowledged here.
+    acked: u64,
     window_messages: u64,
     window_bytes: u64,
     /// Sends without an answer, by peer, in order.
@@ -123,6 +125,7 @@ impl Link {
             delivered_max: 0,
             in_flight: VecDeque::new(),
             in_flight_bytes: 0,
+            acked: 0,
             window_messages: 0,
             window_bytes: 0,
             unanswered: HashMap::new(),
@@ -245,8 +248,11 @@ impl Link {
         }
         self.next = Some(position + 1);
         self.delivered_max = self.delivered_max.max(position);
-        self.in_flight.push_back((position, body_bytes));
-        self.in_flight_bytes += body_bytes;
+        // A client that guesses well acknowledges what is still on its way.
+        if position > self.acked {
+            self.in_flight.push_back((position, body_bytes));
+            self.in_flight_bytes += body_bytes;
+        }
         Ok(())
     }
 
@@ -266,8 +272,9 @@ impl Link {
         self.next.map(|next| next - 1)
     }
 
-    /// Whether an acknowledgement covers what didn't come.
-    pub(crate) fn is_ahead(&self, acked: u64) -> bool {
+    /// An acknowledgement was written; whether it covers what didn't come.
+    pub(crate) fn acks(&mut self, acked: u64) -> bool {
+        self.acked = self.acked.max(acked);
         acked > self.frontier().unwrap_or(0)
     }
 

@@ -1,5 +1,7 @@
 //! What a client reads.
 
+use std::io::Write as _;
+
 use fulmar_protocol::{Code, Deliver, Frame, Pairs, Welcome};
 
 use super::digest::Digest;
@@ -21,7 +23,8 @@ impl Oracle {
 
     fn frame(&mut self, conn: ConnNo, link: &mut Link, frame: &Frame<'_>) -> Result<(), Complaint> {
         if self.is_printing {
-            println!("{:>12.6} told on {conn}: {}", self.now as f64 / 1e6, in_words(frame));
+            let (seconds, words) = (self.now as f64 / 1e6, in_words(frame));
+            let _ = writeln!(std::io::stdout(), "{seconds:>12.6} told on {conn}: {words}");
         }
         match (link.stage, frame) {
             (Stage::Told, _) => {
