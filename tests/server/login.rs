@@ -117,7 +117,9 @@ fn a_login_that_its_client_gave_up_replaces_nobody() {
         // The server doesn't get to it for a while; its clients close, and come back.
         server.signal("-STOP");
         let mut given_up: Vec<Client> = (0..3).map(|_| Client::connect(server.address)).collect();
-        given_up.iter_mut().for_each(|client| client.hello(7, 1, b"", 0));
+        for client in &mut given_up {
+            client.hello(7, 1, b"", 0);
+        }
         drop(given_up);
         let mut back = Client::connect(server.address);
         back.hello(7, 1, b"", 0);
