@@ -46,7 +46,8 @@ pub fn segments(data: &[u8]) {
             let named = match &error {
                 JournalError::File { path, .. }
                 | JournalError::Damaged { path, .. }
-                | JournalError::Missing { path } => path.display().to_string(),
+                | JournalError::Missing { path }
+                | JournalError::Forgotten { path } => path.display().to_string(),
                 other => panic!("opening doesn't fail with {other}"),
             };
             assert!(error.to_string().contains(&named), "{error}");
