@@ -14,8 +14,6 @@ mod link;
 mod rest;
 mod server;
 mod store;
-#[cfg(test)]
-mod tests;
 mod user;
 
 use hashbrown::HashMap;
