@@ -1,6 +1,6 @@
 //! Carrying out what the shard wants, and feeding it what came in from other threads.
 
-use super::{CoreLoop, Job, MAIL_PER_TURN, Moving, Parcel, Reply, Sockets, socket_key};
+use super::{CoreLoop, Job, MAIL_PER_TURN, Parcel, Reply, Sockets, note_departures, socket_key};
 use crate::shard::{Event, Now};
 
 impl<S: Sockets> CoreLoop<S> {
@@ -49,9 +49,8 @@ impl<S: Sockets> CoreLoop<S> {
             mail.send(to, Parcel::Letter(letter));
         }
         mail.flush();
-        for (conn, to, arrival) in self.fx.hand_over.drain(..) {
-            let key = socket_key(conn);
-            self.moving.insert(key, Moving { core: to, arrival, early: Vec::new() });
+        note_departures(&mut self.fx, &mut self.moving, &mut self.leaving);
+        for key in self.leaving.drain(..) {
             self.sockets.detach(key);
         }
         for (conn, is_paused) in self.fx.pause.drain(..) {
