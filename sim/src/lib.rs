@@ -32,7 +32,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 /// other. With `is_printing` everything that happens is told on standard output.
 #[must_use]
 pub fn run(seed: u64, wishes: &Wishes, is_printing: bool) -> Verdict {
-    let world = AssertUnwindSafe(|| world::World::new(plan::Plan::new(seed, wishes), is_printing).run());
+    let world =
+        AssertUnwindSafe(|| world::World::new(plan::Plan::new(seed, wishes), is_printing).run());
     catch_unwind(world).unwrap_or_else(|panic| {
         let text = panic
             .downcast_ref::<String>()

@@ -193,10 +193,6 @@ impl Network {
         self.open.iter().copied()
     }
 
-    pub(crate) fn open_count(&self) -> usize {
-        self.open.len()
-    }
-
     /// One of the open connections.
     pub(crate) fn any_open(&mut self, dice: &mut Dice) -> Option<ConnNo> {
         let nth = dice.index(self.open.len().max(1));

@@ -15,16 +15,37 @@ pub(crate) struct Socket(pub(crate) ConnNo);
 /// What a core wants done.
 #[derive(Debug)]
 pub(crate) enum Order {
-    Add { conn: ConnNo, key: SocketKey },
-    Send { conn: ConnNo, bytes: Vec<u8> },
-    Pause { conn: ConnNo },
-    Resume { conn: ConnNo },
-    Detach { conn: ConnNo },
-    Close { conn: ConnNo },
-    Abort { conn: ConnNo },
-    TurnAway { conn: ConnNo, bytes: Vec<u8> },
+    Add {
+        conn: ConnNo,
+        key: SocketKey,
+    },
+    Send {
+        conn: ConnNo,
+        bytes: Vec<u8>,
+    },
+    Pause {
+        conn: ConnNo,
+    },
+    Resume {
+        conn: ConnNo,
+    },
+    Detach {
+        conn: ConnNo,
+    },
+    Close {
+        conn: ConnNo,
+    },
+    Abort {
+        conn: ConnNo,
+    },
+    TurnAway {
+        conn: ConnNo,
+        bytes: Vec<u8>,
+    },
     /// A connection for which there was no room.
-    Drop { conn: ConnNo },
+    Drop {
+        conn: ConnNo,
+    },
     StopListening,
 }
 
@@ -33,10 +54,23 @@ pub(crate) enum Order {
 enum Input {
     Accepted(ConnNo),
     /// The bytes stand in the common buffer.
-    Received { key: SocketKey, start: usize, end: usize },
-    Sent { key: SocketKey, buffer: Vec<u8> },
-    Closed { key: SocketKey, reason: CloseReason },
-    Detached { key: SocketKey, conn: ConnNo },
+    Received {
+        key: SocketKey,
+        start: usize,
+        end: usize,
+    },
+    Sent {
+        key: SocketKey,
+        buffer: Vec<u8>,
+    },
+    Closed {
+        key: SocketKey,
+        reason: CloseReason,
+    },
+    Detached {
+        key: SocketKey,
+        conn: ConnNo,
+    },
 }
 
 #[derive(Debug)]

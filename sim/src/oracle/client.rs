@@ -2,9 +2,9 @@
 
 use fulmar_protocol::{Frame, Hello, Send};
 
+use super::Oracle;
 use super::digest::Digest;
 use super::link::{Large, Link, SendHeader, Stage};
-use super::Oracle;
 use crate::coverage::Happening;
 use crate::network::ConnNo;
 

@@ -92,7 +92,8 @@ impl Direction {
     ) -> Result<bool, Complaint> {
         if let Some(before) = self.tick_of(device, number) {
             if before != ordinal {
-                let detail = format!("number {number} of device {device} got {before}, now {ordinal}");
+                let detail =
+                    format!("number {number} of device {device} got {before}, now {ordinal}");
                 return Err(Complaint("a resend is answered with its first ordinal", detail));
             }
             return Ok(false);

@@ -174,8 +174,7 @@ impl Link {
     pub(crate) fn welcomed(&mut self, welcome: &Welcome<'_>, head: u64, run: u32) {
         self.stage = Stage::Open;
         (self.session, self.head, self.run) = (welcome.session, head, run);
-        (self.window_messages, self.window_bytes) =
-            (welcome.window_messages, welcome.window_bytes);
+        (self.window_messages, self.window_bytes) = (welcome.window_messages, welcome.window_bytes);
     }
 
     pub(crate) fn pinged(&mut self) {

@@ -3,7 +3,7 @@
 use super::direction::{Direction, Ordinal};
 use super::link::Stage;
 use super::user::{Device, User};
-use super::{Oracle, Complaint};
+use super::{Complaint, Oracle};
 use crate::clock::{SECOND, Time};
 use crate::coverage::Happening;
 
@@ -31,10 +31,13 @@ impl Oracle {
         }
         for user in self.users.iter().filter(|user| user.is_good) {
             for device in user.devices.iter().filter(|device| !device.is_gone) {
-                if device.acked < user.told {
-                    let Device { number, acked, .. } = device;
-                    let (id, told) = (user.id, user.told);
-                    missing.push(format!("device {number} of {id} acknowledged {acked} of {told}"));
+                // Not the acknowledgement: the server passes over by itself what holds nothing.
+                if device.cursor < user.told {
+                    let Device { number, cursor, .. } = device;
+                    missing.push(format!(
+                        "device {number} of {} has {cursor} of {}",
+                        user.id, user.told
+                    ));
                 }
             }
         }
@@ -51,7 +54,8 @@ impl Oracle {
             return false;
         }
         let time_ms = ordinal.time_ms.or_else(|| {
-            let sent_at = ordinal.sent_at.or_else(|| direction.attempt_of(ordinal).map(|a| a.sent_at));
+            let sent_at =
+                ordinal.sent_at.or_else(|| direction.attempt_of(ordinal).map(|a| a.sent_at));
             sent_at.map(|at| self.clock.earliest_since(at))
         });
         time_ms.is_none_or(|time_ms| time_ms <= self.expired_through_ms)
@@ -193,8 +197,10 @@ impl Oracle {
             if last.is_some_and(|last| self.may_have_expired(direction, last)) {
                 continue;
             }
-            let saw = |device: &Device| device.conversations.get(&from).map_or(0, |known| known.seen);
-            let seen = reader.devices.iter().map(saw).max().unwrap_or(0);
+            let saw =
+                |device: &Device| device.conversations.get(&from).map_or(0, |known| known.seen);
+            let kept = reader.devices.iter().filter(|device| !device.is_gone);
+            let seen = kept.map(saw).max().unwrap_or(0);
             for device in author.devices.iter().filter(|device| !device.is_gone) {
                 let Some(state) = device.conversations.get(&to).filter(|known| known.out_last > 0)
                 else {
@@ -221,7 +227,9 @@ fn has(device: &Device, position: Option<u64>, sent_at: Option<Time>) -> bool {
                 || device.start.is_some_and(|start| position <= start)
         }
         // Nobody was ever given it. It may have come before the device's time.
-        None => sent_at.zip(device.welcomed_at).is_none_or(|(sent, welcomed)| sent < welcomed)
-            && device.start.is_some_and(|start| start > 0),
+        None => {
+            sent_at.zip(device.welcomed_at).is_none_or(|(sent, welcomed)| sent < welcomed)
+                && device.start.is_some_and(|start| start > 0)
+        }
     }
 }

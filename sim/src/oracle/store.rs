@@ -85,7 +85,10 @@ impl Oracle {
                     None => Ok(()),
                 }
             }
-            Event::Disconnected { reason: reason @ (Reason::Violation(_) | Reason::Gap { .. }), .. } => {
+            Event::Disconnected {
+                reason: reason @ (Reason::Violation(_) | Reason::Gap { .. }),
+                ..
+            } => {
                 let detail = format!("device {device} of user {user}: {reason}");
                 Err(Complaint("a client that keeps the rules finds them kept", detail))
             }

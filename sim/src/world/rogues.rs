@@ -228,8 +228,12 @@ impl World {
                 let number = self.next_number(rogue);
                 self.rogue_send(conn, 0, number, b"to nobody");
             }
-            Deed::Large | Deed::Unfinished | Deed::SecondLarge | Deed::TooManyParts
-            | Deed::TooLarge | Deed::StrayPart => self.rogue_cuts(rogue, conn),
+            Deed::Large
+            | Deed::Unfinished
+            | Deed::SecondLarge
+            | Deed::TooManyParts
+            | Deed::TooLarge
+            | Deed::StrayPart => self.rogue_cuts(rogue, conn),
             Deed::Ack | Deed::AckAhead | Deed::Read | Deed::ReadAhead | Deed::Ask => {
                 self.rogue_answers(rogue, conn);
             }
