@@ -160,8 +160,25 @@ fn the_protocol_and_the_shard_perform_no_io() {
 }
 
 #[test]
+fn the_simulator_depends_on_nothing_but_its_seed() {
+    let outside = ["main.rs", "cli.rs", "report.rs", "shrink.rs"];
+    for path in sources(&root().join("sim/src")) {
+        let place = relative(&path);
+        if outside.iter().any(|file| place.ends_with(&format!("sim/src/{file}"))) {
+            continue;
+        }
+        let code = code(&path);
+        for word in
+            ["Instant", "SystemTime", "std::thread", "std::env", "thread_rng", "RandomState"]
+        {
+            assert!(!code.contains(word), "{place} names {word}");
+        }
+    }
+}
+
+#[test]
 fn unsafe_stays_in_the_ring() {
-    for directory in ["src", "protocol/src", "tools"] {
+    for directory in ["src", "protocol/src", "sim/src", "tools"] {
         for path in sources(&root().join(directory)) {
             let place = relative(&path);
             if UNSAFE_ALLOWED.iter().any(|allowed| place.starts_with(allowed)) || is_test(&path) {

@@ -77,6 +77,7 @@ happenings! {
     DeviceLostBatch "device_crashes_that_lost_a_batch" required,
     DeviceAway "devices_away" required,
     Reinstall "devices_reinstalled" required,
+    DeviceLost "devices_lost_for_good" required,
     SlowStore "slow_device_stores" required,
     Send "messages_written" required,
     LargeSend "large_messages_written" required,

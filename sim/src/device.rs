@@ -34,8 +34,8 @@ pub(crate) struct Device {
     pub(crate) timer: Time,
     /// It was told not to come back by itself.
     pub(crate) is_stopped: bool,
-    /// It stays away until the trouble is over.
-    pub(crate) is_away: bool,
+    /// It is lost when the trouble is over, and comes back no more.
+    pub(crate) is_lost: bool,
     /// Peers and ordinals that the person hasn't looked at.
     pub(crate) unread: VecDeque<(u64, u64)>,
     pub(crate) rejected: VecDeque<MessageId>,
@@ -54,7 +54,7 @@ impl Device {
             process: 0,
             timer: Time::MAX,
             is_stopped: false,
-            is_away: false,
+            is_lost: false,
             unread: VecDeque::new(),
             rejected: VecDeque::new(),
         }

@@ -135,6 +135,8 @@ pub(crate) struct Plan {
     pub(crate) changes_settings: bool,
     /// Devices that stay away until the trouble is over, in percent.
     pub(crate) away_percent: u64,
+    /// Of users with several devices: those that are lost in the end, in percent.
+    pub(crate) lost_percent: u64,
     pub(crate) uses_tokens: bool,
 }
 
@@ -185,6 +187,7 @@ impl Plan {
             node,
             changes_settings: has(Trouble::Changes) && dice.percent(70),
             away_percent: if has(Trouble::Devices) { dice.pick(&[0, 0, 10, 30]) } else { 0 },
+            lost_percent: if has(Trouble::Devices) { dice.pick(&[0, 0, 0, 10]) } else { 0 },
             uses_tokens: dice.percent(50),
         }
     }

@@ -18,7 +18,8 @@ const WORLDS_FOR_COVERAGE: u64 = 50;
 #[derive(Debug, Serialize)]
 struct Summary {
     seeds: u64,
-    failed: Vec<u64>,
+    failed: usize,
+    failed_seeds: Vec<u64>,
     never_happened: Vec<String>,
     simulated_messages: u64,
     virtual_seconds: f64,
@@ -149,7 +150,8 @@ impl Sum {
         let virtual_seconds = self.lived as f64 / 1e6;
         let summary = Summary {
             seeds: self.worlds,
-            failed: self.failed,
+            failed: self.failed.len(),
+            failed_seeds: self.failed,
             never_happened,
             simulated_messages: self.messages,
             virtual_seconds,

@@ -2,7 +2,7 @@
 
 use fulmar_protocol::Code;
 
-use super::{CoreLoop, Job, MAIL_PER_TURN, Moving, Parcel, Reply, Sockets, socket_key};
+use super::{CoreLoop, Job, MAIL_PER_TURN, Parcel, Reply, Sockets, note_departures, socket_key};
 use crate::faults::{Fault, is_planted};
 use crate::shard::{Event, Now};
 
@@ -60,13 +60,13 @@ impl<S: Sockets> CoreLoop<S> {
             mail.send(to, Parcel::Letter(letter));
         }
         mail.flush();
-        // What is noted for a connection is taken out when its end is reported, and the shard may have
-        // wanted this before its end was reported in the same turn. So nothing is noted for one that is gone.
-        for (conn, to, arrival) in self.fx.hand_over.drain(..) {
-            let key = socket_key(conn);
+        note_departures(&mut self.fx, &mut self.moving, &mut self.leaving);
+        for key in self.leaving.drain(..) {
+            // It may have ended in the same turn, which takes out what is noted for it.
             if self.sockets.contains(key) {
-                self.moving.insert(key, Moving { core: to, arrival, early: Vec::new() });
                 self.sockets.detach(key);
+            } else {
+                self.moving.remove(&key);
             }
         }
         for (conn, is_paused) in self.fx.pause.drain(..) {

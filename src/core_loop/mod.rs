@@ -65,6 +65,8 @@ pub struct CoreLoop<S: Sockets> {
     fx: Effects,
     /// Connections on their way to their home core, and what they sent too early.
     moving: HashMap<SocketKey, Moving>,
+    /// Those of them that are still to be taken off the sockets, in this turn.
+    leaving: Vec<SocketKey>,
     /// Connections that the shard paused.
     paused: HashSet<SocketKey>,
     /// Connections that are not read because too much waits for other threads.
@@ -125,6 +127,7 @@ impl<S: Sockets> CoreLoop<S> {
             sockets,
             fx: Effects::default(),
             moving: HashMap::new(),
+            leaving: Vec::new(),
             paused: HashSet::new(),
             gated: Vec::new(),
             accepted: Vec::new(),
@@ -205,7 +208,9 @@ impl<S: Sockets> CoreLoop<S> {
     }
 
     fn take_completions(&mut self) {
-        let CoreLoop { sockets, parts, fx, moving, paused, gated, accepted, detached, .. } = self;
+        let CoreLoop { sockets, parts, fx, moving, leaving, .. } = self;
+        let (paused, gated) = (&mut self.paused, &mut self.gated);
+        let (accepted, detached) = (&mut self.accepted, &mut self.detached);
         let shard = &mut parts.shard;
         let is_gated = parts.mail.is_congested();
         let gated_before = gated.len();
@@ -216,6 +221,8 @@ impl<S: Sockets> CoreLoop<S> {
                     return;
                 }
                 shard.on_event(Event::Received { conn: conn_id(key), bytes }, fx);
+                // At once: what the socket brings next is no longer this shard's.
+                note_departures(fx, moving, leaving);
                 if is_gated {
                     gated.push(key);
                 }
@@ -331,6 +338,18 @@ fn refusal() -> Vec<u8> {
     let detail = "this server holds as many connections as it may";
     Frame::Refuse { code, retry_after_ms, detail }.encode(&mut bytes);
     bytes
+}
+
+/// Notes the connections that the shard has forgotten because their home is another core.
+fn note_departures(
+    fx: &mut Effects,
+    moving: &mut HashMap<SocketKey, Moving>,
+    leaving: &mut Vec<SocketKey>,
+) {
+    for (conn, core, arrival) in fx.hand_over.drain(..) {
+        moving.insert(socket_key(conn), Moving { core, arrival, early: Vec::new() });
+        leaving.push(socket_key(conn));
+    }
 }
 
 impl Moving {

@@ -111,7 +111,9 @@ impl Oracle {
             device.acked = device.acked.max(acked);
         }
         // It may be under way to the client.
-        self.users[user as usize].is_liar |= link.acks(acked);
+        let is_ahead = link.acks(acked);
+        let is_early = link.delivering.as_ref().is_some_and(|large| large.header.position <= acked);
+        self.users[user as usize].is_liar |= is_ahead || is_early;
         while let Some(position) = link.settled(acked) {
             let entry = self.users[user as usize].entry(position).filter(|entry| !entry.own);
             if let Some(entry) = entry {

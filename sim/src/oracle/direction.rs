@@ -46,7 +46,7 @@ pub(crate) struct Ordinal {
 #[derive(Debug, Default)]
 pub(crate) struct Direction {
     pub(crate) attempts: Vec<Attempt>,
-    by_number: HashMap<(u16, u64), Vec<u32>>,
+    by_number: BTreeMap<(u16, u64), Vec<u32>>,
     by_digest: HashMap<Digest, Vec<u32>>,
     /// From ordinal 1.
     pub(crate) ordinals: Vec<Ordinal>,
@@ -154,7 +154,7 @@ impl Direction {
         is_stale: bool,
     ) -> Result<(), Complaint> {
         let Some(ordinal) = self.tick_of(device, number) else { return Ok(()) };
-        let newer = self.ticks.range((device, number)..=(device, u64::MAX)).skip(1);
+        let newer = self.by_number.range((device, number)..=(device, u64::MAX)).skip(1);
         if is_stale && newer.count() >= RESENDS_KEPT {
             return Ok(());
         }

@@ -14,6 +14,8 @@ mod link;
 mod rest;
 mod server;
 mod store;
+#[cfg(test)]
+mod tests;
 mod user;
 
 use hashbrown::HashMap;

@@ -4,7 +4,6 @@ use fulmar_client::store::Write;
 use fulmar_client::{Event, Message, Reason, State};
 
 use super::digest::Digest;
-use super::user::Conversation;
 use super::{Complaint, Oracle};
 
 impl Oracle {
@@ -17,14 +16,8 @@ impl Oracle {
                 Write::Cursor(cursor) => self.moved(user, device, *cursor),
                 Write::Conversation(state) => {
                     let peer = self.user(state.peer);
-                    let conversation = Conversation {
-                        delivered: state.delivered,
-                        read: state.read,
-                        seen: state.seen,
-                        out_last: state.out_last,
-                    };
                     if let Some(device) = self.users[user as usize].device(device) {
-                        device.conversations.insert(peer, conversation);
+                        device.conversations.entry(peer).or_default().stored(state);
                     }
                     Ok(())
                 }
@@ -106,6 +99,14 @@ impl Oracle {
         let user = self.user(user);
         if let Some(device) = self.users[user as usize].device(device) {
             device.lose_store();
+        }
+    }
+
+    /// A device comes back no more.
+    pub(crate) fn gone(&mut self, user: u64, device: u16) {
+        let user = self.user(user);
+        if let Some(device) = self.users[user as usize].device(device) {
+            device.is_gone = true;
         }
     }
 }

@@ -1,5 +1,7 @@
 //! A user: the inbox as its devices saw it, and the devices.
 
+use fulmar_client::store::ConversationState;
+
 use super::Complaint;
 use super::digest::Digest;
 use crate::clock::Time;
@@ -59,6 +61,8 @@ pub(crate) struct Device {
     pub(crate) cursor: u64,
     /// How far each peer is, as its store says: peer, delivered, read, its own last, what it saw.
     pub(crate) conversations: hashbrown::HashMap<u32, Conversation>,
+    /// It takes part no more: nothing is owed to it.
+    pub(crate) is_gone: bool,
 }
 
 /// A conversation as a device's store has it.
@@ -66,8 +70,20 @@ pub(crate) struct Device {
 pub(crate) struct Conversation {
     pub(crate) delivered: u64,
     pub(crate) read: u64,
+    /// What was seen on this device, not on another one: only this device goes on to report it.
     pub(crate) seen: u64,
     pub(crate) out_last: u64,
+}
+
+impl Conversation {
+    /// The store has a new state.
+    pub(crate) const fn stored(&mut self, state: &ConversationState) {
+        (self.delivered, self.read) = (state.delivered, state.read);
+        self.out_last = state.out_last;
+        if state.seen > state.seen_confirmed {
+            self.seen = state.seen;
+        }
+    }
 }
 
 /// See the module's description.

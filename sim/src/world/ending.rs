@@ -56,7 +56,10 @@ impl World {
             self.hang_up(rogue);
         }
         for device in 0..self.devices.len() as u32 {
-            self.devices[device as usize].is_away = false;
+            if self.devices[device as usize].is_lost {
+                self.lose_device(device);
+                continue;
+            }
             let pause = self.people.magnitude(MS..=3 * SECOND);
             self.start_later(device, pause);
         }
@@ -68,6 +71,9 @@ impl World {
     fn are_devices_at_rest(&mut self) -> Option<u32> {
         let mut restless = None;
         for device in 0..self.devices.len() as u32 {
+            if self.devices[device as usize].is_lost {
+                continue;
+            }
             if self.devices[device as usize].is_stopped {
                 self.devices[device as usize].is_stopped = false;
                 self.reconnect(device);
@@ -205,7 +211,9 @@ impl World {
         while drain.is_due() {
             drain.drain_oldest().map_err(unreadable)?;
         }
-        for &user in &self.users {
+        let has_lost =
+            |user| self.devices.iter().any(|device| device.user == user && device.is_lost);
+        for &user in self.users.iter().filter(|&&user| !has_lost(user)) {
             let load = Load::Inbox { user, expire_through_ms: 0 };
             let loaded = reader.load(load).map_err(unreadable)?;
             if let Loaded::Inbox { first: Some((position, _)), record, .. } = loaded {

@@ -1,5 +1,6 @@
 //! What breaks, and when.
 
+use fulmar::shard::Retention;
 use fulmar_client::core::Input;
 
 use super::{Phase, World};
@@ -202,8 +203,9 @@ impl World {
     /// The database drops what has expired, as its compactions do it.
     fn compact(&mut self) {
         let shard = &self.node_plan.shard;
-        if shard.retention == fulmar::shard::Retention::Temporary {
+        if self.node.is_some() && shard.retention == Retention::Temporary {
             let through_ms = self.unix_ms().saturating_sub(shard.expiry_ms);
+            self.oracle.expires(through_ms);
             let dropped = self.disk.database.expire(through_ms);
             self.coverage.add(Happening::ExpiredBehind, dropped);
         }

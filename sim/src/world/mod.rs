@@ -5,11 +5,12 @@
 //! chaos: people act, things break ──► calm: everything must come to rest ──► last login ──► verdict
 //! ```
 //!
-//! `server` steps the node, `wires` moves bytes, `people` drives the devices, `faults` breaks things,
+//! `server` steps the node, `life` starts and ends it, `wires` moves bytes, `people` drives the devices, `faults` breaks things,
 //! `ending` judges the rest.
 
 mod ending;
 mod faults;
+mod life;
 mod people;
 mod rogues;
 mod server;
@@ -145,7 +146,8 @@ impl World {
         self.schedule.at(0, Event::NodeStart { run: 0 });
         for device in 0..self.devices.len() as u32 {
             let is_away = self.people.percent(self.plan.away_percent);
-            self.devices[device as usize].is_away = is_away;
+            let state = &mut self.devices[device as usize];
+            state.is_lost = state.number > 1 && self.people.percent(self.plan.lost_percent);
             if !is_away {
                 let pause = self.people.below(self.plan.chaos / 3 + 1);
                 let begin = if self.people.percent(70) { pause / 20 } else { pause };

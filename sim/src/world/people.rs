@@ -213,6 +213,14 @@ impl World {
         batches.into_iter().next()
     }
 
+    /// A device is lost for good.
+    pub(super) fn lose_device(&mut self, device: u32) {
+        self.coverage.hit(Happening::DeviceLost);
+        self.end_program(device);
+        let state = &self.devices[device as usize];
+        self.oracle.gone(state.user, state.number);
+    }
+
     fn end_program(&mut self, device: u32) {
         let state = &mut self.devices[device as usize];
         state.batch = None;

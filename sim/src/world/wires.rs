@@ -123,6 +123,9 @@ impl World {
             let bytes = network.readable(conn, Way::Up);
             let count = bytes.len();
             trace.bytes(bytes);
+            trace.say(schedule.now(), || {
+                format!("server reads of {conn}: {:02x?}", &bytes[..count.min(64)])
+            });
             running.sockets().received(key, bytes);
             if network.consume(conn, Way::Up, count, schedule) {
                 coverage.hit(Happening::SplitRead);

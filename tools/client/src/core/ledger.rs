@@ -18,6 +18,8 @@ pub(super) enum Effect {
         /// Its number.
         number: u64,
     },
+    /// A tick is durable.
+    Settled,
     /// The inbox is stored up to here and may be acknowledged.
     Inbox {
         /// The position.

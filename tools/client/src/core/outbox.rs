@@ -96,7 +96,10 @@ pub(super) struct Outbox {
     queue: VecDeque<u64>,
     /// How many are in stage `InFlight`.
     in_flight: usize,
-    /// How many may be.
+    /// Ticks that aren't durable yet. A crash would forget them, and their sends would be repeated; the
+    /// server knows the last ones again, as many as the window has room for.
+    unsettled: usize,
+    /// How many sends may be in flight or unsettled together.
     in_flight_max: usize,
     /// Largest body that the server takes.
     body_bytes_max: usize,
@@ -112,6 +115,7 @@ impl Outbox {
             bytes: 0,
             queue: VecDeque::new(),
             in_flight: 0,
+            unsettled: 0,
             in_flight_max: 0,
             body_bytes_max: BODY_BYTES_MAX,
             cut: None,
@@ -234,6 +238,16 @@ impl Outbox {
         Some(self.remove(number)?.id)
     }
 
+    /// The answer was a tick, which is being stored.
+    pub(super) const fn ticked(&mut self) {
+        self.unsettled += 1;
+    }
+
+    /// A tick is durable.
+    pub(super) const fn settled(&mut self) {
+        self.unsettled -= 1;
+    }
+
     fn remove(&mut self, number: u64) -> Option<Waiting> {
         let waiting = self.waiting.remove(&number)?;
         self.bytes -= waiting.body.len();
@@ -247,7 +261,7 @@ impl Outbox {
         loop {
             let mut progress = false;
             for _ in 0..SENDS_PER_PART_MAX {
-                if !output.has_room() || self.in_flight >= self.in_flight_max {
+                if !output.has_room() || self.in_flight + self.unsettled >= self.in_flight_max {
                     break;
                 }
                 let Some(number) = self.next_sendable() else { break };

@@ -164,7 +164,9 @@ impl Session {
         let time_ms = time_ms.min(NUMBER_MAX);
         if let Some(id) = self.outbox.answered(peer, number) {
             self.conversations.sent(peer, ordinal);
+            self.outbox.ticked();
             self.ledger.write(Write::Ticked { id, number, ordinal, time_ms });
+            self.ledger.then(Effect::Settled);
             self.write_conversation(peer);
             self.ledger.then(Effect::Notify(Event::Ticked { id, peer, ordinal, time_ms }));
         }

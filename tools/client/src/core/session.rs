@@ -254,6 +254,7 @@ impl Session {
                     self.outbox.stored(number);
                     actions.push(Action::Saved(id));
                 }
+                Effect::Settled => self.outbox.settled(),
                 Effect::Inbox { position } => self.inbox.stored(position),
             }
         }

@@ -99,6 +99,22 @@ fn the_window_holds_sends_back() {
 }
 
 #[test]
+fn a_tick_that_is_not_stored_yet_still_fills_the_window() {
+    let mut device = Device::new();
+    device.welcome(&Welcome { sends_max: 2, ..WELCOME });
+    for text in ["a", "b", "c"] {
+        device.send(8, text);
+    }
+    assert_eq!(device.sent(), ["send 8 #0 a", "send 8 #1 b"]);
+    device.storing = Pace::WhenTold;
+    device.server(&[tick(8, START_MS, 1)]);
+    assert_eq!(device.sent(), [""; 0], "after a crash it would be repeated, with b and c");
+    device.storing = Pace::AtOnce;
+    device.stored();
+    assert_eq!(device.sent(), ["send 8 #2 c"]);
+}
+
+#[test]
 fn a_window_of_nothing_still_lets_one_through() {
     let mut device = Device::new();
     device.welcome(&Welcome { sends_max: 0, ..WELCOME });
