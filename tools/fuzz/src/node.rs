@@ -64,7 +64,9 @@ impl Node {
     /// Frames from a client, in one piece.
     pub(crate) fn frames(&mut self, conn: ConnId, frames: &[Frame<'_>]) {
         let mut bytes = Vec::new();
-        frames.iter().for_each(|frame| frame.encode(&mut bytes));
+        for frame in frames {
+            frame.encode(&mut bytes);
+        }
         self.turn(vec![Event::Received { conn, bytes: &bytes }]);
     }
 

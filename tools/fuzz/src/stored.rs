@@ -44,7 +44,7 @@ pub fn stored(data: &[u8]) {
         node.frames(bob, &[Frame::Read { peer: ANN, ordinal: script.number() }, Frame::Ping]);
         node.pass(300);
     }
-    let second = node.log_in(2, BOB, 1 + script.byte() as u16);
+    let second = node.log_in(2, BOB, 1 + u16::from(script.byte()));
     acknowledge(&mut node, second);
     node.pass(1_000);
 }

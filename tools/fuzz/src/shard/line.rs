@@ -48,6 +48,7 @@ enum Upload {
 
 /// See the module's description.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools)] // independent of each other
 pub(super) struct Line {
     pub(super) core: usize,
     pub(super) conn: ConnId,
@@ -139,7 +140,7 @@ impl Line {
         self.said.extend_from_slice(bytes);
         let said = std::mem::take(&mut self.said);
         let mut frames = Frames::new(&said, FRAME_BYTES_MAX);
-        while let Some(frame) = frames.next() {
+        for frame in frames.by_ref() {
             match frame.map(Frame::decode) {
                 Ok(Ok(frame)) => self.say_frame(&frame, facts),
                 _ => self.is_garbled = true,

@@ -252,12 +252,11 @@ impl Course {
         phone.number_last = number;
         let mut body = format!("{user}.{device} to {peer}, {number}").into_bytes();
         let mut comes = usize::MAX;
-        match step {
-            Step::Send => body.resize(body.len() + 8 * usize::from(script.byte()), b'.'),
-            _ => {
-                body.resize(PART_BYTES_MAX + 1 + 512 * usize::from(script.byte()), b'.');
-                comes = 1 + usize::from(script.byte());
-            }
+        if step == Step::SendLarge {
+            body.resize(PART_BYTES_MAX + 1 + 512 * usize::from(script.byte()), b'.');
+            comes = 1 + usize::from(script.byte());
+        } else {
+            body.resize(body.len() + 8 * usize::from(script.byte()), b'.');
         }
         transmit(line, peer, number, &body, comes);
         if phone.sent.len() == SENT_MAX {

@@ -25,6 +25,7 @@ const ROUNDS_MAX: usize = 100_000;
 
 /// What is held back until the script lets it happen.
 #[derive(Debug, Clone, Copy, Default)]
+#[allow(clippy::struct_excessive_bools)] // independent of each other
 pub(super) struct Holds {
     pub(super) turns: bool,
     pub(super) stores: bool,
