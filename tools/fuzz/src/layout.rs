@@ -10,6 +10,12 @@ pub(crate) const SEGMENT_HEADER_BYTES: usize = 36;
 /// Bytes of a record before its payload.
 const RECORD_HEADER_BYTES: usize = 32;
 
+/// Tags of writes.
+pub(crate) const INBOX: u8 = 1;
+pub(crate) const CONVERSATION: u8 = 2;
+pub(crate) const ENTRY: u8 = 3;
+pub(crate) const TRIM: u8 = 4;
+
 /// The file of segment `number`.
 pub(crate) fn segment_path(directory: &Path, number: u64) -> PathBuf {
     directory.join(format!("journal-{number:012}.log"))
@@ -51,7 +57,7 @@ pub(crate) fn put(tag: u8, first: u64, second: u64, value: &[u8]) -> Vec<u8> {
 
 /// A trim in a record's payload.
 pub(crate) fn trim(user: u64, from: u64, through: u64) -> Vec<u8> {
-    let mut bytes = vec![4];
+    let mut bytes = vec![TRIM];
     for field in [user, from, through] {
         bytes.extend(field.to_le_bytes());
     }

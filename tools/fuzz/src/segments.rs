@@ -2,7 +2,8 @@
 //!
 //! Most inputs describe segments with good checksums, which is how damage looks that a checksum
 //! doesn't find: any sequences, any writes in them. Then some bytes are changed. The journal opens or
-//! refuses with an error; what it refused it left as it was, and what it opened it can go on with.
+//! refuses with an error; what it refused it left as it was. What it opened it can go on with, and it
+//! answers each key with a value that was written for it.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -28,14 +29,23 @@ const USERS: u64 = 4;
 const OPTIONS: JournalOptions =
     JournalOptions { segment_bytes: 8 * 1024, segments_kept: 1, segments_max: 1_000 };
 
+/// The values that the described records have for each key.
+#[derive(Debug, Default)]
+struct Described {
+    values: BTreeMap<Key, Vec<Bytes>>,
+    /// A payload is any bytes, so that it may hold any write.
+    is_open: bool,
+}
+
 /// See the module's description.
 pub fn segments(data: &[u8]) {
     let mut script = Script::new(data);
     let directory = layout::directory();
     let path = directory.path();
     let (mut number, mut sequence) = (1 + script.number() % 5, 1);
+    let mut described = Described::default();
     for _ in 0..=script.below(FILES_MAX) {
-        make_file(&mut script, path, &mut number, &mut sequence);
+        make_file(&mut script, path, &mut number, &mut sequence, &mut described);
     }
     for _ in 0..script.below(CHANGES_MAX + 1) {
         change_a_file(&mut script, path);
@@ -55,6 +65,7 @@ pub fn segments(data: &[u8]) {
         }
         Ok((mut committer, reader, drain)) => {
             let held = look(&reader);
+            held.iter().flatten().for_each(|loaded| described.check(loaded));
             let user = USERS + 1;
             let (key, value) = (Key::Inbox { user }, Bytes::from_static(b"new"));
             let new = [Write::Put { key, value: value.clone() }];
@@ -79,7 +90,13 @@ fn open(
 }
 
 /// Makes a file that goes on where the one before ended, or is odd in some way.
-fn make_file(script: &mut Script<'_>, directory: &Path, number: &mut u64, sequence: &mut u64) {
+fn make_file(
+    script: &mut Script<'_>,
+    directory: &Path,
+    number: &mut u64,
+    sequence: &mut u64,
+    described: &mut Described,
+) {
     let path = match script.byte() {
         0..200 => layout::segment_path(directory, *number),
         200..210 => directory.join("journal-1.log"),
@@ -92,7 +109,7 @@ fn make_file(script: &mut Script<'_>, directory: &Path, number: &mut u64, sequen
         }
     };
     let mut bytes = match script.byte() {
-        0..240 => make_segment(script, *number, sequence),
+        0..240 => make_segment(script, *number, sequence, described),
         _ => script.bytes().to_vec(),
     };
     bytes.truncate(FILE_BYTES_MAX);
@@ -101,7 +118,12 @@ fn make_file(script: &mut Script<'_>, directory: &Path, number: &mut u64, sequen
 }
 
 /// A segment with a good header and good records, and something behind them.
-fn make_segment(script: &mut Script<'_>, number: u64, sequence: &mut u64) -> Vec<u8> {
+fn make_segment(
+    script: &mut Script<'_>,
+    number: u64,
+    sequence: &mut u64,
+    described: &mut Described,
+) -> Vec<u8> {
     if script.byte() >= 240 {
         *sequence = script.number();
     }
@@ -113,7 +135,7 @@ fn make_segment(script: &mut Script<'_>, number: u64, sequence: &mut u64) -> Vec
             200..240 => (*sequence, script.number()),
             _ => (script.number(), script.number()),
         };
-        let payload = make_payload(script);
+        let payload = make_payload(script, described);
         bytes.extend(layout::record(salt, this, synced, &payload));
         *sequence = this.wrapping_add(1);
     }
@@ -126,22 +148,70 @@ fn make_segment(script: &mut Script<'_>, number: u64, sequence: &mut u64) -> Vec
     bytes
 }
 
-fn make_payload(script: &mut Script<'_>) -> Vec<u8> {
+fn make_payload(script: &mut Script<'_>, described: &mut Described) -> Vec<u8> {
     if script.byte() >= 250 {
+        described.is_open = true;
         return script.bytes().to_vec();
     }
     let mut payload = Vec::new();
     for _ in 0..=script.below(WRITES_MAX) {
-        let (user, second) = (script.number(), script.number());
-        payload.extend(match script.byte() {
-            4..100 => layout::put(3, user % USERS, second, script.bytes()),
-            100..150 => layout::trim(user % USERS, second, script.number()),
-            150..200 => layout::put(1 + script.byte() % 2, user % USERS, second, script.bytes()),
-            200..230 => layout::trim(user, second, script.number()),
-            tag => layout::put(tag, user, second, script.bytes()),
+        let (user, second, kind) = (script.number(), script.number(), script.byte());
+        // Most are about few users, so that they meet.
+        let (tag, user) = match kind {
+            4..100 => (layout::ENTRY, user % USERS),
+            100..150 => (layout::TRIM, user % USERS),
+            150..200 => (1 + kind % 2, user % USERS),
+            200..230 => (layout::TRIM, user),
+            tag => (tag, user),
+        };
+        payload.extend(if tag == layout::TRIM {
+            layout::trim(user, second, script.number())
+        } else {
+            let value = script.bytes();
+            described.note(tag, user, second, value);
+            layout::put(tag, user, second, value)
         });
     }
     payload
+}
+
+impl Described {
+    fn note(&mut self, tag: u8, user: u64, second: u64, value: &[u8]) {
+        let key = match tag {
+            layout::INBOX => Key::Inbox { user },
+            layout::CONVERSATION => Key::Conversation { user, peer: second },
+            layout::ENTRY => Key::Entry { user, position: second },
+            _ => return,
+        };
+        self.values.entry(key).or_default().push(Bytes::copy_from_slice(value));
+    }
+
+    /// What was loaded is among what was written under the same key.
+    fn check(&self, loaded: &Loaded) {
+        match loaded {
+            Loaded::Conversation { user, peer, record } => {
+                self.check_each(Key::Conversation { user: *user, peer: *peer }, record);
+            }
+            Loaded::Inbox { user, record, last, first } => {
+                self.check_each(Key::Inbox { user: *user }, record);
+                self.check_entries(*user, last.iter().chain(first));
+            }
+            Loaded::Entries { user, entries, .. } => self.check_entries(*user, entries),
+        }
+    }
+
+    fn check_entries<'a>(&self, user: u64, entries: impl IntoIterator<Item = &'a (u64, Bytes)>) {
+        for (position, value) in entries {
+            self.check_each(Key::Entry { user, position: *position }, [value]);
+        }
+    }
+
+    fn check_each<'a>(&self, key: Key, values: impl IntoIterator<Item = &'a Bytes>) {
+        for value in values {
+            let written = self.values.get(&key).is_some_and(|written| written.contains(value));
+            assert!(written || self.is_open, "{key:?} is answered with {value:?}");
+        }
+    }
 }
 
 fn change_a_file(script: &mut Script<'_>, directory: &Path) {

@@ -15,7 +15,7 @@ use serde_json::Value;
 use crate::script::Script;
 
 /// The time of the judgement, in seconds of Unix time; the seeds' tokens are valid then.
-pub(crate) const NOW_S: u64 = 1_750_000_000;
+const NOW_S: u64 = 1_750_000_000;
 /// A key file with one key, of the server's own tests.
 pub(crate) const KEYS: &str = include_str!("../../../src/auth/testdata/keys.toml");
 /// A token of that key.

@@ -167,6 +167,9 @@ fn keys() -> Vec<Seed> {
         ("private".into(), KEYS.into()),
         ("public".into(), file.public().to_text().into()),
         ("twice".into(), KEYS.repeat(2).into()),
+        // In the wrong place, where a careless error would quote it.
+        ("misplaced".into(), KEYS.replace("true", "\"k4.secret.PEsQ11wWxZU\"").into()),
+        ("half".into(), KEYS.replace("-g\"", "").into()),
         (
             "zeros".into(),
             format!(

@@ -383,6 +383,10 @@ pub(super) fn stored() -> Vec<Seed> {
     vec![
         seed("fresh", Writer::new().byte(255).byte(255).number(1).byte(0)),
         seed("in-use", entry(entry(records().number(3).byte(2), 3, 30), 4, 40).number(301)),
+        seed(
+            "trim-beyond-the-head",
+            Writer::new().byte(0).bytes(&[1, 9, 0, 4, 40, 0]).byte(255).number(1).byte(0),
+        ),
         seed("ahead", entry(records().number(5).byte(1), 5, 50)),
         seed("damaged", records().number(4).byte(1).byte(250).bytes(b"no entry")),
     ]

@@ -22,6 +22,18 @@ const STEPS_MAX: usize = 200;
 /// When the wall clock begins, in Unix milliseconds.
 const START_MS: u64 = 1_700_000_000_000;
 
+/// Where the connection stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Link {
+    None,
+    /// It was asked for and isn't open yet.
+    Asked,
+    /// It is open; a write may be under way.
+    Open {
+        is_writing: bool,
+    },
+}
+
 /// A device and its surroundings.
 #[allow(clippy::struct_excessive_bools)] // independent facts about the surroundings
 struct Course {
@@ -30,10 +42,7 @@ struct Course {
     now: Now,
     /// The batch that isn't stored yet.
     batch: Option<Vec<Write>>,
-    is_writing: bool,
-    /// A connection was asked for and isn't open yet.
-    is_asked: bool,
-    is_connected: bool,
+    link: Link,
     /// The store failed, or the program closed the client.
     is_over: bool,
     watch: Watch,
@@ -64,9 +73,7 @@ impl Course {
             store,
             now: Now { elapsed_ms: 0, unix_ms: START_MS },
             batch: None,
-            is_writing: false,
-            is_asked: false,
-            is_connected: false,
+            link: Link::None,
             is_over: false,
             watch: Watch::default(),
         }
@@ -82,9 +89,13 @@ impl Course {
         let snapshot = self.store.load().expect("a store");
         assert_eq!(snapshot.cursor, self.watch.cursor());
         self.session = Session::new(identity(), snapshot, seed);
-        (self.is_writing, self.is_asked, self.is_connected) = (false, false, false);
+        self.link = Link::None;
         self.is_over = false;
         self.watch.begin_again();
+    }
+
+    const fn is_open(&self) -> bool {
+        matches!(self.link, Link::Open { .. })
     }
 
     fn commit(&mut self, batch: &[Write]) {
@@ -100,7 +111,7 @@ impl Course {
 
     /// Bytes from the server, if the session reads.
     fn receive(&mut self, bytes: &[u8]) {
-        if self.is_connected && self.session.wants_bytes() {
+        if self.is_open() && self.session.wants_bytes() {
             self.watch.received(bytes);
             self.input(Input::Received(bytes));
         }
@@ -143,17 +154,19 @@ impl Course {
         for action in actions {
             match action {
                 Action::Connect { .. } => {
-                    assert!(!self.is_over && !self.is_connected && !self.is_asked);
-                    self.is_asked = true;
+                    assert!(!self.is_over && self.link == Link::None);
+                    self.link = Link::Asked;
                 }
                 Action::Transmit(bytes) => {
-                    assert!(self.is_connected, "bytes without a connection");
-                    self.watch.transmitted(&bytes, self.is_writing);
-                    self.is_writing = true;
+                    let Link::Open { is_writing } = self.link else {
+                        panic!("bytes without a connection");
+                    };
+                    self.watch.transmitted(&bytes, is_writing);
+                    self.link = Link::Open { is_writing: true };
                 }
                 Action::Close => {
-                    assert!(self.is_connected || self.is_asked, "nothing to close");
-                    (self.is_connected, self.is_asked, self.is_writing) = (false, false, false);
+                    assert_ne!(self.link, Link::None, "nothing to close");
+                    self.link = Link::None;
                     self.watch.disconnected();
                 }
                 Action::Commit(batch) => {
@@ -177,10 +190,10 @@ impl Course {
 
     /// Whoever drives the session learns when it must be called again.
     fn check_deadline(&self) {
-        if self.is_asked && !self.is_connected {
+        if self.link == Link::Asked {
             assert!(self.session.deadline_ms().is_some(), "a connect takes no more than its time");
         }
-        assert!(!self.session.is_online() || self.is_connected);
+        assert!(!self.session.is_online() || self.is_open());
         assert!(!self.is_over || !self.session.is_online());
     }
 }

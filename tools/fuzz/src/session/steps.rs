@@ -5,7 +5,7 @@ use fulmar_client::limits::BODY_BYTES_MAX;
 use fulmar_protocol::limits::PART_BYTES_MAX;
 use fulmar_protocol::{Code, Deliver, Frame, Goodbye, Pairs, VERSION, Welcome};
 
-use super::Course;
+use super::{Course, Link};
 use crate::script::Script;
 
 /// Peers that people write to and that write to them.
@@ -102,7 +102,7 @@ impl Course {
         match script.choose(&Step::ALL) {
             Step::Open => self.open(script.byte()),
             Step::Lose => {
-                if self.is_connected {
+                if self.is_open() {
                     self.lose();
                 }
             }
@@ -111,7 +111,8 @@ impl Course {
             Step::StoreFails if script.byte() >= 250 => self.store_fails(),
             Step::Stored | Step::StoreFails => self.stored(),
             Step::Transmitted => {
-                if std::mem::take(&mut self.is_writing) {
+                if self.link == (Link::Open { is_writing: true }) {
+                    self.link = Link::Open { is_writing: false };
                     self.input(Input::Transmitted);
                 }
             }
@@ -147,20 +148,21 @@ impl Course {
     }
 
     fn open(&mut self, how: u8) {
-        if !std::mem::take(&mut self.is_asked) {
+        if self.link != Link::Asked {
             return;
         }
         if how < 240 {
-            self.is_connected = true;
+            self.link = Link::Open { is_writing: false };
             self.watch.connected();
             self.input(Input::Connected);
         } else {
+            self.link = Link::None;
             self.input(Input::Disconnected("refused"));
         }
     }
 
     fn lose(&mut self) {
-        (self.is_connected, self.is_writing) = (false, false);
+        self.link = Link::None;
         self.watch.disconnected();
         self.input(Input::Disconnected("reset by peer"));
     }
