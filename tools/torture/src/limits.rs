@@ -44,8 +44,9 @@ pub const ACK_DELAY: Duration = Duration::from_millis(30);
 /// A question for a receipt is repeated after this time without an answer.
 pub const ASK_AGAIN: Duration = Duration::from_secs(3);
 
-/// Room for data, where there must be little, in bytes.
-pub const ROOM_BYTES: u64 = 128 << 20;
+/// Room for data, where there must be little, in bytes: enough for all other kinds of faults in the same
+/// run, some of which use large segments.
+pub const ROOM_BYTES: u64 = 512 << 20;
 /// Bytes behind what was synced of a segment that a power cut garbles.
 pub const UNSYNCED_BYTES: u64 = 256 * 1024;
 /// By how much the server's clock may be wrong, in milliseconds. Less than what ends messages or tokens.

@@ -28,7 +28,7 @@ pub(super) enum Happened {
 type Opening = Pin<Box<dyn Future<Output = io::Result<TcpStream>> + Send>>;
 
 /// ```text
-///   Closed ──open──► Opening ──► Open ──close──► Closed, and a task that writes the rest
+///   Closed ──open──► Opening ──► Open ──close──► Closed, and a task that writes the rest, or a reset
 ///      ▲                │          │
 ///      └──── failure ───┴──────────┘
 /// ```
@@ -44,6 +44,8 @@ pub(super) struct Socket {
     /// Bytes to be written, of which `written` are.
     out: Vec<u8>,
     written: usize,
+    /// Something came on this connection.
+    is_answered: bool,
     /// The last connection that is being closed.
     finishing: Option<JoinHandle<()>>,
 }
@@ -61,11 +63,18 @@ impl std::fmt::Debug for Socket {
 
 impl Socket {
     pub(super) const fn new() -> Self {
-        Socket { state: State::Closed, out: Vec::new(), written: 0, finishing: None }
+        Socket {
+            state: State::Closed,
+            out: Vec::new(),
+            written: 0,
+            is_answered: false,
+            finishing: None,
+        }
     }
 
     /// Starts to open a connection.
     pub(super) fn open(&mut self, address: String) {
+        self.is_answered = false;
         self.state = State::Opening(Box::pin(connect(address)));
     }
 
@@ -78,11 +87,18 @@ impl Socket {
         }
     }
 
-    /// Closes the connection behind what was given to be written, without waiting for that.
+    /// Closes the connection behind what was given to be written, without waiting for that. One on which
+    /// nothing ever came is reset: the network might bring its hello to the server after that of the
+    /// next connection, which it would replace.
     pub(super) fn close(&mut self) {
         let out = std::mem::take(&mut self.out);
         let written = std::mem::take(&mut self.written);
         if let State::Open(stream) = std::mem::replace(&mut self.state, State::Closed) {
+            if !self.is_answered {
+                // Where the system refuses, it is closed like any other.
+                let _ = socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO));
+                return;
+            }
             let last = async move { finish(&stream, &out[written..]).await };
             let bounded = async move {
                 // Late or broken, there is nothing more to do for it.
@@ -120,7 +136,8 @@ impl Socket {
                 self.out.clear();
                 self.written = 0;
             }
-            Happened::Opened | Happened::Read(_) => {}
+            Happened::Read(_) => self.is_answered = true,
+            Happened::Opened => {}
         }
         if matches!(happened, Happened::Lost(_)) {
             self.state = State::Closed;
@@ -209,5 +226,40 @@ async fn finish(stream: &TcpStream, mut rest: &[u8]) -> io::Result<()> {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) => return Err(error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpListener;
+
+    use super::*;
+
+    /// How the server sees the end of a connection on which it said `answer`.
+    async fn end_of_a_connection(answer: &[u8]) -> io::Result<usize> {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut socket = Socket::new();
+        socket.open(listener.local_addr().unwrap().to_string());
+        let mut buffer = [0; 64];
+        assert!(matches!(socket.next(true, &mut buffer).await, Happened::Opened));
+        socket.write(b"hello".to_vec());
+        assert!(matches!(socket.next(false, &mut buffer).await, Happened::Written));
+        let (mut accepted, _) = listener.accept().unwrap();
+        let mut hello = [0; 5];
+        accepted.read_exact(&mut hello).unwrap();
+        if !answer.is_empty() {
+            accepted.write_all(answer).unwrap();
+            assert!(matches!(socket.next(true, &mut buffer).await, Happened::Read(_)));
+        }
+        socket.close();
+        tokio::task::spawn_blocking(move || accepted.read(&mut hello)).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_answered_connection_is_closed_and_an_unanswered_one_is_reset() {
+        assert_eq!(end_of_a_connection(b"welcome").await.unwrap(), 0);
+        let error = end_of_a_connection(b"").await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
     }
 }

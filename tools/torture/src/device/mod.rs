@@ -240,7 +240,7 @@ impl Device {
         match self.world.server() {
             Some(server) if is_time && self.has_joined() && self.phase != Phase::Stop => {
                 if let Ok(link) = Link::connect(server) {
-                    self.greet(link, now);
+                    self.greet(link);
                     return Ok(());
                 }
                 let pause = self.habits.up_to(RETRY);
@@ -253,7 +253,7 @@ impl Device {
     }
 
     /// Says hello on a new connection, which goes out with the next turn.
-    fn greet(&mut self, mut link: Link, now: Instant) {
+    fn greet(&mut self, mut link: Link) {
         let cursor = self.inbox.cursor();
         self.book.note(Note::Hello { cursor });
         link.queue(&Frame::Hello(Hello {
@@ -266,8 +266,10 @@ impl Device {
             agent: concat!("fulmar-torture ", env!("CARGO_PKG_VERSION")),
             cursors: Pairs::Slice(&[(INBOX_LOG, cursor)]),
         }));
-        self.heard_at = now;
-        self.line = Line::Greeting { link, since: now };
+        // Connecting may have taken a while.
+        let since = Instant::now();
+        self.heard_at = since;
+        self.line = Line::Greeting { link, since };
     }
 
     /// One turn on the connection: reads, handles, answers, writes.
@@ -343,7 +345,7 @@ impl Device {
                 self.line = Line::Away { until: now + time };
             }
             Whim::Stall(time) => self.stalled_until = now + time,
-            Whim::TakeOver => self.take_over(now),
+            Whim::TakeOver => self.take_over(),
         }
     }
 
@@ -358,11 +360,14 @@ impl Device {
         }
         self.book.note(Note::Closed { why: end.word() });
         match end {
-            End::Reset => link.reset(),
+            // A silent one too: were it closed, its hello might reach the server after that of the next.
+            End::Reset | End::Silent => link.reset(),
             End::Replaced => self.older = Some(Older::new(link)),
-            // Then the older connection of a takeover is still good, to the server.
-            End::Refused | End::Silent => self.older = None,
             _ => drop(link),
+        }
+        if matches!(end, End::Refused | End::Silent) {
+            // To the server the older connection of a takeover is still good.
+            self.older = None;
         }
         self.inbox.reset();
         self.outbox.reset();

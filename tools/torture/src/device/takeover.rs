@@ -61,7 +61,7 @@ impl Older {
 
 impl Device {
     /// Opens another connection and says hello on it, while the first one is open.
-    pub(super) fn take_over(&mut self, now: Instant) {
+    pub(super) fn take_over(&mut self) {
         if self.older.is_some() {
             return;
         }
@@ -70,6 +70,6 @@ impl Device {
         let Ok(link) = Link::connect(server) else { return };
         self.book.note(Note::Takeover);
         self.close(&End::Replaced);
-        self.greet(link, now);
+        self.greet(link);
     }
 }
