@@ -78,9 +78,10 @@ impl Shard {
         let user = &self.users[slot];
         let (id, durable, tail_first) = (user.id, user.durable, user.tail_first);
         let Some(connection) = self.connection(conn) else { return Next::Wait };
-        let output_full = connection.output.len() >= OUTPUT_HIGH_BYTES;
+        let output_room = OUTPUT_HIGH_BYTES.saturating_sub(connection.output.len()) as u64;
         let Some(session) = connection.session() else { return Next::Wait };
-        if session.next > durable || session.loading || session.download.is_some() || output_full {
+        let is_busy = session.loading || session.download.is_some();
+        if session.next > durable || is_busy || output_room == 0 {
             return Next::Wait;
         }
         let Session { window_messages, window_bytes, next, .. } = *session;
@@ -94,7 +95,7 @@ impl Shard {
         if next >= tail_first {
             return Next::Warm(next);
         }
-        let room = bytes_max.saturating_sub(window_bytes).clamp(1, OUTPUT_HIGH_BYTES as u64);
+        let room = bytes_max.saturating_sub(window_bytes).clamp(1, output_room);
         Next::Cold(Load::Entries {
             user: id,
             conn,

@@ -50,10 +50,25 @@ impl Oracle {
     }
 
     fn may_have_expired(&self, direction: &Direction, ordinal: &Ordinal) -> bool {
+        self.has_expired_by(ordinal.time_ms, direction, ordinal)
+    }
+
+    /// The copy has a time of its own: a crash may have come in between.
+    fn copy_may_have_expired(&self, user: &User, direction: &Direction, ordinal: &Ordinal) -> bool {
+        let copy = ordinal.copy.and_then(|position| user.entry(position));
+        self.has_expired_by(copy.map(|entry| entry.time_ms), direction, ordinal)
+    }
+
+    fn has_expired_by(
+        &self,
+        time_ms: Option<u64>,
+        direction: &Direction,
+        ordinal: &Ordinal,
+    ) -> bool {
         if !self.is_expiring() {
             return false;
         }
-        let time_ms = ordinal.time_ms.or_else(|| {
+        let time_ms = time_ms.or_else(|| {
             let sent_at =
                 ordinal.sent_at.or_else(|| direction.attempt_of(ordinal).map(|a| a.sent_at));
             sent_at.map(|at| self.clock.earliest_since(at))
@@ -115,7 +130,7 @@ impl Oracle {
                 if !is_owed || has(device, ordinal.copy, sent_at) {
                     continue;
                 }
-                if self.may_have_expired(direction, ordinal) {
+                if self.copy_may_have_expired(user, direction, ordinal) {
                     *expired += 1;
                 } else if missing.len() < TOLD_MAX {
                     missing.push(format!(

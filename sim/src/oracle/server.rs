@@ -279,8 +279,9 @@ impl Oracle {
         if !user.is_good || self.is_expiring() {
             return Ok(());
         }
-        let welcomed = user.devices.iter().filter(|device| device.welcomed_at.is_some());
-        let Some(slowest) = welcomed.map(|device| device.acked).min() else { return Ok(()) };
+        // Where a device begins is known from the first thing that it is told.
+        let begun = user.devices.iter().filter_map(|device| Some(device.acked.max(device.start?)));
+        let Some(slowest) = begun.min() else { return Ok(()) };
         if position > slowest + self.quota.messages_max + user.overshoot_max() {
             let detail = format!(
                 "position {position}, where a device of user {} has {slowest} and {} may wait",

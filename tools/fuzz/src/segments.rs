@@ -192,7 +192,7 @@ impl Described {
             Loaded::Conversation { user, peer, record } => {
                 self.check_each(Key::Conversation { user: *user, peer: *peer }, record);
             }
-            Loaded::Inbox { user, record, last, first } => {
+            Loaded::Inbox { user, record, last, first, .. } => {
                 self.check_each(Key::Inbox { user: *user }, record);
                 self.check_entries(*user, last.iter().chain(first));
             }

@@ -39,6 +39,8 @@ pub(super) struct Heartbeat {
     /// Nothing that came before that ping waited for an acknowledgement.
     is_ping_behind_acks: bool,
     pongs: u64,
+    /// When the last pong came.
+    ponged_ms: u64,
     /// Inbox head of the last pong, and how many inbox frames had come by then.
     last_pong: Option<(u64, u64)>,
 }
@@ -55,6 +57,7 @@ impl Heartbeat {
             ping: Ping::None,
             is_ping_behind_acks: false,
             pongs: 0,
+            ponged_ms: now_ms,
             last_pong: None,
         }
     }
@@ -110,6 +113,7 @@ impl Heartbeat {
         }
         self.ping = Ping::None;
         self.pongs += 1;
+        self.ponged_ms = self.heard_ms;
         let before = self.last_pong.take();
         self.last_pong = head.map(|head| (head, frames));
         let (head_before, frames_before) = before?;
@@ -131,7 +135,9 @@ impl Heartbeat {
                 let patience_ms =
                     if waiting { self.interval_ms.min(PING_WAITING_MS) } else { self.interval_ms };
                 let silent_at = self.heard_ms + patience_ms;
-                Some((silent_at.min(self.wrote_ms + self.interval_ms), Beat::Ping))
+                // A pong may have been long under way. From it on the server has the whole interval.
+                let wrote_ms = self.wrote_ms.max(self.ponged_ms);
+                Some((silent_at.min(wrote_ms + self.interval_ms), Beat::Ping))
             }
         }
     }
@@ -159,6 +165,15 @@ mod tests {
         assert_eq!(heartbeat.next(false), Some((70_000, Beat::Dead)));
         heartbeat.heard(50_000);
         assert_eq!(heartbeat.next(false), Some((80_000, Beat::Dead)));
+    }
+
+    #[test]
+    fn the_interval_begins_anew_with_a_late_pong() {
+        let mut heartbeat = Heartbeat::new(0, 90);
+        pinged(&mut heartbeat, 30_000);
+        heartbeat.heard(75_000);
+        heartbeat.pong(None, 0, 0);
+        assert_eq!(heartbeat.next(false), Some((105_000, Beat::Ping)));
     }
 
     #[test]
