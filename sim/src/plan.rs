@@ -218,6 +218,10 @@ impl NodePlan {
         shard.idle_s = dice.magnitude(10..=300);
         shard.body_bytes_max = dice.pick(&[BODY_BYTES_MAX as u64, 40_000]);
         shard.devices_max = dice.pick(&[16, 5]);
+        if dice.percent(40) {
+            shard.users_warm_max = dice.magnitude(1..=30) as usize;
+            shard.conversations_warm_max = dice.magnitude(1..=100) as usize;
+        }
         let is_os = dice.percent(25);
         NodePlan {
             shard,

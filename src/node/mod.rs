@@ -178,6 +178,7 @@ fn shard_config(config: &Config, core: CoreId) -> ShardConfig {
         hello_timeout_ms: config.hello_timeout_ms,
         frame_timeout_ms: config.frame_timeout_ms,
         unsigned_users: config.insecure_dev,
+        ..ShardConfig::new(core, config.cores as u16)
     }
 }
 

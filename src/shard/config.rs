@@ -3,6 +3,7 @@
 use fulmar_protocol::limits as wire;
 
 use super::seam::CoreId;
+use crate::limits::{CONVERSATIONS_WARM_MAX, USERS_WARM_MAX};
 
 /// How long messages are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -48,6 +49,10 @@ pub struct ShardConfig {
     pub frame_timeout_ms: u64,
     /// Whether a hello without a token is believed.
     pub unsigned_users: bool,
+    /// Inboxes that this core keeps in memory though nobody uses them just now.
+    pub users_warm_max: usize,
+    /// The same for conversations.
+    pub conversations_warm_max: usize,
 }
 
 impl ShardConfig {
@@ -70,6 +75,8 @@ impl ShardConfig {
             hello_timeout_ms: 5_000,
             frame_timeout_ms: 10_000,
             unsigned_users: false,
+            users_warm_max: USERS_WARM_MAX,
+            conversations_warm_max: CONVERSATIONS_WARM_MAX,
         }
     }
 }

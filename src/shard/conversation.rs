@@ -18,8 +18,8 @@ pub(super) enum Action {
     Delivered { ordinal: u64 },
     /// The user saw the peer's messages up to an ordinal, on this device and connection.
     Read { ordinal: u64, device: DeviceId, conn: ConnId },
-    /// The peer asks for the receipt, on this connection of its home core.
-    Ask { asker: ConnId },
+    /// The peer asks for the receipt, on this connection of its home core or for all its devices.
+    Ask { asker: Option<ConnId> },
     /// An own device asks how far the user and the peer are, on this connection.
     AskOwn { conn: ConnId },
 }

@@ -10,8 +10,8 @@ use super::record::ConversationRecord;
 use super::{ConnId, Effects, Key, Load, Loaded, Retention, Shard, UserId, Write};
 use crate::faults::{Fault, is_planted};
 use crate::limits::{
-    CONVERSATIONS_WARM_MAX, PERSIST_DELAY_MS, PERSIST_DIVISOR, PERSIST_PER_TURN, QUOTA_RETRY_MS,
-    SWEEP_MS, SWEEP_SLOTS, USERS_WARM_MAX, WAITING_MAX, WARM_MS,
+    PERSIST_DELAY_MS, PERSIST_DIVISOR, PERSIST_PER_TURN, QUOTA_RETRY_MS, SWEEP_MS, SWEEP_SLOTS,
+    WAITING_MAX, WARM_MS,
 };
 
 /// Slots that are looked at for unused state before a table that holds as much as it should grows:
@@ -34,7 +34,7 @@ impl Shard {
             self.users[slot].used_ms = self.now.mono_ms;
             return slot;
         }
-        if self.users.len() >= USERS_WARM_MAX {
+        if self.users.len() >= self.config.users_warm_max {
             self.sweep_users(SWEEP_SLOTS_CROWDED);
         }
         let slot = self.users.insert(User::loading(user, self.now.mono_ms));
@@ -120,7 +120,7 @@ impl Shard {
             self.conversations[slot].used_ms = self.now.mono_ms;
             return slot;
         }
-        if self.conversations.len() >= CONVERSATIONS_WARM_MAX {
+        if self.conversations.len() >= self.config.conversations_warm_max {
             self.sweep_conversations(SWEEP_SLOTS_CROWDED);
         }
         let conversation = Conversation::loading(user, peer, self.now.mono_ms);
@@ -392,7 +392,7 @@ impl Shard {
 
     fn sweep_users(&mut self, slots: usize) {
         let now_ms = self.now.mono_ms;
-        let crowded = self.users.len() >= USERS_WARM_MAX;
+        let crowded = self.users.len() >= self.config.users_warm_max;
         for _ in 0..slots.min(self.users.slots()) {
             self.sweep.user_slot = (self.sweep.user_slot + 1) % self.users.slots() as u32;
             let Some(user) = self.users.get(self.sweep.user_slot) else { continue };
@@ -407,7 +407,7 @@ impl Shard {
 
     fn sweep_conversations(&mut self, slots: usize) {
         let now_ms = self.now.mono_ms;
-        let crowded = self.conversations.len() >= CONVERSATIONS_WARM_MAX;
+        let crowded = self.conversations.len() >= self.config.conversations_warm_max;
         for _ in 0..slots.min(self.conversations.slots()) {
             let slot = (self.sweep.conversation_slot + 1) % self.conversations.slots() as u32;
             self.sweep.conversation_slot = slot;

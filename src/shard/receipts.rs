@@ -239,24 +239,29 @@ impl Shard {
         self.put(conn, &frame, fx);
         let conversation = &self.conversations[slot];
         let (author, reader) = (conversation.user, conversation.peer);
-        self.post(reader, Letter::Ask { author, reader, asker: conn }, fx);
+        self.post(reader, Letter::Ask { author, reader, asker: Some(conn) }, fx);
     }
 
     pub(super) fn asked(
         &mut self,
         author: UserId,
         reader: UserId,
-        asker: ConnId,
+        asker: Option<ConnId>,
         fx: &mut Effects,
     ) {
         self.with_conversation(reader, author, Action::Ask { asker }, fx);
     }
 
-    pub(super) fn answer_ask(&mut self, conversation_slot: u32, asker: ConnId, fx: &mut Effects) {
+    pub(super) fn answer_ask(
+        &mut self,
+        conversation_slot: u32,
+        asker: Option<ConnId>,
+        fx: &mut Effects,
+    ) {
         let conversation = &self.conversations[conversation_slot];
         let (author, reader) = (conversation.peer, conversation.user);
         let (delivered, read) = (conversation.record.delivered, conversation.record.read);
-        let letter = Letter::Receipt { author, reader, delivered, read, asker: Some(asker) };
+        let letter = Letter::Receipt { author, reader, delivered, read, asker };
         self.post(author, letter, fx);
     }
 

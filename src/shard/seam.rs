@@ -258,8 +258,8 @@ pub enum Letter {
         author: UserId,
         /// Whose cursors are wanted.
         reader: UserId,
-        /// The connection of the author that asks.
-        asker: ConnId,
+        /// The connection of the author that asks; none where all its devices are to be told.
+        asker: Option<ConnId>,
     },
 }
 

@@ -319,6 +319,12 @@ impl Shard {
             let position = self.append_entry(slot, header, &message.body, fx);
             self.queue_conversation_write(conversation_slot);
             appended = Some((slot, position));
+            if time_ms == 0 {
+                // A crash came between the message and its copy. What its recipient did since was told
+                // to devices that didn't have it.
+                let (author, reader) = (origin.user, to);
+                self.post(to, Letter::Ask { author, reader, asker: None }, fx);
+            }
         }
         self.answer_when_stored(appended, Answer::Tick { origin, to, ordinal, time_ms }, fx);
     }

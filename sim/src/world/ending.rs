@@ -104,7 +104,11 @@ impl World {
 
     fn look_for_rest(&mut self, since: Time) {
         let now = self.schedule.now();
-        let unrest = self.unrest();
+        let mut unrest = self.unrest();
+        if unrest.is_empty() {
+            // Without another login, which would ask for them.
+            unrest = self.oracle.missing_receipts();
+        }
         if unrest.is_empty() {
             self.trace.say(now, || "everything is at rest; everybody logs in again".into());
             self.phase = Phase::LastLogin { since: now };

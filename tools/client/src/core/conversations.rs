@@ -39,6 +39,8 @@ pub(super) struct Conversations {
     reads_told: BTreeMap<u64, (u64, u64)>,
     /// Peers whose receipt has to be asked for on this connection, the newest conversation first.
     asks_due: VecDeque<u64>,
+    /// Peers whose receipt was or will be asked for on this connection. What changes after that is told.
+    covered: BTreeSet<u64>,
     /// Peers whose receipt was asked for and didn't come yet, and when it was asked for.
     asked: BTreeMap<u64, u64>,
 }
@@ -51,6 +53,7 @@ impl Conversations {
             reads_due: BTreeSet::new(),
             reads_told: BTreeMap::new(),
             asks_due: VecDeque::new(),
+            covered: BTreeSet::new(),
             asked: BTreeMap::new(),
         }
     }
@@ -131,6 +134,15 @@ impl Conversations {
             self.states.values().filter(|state| state.out_last > state.read).collect();
         unread.sort_by_key(|state| std::cmp::Reverse(state.last));
         self.asks_due = unread.into_iter().map(|state| state.peer).collect();
+        self.covered = self.asks_due.iter().copied().collect();
+    }
+
+    /// A message to the peer turned out to be older than this connection, or may be: its receipts may
+    /// have been told before. What is told after the answer is told to this connection too.
+    pub(super) fn ask_once(&mut self, peer: u64) {
+        if self.covered.insert(peer) {
+            self.asks_due.push_back(peer);
+        }
     }
 
     /// The connection is gone.
@@ -138,6 +150,7 @@ impl Conversations {
         self.reads_due.clear();
         self.reads_told.clear();
         self.asks_due.clear();
+        self.covered.clear();
         self.asked.clear();
     }
 

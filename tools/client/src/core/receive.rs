@@ -164,6 +164,10 @@ impl Session {
         let time_ms = time_ms.min(NUMBER_MAX);
         if let Some(id) = self.outbox.answered(peer, number) {
             self.conversations.sent(peer, ordinal);
+            if time_ms == 0 {
+                // It was taken earlier, and perhaps delivered since.
+                self.conversations.ask_once(peer);
+            }
             self.outbox.ticked();
             self.ledger.write(Write::Ticked { id, number, ordinal, time_ms });
             self.ledger.then(Effect::Settled);

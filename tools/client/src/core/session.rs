@@ -337,6 +337,7 @@ impl Session {
                     let event = if arrival.own {
                         self.conversations.wrote(peer, id);
                         self.conversations.sent(peer, ordinal);
+                        self.conversations.ask_once(peer);
                         Event::OwnCopy(message)
                     } else {
                         self.conversations.received(peer, ordinal, id);
