@@ -73,7 +73,9 @@ pub const PERSIST_DIVISOR: usize = 8;
 
 /// Longest time that a receipt on a busy core waits for another frame to the same connection, in
 /// milliseconds: too short for a person to notice.
-pub const GATHER_MS: u64 = 20;
+pub const RECEIPT_GATHER_MS: u64 = 20;
+/// The same for a tick.
+pub const TICK_GATHER_MS: u64 = 8;
 
 /// Time that a closing connection gets to take its last bytes, in milliseconds.
 pub const CLOSE_GRACE_MS: u64 = 2_000;

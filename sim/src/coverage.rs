@@ -184,6 +184,7 @@ impl Coverage {
             (&mut sum.takeovers, counters.takeovers),
             (&mut sum.windows_full, counters.windows_full),
             (&mut sum.receipts_held, counters.receipts_held),
+            (&mut sum.receipts_stalled, counters.receipts_stalled),
             (&mut sum.letters, counters.letters),
             (&mut sum.pauses, counters.pauses),
             (&mut sum.messages, counters.messages),
@@ -221,6 +222,7 @@ impl Coverage {
             ("takeovers", shards.takeovers),
             ("full_windows", shards.windows_full),
             ("receipts_held", shards.receipts_held),
+            ("receipts_stalled", shards.receipts_stalled),
             ("letters", shards.letters),
             ("pauses", shards.pauses),
         ] {

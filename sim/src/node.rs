@@ -266,6 +266,18 @@ impl Node {
         self.cores.iter().filter_map(|slot| Some(slot.core.as_ref()?.parts().shard.counters()))
     }
 
+    /// A thread that sleeps though something waits for it and its bell wasn't rung, if there is one.
+    pub(crate) fn unwoken(&self) -> Option<String> {
+        for (core, slot) in self.cores.iter().enumerate() {
+            let has_mail = slot.core.as_ref().is_some_and(|core| !core.parts().mail.is_empty());
+            if slot.pace == Pace::Asleep && has_mail && !slot.bell.was_rung() {
+                return Some(format!("core {core}"));
+            }
+        }
+        let is_asleep = self.journal_pace == Pace::Asleep && !self.journal_bell.was_rung();
+        (is_asleep && !self.round.is_idle()).then(|| "the journal".to_owned())
+    }
+
     /// Says that a core sleeps, and for how long it may.
     pub(crate) fn rest(&mut self, core: u16) -> Option<Rest> {
         Some(self.core(core)?.rest())

@@ -1,5 +1,6 @@
 //! What a seed chooses: how large the world is, how the node is set up, what breaks and how often.
 
+use fulmar::limits::OUTPUT_HIGH_BYTES;
 use fulmar::shard::{Retention, ShardConfig};
 use fulmar::storage::Durability;
 use fulmar_protocol::limits::BODY_BYTES_MAX;
@@ -221,6 +222,9 @@ impl NodePlan {
         if dice.percent(40) {
             shard.users_warm_max = dice.magnitude(1..=30) as usize;
             shard.conversations_warm_max = dice.magnitude(1..=100) as usize;
+        }
+        if dice.percent(30) {
+            shard.output_high_bytes = dice.magnitude(500..=OUTPUT_HIGH_BYTES as u64) as usize;
         }
         let is_os = dice.percent(25);
         NodePlan {

@@ -94,6 +94,8 @@ pub(crate) struct SimSockets {
     orders: Vec<Order>,
     /// Turned back in this turn for want of room.
     unplaced: Vec<ConnNo>,
+    /// Read from in this turn.
+    read: Vec<SocketKey>,
 }
 
 impl SimSockets {
@@ -107,12 +109,28 @@ impl SimSockets {
             bytes: Vec::new(),
             orders: Vec::new(),
             unplaced: Vec::new(),
+            read: Vec::new(),
         }
     }
 
     /// Whether something waits for the next turn.
     pub(crate) fn has_input(&self) -> bool {
         !self.inputs.is_empty()
+    }
+
+    /// A socket that was read from in the turn, goes on, and isn't paused, if there is one.
+    pub(crate) fn unpaused(&mut self) -> Option<ConnNo> {
+        let read = std::mem::take(&mut self.read);
+        let mut going_on = read.into_iter().filter_map(|key| self.conn(key)).collect::<Vec<_>>();
+        going_on.retain(|conn| {
+            let about = |order: &&Order| match order {
+                Order::Pause { conn: paused } => paused == conn,
+                Order::Resume { conn: resumed } => resumed == conn,
+                _ => false,
+            };
+            !matches!(self.orders.iter().rev().find(about), Some(Order::Pause { .. }))
+        });
+        going_on.first().copied()
     }
 
     /// What the turn ordered, in order.
@@ -257,12 +275,14 @@ impl Sockets for SimSockets {
     }
 
     fn drain(&mut self, mut on: impl FnMut(Completion<'_, Socket>)) {
+        self.read.clear();
         let mut inputs = std::mem::take(&mut self.inputs);
         let mut bytes = std::mem::take(&mut self.bytes);
         for input in inputs.drain(..) {
             match input {
                 Input::Accepted(conn) => on(Completion::Accepted { fd: Socket(conn) }),
                 Input::Received { key, start, end } => {
+                    self.read.push(key);
                     on(Completion::Received { key, bytes: &bytes[start..end] });
                 }
                 Input::Sent { key, buffer } => on(Completion::Sent { key, buffer }),

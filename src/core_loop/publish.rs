@@ -39,7 +39,8 @@ impl CoreLoop<Ring> {
         core.hydrations.set(counters.hydrations);
         core.cold_reads.set(counters.cold_reads);
         core.receipts_held.set(counters.receipts_held);
-        core.receipts_gathered.set(counters.receipts_gathered);
+        core.gathered.set(counters.gathered);
+        core.receipts_stalled.set(counters.receipts_stalled);
         core.conversations_warm.set(counters.conversations_warm);
         core.evictions.set(counters.evictions);
         core.windows_full.set(counters.windows_full);

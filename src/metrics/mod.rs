@@ -123,8 +123,10 @@ pub struct CoreMetrics {
     pub cold_reads: Counter,
     /// Receipts held back under load.
     pub receipts_held: Counter,
-    /// Times that receipts of a connection waited for company.
-    pub receipts_gathered: Counter,
+    /// Times that ticks or receipts of a connection waited for company.
+    pub gathered: Counter,
+    /// Receipts that a full output had no room for.
+    pub receipts_stalled: Counter,
     /// System calls that submitted to the ring or waited for it.
     pub enters: Counter,
     /// Sends of which the kernel took only a part.

@@ -61,7 +61,7 @@ fn gauges(metrics: &Metrics) -> impl Iterator<Item = MetricFamily> + '_ {
 fn counters(metrics: &Metrics) -> Vec<MetricFamily> {
     type Cell = fn(&CoreMetrics) -> &Counter;
     #[rustfmt::skip]
-    let table: [(&str, &str, Cell); 21] = [
+    let table: [(&str, &str, Cell); 22] = [
         ("fulmar_accepted_total", "Connections accepted.", |c| &c.accepted),
         ("fulmar_received_bytes_total", "Bytes read from sockets.", |c| &c.received_bytes),
         ("fulmar_sent_bytes_total", "Bytes written to sockets.", |c| &c.sent_bytes),
@@ -73,7 +73,8 @@ fn counters(metrics: &Metrics) -> Vec<MetricFamily> {
         ("fulmar_evictions_total", "Inboxes and conversations dropped from memory.", |c| &c.evictions),
         ("fulmar_cold_reads_total", "Deliveries that read messages from storage.", |c| &c.cold_reads),
         ("fulmar_receipts_held_total", "Receipts held back under load.", |c| &c.receipts_held),
-        ("fulmar_receipts_gathered_total", "Times that a connection's receipts waited for company.", |c| &c.receipts_gathered),
+        ("fulmar_gathered_total", "Times that a connection's ticks or receipts waited for company.", |c| &c.gathered),
+        ("fulmar_receipts_stalled_total", "Receipts that a full output had no room for.", |c| &c.receipts_stalled),
         ("fulmar_ring_enters_total", "System calls that submitted to a ring or waited for it.", |c| &c.enters),
         ("fulmar_short_writes_total", "Sends of which the kernel took only a part.", |c| &c.short_writes),
         ("fulmar_accept_errors_total", "Accepts that failed.", |c| &c.accept_errors),

@@ -3,7 +3,7 @@
 use fulmar_protocol::limits as wire;
 
 use super::seam::CoreId;
-use crate::limits::{CONVERSATIONS_WARM_MAX, USERS_WARM_MAX};
+use crate::limits::{CONVERSATIONS_WARM_MAX, OUTPUT_HIGH_BYTES, USERS_WARM_MAX};
 
 /// How long messages are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -49,6 +49,8 @@ pub struct ShardConfig {
     pub frame_timeout_ms: u64,
     /// Whether a hello without a token is believed.
     pub unsigned_users: bool,
+    /// Unwritten output of a connection from which on nothing is added that can wait, in bytes.
+    pub output_high_bytes: usize,
     /// Inboxes that this core keeps in memory though nobody uses them just now.
     pub users_warm_max: usize,
     /// The same for conversations.
@@ -75,6 +77,7 @@ impl ShardConfig {
             hello_timeout_ms: 5_000,
             frame_timeout_ms: 10_000,
             unsigned_users: false,
+            output_high_bytes: OUTPUT_HIGH_BYTES,
             users_warm_max: USERS_WARM_MAX,
             conversations_warm_max: CONVERSATIONS_WARM_MAX,
         }

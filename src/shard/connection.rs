@@ -12,6 +12,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use fulmar_protocol::Assembly;
 
+use super::output::Patience;
 use super::seam::{Arrival, ConnId, DeviceId, UserId};
 
 /// Body bytes of one connection's sends that may wait for their answers before no more is read from
@@ -54,8 +55,8 @@ pub(super) struct Connection {
     pub(super) writing: bool,
     /// Named in the effects of this turn already.
     pub(super) flush_queued: bool,
-    /// In the list of connections whose receipts wait for company.
-    pub(super) gathering: bool,
+    /// In the lists of connections whose frames wait for company, by patience.
+    pub(super) gathering: [bool; Patience::COUNT],
     /// Input isn't looked at, since the client has too many sends or too much output waiting, or all
     /// clients together have.
     pub(super) paused: bool,
@@ -79,7 +80,7 @@ impl Connection {
             output: Vec::new(),
             writing: false,
             flush_queued: false,
-            gathering: false,
+            gathering: [false; Patience::COUNT],
             paused: false,
             crowded: false,
             heard_ms: mono_ms,
@@ -162,6 +163,10 @@ pub(super) struct Session {
     /// When the last piece of it came.
     pub(super) upload_ms: u64,
     pub(super) download: Option<Box<Download>>,
+    /// A ping has no answer yet.
+    pub(super) pong_owed: bool,
+    /// When the last pong was put into the output; 0 before the first.
+    pub(super) ponged_ms: u64,
     /// Peers whose receipts could not be told since the output was full.
     pub(super) stalled_receipts: Vec<UserId>,
 }
@@ -185,6 +190,8 @@ impl Session {
             upload: None,
             upload_ms: 0,
             download: None,
+            pong_owed: false,
+            ponged_ms: 0,
             stalled_receipts: Vec::new(),
         }
     }

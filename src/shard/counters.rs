@@ -45,8 +45,10 @@ pub struct Counters {
     pub pauses: u64,
     /// Receipts held back under load.
     pub receipts_held: u64,
-    /// Times that receipts of a connection waited for company.
-    pub receipts_gathered: u64,
+    /// Times that ticks or receipts of a connection waited for company.
+    pub gathered: u64,
+    /// Receipts that a full output had no room for.
+    pub receipts_stalled: u64,
     /// Letters to other cores.
     pub letters: u64,
 
@@ -82,7 +84,8 @@ impl Default for Counters {
             windows_full: 0,
             pauses: 0,
             receipts_held: 0,
-            receipts_gathered: 0,
+            gathered: 0,
+            receipts_stalled: 0,
             letters: 0,
             connections: 0,
             sessions: 0,

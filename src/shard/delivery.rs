@@ -8,7 +8,7 @@ use super::connection::{Download, InFlight, Session};
 use super::record::{EntryHeader, split_entry};
 use super::{ConnId, Effects, Load, Retention, Shard, UserId};
 use crate::faults::{Fault, is_planted};
-use crate::limits::{LOAD_ENTRIES_MAX, OUTPUT_HIGH_BYTES, TAIL_BYTES_MAX};
+use crate::limits::{LOAD_ENTRIES_MAX, TAIL_BYTES_MAX};
 
 /// Bytes of all messages that a core keeps in memory for devices that don't take them at once.
 /// Beyond it they are read from storage.
@@ -75,10 +75,11 @@ impl Shard {
 
     fn next_for(&mut self, slot: u32, conn: ConnId) -> Next {
         let (messages_max, bytes_max) = (self.config.window_messages, self.config.window_bytes);
+        let high_bytes = self.config.output_high_bytes;
         let user = &self.users[slot];
         let (id, durable, tail_first) = (user.id, user.durable, user.tail_first);
         let Some(connection) = self.connection(conn) else { return Next::Wait };
-        let output_room = OUTPUT_HIGH_BYTES.saturating_sub(connection.output.len()) as u64;
+        let output_room = high_bytes.saturating_sub(connection.output.len()) as u64;
         let Some(session) = connection.session() else { return Next::Wait };
         let is_busy = session.loading || session.download.is_some();
         if session.next > durable || is_busy || output_room == 0 {

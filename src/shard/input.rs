@@ -5,9 +5,7 @@ use fulmar_protocol::{Code, Frame, split_frame, varint};
 
 use super::connection::{Connection, Stage};
 use super::{ConnId, Effects, Shard};
-use crate::limits::{
-    CORE_SENDS_BYTES_MAX, INPUT_BACKLOG_BYTES_MAX, OUTPUT_HIGH_BYTES, UPLOAD_STALL_MS,
-};
+use crate::limits::{CORE_SENDS_BYTES_MAX, INPUT_BACKLOG_BYTES_MAX, UPLOAD_STALL_MS};
 
 /// How cutting a piece of input went.
 enum Cut {
@@ -210,9 +208,9 @@ impl Shard {
     /// Stops looking at the input of a client that doesn't take what it is sent, or that has too
     /// much waiting for answers.
     pub(super) fn pause_if_full(&mut self, conn: ConnId, fx: &mut Effects) {
-        let sends_max = self.config.sends_max;
+        let (sends_max, high_bytes) = (self.config.sends_max, self.config.output_high_bytes);
         let Some(connection) = self.connection(conn) else { return };
-        let is_output_full = connection.output.len() >= OUTPUT_HIGH_BYTES;
+        let is_output_full = connection.output.len() >= high_bytes;
         let Some(session) = connection.session() else { return };
         if is_output_full || session.is_full(sends_max) {
             self.pause(conn, fx);
@@ -258,11 +256,11 @@ impl Shard {
 
     /// Looks at a paused connection's input again, if it has room for the answers.
     pub(super) fn resume_if_able(&mut self, conn: ConnId, fx: &mut Effects) {
-        let sends_max = self.config.sends_max;
+        let (sends_max, high_bytes) = (self.config.sends_max, self.config.output_high_bytes);
         let now_ms = self.now.mono_ms;
         loop {
             let Some(connection) = self.connection(conn) else { return };
-            if !connection.paused || connection.output.len() >= OUTPUT_HIGH_BYTES {
+            if !connection.paused || connection.output.len() >= high_bytes {
                 return;
             }
             if !connection.session().is_some_and(|session| session.is_calm(sends_max)) {

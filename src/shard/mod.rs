@@ -102,6 +102,10 @@ pub struct Shard {
     ticket: Ticket,
     /// Everything up to here is stored.
     stored: Ticket,
+    /// Tickets above that, and since when the oldest change of each has waited. Both rise.
+    unstored: VecDeque<(Ticket, u64)>,
+    /// Connections that are owed pongs until more is stored.
+    pongs_owed: Vec<ConnId>,
     /// Users whose devices may have something to take, by slot.
     pump: Vec<u32>,
     /// Conversations that must be stored with this turn's writes, by slot.
@@ -135,10 +139,10 @@ pub struct Shard {
     last_session: u64,
     shutting_down: bool,
     level: Level,
-    /// The core is so busy that receipts wait for company.
+    /// The core is so busy that ticks and receipts wait for company.
     gathers: bool,
-    /// Connections with receipts that wait for it, at most once each, and until when.
-    gathering: VecDeque<(u64, ConnId)>,
+    /// Connections with frames that wait for it, at most once each, and until when; by patience.
+    gathering: [VecDeque<(u64, ConnId)>; output::Patience::COUNT],
     counters: Counters,
 }
 
@@ -163,6 +167,8 @@ impl Shard {
             pending: VecDeque::new(),
             ticket: 1,
             stored: 0,
+            unstored: VecDeque::new(),
+            pongs_owed: Vec::new(),
             pump: Vec::new(),
             writes_queued: Vec::new(),
             dirty: VecDeque::new(),
@@ -183,7 +189,7 @@ impl Shard {
             shutting_down: false,
             level: Level::Normal,
             gathers: false,
-            gathering: VecDeque::new(),
+            gathering: std::array::from_fn(|_| VecDeque::new()),
             counters: Counters::default(),
         }
     }
@@ -228,12 +234,14 @@ impl Shard {
             self.tell_receipts(fx);
             self.follow_up(fx);
         }
+        let changed_ms = self.dirty.front().map_or(self.now.mono_ms, |&(since_ms, _)| since_ms);
         self.store_moved_cursors(fx);
         self.write_conversations(fx);
         self.sweep();
         self.counters.letters += fx.letters.len() as u64;
         if !fx.writes.is_empty() {
             fx.ticket = self.ticket;
+            self.unstored.push_back((self.ticket, changed_ms));
             self.ticket += 1;
         }
         self.check_invariants();
@@ -247,8 +255,7 @@ impl Shard {
             .front()
             .map_or(u64::MAX, |(since_ms, _)| since_ms + crate::limits::PERSIST_DELAY_MS);
         let held = if self.receipts_held.is_empty() { u64::MAX } else { self.now.mono_ms + 50 };
-        let gathered = self.gathering.front().map_or(u64::MAX, |&(due_ms, _)| due_ms);
-        self.timers.next_ms().min(store).min(held).min(gathered)
+        self.timers.next_ms().min(store).min(held).min(self.gathered_due_ms())
     }
 
     /// Whether every write that was asked for is stored and every connection is gone.
@@ -355,6 +362,17 @@ impl Shard {
             }
             self.say(pending.answer, fx);
         }
+        while self.unstored.front().is_some_and(|&(unstored, _)| unstored <= ticket) {
+            self.unstored.pop_front();
+        }
+        self.pay_pongs(fx);
+    }
+
+    /// Since when the oldest change that isn't stored has waited, on the monotonic clock.
+    fn oldest_change_ms(&self) -> Option<u64> {
+        let unstored = self.unstored.front().map(|&(_, since_ms)| since_ms);
+        let dirty = self.dirty.front().map(|&(since_ms, _)| since_ms);
+        unstored.into_iter().chain(dirty).min()
     }
 
     fn say(&mut self, answer: Answer, fx: &mut Effects) {

@@ -1,6 +1,8 @@
 //! What goes to a client: frames into the connection's buffer, large bodies piece by piece, and the
 //! end of a connection.
 
+use std::collections::VecDeque;
+
 use fulmar_protocol::limits::PART_BYTES_MAX;
 use fulmar_protocol::{Code, Frame, Goodbye};
 
@@ -9,8 +11,29 @@ use super::counters::count;
 use super::{ConnId, Effects, Shard};
 use crate::faults::{Fault, is_planted};
 use crate::limits::{
-    BUFFER_KEEP_BYTES, BUFFERS_SPARE, CLOSE_GRACE_MS, GATHER_MS, OUTPUT_HIGH_BYTES,
+    BUFFER_KEEP_BYTES, BUFFERS_SPARE, CLOSE_GRACE_MS, RECEIPT_GATHER_MS, TICK_GATHER_MS,
 };
+
+/// How long a frame may wait for company on a busy core.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Patience {
+    /// As a tick.
+    Tick,
+    /// As a receipt.
+    Receipt,
+}
+
+impl Patience {
+    /// How many there are.
+    pub(super) const COUNT: usize = 2;
+
+    const fn ms(self) -> u64 {
+        match self {
+            Patience::Tick => TICK_GATHER_MS,
+            Patience::Receipt => RECEIPT_GATHER_MS,
+        }
+    }
+}
 
 impl Shard {
     /// Takes the encoded frames of a connection, if there are any. The driver writes them all, then
@@ -42,35 +65,49 @@ impl Shard {
         self.queue_flush(conn, fx);
     }
 
-    /// The same for a receipt. On a busy core it waits for the next frame to the same connection, but
-    /// no longer than [`GATHER_MS`]: half of what a small message costs is the writes to sockets.
-    pub(super) fn put_receipt(&mut self, conn: ConnId, frame: &Frame<'_>, fx: &mut Effects) {
+    /// The same for what can wait. On a busy core it waits for the next frame to the same connection, but
+    /// no longer than its patience: half of what a small message costs is the writes to sockets.
+    pub(super) fn put_patiently(
+        &mut self,
+        conn: ConnId,
+        frame: &Frame<'_>,
+        patience: Patience,
+        fx: &mut Effects,
+    ) {
         if !self.gathers {
             self.put(conn, frame, fx);
             return;
         }
         self.append_frame(conn, frame);
-        let due_ms = self.now.mono_ms + GATHER_MS;
+        let due_ms = self.now.mono_ms + patience.ms();
         let Some(connection) = self.connection(conn) else { return };
-        if !(connection.flush_queued || connection.gathering) {
-            connection.gathering = true;
-            self.gathering.push_back((due_ms, conn));
-            self.counters.receipts_gathered += 1;
+        let waits = &mut connection.gathering[patience as usize];
+        if !connection.flush_queued && !std::mem::replace(waits, true) {
+            self.gathering[patience as usize].push_back((due_ms, conn));
+            self.counters.gathered += 1;
         }
     }
 
     /// Lets go of what waited for company long enough.
     pub(super) fn flush_gathered(&mut self, fx: &mut Effects) {
-        while let Some(&(due_ms, conn)) = self.gathering.front() {
-            if due_ms > self.now.mono_ms {
-                return;
-            }
-            self.gathering.pop_front();
-            if let Some(connection) = self.connection(conn) {
-                connection.gathering = false;
-                self.queue_flush(conn, fx);
+        for patience in 0..self.gathering.len() {
+            while let Some(&(due_ms, conn)) = self.gathering[patience].front() {
+                if due_ms > self.now.mono_ms {
+                    break;
+                }
+                self.gathering[patience].pop_front();
+                if let Some(connection) = self.connection(conn) {
+                    connection.gathering[patience] = false;
+                    self.queue_flush(conn, fx);
+                }
             }
         }
+    }
+
+    /// When the first of it is due, in milliseconds on the monotonic clock.
+    pub(super) fn gathered_due_ms(&self) -> u64 {
+        let first = |waiting: &VecDeque<(u64, ConnId)>| waiting.front().map(|&(due_ms, _)| due_ms);
+        self.gathering.iter().filter_map(first).min().unwrap_or(u64::MAX)
     }
 
     fn queue_flush(&mut self, conn: ConnId, fx: &mut Effects) {
@@ -97,7 +134,8 @@ impl Shard {
 
     /// Whether a connection's output is so full that nothing should be added that can wait.
     pub(super) fn is_output_full(&mut self, conn: ConnId) -> bool {
-        self.connection(conn).is_none_or(|connection| connection.output.len() >= OUTPUT_HIGH_BYTES)
+        let high_bytes = self.config.output_high_bytes;
+        self.connection(conn).is_none_or(|connection| connection.output.len() >= high_bytes)
     }
 
     /// The driver wrote what it took.
@@ -121,8 +159,9 @@ impl Shard {
     /// Puts the next pieces of a large body into the output, as long as it isn't full, so that
     /// other frames find a place between them.
     pub(super) fn continue_download(&mut self, conn: ConnId, fx: &mut Effects) {
+        let high_bytes = self.config.output_high_bytes;
         while let Some(connection) = self.connection(conn) {
-            if connection.output.len() >= OUTPUT_HIGH_BYTES / 2 {
+            if connection.output.len() >= high_bytes / 2 {
                 return;
             }
             let Some(session) = connection.session() else { return };

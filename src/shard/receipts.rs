@@ -8,6 +8,7 @@
 use fulmar_protocol::{Code, Frame};
 
 use super::conversation::{Action, News};
+use super::output::Patience;
 use super::{ConnId, DeviceId, Effects, Letter, Level, Shard, UserId};
 use crate::faults::{Fault, is_planted};
 use crate::limits::STALLED_RECEIPTS_MAX;
@@ -172,31 +173,34 @@ impl Shard {
     ) {
         let mut index = 0;
         while let Some(&(device, conn)) = self.users[slot].sessions.get(index) {
+            let sessions = self.users[slot].sessions.len();
             if !is_told(device) || (is_planted(Fault::ReceiptToOneDevice) && index > 0) {
-                index += 1;
-            } else if !self.is_output_full(conn) {
-                self.put_receipt(conn, frame, fx);
-                index += 1;
-            } else if self.stall_receipt(conn, peer, fx) {
+                // Not meant.
+            } else if self.is_output_full(conn) {
+                self.stall_receipt(conn, peer, fx);
+            } else {
+                self.put_patiently(conn, frame, Patience::Receipt, fx);
+            }
+            // If the session ended, the next one took its place in the list.
+            if self.users[slot].sessions.len() == sessions {
                 index += 1;
             }
-            // Otherwise the session ended, and the next one took its place in the list.
         }
     }
 
-    /// Remembers that a connection must be told a receipt once its output has room; `false` if it
-    /// was ended because it has too many such.
-    fn stall_receipt(&mut self, conn: ConnId, peer: UserId, fx: &mut Effects) -> bool {
-        let Some(session) = self.session(conn) else { return false };
+    /// Remembers that a connection must be told a receipt once its output has room, or ends it because
+    /// it has too many such.
+    fn stall_receipt(&mut self, conn: ConnId, peer: UserId, fx: &mut Effects) {
+        let Some(session) = self.session(conn) else { return };
         if session.stalled_receipts.contains(&peer) {
-            return true;
+            return;
         }
         if session.stalled_receipts.len() < STALLED_RECEIPTS_MAX {
             session.stalled_receipts.push(peer);
-            return true;
+            self.counters.receipts_stalled += 1;
+            return;
         }
         self.end(conn, Code::Overloaded, "the connection doesn't take what it is sent", fx);
-        false
     }
 
     pub(super) fn tell_stalled_receipts(&mut self, conn: ConnId, fx: &mut Effects) {

@@ -14,6 +14,7 @@ use fulmar_protocol::{Code, Frame, Send};
 use super::conversation::{Action, Verdict};
 use super::counters::count;
 use super::inbox::{self, TailEntry};
+use super::output::Patience;
 use super::record::{ENTRY_HEADER_BYTES_MAX, EntryHeader};
 use super::{
     Answer, ConnId, Effects, Key, Letter, Message, Origin, Retention, Shard, UserId, Write,
@@ -340,7 +341,7 @@ impl Shard {
     ) {
         if self.is_answered(origin) {
             let frame = Frame::Sent { peer: to, number: origin.number, ordinal, time_ms };
-            self.put(origin.conn, &frame, fx);
+            self.put_patiently(origin.conn, &frame, Patience::Tick, fx);
         }
     }
 

@@ -40,17 +40,24 @@ impl World {
         let was_asleep = std::mem::replace(&mut slot.pace, Pace::Running) == Pace::Asleep;
         let Some(running) = &mut slot.core else { return };
         running.awake();
+        let was_congested = running.parts().mail.is_congested();
         running.turn(mono);
         let is_done = running.is_done(mono);
         let level = running.parts().shard.counters().overload_level;
         let level_before = std::mem::replace(&mut slot.level, level);
         let (backlog, gated) = (running.parts().mail.backlog(), running.gated());
+        let is_congested = was_congested && running.parts().mail.is_congested();
+        let unpaused = running.sockets().unpaused().filter(|_| is_congested);
         let orders = running.sockets().take_orders();
         self.coverage.hit(Happening::Turn);
         if was_asleep {
             self.coverage.hit(Happening::TimerWake);
         }
         self.note_turn(backlog, gated, level_before, level);
+        if let Some(conn) = unpaused {
+            let detail = format!("{conn}, though too much waits for other threads");
+            self.fail("sockets rest while a core is congested", detail);
+        }
         self.carry_out(core, orders);
         self.take_jobs();
         if is_done {
@@ -145,6 +152,10 @@ impl World {
         let now = self.schedule.now();
         let Some(node) = &mut self.node else { return };
         let run = node.run;
+        if let Some(thread) = node.unwoken() {
+            self.fail("who has mail is woken", thread);
+            return;
+        }
         for (core, slot) in (0..).zip(&mut node.cores) {
             if slot.pace == Pace::Asleep && slot.bell.was_rung() {
                 slot.pace = Pace::Woken;

@@ -1,7 +1,7 @@
 //! Receipts: how far a reader is, told to the author and to the reader's other devices.
 
 use super::world::{Happening, World, send, user_on};
-use crate::limits::{GATHER_MS, STALLED_RECEIPTS_MAX};
+use crate::limits::{RECEIPT_GATHER_MS, STALLED_RECEIPTS_MAX};
 
 #[test]
 fn an_acknowledgement_is_a_delivered_receipt_and_a_read_is_a_read_receipt() {
@@ -179,7 +179,7 @@ fn on_a_busy_core_a_receipt_waits_for_company() {
     world.happen(0, Happening::Load(50));
     world.ack(bob, 1);
     world.expect(ann, &[]);
-    assert_eq!(world.shard().counters().receipts_gathered, 1);
+    assert_eq!(world.shard().counters().gathered, 1);
     // It goes with the next frame, and keeps its place before it.
     world.send(ann, 2, 3, "c");
     world.expect(ann, &["receipt 2 delivered 1 read 0", "sent 2 n3 #3"]);
@@ -195,7 +195,7 @@ fn a_receipt_without_company_is_told_after_a_moment() {
     world.happen(0, Happening::Load(90));
     world.ack(bob, 1);
     world.read(bob, 1, 1);
-    world.pass(GATHER_MS - 1);
+    world.pass(RECEIPT_GATHER_MS - 1);
     world.expect(ann, &[]);
     assert_eq!(world.shard().next_turn_ms(), world.now.mono_ms + 1);
     world.pass(1);
