@@ -75,7 +75,7 @@ pub const PERSIST_DIVISOR: usize = 8;
 /// milliseconds: too short for a person to notice.
 pub const RECEIPT_GATHER_MS: u64 = 20;
 /// The same for a tick.
-pub const TICK_GATHER_MS: u64 = 8;
+pub const TICK_GATHER_MS: u64 = 4;
 
 /// Time that a closing connection gets to take its last bytes, in milliseconds.
 pub const CLOSE_GRACE_MS: u64 = 2_000;
