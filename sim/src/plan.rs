@@ -263,6 +263,14 @@ impl NodePlan {
 }
 
 impl Faults {
+    /// Leaves what ends no session, so that what goes wrong within one isn't mended by the next.
+    const fn keep_sessions(&mut self) {
+        (self.kill, self.power_cut, self.clean_stop) = (0, 0, 0);
+        (self.cut, self.vanish, self.roam, self.twin) = (0, 0, 0, 0);
+        (self.device_crash, self.device_away, self.reinstall) = (0, 0, 0);
+        (self.commit_fails_once_in, self.recovery_fails_once_in) = (0, 0);
+    }
+
     /// Each kind comes often, now and then, or not at all.
     fn new(dice: &mut Dice, wishes: &Wishes, durability: Durability) -> Self {
         let mut mean = |trouble: Trouble, often: Time| {
@@ -301,6 +309,9 @@ impl Faults {
         if faults.goes_back && faults.clock_jump > 0 {
             // Numbers of a fresh store start at the clock, which then may not go back.
             faults.reinstall = 0;
+        }
+        if dice.percent(15) {
+            faults.keep_sessions();
         }
         faults
     }

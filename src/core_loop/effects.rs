@@ -76,7 +76,10 @@ impl<S: Sockets> CoreLoop<S> {
                 self.sockets.pause(key);
             } else {
                 self.paused.remove(&key);
-                if !is_planted(Fault::NeverResumed) {
+                if !self.gated.is_empty() {
+                    // The gate is closed; it goes on with the others.
+                    self.gated.push(key);
+                } else if !is_planted(Fault::NeverResumed) {
                     self.sockets.resume(key);
                 }
             }

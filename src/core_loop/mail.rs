@@ -156,9 +156,12 @@ impl<S> Mail<S> {
     /// Whether so much waits that no more should be taken from sockets.
     #[must_use]
     pub fn is_congested(&self) -> bool {
-        if is_planted(Fault::GateIgnored) {
-            return false;
-        }
+        self.are_others_behind() && !is_planted(Fault::GateIgnored)
+    }
+
+    /// Whether other threads are so far behind that it is congested.
+    #[must_use]
+    pub fn are_others_behind(&self) -> bool {
         self.journal.backlog() > 0
             || self.cores_out.iter().flatten().any(|lane| lane.backlog() > MESH_BACKLOG_LETTERS)
     }

@@ -40,13 +40,13 @@ impl World {
         let was_asleep = std::mem::replace(&mut slot.pace, Pace::Running) == Pace::Asleep;
         let Some(running) = &mut slot.core else { return };
         running.awake();
-        let was_congested = running.parts().mail.is_congested();
+        let was_congested = running.parts().mail.are_others_behind();
         running.turn(mono);
         let is_done = running.is_done(mono);
         let level = running.parts().shard.counters().overload_level;
         let level_before = std::mem::replace(&mut slot.level, level);
         let (backlog, gated) = (running.parts().mail.backlog(), running.gated());
-        let is_congested = was_congested && running.parts().mail.is_congested();
+        let is_congested = was_congested && running.parts().mail.are_others_behind();
         let unpaused = running.sockets().unpaused().filter(|_| is_congested);
         let orders = running.sockets().take_orders();
         self.coverage.hit(Happening::Turn);
@@ -111,7 +111,7 @@ impl World {
             Rest::Until { .. } if is_spurious => {
                 slot.pace = Pace::Woken;
                 self.coverage.hit(Happening::SpuriousWake);
-                until.min(now + cost + moment)
+                until.min(now + cost + moment).max(now + cost)
             }
             Rest::Until { .. } => {
                 slot.pace = Pace::Asleep;
