@@ -16,7 +16,7 @@ use serde::Serialize;
 use crate::cli::Arguments;
 
 /// Worlds in which a fault must be noticed, unless others are asked for.
-const SEEDS: Range<u64> = 1..61;
+const SEEDS: Range<u64> = 1..201;
 
 /// The last line of the check.
 #[derive(Debug, Serialize)]
