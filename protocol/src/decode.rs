@@ -3,8 +3,11 @@
 use crate::code::Code;
 use crate::decode_error::DecodeError;
 use crate::frame::{
-    Deliver, FLAG_OWN, FLAG_PARTS, Frame, Goodbye, Hello, KIND_MASK, Kind, Pairs, SKIPPABLE_FIRST,
-    Send, Welcome,
+    Deliver, FLAG_OWN, FLAG_PARTS, Frame, Goodbye, Hello, KIND_MASK, Kind, Numbers, Pairs,
+    SKIPPABLE_FIRST, Send, Welcome,
+};
+use crate::group::{
+    Action, Change, GroupDeliver, GroupNotice, GroupReceipt, GroupRejected, GroupSend, GroupState,
 };
 use crate::{MAGIC, limits, varint};
 
@@ -15,10 +18,11 @@ impl<'a> Frame<'a> {
     pub fn decode(bytes: &'a [u8]) -> Result<Frame<'a>, DecodeError> {
         let (&kind_byte, rest) = bytes.split_first().ok_or(DecodeError::Empty)?;
         let number = kind_byte & KIND_MASK;
-        if number >= SKIPPABLE_FIRST {
-            return Ok(Frame::Unknown { kind: kind_byte });
-        }
-        let kind = Kind::from_number(number).ok_or(DecodeError::UnknownKind(number))?;
+        let kind = match Kind::from_number(number) {
+            Some(kind) => kind,
+            None if number >= SKIPPABLE_FIRST => return Ok(Frame::Unknown { kind: kind_byte }),
+            None => return Err(DecodeError::UnknownKind(number)),
+        };
         let flags = kind_byte & !KIND_MASK;
         if flags & !kind.flags() != 0 {
             return Err(DecodeError::UnknownFlag(kind_byte));
@@ -68,7 +72,7 @@ fn decode_fields<'a>(
         },
         Kind::Ask => Frame::Ask { peer: fields.number("ask.peer")? },
         Kind::Ping => Frame::Ping,
-        Kind::Pong => Frame::Pong { heads: fields.pairs("pong.heads")? },
+        Kind::Pong => Frame::Pong { heads: fields.pairs("pong.heads", limits::LOGS_MAX)? },
         Kind::Hello => Frame::Hello(decode_hello(fields)?),
         Kind::Welcome => Frame::Welcome(decode_welcome(fields)?),
         Kind::Refuse => Frame::Refuse {
@@ -82,7 +86,155 @@ fn decode_fields<'a>(
             address: fields.text("goodbye.address", limits::ADDRESS_BYTES_MAX)?,
             detail: fields.text("goodbye.detail", limits::DETAIL_BYTES_MAX)?,
         }),
+        Kind::GroupSend => Frame::GroupSend(decode_group_send(flags, fields)?),
+        Kind::GroupDeliver => Frame::GroupDeliver(decode_group_deliver(flags, fields)?),
+        Kind::Activity | Kind::Watch | Kind::Unwatch | Kind::Presence | Kind::Typing => {
+            decode_presence(kind, fields)?
+        }
+        _ => decode_group(kind, fields)?,
     })
+}
+
+/// The frames about groups that carry no message.
+fn decode_group<'a>(kind: Kind, fields: &mut Fields<'a>) -> Result<Frame<'a>, DecodeError> {
+    let group = match kind {
+        Kind::GroupResume | Kind::GroupNotice => 0,
+        _ => fields.number("group")?,
+    };
+    Ok(match kind {
+        Kind::GroupSent => Frame::GroupSent {
+            group,
+            number: fields.number("group_sent.number")?,
+            position: fields.number("group_sent.position")?,
+            time_ms: fields.number("group_sent.time_ms")?,
+        },
+        Kind::GroupRejected => Frame::GroupRejected(GroupRejected {
+            group,
+            number: fields.number("group_rejected.number")?,
+            code: fields.code("group_rejected.code")?,
+            retry_after_ms: fields.number("group_rejected.retry_after_ms")?,
+        }),
+        Kind::GroupSkip => {
+            Frame::GroupSkip { group, position: fields.number("group_skip.position")? }
+        }
+        Kind::GroupAck => Frame::GroupAck { group, position: fields.number("group_ack.position")? },
+        Kind::GroupRead => {
+            Frame::GroupRead { group, position: fields.number("group_read.position")? }
+        }
+        Kind::GroupReceipt => Frame::GroupReceipt(GroupReceipt {
+            group,
+            position: fields.number("group_receipt.position")?,
+            members: fields.number("group_receipt.members")?,
+            delivered: fields.number("group_receipt.delivered")?,
+            read: fields.number("group_receipt.read")?,
+            delivered_all: fields.number("group_receipt.delivered_all")?,
+            read_all: fields.number("group_receipt.read_all")?,
+            who: fields.pairs("group_receipt.who", limits::WHO_MAX)?,
+        }),
+        Kind::GroupAsk => Frame::GroupAsk {
+            group,
+            position: fields.number("group_ask.position")?,
+            after: fields.number("group_ask.after")?,
+        },
+        Kind::GroupChange => {
+            let number = fields.number("group_change.number")?;
+            if number == 0 {
+                return Err(DecodeError::Value("group_change.number"));
+            }
+            Frame::GroupChange { group, number, change: decode_change(fields)? }
+        }
+        Kind::GroupResume => Frame::GroupResume {
+            cursors: fields.pairs("group_resume.cursors", limits::RESUME_MAX)?,
+        },
+        Kind::GroupLook => Frame::GroupLook { group, after: fields.number("group_look.after")? },
+        Kind::GroupState => Frame::GroupState(GroupState {
+            group,
+            head: fields.number("group_state.head")?,
+            members: fields.number("group_state.members")?,
+            shows_history: fields.flag("group_state.shows_history")?,
+            name: fields.bytes("group_state.name", limits::GROUP_VALUE_BYTES_MAX)?,
+            info: fields.bytes("group_state.info", limits::GROUP_VALUE_BYTES_MAX)?,
+            roles: fields.pairs("group_state.roles", limits::WHO_MAX)?,
+        }),
+        Kind::GroupNotice => Frame::GroupNotice(GroupNotice {
+            position: fields.number("group_notice.position")?,
+            group: fields.number("group_notice.group")?,
+            by: fields.number("group_notice.by")?,
+            time_ms: fields.number("group_notice.time_ms")?,
+        }),
+        Kind::GroupGone => {
+            Frame::GroupGone { group, position: fields.number("group_gone.position")? }
+        }
+        other => return Err(DecodeError::UnknownKind(other as u8)),
+    })
+}
+
+fn decode_presence<'a>(kind: Kind, fields: &mut Fields<'a>) -> Result<Frame<'a>, DecodeError> {
+    Ok(match kind {
+        Kind::Activity => Frame::Activity { is_here: fields.flag("activity.is_here")? },
+        Kind::Watch => Frame::Watch { users: fields.numbers("watch.users")? },
+        Kind::Unwatch => Frame::Unwatch { users: fields.numbers("unwatch.users")? },
+        Kind::Presence => Frame::Presence {
+            user: fields.number("presence.user")?,
+            is_online: fields.flag("presence.is_online")?,
+            last_seen_ms: fields.number("presence.last_seen_ms")?,
+        },
+        _ => Frame::Typing {
+            group: fields.number("typing.group")?,
+            user: fields.number("typing.user")?,
+            is_typing: fields.flag("typing.is_typing")?,
+        },
+    })
+}
+
+fn decode_change<'a>(fields: &mut Fields<'a>) -> Result<Change<'a>, DecodeError> {
+    let action = Action::from_number(fields.byte("change.action")?)
+        .ok_or(DecodeError::Value("change.action"))?;
+    Ok(Change {
+        action,
+        users: fields.numbers("change.users")?,
+        value: fields.bytes("change.value", limits::GROUP_VALUE_BYTES_MAX)?,
+    })
+}
+
+impl<'a> Change<'a> {
+    /// Reads the body of a [`CONTENT_CHANGE`](crate::group::CONTENT_CHANGE) entry.
+    pub fn decode(bytes: &'a [u8]) -> Result<Self, DecodeError> {
+        let mut fields = Fields { rest: bytes };
+        let change = decode_change(&mut fields)?;
+        if fields.rest.is_empty() { Ok(change) } else { Err(DecodeError::Trailing) }
+    }
+}
+
+#[inline]
+fn decode_group_send<'a>(flags: u8, fields: &mut Fields<'a>) -> Result<GroupSend<'a>, DecodeError> {
+    let group = fields.number("group_send.group")?;
+    let number = fields.number("group_send.number")?;
+    if number == 0 {
+        return Err(DecodeError::Value("group_send.number"));
+    }
+    let content = fields.byte("group_send.content")?;
+    let total_bytes = fields.total_bytes(flags, "group_send.total_bytes")?;
+    let body = fields.piece("group_send.body")?;
+    judge_total(total_bytes, body, "group_send.total_bytes")?;
+    Ok(GroupSend { group, number, content, total_bytes, body })
+}
+
+#[inline]
+fn decode_group_deliver<'a>(
+    flags: u8,
+    fields: &mut Fields<'a>,
+) -> Result<GroupDeliver<'a>, DecodeError> {
+    let group = fields.number("group_deliver.group")?;
+    let position = fields.number("group_deliver.position")?;
+    let author = fields.number("group_deliver.author")?;
+    let time_ms = fields.number("group_deliver.time_ms")?;
+    let content = fields.byte("group_deliver.content")?;
+    let total_bytes = fields.total_bytes(flags, "group_deliver.total_bytes")?;
+    let body = fields.piece("group_deliver.body")?;
+    judge_total(total_bytes, body, "group_deliver.total_bytes")?;
+    let own = flags & FLAG_OWN != 0;
+    Ok(GroupDeliver { group, position, author, time_ms, content, own, total_bytes, body })
 }
 
 #[inline]
@@ -126,7 +278,7 @@ fn decode_hello<'a>(fields: &mut Fields<'a>) -> Result<Hello<'a>, DecodeError> {
         device: fields.number("hello.device")?,
         token: fields.bytes("hello.token", limits::TOKEN_BYTES_MAX)?,
         agent: fields.text("hello.agent", limits::AGENT_BYTES_MAX)?,
-        cursors: fields.pairs("hello.cursors")?,
+        cursors: fields.pairs("hello.cursors", limits::LOGS_MAX)?,
     })
 }
 
@@ -141,7 +293,7 @@ fn decode_welcome<'a>(fields: &mut Fields<'a>) -> Result<Welcome<'a>, DecodeErro
         window_bytes: fields.number("welcome.window_bytes")?,
         sends_max: fields.number("welcome.sends_max")?,
         idle_s: fields.number("welcome.idle_s")?,
-        heads: fields.pairs("welcome.heads")?,
+        heads: fields.pairs("welcome.heads", limits::LOGS_MAX)?,
     })
 }
 
@@ -229,11 +381,39 @@ impl<'a> Fields<'a> {
         Ok(text)
     }
 
+    /// Yes or no, in one form each.
+    fn flag(&mut self, field: &'static str) -> Result<bool, DecodeError> {
+        match self.number(field)? {
+            0 => Ok(false),
+            1 => Ok(true),
+            _ => Err(DecodeError::Value(field)),
+        }
+    }
+
+    /// Numbers in increasing order, so that a set has one encoding.
+    fn numbers(&mut self, field: &'static str) -> Result<Numbers<'a>, DecodeError> {
+        let count = self.number(field)?;
+        if count > limits::USERS_MAX as u64 {
+            return Err(DecodeError::TooLong(field));
+        }
+        let start = self.rest;
+        let mut before = 0;
+        for _ in 0..count {
+            let number = self.number(field)?;
+            if number <= before {
+                return Err(DecodeError::Value(field));
+            }
+            before = number;
+        }
+        let encoded = &start[..start.len() - self.rest.len()];
+        Ok(Numbers::Encoded(encoded, count as usize))
+    }
+
     /// Pairs of (log, position), each log once and in increasing order, so that a set of cursors
     /// has one encoding and no log has two answers.
-    fn pairs(&mut self, field: &'static str) -> Result<Pairs<'a>, DecodeError> {
+    fn pairs(&mut self, field: &'static str, max: usize) -> Result<Pairs<'a>, DecodeError> {
         let count = self.number(field)?;
-        if count > limits::LOGS_MAX as u64 {
+        if count > max as u64 {
             return Err(DecodeError::TooLong(field));
         }
         let start = self.rest;

@@ -3,7 +3,10 @@
 use std::borrow::Cow;
 
 use crate::frame::{
-    Deliver, FLAG_OWN, FLAG_PARTS, Frame, Goodbye, Hello, Kind, Pairs, Send, Welcome,
+    Deliver, FLAG_OWN, FLAG_PARTS, Frame, Goodbye, Hello, Kind, Numbers, Pairs, Send, Welcome,
+};
+use crate::group::{
+    Change, GroupDeliver, GroupNotice, GroupReceipt, GroupRejected, GroupSend, GroupState,
 };
 use crate::{MAGIC, limits, varint};
 
@@ -48,6 +51,69 @@ impl Frame<'_> {
                 encode_refuse(u64::from(code.number()), *retry_after_ms, detail, out);
             }
             Frame::Goodbye(goodbye) => encode_goodbye(goodbye, out),
+            Frame::GroupSend(send) => encode_group_send(send, out),
+            Frame::GroupDeliver(deliver) => encode_group_deliver(deliver, out),
+            Frame::GroupSent { group, number, position, time_ms } => {
+                numbers(Kind::GroupSent, 0, [*group, *number, *position, *time_ms], out);
+            }
+            Frame::GroupRejected(rejected) => {
+                let GroupRejected { group, number, code, retry_after_ms } = *rejected;
+                let code = u64::from(code.number());
+                numbers(Kind::GroupRejected, 0, [group, number, code, retry_after_ms], out);
+            }
+            Frame::GroupSkip { group, position } => {
+                numbers(Kind::GroupSkip, 0, [*group, *position], out);
+            }
+            Frame::GroupAck { group, position } => {
+                numbers(Kind::GroupAck, 0, [*group, *position], out);
+            }
+            Frame::GroupRead { group, position } => {
+                numbers(Kind::GroupRead, 0, [*group, *position], out);
+            }
+            Frame::GroupReceipt(receipt) => encode_group_receipt(receipt, out),
+            Frame::GroupAsk { group, position, after } => {
+                numbers(Kind::GroupAsk, 0, [*group, *position, *after], out);
+            }
+            Frame::GroupChange { group, number, change } => {
+                let fields_len = varint::len(*group) + varint::len(*number) + change.encoded_len();
+                begin(Kind::GroupChange, 0, fields_len, out);
+                varint::write(*group, out);
+                varint::write(*number, out);
+                change.encode(out);
+            }
+            Frame::GroupResume { cursors } => {
+                begin(Kind::GroupResume, 0, pairs_len(cursors), out);
+                put_pairs(cursors, out);
+            }
+            Frame::GroupLook { group, after } => {
+                numbers(Kind::GroupLook, 0, [*group, *after], out);
+            }
+            Frame::GroupState(state) => encode_group_state(state, out),
+            Frame::GroupNotice(notice) => {
+                let GroupNotice { position, group, by, time_ms } = *notice;
+                numbers(Kind::GroupNotice, 0, [position, group, by, time_ms], out);
+            }
+            Frame::GroupGone { group, position } => {
+                numbers(Kind::GroupGone, 0, [*group, *position], out);
+            }
+            Frame::Activity { is_here } => {
+                numbers(Kind::Activity, 0, [u64::from(*is_here)], out);
+            }
+            Frame::Watch { users } => {
+                begin(Kind::Watch, 0, numbers_len(users), out);
+                put_numbers(users, out);
+            }
+            Frame::Unwatch { users } => {
+                begin(Kind::Unwatch, 0, numbers_len(users), out);
+                put_numbers(users, out);
+            }
+            Frame::Presence { user, is_online, last_seen_ms } => {
+                let fields = [*user, u64::from(*is_online), *last_seen_ms];
+                numbers(Kind::Presence, 0, fields, out);
+            }
+            Frame::Typing { group, user, is_typing } => {
+                numbers(Kind::Typing, 0, [*group, *user, u64::from(*is_typing)], out);
+            }
             Frame::Unknown { kind } => {
                 varint::write(1, out);
                 out.push(*kind);
@@ -176,6 +242,93 @@ fn encode_goodbye(goodbye: &Goodbye<'_>, out: &mut Vec<u8>) {
     put_bytes(detail.as_bytes(), out);
 }
 
+#[inline]
+fn encode_group_send(send: &GroupSend<'_>, out: &mut Vec<u8>) {
+    let flags = if send.total_bytes.is_some() { FLAG_PARTS } else { 0 };
+    let fields_len = varint::len(send.group)
+        + varint::len(send.number)
+        + 1
+        + send.total_bytes.map_or(0, varint::len)
+        + send.body.len();
+    begin(Kind::GroupSend, flags, fields_len, out);
+    varint::write(send.group, out);
+    varint::write(send.number, out);
+    out.push(send.content);
+    if let Some(total_bytes) = send.total_bytes {
+        varint::write(total_bytes, out);
+    }
+    out.extend_from_slice(send.body);
+}
+
+#[inline]
+fn encode_group_deliver(deliver: &GroupDeliver<'_>, out: &mut Vec<u8>) {
+    let parts = if deliver.total_bytes.is_some() { FLAG_PARTS } else { 0 };
+    let own = if deliver.own { FLAG_OWN } else { 0 };
+    let fields = [deliver.group, deliver.position, deliver.author, deliver.time_ms];
+    let fields_len = fields.iter().map(|&field| varint::len(field)).sum::<usize>()
+        + 1
+        + deliver.total_bytes.map_or(0, varint::len)
+        + deliver.body.len();
+    begin(Kind::GroupDeliver, parts | own, fields_len, out);
+    for field in fields {
+        varint::write(field, out);
+    }
+    out.push(deliver.content);
+    if let Some(total_bytes) = deliver.total_bytes {
+        varint::write(total_bytes, out);
+    }
+    out.extend_from_slice(deliver.body);
+}
+
+fn encode_group_receipt(receipt: &GroupReceipt<'_>, out: &mut Vec<u8>) {
+    let fields = [
+        receipt.group,
+        receipt.position,
+        receipt.members,
+        receipt.delivered,
+        receipt.read,
+        receipt.delivered_all,
+        receipt.read_all,
+    ];
+    let fields_len =
+        fields.iter().map(|&field| varint::len(field)).sum::<usize>() + pairs_len(&receipt.who);
+    begin(Kind::GroupReceipt, 0, fields_len, out);
+    for field in fields {
+        varint::write(field, out);
+    }
+    put_pairs(&receipt.who, out);
+}
+
+fn encode_group_state(state: &GroupState<'_>, out: &mut Vec<u8>) {
+    let fields = [state.group, state.head, state.members, u64::from(state.shows_history)];
+    let fields_len = fields.iter().map(|&field| varint::len(field)).sum::<usize>()
+        + bytes_len(state.name)
+        + bytes_len(state.info)
+        + pairs_len(&state.roles);
+    begin(Kind::GroupState, 0, fields_len, out);
+    for field in fields {
+        varint::write(field, out);
+    }
+    put_bytes(state.name, out);
+    put_bytes(state.info, out);
+    put_pairs(&state.roles, out);
+}
+
+impl Change<'_> {
+    /// Bytes of its encoded form.
+    #[must_use]
+    pub fn encoded_len(&self) -> usize {
+        1 + numbers_len(&self.users) + bytes_len(self.value)
+    }
+
+    /// Appends its encoded form: the body of a [`CONTENT_CHANGE`](crate::group::CONTENT_CHANGE) entry.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        out.push(self.action as u8);
+        put_numbers(&self.users, out);
+        put_bytes(self.value, out);
+    }
+}
+
 /// As much of `detail` as a frame takes, with a space for each control character.
 fn clean_detail(detail: &str) -> Cow<'_, str> {
     let mut end = detail.len().min(limits::DETAIL_BYTES_MAX);
@@ -201,6 +354,17 @@ fn put_bytes(bytes: &[u8], out: &mut Vec<u8>) {
 fn pairs_len(pairs: &Pairs<'_>) -> usize {
     let numbers: usize = pairs.iter().map(|(a, b)| varint::len(a) + varint::len(b)).sum();
     varint::len(pairs.len() as u64) + numbers
+}
+
+fn numbers_len(list: &Numbers<'_>) -> usize {
+    varint::len(list.len() as u64) + list.iter().map(varint::len).sum::<usize>()
+}
+
+fn put_numbers(list: &Numbers<'_>, out: &mut Vec<u8>) {
+    varint::write(list.len() as u64, out);
+    for number in list.iter() {
+        varint::write(number, out);
+    }
 }
 
 fn put_pairs(pairs: &Pairs<'_>, out: &mut Vec<u8>) {

@@ -1,6 +1,9 @@
 //! The frames, as values. Byte fields borrow from the buffer that they were decoded from.
 
 use crate::code::Code;
+use crate::group::{
+    Change, GroupDeliver, GroupNotice, GroupReceipt, GroupRejected, GroupSend, GroupState,
+};
 
 /// What a frame is. The number is the low six bits of the kind byte.
 ///
@@ -41,6 +44,46 @@ pub enum Kind {
     Pong = 15,
     /// The connection ends, with a reason.
     Goodbye = 16,
+    /// A message from this device to a group.
+    GroupSend = 17,
+    /// The tick for it, or for a change of a group.
+    GroupSent = 18,
+    /// A send or change was not taken.
+    GroupRejected = 19,
+    /// An entry of a group's log.
+    GroupDeliver = 20,
+    /// Positions of a group that hold nothing for this device.
+    GroupSkip = 21,
+    /// This device stored a group's entries up to a position.
+    GroupAck = 22,
+    /// The person saw a group up to a position.
+    GroupRead = 23,
+    /// How far the members of a group are.
+    GroupReceipt = 24,
+    /// Asks how far which members are.
+    GroupAsk = 25,
+    /// Makes or changes a group.
+    GroupChange = 26,
+    /// How far this device has its groups.
+    GroupResume = 27,
+    /// Asks what a group is, and who is in it.
+    GroupLook = 28,
+    /// The answer to that.
+    GroupState = 29,
+    /// An inbox entry: this user was added to a group.
+    GroupNotice = 30,
+    /// This user is no member of a group (any more).
+    GroupGone = 31,
+    /// Whether the person has the program before them.
+    Activity = 32,
+    /// Asks to be told of people's presence.
+    Watch = 33,
+    /// Asks to be told no more.
+    Unwatch = 34,
+    /// Whether somebody is online, or was when.
+    Presence = 35,
+    /// Somebody writes.
+    Typing = 36,
 }
 
 /// First skippable kind number.
@@ -54,7 +97,7 @@ pub(crate) const FLAG_OWN: u8 = 0x80;
 
 impl Kind {
     /// Every kind, in the order of their numbers.
-    pub const ALL: [Kind; 16] = [
+    pub const ALL: [Kind; 36] = [
         Kind::Hello,
         Kind::Welcome,
         Kind::Refuse,
@@ -71,6 +114,26 @@ impl Kind {
         Kind::Ping,
         Kind::Pong,
         Kind::Goodbye,
+        Kind::GroupSend,
+        Kind::GroupSent,
+        Kind::GroupRejected,
+        Kind::GroupDeliver,
+        Kind::GroupSkip,
+        Kind::GroupAck,
+        Kind::GroupRead,
+        Kind::GroupReceipt,
+        Kind::GroupAsk,
+        Kind::GroupChange,
+        Kind::GroupResume,
+        Kind::GroupLook,
+        Kind::GroupState,
+        Kind::GroupNotice,
+        Kind::GroupGone,
+        Kind::Activity,
+        Kind::Watch,
+        Kind::Unwatch,
+        Kind::Presence,
+        Kind::Typing,
     ];
 
     /// The kind with this number, if it is defined.
@@ -102,19 +165,106 @@ impl Kind {
             Kind::Ping => "ping",
             Kind::Pong => "pong",
             Kind::Goodbye => "goodbye",
+            Kind::GroupSend => "group_send",
+            Kind::GroupSent => "group_sent",
+            Kind::GroupRejected => "group_rejected",
+            Kind::GroupDeliver => "group_deliver",
+            Kind::GroupSkip => "group_skip",
+            Kind::GroupAck => "group_ack",
+            Kind::GroupRead => "group_read",
+            Kind::GroupReceipt => "group_receipt",
+            Kind::GroupAsk => "group_ask",
+            Kind::GroupChange => "group_change",
+            Kind::GroupResume => "group_resume",
+            Kind::GroupLook => "group_look",
+            Kind::GroupState => "group_state",
+            Kind::GroupNotice => "group_notice",
+            Kind::GroupGone => "group_gone",
+            Kind::Activity => "activity",
+            Kind::Watch => "watch",
+            Kind::Unwatch => "unwatch",
+            Kind::Presence => "presence",
+            Kind::Typing => "typing",
         }
     }
 
     /// The flags that this kind may carry.
     pub(crate) const fn flags(self) -> u8 {
         match self {
-            Kind::Send => FLAG_PARTS,
-            Kind::Deliver => FLAG_PARTS | FLAG_OWN,
+            Kind::Send | Kind::GroupSend => FLAG_PARTS,
+            Kind::Deliver | Kind::GroupDeliver => FLAG_PARTS | FLAG_OWN,
             Kind::Receipt => FLAG_OWN,
             _ => 0,
         }
     }
+
+    /// Whether a client sends it because its person did something just now. Only such frames count for
+    /// online and last seen: the rest (acknowledgements, pings, logins) programs send by themselves.
+    #[must_use]
+    pub const fn is_by_person(self) -> bool {
+        matches!(
+            self,
+            Kind::Send
+                | Kind::Read
+                | Kind::GroupSend
+                | Kind::GroupRead
+                | Kind::GroupChange
+                | Kind::Activity
+                | Kind::Typing
+        )
+    }
 }
+
+/// An increasing list of numbers inside a frame: either a slice to encode or checked bytes to iterate.
+#[derive(Debug, Clone, Copy)]
+pub enum Numbers<'a> {
+    /// Numbers to encode, in increasing order.
+    Slice(&'a [u64]),
+    /// The encoded numbers of a decoded frame, already checked, and how many there are.
+    Encoded(&'a [u8], usize),
+}
+
+impl<'a> Numbers<'a> {
+    /// None.
+    pub const EMPTY: Numbers<'static> = Numbers::Slice(&[]);
+
+    /// How many there are.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        match self {
+            Numbers::Slice(numbers) => numbers.len(),
+            Numbers::Encoded(_, count) => *count,
+        }
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The numbers in their order.
+    pub fn iter(&self) -> impl Iterator<Item = u64> + 'a {
+        let (slice, mut bytes) = match *self {
+            Numbers::Slice(numbers) => (numbers, &[][..]),
+            Numbers::Encoded(bytes, _) => (&[][..], bytes),
+        };
+        let next = move || {
+            let (value, taken) = crate::varint::read(bytes).ok()?;
+            bytes = &bytes[taken..];
+            Some(value)
+        };
+        slice.iter().copied().chain(std::iter::from_fn(next))
+    }
+}
+
+impl PartialEq for Numbers<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.len() == other.len() && self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for Numbers<'_> {}
 
 /// A list of number pairs inside a frame: either a slice to encode or checked bytes to iterate.
 #[derive(Debug, Clone, Copy)]
@@ -358,6 +508,123 @@ pub enum Frame<'a> {
     },
     /// See [`Goodbye`].
     Goodbye(Goodbye<'a>),
+    /// See [`GroupSend`].
+    GroupSend(GroupSend<'a>),
+    /// Server → client: the entry is durable, and every member will be offered it.
+    GroupSent {
+        /// The group; for one that was just made, its number.
+        group: u64,
+        /// The device's number of the send or change.
+        number: u64,
+        /// Its position in the group's log.
+        position: u64,
+        /// When the server took it, in milliseconds since the Unix epoch; 0 if that was earlier.
+        time_ms: u64,
+    },
+    /// See [`GroupRejected`].
+    GroupRejected(GroupRejected),
+    /// See [`GroupDeliver`].
+    GroupDeliver(GroupDeliver<'a>),
+    /// Server → client: the positions up to this one that were not delivered hold nothing for this device.
+    GroupSkip {
+        /// The group.
+        group: u64,
+        /// Position in its log.
+        position: u64,
+    },
+    /// Client → server: every position up to this one is safe in this device's own store.
+    GroupAck {
+        /// The group.
+        group: u64,
+        /// Position in its log.
+        position: u64,
+    },
+    /// Client → server: the person saw the group up to this position. Server → client: this is stored, and
+    /// holds for all of the user's devices.
+    GroupRead {
+        /// The group.
+        group: u64,
+        /// Position in its log.
+        position: u64,
+    },
+    /// See [`GroupReceipt`].
+    GroupReceipt(GroupReceipt<'a>),
+    /// Client → server: asks how far the members after this one are with an entry.
+    GroupAsk {
+        /// The group.
+        group: u64,
+        /// Position of the entry.
+        position: u64,
+        /// Members with larger numbers are told; 0 for the first ones.
+        after: u64,
+    },
+    /// Client → server: makes a group (`group` is 0) or changes one.
+    GroupChange {
+        /// The group, or 0.
+        group: u64,
+        /// This device's number for it, from the same sequence as its sends to the group.
+        number: u64,
+        /// What is to be done.
+        change: Change<'a>,
+    },
+    /// Client → server: how far this device has its groups, as pairs of (group, cursor), at most
+    /// [`RESUME_MAX`](crate::limits::RESUME_MAX). From here on it is sent what it lacks of these.
+    GroupResume {
+        /// Each group once, in increasing order.
+        cursors: Pairs<'a>,
+    },
+    /// Client → server: asks what a group is, with the members after this one.
+    GroupLook {
+        /// The group.
+        group: u64,
+        /// Members with larger numbers are told; 0 for the first ones.
+        after: u64,
+    },
+    /// See [`GroupState`].
+    GroupState(GroupState<'a>),
+    /// See [`GroupNotice`].
+    GroupNotice(GroupNotice),
+    /// Server → client: this user is no member of the group: it left, was removed, or never was. What came
+    /// before stays readable up to `position`.
+    GroupGone {
+        /// The group.
+        group: u64,
+        /// Last position for this user; 0 if there is none.
+        position: u64,
+    },
+    /// Client → server: the person has the program before them (or no more).
+    Activity {
+        /// Whether they have.
+        is_here: bool,
+    },
+    /// Client → server: tell me of these people's presence, now and when it changes.
+    Watch {
+        /// The people, at most [`USERS_MAX`](crate::limits::USERS_MAX).
+        users: Numbers<'a>,
+    },
+    /// Client → server: no more.
+    Unwatch {
+        /// The people.
+        users: Numbers<'a>,
+    },
+    /// Server → client: somebody's presence, as far as this user may know it.
+    Presence {
+        /// Who.
+        user: u64,
+        /// Whether the person is there now.
+        is_online: bool,
+        /// When the person was last there, in milliseconds since the Unix epoch; 0 where that isn't told.
+        last_seen_ms: u64,
+    },
+    /// Somebody writes. Client → server: to whom; server → client: who.
+    Typing {
+        /// The group, or 0 in a conversation of two.
+        group: u64,
+        /// Client → server: the peer, or 0 in a group. Server → client: who writes.
+        user: u64,
+        /// Whether they write, or stopped.
+        is_typing: bool,
+    },
     /// A skippable frame that this version doesn't know.
     Unknown {
         /// Its kind byte, flags included.
@@ -386,6 +653,26 @@ impl Frame<'_> {
             Frame::Ping => Kind::Ping,
             Frame::Pong { .. } => Kind::Pong,
             Frame::Goodbye(_) => Kind::Goodbye,
+            Frame::GroupSend(_) => Kind::GroupSend,
+            Frame::GroupSent { .. } => Kind::GroupSent,
+            Frame::GroupRejected(_) => Kind::GroupRejected,
+            Frame::GroupDeliver(_) => Kind::GroupDeliver,
+            Frame::GroupSkip { .. } => Kind::GroupSkip,
+            Frame::GroupAck { .. } => Kind::GroupAck,
+            Frame::GroupRead { .. } => Kind::GroupRead,
+            Frame::GroupReceipt(_) => Kind::GroupReceipt,
+            Frame::GroupAsk { .. } => Kind::GroupAsk,
+            Frame::GroupChange { .. } => Kind::GroupChange,
+            Frame::GroupResume { .. } => Kind::GroupResume,
+            Frame::GroupLook { .. } => Kind::GroupLook,
+            Frame::GroupState(_) => Kind::GroupState,
+            Frame::GroupNotice(_) => Kind::GroupNotice,
+            Frame::GroupGone { .. } => Kind::GroupGone,
+            Frame::Activity { .. } => Kind::Activity,
+            Frame::Watch { .. } => Kind::Watch,
+            Frame::Unwatch { .. } => Kind::Unwatch,
+            Frame::Presence { .. } => Kind::Presence,
+            Frame::Typing { .. } => Kind::Typing,
             Frame::Unknown { .. } => return None,
         })
     }

@@ -20,13 +20,14 @@ mod decode_error;
 mod encode;
 mod frame;
 mod frames;
+pub mod group;
 pub mod limits;
 pub mod varint;
 
 pub use body::{Assembly, AssemblyError, Chunks};
 pub use code::Code;
 pub use decode_error::DecodeError;
-pub use frame::{Deliver, Frame, Goodbye, Hello, Kind, Pairs, Send, Welcome};
+pub use frame::{Deliver, Frame, Goodbye, Hello, Kind, Numbers, Pairs, Send, Welcome};
 pub use frames::{FrameError, Frames, Split, split_frame};
 
 /// The protocol version that this crate speaks. A hello offers a range of versions; the welcome

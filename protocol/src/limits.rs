@@ -32,6 +32,18 @@ pub const ADDRESS_BYTES_MAX: usize = 256;
 /// Most logs that one hello, welcome or pong may list.
 pub const LOGS_MAX: usize = 64;
 
+/// Most groups in one resume frame.
+pub const RESUME_MAX: usize = 1_024;
+
+/// Most users in a list: of a change, or of people to watch.
+pub const USERS_MAX: usize = 256;
+
+/// Most members in one answer about a group.
+pub const WHO_MAX: usize = 256;
+
+/// Longest name, description or setting of a group, in bytes.
+pub const GROUP_VALUE_BYTES_MAX: usize = 4_096;
+
 /// Largest device number. Devices are numbered from 1 within a user.
 pub const DEVICE_MAX: u64 = 65_535;
 

@@ -159,12 +159,12 @@ pub struct CoreMetrics {
 impl CoreMetrics {
     /// Frames of this kind that were received.
     pub fn frames_received(&self, kind: Kind) -> &Counter {
-        &self.frames_received[kind_index(kind)]
+        &self.frames_received.0[kind_index(kind)]
     }
 
     /// Frames of this kind that were sent.
     pub fn frames_sent(&self, kind: Kind) -> &Counter {
-        &self.frames_sent[kind_index(kind)]
+        &self.frames_sent.0[kind_index(kind)]
     }
 
     /// Hellos that were refused for this reason.
@@ -212,7 +212,14 @@ impl Default for CommitHistogram {
     }
 }
 
-type ByKind = [Counter; Kind::ALL.len()];
+#[derive(Debug)]
+struct ByKind([Counter; Kind::ALL.len()]);
+
+impl Default for ByKind {
+    fn default() -> ByKind {
+        ByKind(std::array::from_fn(|_| Counter::default()))
+    }
+}
 
 /// One counter for each code, and the last for codes that this version doesn't define.
 #[derive(Debug)]

@@ -179,6 +179,10 @@ impl Shard {
             Frame::Ask { peer } => self.ask(conn, peer, fx),
             Frame::Ping => self.pong(conn, fx),
             Frame::Goodbye(_) => self.close(conn, fx),
+            Frame::Activity { .. }
+            | Frame::Watch { .. }
+            | Frame::Unwatch { .. }
+            | Frame::Typing { .. } => {}
             Frame::Unknown { .. } => {}
             Frame::Hello(_)
             | Frame::Welcome(_)
@@ -188,7 +192,23 @@ impl Shard {
             | Frame::Deliver(_)
             | Frame::Skip { .. }
             | Frame::Receipt { .. }
-            | Frame::Pong { .. } => {
+            | Frame::Pong { .. }
+            | Frame::GroupSend(_)
+            | Frame::GroupAck { .. }
+            | Frame::GroupRead { .. }
+            | Frame::GroupAsk { .. }
+            | Frame::GroupChange { .. }
+            | Frame::GroupResume { .. }
+            | Frame::GroupLook { .. }
+            | Frame::GroupSent { .. }
+            | Frame::GroupRejected(_)
+            | Frame::GroupDeliver(_)
+            | Frame::GroupSkip { .. }
+            | Frame::GroupReceipt(_)
+            | Frame::GroupState(_)
+            | Frame::GroupNotice(_)
+            | Frame::GroupGone { .. }
+            | Frame::Presence { .. } => {
                 let detail = "this frame isn't one that a client sends after its login";
                 self.end(conn, Code::UnexpectedFrame, detail, fx);
             }
