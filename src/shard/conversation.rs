@@ -3,6 +3,7 @@
 
 use fulmar_protocol::Code;
 
+use super::group::Entering;
 use super::inbox::Stage;
 use super::record::{ConversationRecord, Sender};
 use super::seam::{ConnId, DeviceId, LogId, Message, Origin, Ticket, UserId};
@@ -12,6 +13,8 @@ use super::seam::{ConnId, DeviceId, LogId, Message, Origin, Ticket, UserId};
 pub(super) enum Action {
     /// Take a message from the peer, or say under which code it isn't taken.
     Append { origin: Origin, message: Message, copy: bool, refusal: Option<Code> },
+    /// Take a member's message or change into a group's log.
+    Enter { origin: Origin, what: Entering },
     /// Put a copy of an own send, which the peer's inbox has, into this inbox.
     Copy { origin: Origin, ordinal: u64, time_ms: u64, message: Message },
     /// A device stored the peer's messages up to an ordinal.
@@ -144,17 +147,22 @@ impl Conversation {
 
     /// Takes a send that was judged new; returns its ordinal.
     pub(super) fn accept(&mut self, device: DeviceId, number: u64) -> u64 {
-        self.record.ordinal += 1;
-        let ordinal = self.record.ordinal;
+        let ordinal = self.record.ordinal + 1;
+        self.accept_at(device, number, ordinal);
+        ordinal
+    }
+
+    /// Notes a send to a group that was judged new, whose position is known.
+    pub(super) fn accept_at(&mut self, device: DeviceId, number: u64, position: u64) {
+        self.record.ordinal = position;
         let senders = &mut self.record.senders;
         if let Some(sender) = senders.iter_mut().find(|sender| sender.device == device) {
-            sender.push(number, ordinal);
+            sender.push(number, position);
         } else {
             let mut sender = Sender { device, runs: smallvec::SmallVec::new() };
-            sender.push(number, ordinal);
+            sender.push(number, position);
             senders.push(sender);
         }
-        ordinal
     }
 
     /// Whether the copy of this own send is new; if so it is noted.

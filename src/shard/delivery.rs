@@ -2,6 +2,7 @@
 //! acknowledgements move the cursors.
 
 use bytes::Bytes;
+use fulmar_protocol::group::GroupNotice;
 use fulmar_protocol::{Chunks, Code, Deliver, Frame};
 
 use super::connection::{Download, InFlight, Session};
@@ -141,12 +142,20 @@ impl Shard {
         }
         session.sent(InFlight {
             position,
-            author: if own { 0 } else { header.peer },
+            author: if own || header.is_notice { 0 } else { header.peer },
             ordinal,
             total_bytes,
             body_bytes: Some(body.len() as u32),
         });
         let skip = std::mem::take(&mut session.skip_untold);
+        if header.is_notice {
+            if skip {
+                self.put(conn, &Frame::Skip { position: position - 1 }, fx);
+            }
+            let (group, by, time_ms) = (ordinal, header.peer, header.time_ms);
+            self.put(conn, &Frame::GroupNotice(GroupNotice { position, group, by, time_ms }), fx);
+            return;
+        }
         let piece = Chunks::new(&body).next().unwrap_or_default();
         let done = piece.len();
         let deliver = Deliver {

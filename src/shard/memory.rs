@@ -102,6 +102,13 @@ impl Shard {
             self.reject(origin, user, Code::Overloaded, fx);
             return;
         }
+        if let (Action::Enter { origin, .. }, LogId::Group(group)) = (&action, log)
+            && waiting.len() >= WAITING_MAX
+        {
+            let origin = *origin;
+            self.reject_group(origin, group, Code::Overloaded, fx);
+            return;
+        }
         let moves_receipt = action.moves_receipt();
         waiting.push(action);
         let Some(user) = log.user() else { return };
@@ -153,6 +160,10 @@ impl Shard {
             }
             Action::Ask { asker } => self.answer_ask(slot, asker, fx),
             Action::AskOwn { conn } => self.answer_ask_own(slot, conn, fx),
+            Action::Enter { origin, what } => {
+                let LogId::Group(group) = self.conversations[slot].log else { return };
+                self.entered(group, slot, origin, what, fx);
+            }
             Action::Append { origin, message, copy, refusal } => {
                 let Some(user_slot) = self.loaded_owner(log) else { return };
                 let (content, body) = (message.content, message.body.clone());
@@ -232,8 +243,10 @@ impl Shard {
             Loaded::Entries { log: LogId::Inbox(user), conn, entries, through } => {
                 self.entries_loaded(user, conn, entries, through, fx);
             }
-            Loaded::Log { log: LogId::Group(_), .. }
-            | Loaded::Entries { log: LogId::Group(_), .. } => {}
+            Loaded::Log { log: LogId::Group(group), .. } => self.group_loaded(group, loaded, fx),
+            Loaded::Entries { log: LogId::Group(group), conn, entries, through } => {
+                self.group_entries_loaded(group, conn, entries, through, fx);
+            }
         }
     }
 
@@ -261,6 +274,7 @@ impl Shard {
                 self.perform_waiting(conversation, fx);
             }
         }
+        self.tell_waiting_notices(slot, fx);
         for conn in logins {
             self.log_in(conn, fx);
         }
@@ -392,7 +406,7 @@ impl Shard {
     }
 
     /// Looks at some of the tables and lets go of what is stored and unused.
-    pub(super) fn sweep(&mut self) {
+    pub(super) fn sweep(&mut self, fx: &mut Effects) {
         self.counters.users_warm = self.users.len() as u64;
         self.counters.conversations_warm = self.conversations.len() as u64;
         let now_ms = self.now.mono_ms;
@@ -402,6 +416,7 @@ impl Shard {
         self.sweep.next_ms = now_ms + SWEEP_MS;
         self.sweep_users(SWEEP_SLOTS);
         self.sweep_conversations(SWEEP_SLOTS);
+        self.sweep_groups(SWEEP_SLOTS, fx);
     }
 
     fn sweep_users(&mut self, slots: usize) {

@@ -172,7 +172,9 @@ impl Shard {
             if self.is_told_what_it_asked(conn) {
                 self.put(conn, &frame, fx);
             }
-        } else if let Some(slot) = self.loaded_user(author) {
+        } else if delivered > 0
+            && let Some(slot) = self.loaded_user(author)
+        {
             self.tell_each(slot, reader, &frame, |_| true, fx);
         }
     }

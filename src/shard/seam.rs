@@ -4,6 +4,8 @@ use bytes::Bytes;
 
 use fulmar_protocol::Code;
 
+use super::group::GroupLetter;
+
 /// A person. 64 bits, from 1.
 pub type UserId = u64;
 /// A group. 64 bits, from 1; the numbers of users and of groups have nothing to do with each other.
@@ -285,6 +287,8 @@ pub enum Letter {
         /// The connection that asked, which alone is told; none where all devices are.
         asker: Option<ConnId>,
     },
+    /// About a group.
+    Group(Box<GroupLetter>),
     /// To the reader's home: send the receipt to the author's home, whatever it is.
     Ask {
         /// Who asks.

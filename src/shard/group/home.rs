@@ -13,7 +13,7 @@ use super::super::record::{ENTRY_HEADER_BYTES_MAX, EntryHeader};
 use super::super::seam::{CoreId, GroupId, Key, LogId, Message, Origin, Ticket, UserId, Write};
 use super::super::{Answer, Effects, Letter, Shard};
 use super::letter::{Asker, GroupLetter, Seated, State};
-use super::record::{GroupRecord, Role};
+use super::record::{GroupRecord, Member, Role};
 use super::rules::Wanted;
 
 /// A change that waits until the users whom it adds were told.
@@ -104,6 +104,8 @@ pub(in super::super) enum Entering {
     Message(Message),
     /// A change.
     Change(Box<Wanted>),
+    /// A change whose new members were told of it.
+    Addition(Box<Wanted>),
 }
 
 impl Shard {
@@ -119,7 +121,8 @@ impl Shard {
             return;
         }
         match letter {
-            GroupLetter::Append { origin, group, .. } | GroupLetter::Change { origin, group, .. } => {
+            GroupLetter::Append { origin, group, .. }
+            | GroupLetter::Change { origin, group, .. } => {
                 self.reject_group(origin, group, Code::Overloaded, fx);
             }
             // What a device asks or says of itself it says again.
@@ -176,7 +179,9 @@ impl Shard {
             // It was let go meanwhile.
             let letter = match what {
                 Entering::Message(message) => GroupLetter::Append { origin, group, message },
-                Entering::Change(wanted) => GroupLetter::Change { origin, group, wanted },
+                Entering::Change(wanted) | Entering::Addition(wanted) => {
+                    GroupLetter::Change { origin, group, wanted }
+                }
             };
             self.to_group(group, letter, fx);
             return;
@@ -184,8 +189,7 @@ impl Shard {
         match self.conversations[conversation_slot].judge(origin.device, origin.number) {
             Verdict::New => {}
             Verdict::Repeated { ordinal } => {
-                let answer =
-                    Answer::GroupTick { origin, group, position: ordinal, time_ms: 0 };
+                let answer = Answer::GroupTick { origin, group, position: ordinal, time_ms: 0 };
                 self.answer_when_stored(None, answer, fx);
                 return;
             }
@@ -200,7 +204,17 @@ impl Shard {
                 }
                 self.append_to_group(slot, conversation_slot, origin, &message, false, fx);
             }
-            Entering::Change(wanted) => self.change_group(slot, conversation_slot, origin, wanted, fx),
+            Entering::Addition(wanted) => {
+                // The group may have changed meanwhile.
+                let members_max = self.config.group_members_max;
+                match self.groups[slot].record.judge(origin.user, &wanted, members_max) {
+                    Ok(()) => self.enter_change(slot, conversation_slot, origin, &wanted, fx),
+                    Err(code) => self.reject_group(origin, group, code, fx),
+                }
+            }
+            Entering::Change(wanted) => {
+                self.change_group(slot, conversation_slot, origin, wanted, fx)
+            }
         }
     }
 
@@ -275,9 +289,7 @@ impl Shard {
         if wanted.action == Action::Create {
             self.enter_creation(slot, origin, &wanted, fx);
         } else {
-            // The group may have changed meanwhile.
-            let action =
-                conversation::Action::Enter { origin, what: Entering::Change(wanted) };
+            let action = conversation::Action::Enter { origin, what: Entering::Addition(wanted) };
             self.with_conversation(LogId::Group(id), origin.user, action, fx);
         }
     }
@@ -297,8 +309,7 @@ impl Shard {
             return;
         }
         let mut attempt = GroupRecord::default();
-        let made =
-            attempt.create(origin.user, origin.device, origin.number, &wanted, members_max);
+        let made = attempt.create(origin.user, origin.device, origin.number, &wanted, members_max);
         if let Err(code) = made {
             return self.reject_group(origin, id, code, fx);
         }
@@ -400,9 +411,8 @@ impl Shard {
         if is_change {
             self.write_group(slot, fx);
         }
-        let (group, time_ms) = (self.groups[slot].id, self.now.unix_ms);
-        let answer =
-            Answer::GroupEntry { slot, group, position, value, origin, time_ms, is_change };
+        let time_ms = self.now.unix_ms;
+        let answer = Answer::GroupEntry { slot, position, value, origin, time_ms, is_change };
         self.answer_when_stored(None, answer, fx);
     }
 
@@ -448,7 +458,7 @@ impl Shard {
         self.post_to_core(origin.core, letter.into(), fx);
     }
 
-    pub(super) fn reject_group(
+    pub(in super::super) fn reject_group(
         &mut self,
         origin: Origin,
         group: GroupId,
@@ -473,9 +483,8 @@ impl Shard {
         let mut seats: Vec<Vec<Seated>> = vec![Vec::new(); usize::from(cores)];
         for member in &group.record.members {
             // A former one matters as long as it may have something to read.
-            let (user, before, until) = (member.user, member.before, member.last());
             if member.is_active() || member.until > group.record.trim {
-                seats[usize::from(home_core(user, cores))].push(Seated { user, before, until });
+                seats[usize::from(home_core(member.user, cores))].push(seated(member));
             }
         }
         let before = std::mem::take(&mut group.cores);
@@ -497,27 +506,33 @@ impl Shard {
         let group = &self.groups[slot];
         let (id, head) = (group.id, group.durable);
         let Some(member) = group.record.find(asker.user).copied() else {
-            self.group_gone(asker, id, fx);
+            self.group_gone(asker, id, false, fx);
             return;
         };
         if !self.groups[slot].is_seated {
             self.seat_group(slot, head, fx);
         }
-        let cursor = cursor.max(member.before).min(head);
-        let (conn, user, until) = (asker.conn, asker.user, member.last());
-        let letter = GroupLetter::Open { conn, user, group: id, cursor, head, until };
+        let (conn, member) = (asker.conn, seated(&member));
+        let letter = GroupLetter::Open { conn, group: id, cursor, head, member };
         self.post_to_core(asker.core, letter.into(), fx);
     }
 
-    pub(super) fn group_gone(&mut self, asker: Asker, group: GroupId, fx: &mut Effects) {
-        self.post_to_core(asker.core, GroupLetter::Gone { conn: asker.conn, group }.into(), fx);
+    pub(super) fn group_gone(
+        &mut self,
+        asker: Asker,
+        group: GroupId,
+        is_answer: bool,
+        fx: &mut Effects,
+    ) {
+        let letter = GroupLetter::Gone { conn: asker.conn, group, is_answer };
+        self.post_to_core(asker.core, letter.into(), fx);
     }
 
     fn group_looked(&mut self, slot: u32, asker: Asker, after: UserId, fx: &mut Effects) {
         let group = &self.groups[slot];
         let (id, head, record) = (group.id, group.durable, &group.record);
         if record.active(asker.user).is_none() {
-            self.group_gone(asker, id, fx);
+            self.group_gone(asker, id, true, fx);
             return;
         }
         let members = record.members.iter().filter(|it| it.user > after && it.is_active());
@@ -537,6 +552,17 @@ impl Shard {
 impl From<GroupLetter> for Letter {
     fn from(letter: GroupLetter) -> Letter {
         Letter::Group(Box::new(letter))
+    }
+}
+
+fn seated(member: &Member) -> Seated {
+    let absence = member.absence();
+    Seated {
+        user: member.user,
+        since: member.since,
+        before: member.before,
+        until: member.last(),
+        absence: (absence.start, absence.end),
     }
 }
 

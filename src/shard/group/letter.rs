@@ -34,10 +34,14 @@ pub struct Progress {
 pub struct Seated {
     /// The member.
     pub user: UserId,
+    /// Position of the entry that made it a member.
+    pub since: u64,
     /// What it may read begins after this position.
     pub before: u64,
     /// What it may read ends here.
     pub until: u64,
+    /// Positions in between that it may not read; empty for most.
+    pub absence: (u64, u64),
 }
 
 /// See the module's description. Most name the group first.
@@ -152,16 +156,14 @@ pub enum GroupLetter {
     Open {
         /// The session's connection.
         conn: ConnId,
-        /// Its user.
-        user: UserId,
         /// The group.
         group: GroupId,
-        /// What the session has, or may not have.
+        /// What the session has.
         cursor: u64,
         /// The last durable position.
         head: u64,
-        /// What it may read ends here.
-        until: u64,
+        /// The member.
+        member: Seated,
     },
     /// To the core of a session: the user isn't in the group.
     Gone {
@@ -169,6 +171,8 @@ pub enum GroupLetter {
         conn: ConnId,
         /// The group.
         group: GroupId,
+        /// Whether that answers a question.
+        is_answer: bool,
     },
     /// To the core of a session: what it resumed is known here, and of these nothing is missing.
     Resumed {

@@ -9,7 +9,7 @@ use super::super::{Answer, ConnId, Effects, Level, Shard};
 use super::home::Group;
 use super::letter::{Asker, GroupLetter, Progress};
 use super::record::{GroupRecord, Member};
-use crate::limits::{GROUP_AUTHORS_MAX, RECEIPT_GATHER_MS};
+use crate::limits::{GROUP_AUTHORS_MAX, GROUP_PERSIST_MS, RECEIPT_GATHER_MS};
 use fulmar_protocol::limits::WHO_MAX;
 use fulmar_protocol::{Frame, Pairs, group::GroupReceipt};
 
@@ -84,7 +84,8 @@ impl Shard {
         let (mut is_news, mut is_said) = (false, false);
         for &Progress { user, delivered, read } in moves {
             let Some(member) = group.record.find_mut(user) else { continue };
-            let (delivered, read) = (delivered.min(head).min(member.last()), read.min(head).min(member.last()));
+            let (delivered, read) =
+                (delivered.min(head).min(member.last()), read.min(head).min(member.last()));
             let before = (member.delivered, member.read);
             member.read = member.read.max(read);
             member.delivered = member.delivered.max(delivered).max(member.read);
@@ -142,10 +143,16 @@ impl Shard {
         self.group_receipts = queued;
     }
 
-    /// When they must be looked at again, on the monotonic clock.
-    pub(in super::super) fn group_receipts_due_ms(&self) -> u64 {
-        let now_ms = self.now.mono_ms;
-        if self.group_receipts.is_empty() { u64::MAX } else { now_ms + RECEIPT_GATHER_MS }
+    /// When groups want another turn, on the monotonic clock.
+    pub(in super::super) fn groups_due_ms(&self) -> u64 {
+        let receipts = if self.group_receipts.is_empty() {
+            u64::MAX
+        } else {
+            self.now.mono_ms + RECEIPT_GATHER_MS
+        };
+        let store =
+            self.dirty_groups.front().map_or(u64::MAX, |(since, _)| since + GROUP_PERSIST_MS);
+        receipts.min(store)
     }
 
     /// Shows an author's devices how far the members are.
@@ -179,12 +186,14 @@ impl Shard {
         let group = &mut self.groups[slot];
         let id = group.id;
         if group.record.active(asker.user).is_none() {
-            self.group_gone(asker, id, fx);
+            self.group_gone(asker, id, true, fx);
             return;
         }
         let counts = group.record.counts(asker.user, position);
         let who = group.record.who(asker.user, position, after);
-        if group.authors.iter().all(|(author, _)| *author != asker.user) && counts.read_all < position {
+        if group.authors.iter().all(|(author, _)| *author != asker.user)
+            && counts.read_all < position
+        {
             group.note_author(asker.user, position);
         }
         let letter = GroupLetter::Who { conn: asker.conn, group: id, counts, who };
@@ -205,7 +214,7 @@ impl Shard {
     }
 
     /// A record is stored: those who saw something are told that it is known for good.
-    pub(super) fn group_reads_stored(
+    pub(in super::super) fn group_reads_stored(
         &mut self,
         group: GroupId,
         reads: Vec<(UserId, u64)>,

@@ -57,7 +57,8 @@ pub struct Member {
     pub since: u64,
     /// First position that this user may read, less one.
     pub before: u64,
-    /// For a former one: the last position that it may read. 0 for others.
+    /// For a former one: the last position that it may read. For one who came back: the last one of the
+    /// time before; from there to `since` it may read nothing. 0 for others.
     pub until: u64,
     /// A device of the user has everything up to here.
     pub delivered: u64,
@@ -74,8 +75,14 @@ impl Member {
 
     /// The last position that it may read.
     #[must_use]
-    pub const fn last(&self) -> u64 {
-        if self.until == 0 { u64::MAX } else { self.until }
+    pub fn last(&self) -> u64 {
+        if self.is_active() { u64::MAX } else { self.until }
+    }
+
+    /// The positions in between that it may not read, if it came back; empty otherwise.
+    #[must_use]
+    pub fn absence(&self) -> std::ops::Range<u64> {
+        if self.is_active() && self.until > 0 { self.until + 1..self.since } else { 0..0 }
     }
 }
 
@@ -190,8 +197,8 @@ impl GroupRecord {
             fields.device("group.device")?,
             fields.number("group.number")?,
         );
-        let name = fields.bytes(bytes, wire::GROUP_VALUE_BYTES_MAX as u64, "group.name")?;
-        let info = fields.bytes(bytes, wire::GROUP_VALUE_BYTES_MAX as u64, "group.info")?;
+        let name = fields.bytes(wire::GROUP_VALUE_BYTES_MAX as u64, "group.name")?;
+        let info = fields.bytes(wire::GROUP_VALUE_BYTES_MAX as u64, "group.info")?;
         let most = (GROUP_MEMBERS_LIMIT + GROUP_FORMER_MAX) as u64;
         let count = fields.count(most, "group.members")?;
         let mut members: Vec<Member> = Vec::with_capacity(count as usize);
@@ -248,8 +255,9 @@ impl GroupRecord {
                 return Err(RecordError("group.user"));
             }
             before = member.user;
-            if member.read > member.delivered || (member.role == Role::Former) != (member.until > 0)
-            {
+            let has_ended = member.until > 0 || member.is_active();
+            let is_back = member.until < member.since || !member.is_active();
+            if member.read > member.delivered || !has_ended || !is_back {
                 return Err(RecordError("group.member"));
             }
         }

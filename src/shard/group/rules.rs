@@ -94,8 +94,7 @@ impl GroupRecord {
             Action::Promote => all(|role| role == Some(Role::Member)),
             Action::Demote => all(|role| role == Some(Role::Admin)),
             Action::HandOver => {
-                users.len() == 1
-                    && all(|role| matches!(role, Some(Role::Member | Role::Admin)))
+                users.len() == 1 && all(|role| matches!(role, Some(Role::Member | Role::Admin)))
             }
             Action::Leave | Action::Delete => users.is_empty() && value.is_empty(),
             Action::ShowHistory => users.is_empty() && matches!(**value, [0 | 1]),
@@ -137,10 +136,12 @@ impl GroupRecord {
         let (delivered, read) = (position - 1, position - 1);
         let member = Member { user, role, since: position, before, until: 0, delivered, read };
         match self.members.binary_search_by_key(&user, |member| member.user) {
-            // It comes back; what it may read of before goes on to be readable.
+            // It comes back, and may still read what was in its time before.
             Ok(at) => {
-                let before = before.min(self.members[at].before);
-                self.members[at] = Member { before, ..member };
+                let Member { before: first, until, delivered, read, .. } = self.members[at];
+                let until = if first < before { until } else { 0 };
+                let before = before.min(first);
+                self.members[at] = Member { before, until, delivered, read, ..member };
             }
             Err(at) => self.members.insert(at, member),
         }
@@ -148,13 +149,13 @@ impl GroupRecord {
 
     fn end(&mut self, user: UserId, position: u64) {
         if let Some(member) = self.find_mut(user) {
-            (member.role, member.until) = (Role::Former, position);
+            member.end(position);
         }
     }
 
     fn end_all(&mut self, position: u64) {
         for member in self.members.iter_mut().filter(|member| member.is_active()) {
-            (member.role, member.until) = (Role::Former, position);
+            member.end(position);
         }
         self.is_deleted = true;
     }
@@ -194,6 +195,16 @@ impl GroupRecord {
             let oldest = ends[ends.len() - GROUP_FORMER_MAX];
             self.members.retain(|member| member.is_active() || member.until >= oldest);
         }
+    }
+}
+
+impl Member {
+    /// Its time ends with this entry. Of two times only the later one is kept.
+    const fn end(&mut self, position: u64) {
+        if self.until > 0 {
+            self.before = self.since - 1;
+        }
+        (self.role, self.until) = (Role::Former, position);
     }
 }
 
@@ -290,10 +301,15 @@ mod tests {
     fn who_comes_back_reads_on_and_who_is_new_begins_at_the_join() {
         let mut record = group();
         record.apply(1, &wanted(Action::Remove, &[4], b""), 3);
-        assert_eq!(record.find(4).map(|member| (member.role, member.last())), Some((Role::Former, 3)));
+        assert_eq!(
+            record.find(4).map(|member| (member.role, member.last())),
+            Some((Role::Former, 3))
+        );
         record.apply(1, &wanted(Action::Add, &[4, 5], b""), 8);
-        let member = |user| record.find(user).map(|member| (member.since, member.before, member.until));
-        assert_eq!((member(4), member(5)), (Some((8, 0, 0)), Some((8, 7, 0))));
+        let member =
+            |user| record.find(user).map(|member| (member.since, member.before, member.until));
+        assert_eq!((member(4), member(5)), (Some((8, 0, 3)), Some((8, 7, 0))));
+        assert_eq!(record.find(4).map(Member::absence), Some(4..8));
         let mut open = record.clone();
         open.apply(1, &wanted(Action::ShowHistory, &[], b"\x01"), 9);
         open.apply(1, &wanted(Action::Add, &[6], b""), 10);

@@ -73,6 +73,17 @@ impl Disk {
         }
     }
 
+    /// The head of each group.
+    pub(super) fn group_heads(&self) -> Vec<(u64, u64)> {
+        let mut heads = BTreeMap::new();
+        for &(log, position) in &self.positions {
+            if let LogId::Group(group) = log {
+                heads.insert(group, position);
+            }
+        }
+        heads.into_iter().collect()
+    }
+
     /// The entries of an inbox, in order.
     pub(super) fn entries(
         &self,
