@@ -46,7 +46,7 @@ pub use config::{Retention, ShardConfig};
 pub use counters::{ByCode, Counters, KINDS};
 pub use found::Found;
 pub use group::GroupLetter;
-pub use home::home_core;
+pub use home::{by_home_core, home_core};
 pub use overload::Level;
 use overload::gathers;
 pub use seam::{
@@ -234,6 +234,12 @@ impl Shard {
             gathering: std::array::from_fn(|_| VecDeque::new()),
             counters: Counters::default(),
         }
+    }
+
+    /// Tells, before the first turn, what storage knows of the groups whose home this is: the head of each.
+    pub fn know_group_heads(&mut self, heads: Vec<(GroupId, u64)>) {
+        debug_assert!(heads.iter().all(|&(group, _)| self.is_home_of(group)));
+        self.group_heads.extend(heads);
     }
 
     /// Starts a turn: takes the time and closes what is overdue.

@@ -110,6 +110,16 @@ pub enum Key {
     },
 }
 
+impl Key {
+    /// The log that it belongs to.
+    #[must_use]
+    pub const fn log(self) -> LogId {
+        match self {
+            Key::State { log } | Key::Conversation { log, .. } | Key::Entry { log, .. } => log,
+        }
+    }
+}
+
 /// A change of durable storage. All writes of one turn are stored together or not at all.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Write {

@@ -1,8 +1,6 @@
 //! Groups in memory: loaded when something is wanted of them, stored when they change, let go when they
 //! rest.
 
-use fulmar_protocol::limits::WHO_MAX;
-
 use super::super::inbox::Stage;
 use super::super::record::{COUNT_MAX, RecordError, split_entry};
 use super::super::seam::{GroupId, Key, Load, Loaded, LogId, Write};
@@ -12,14 +10,7 @@ use super::letter::GroupLetter;
 use super::record::GroupRecord;
 use crate::limits::{GROUP_PERSIST_MS, PERSIST_PER_TURN, QUOTA_RETRY_MS, WARM_MS};
 
-const _: () = assert!(WHO_MAX > 0);
-
 impl Shard {
-    /// The heads of the groups whose home this core is, as storage has them at the start.
-    pub fn know_group_heads(&mut self, heads: Vec<(GroupId, u64)>) {
-        self.group_heads.extend(heads);
-    }
-
     /// The slot of a group, which is asked for if it isn't in memory.
     pub(super) fn group_slot(&mut self, id: GroupId, fx: &mut Effects) -> u32 {
         let mono_ms = self.now.mono_ms;
