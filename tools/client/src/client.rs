@@ -9,8 +9,8 @@ use tokio::sync::{mpsc, oneshot};
 use crate::core::{Identity, SendError, Session, is_address};
 use crate::driver::{self, Driver, NewMessage, Request, SendReply, StoreThread};
 use crate::event::Event;
-use crate::limits::{EVENTS_WAITING_MAX, HISTORY_MAX, REQUESTS_WAITING_MAX};
 use crate::group::{Group, GroupChange};
+use crate::limits::{EVENTS_WAITING_MAX, HISTORY_MAX, REQUESTS_WAITING_MAX};
 use crate::message::{Conversation, Message, MessageId, Target};
 use crate::store::{SqliteStore, Store, StoreError};
 

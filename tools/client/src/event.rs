@@ -8,7 +8,7 @@ use crate::group::Receipt;
 use crate::message::{Message, MessageId};
 
 /// Something happened. What an event tells is already durable in the device's store, but for
-/// presence and typing, which aren't kept.
+/// presence, typing and answers who is how far, which aren't kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// Logged in.

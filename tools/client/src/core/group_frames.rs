@@ -119,13 +119,7 @@ impl Session {
     }
 
     /// The person writes there, or stopped. Without a connection it falls away.
-    pub fn typing(
-        &mut self,
-        now: Now,
-        target: Target,
-        is_typing: bool,
-        actions: &mut Vec<Action>,
-    ) {
+    pub fn typing(&mut self, now: Now, target: Target, is_typing: bool, actions: &mut Vec<Action>) {
         if self.is_online() {
             self.presence.typing(now.elapsed_ms, target, is_typing);
             self.pump(now, actions);
@@ -143,8 +137,10 @@ impl Session {
         while self.output.has_room()
             && let Some(groups) = self.groups.next_resumption()
         {
-            let cursors: Vec<_> =
-                groups.into_iter().map(|group| (group, self.intake.group(group).resume())).collect();
+            let cursors: Vec<_> = groups
+                .into_iter()
+                .map(|group| (group, self.intake.group(group).resume()))
+                .collect();
             self.output.push(&Frame::GroupResume { cursors: Pairs::Slice(&cursors) });
         }
     }
@@ -189,9 +185,7 @@ impl Session {
     ) -> Option<Result<(), Violation>> {
         Some(match *frame {
             Frame::GroupDeliver(ref deliver) => self.intake.group_deliver(deliver),
-            Frame::GroupSkip { group, position } => {
-                self.intake.skip(LogId::Group(group), position)
-            }
+            Frame::GroupSkip { group, position } => self.intake.skip(LogId::Group(group), position),
             Frame::GroupNotice(ref notice) => self.intake.notice(notice),
             Frame::GroupSent { group, number, position, time_ms } => {
                 self.on_group_sent(group, number, position, time_ms)
@@ -201,7 +195,7 @@ impl Session {
                 Ok(())
             }
             Frame::GroupRead { group, position } => self.on_group_read(group, position),
-            Frame::GroupReceipt(ref receipt) => self.on_group_receipt(receipt),
+            Frame::GroupReceipt(ref receipt) => self.on_group_receipt(receipt, actions),
             Frame::GroupState(ref state) => {
                 if let Some((writes, is_complete)) = self.groups.page(state) {
                     writes.into_iter().for_each(|write| self.ledger.write(write));
@@ -280,7 +274,11 @@ impl Session {
     }
 
     /// Counts about the newest own entry are kept; an answer about another is only told.
-    fn on_group_receipt(&mut self, told: &GroupReceipt<'_>) -> Result<(), Violation> {
+    fn on_group_receipt(
+        &mut self,
+        told: &GroupReceipt<'_>,
+        actions: &mut Vec<Action>,
+    ) -> Result<(), Violation> {
         let group = told.group;
         let receipt = Receipt {
             position: counted("group_receipt.position", told.position)?,
@@ -300,8 +298,9 @@ impl Session {
             }
         }
         if was_asked {
-            let who = told.who.iter().map(|(user, far)| (user, Progress::from_number(far))).collect();
-            self.ledger.then(Effect::Notify(Event::GroupWho { group, receipt, who }));
+            let who =
+                told.who.iter().map(|(user, far)| (user, Progress::from_number(far))).collect();
+            actions.push(Action::Notify(Event::GroupWho { group, receipt, who }));
         }
         Ok(())
     }

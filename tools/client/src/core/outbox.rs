@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use fulmar_protocol::limits::{BODY_BYTES_MAX, PART_BYTES_MAX};
 use fulmar_protocol::group::{Change, GroupSend};
+use fulmar_protocol::limits::{BODY_BYTES_MAX, PART_BYTES_MAX};
 use fulmar_protocol::{Chunks, Frame, Send};
 
 use super::io::Now;

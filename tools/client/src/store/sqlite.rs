@@ -12,7 +12,9 @@ use fulmar_protocol::Code;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, TransactionBehavior, params};
 
-use super::{ConversationState, GroupState, Snapshot, Store, StoreError, Unanswered, Write, schema};
+use super::{
+    ConversationState, GroupState, Snapshot, Store, StoreError, Unanswered, Write, schema,
+};
 use crate::group::{Group, Receipt, Role};
 use crate::message::{Conversation, Message, MessageId, State, Target};
 
@@ -22,7 +24,8 @@ const BUSY_WAIT: Duration = Duration::from_millis(500);
 const MESSAGE_COLUMNS: &str =
     "id, peer, state, code, ordinal, position, time_ms, content, body, of_group";
 
-const GROUP_COLUMNS: &str = "of_group, cursor, name, info, owner, roles_at, is_gone, own_last, seen,
+const GROUP_COLUMNS: &str =
+    "of_group, cursor, name, info, owner, roles_at, is_gone, own_last, seen,
     seen_confirmed, receipt_position, receipt_members, receipt_delivered, receipt_read,
     receipt_delivered_all, receipt_read_all, last";
 
@@ -306,10 +309,8 @@ fn go_back(connection: &Connection, head: u64) -> Result<(), StoreError> {
         "UPDATE messages SET position = NULL WHERE of_group IS NULL AND position > ?1",
         [head as i64],
     )?;
-    connection.execute(
-        "UPDATE messages SET ordinal = NULL WHERE of_group IS NULL AND state = 0",
-        [],
-    )?;
+    connection
+        .execute("UPDATE messages SET ordinal = NULL WHERE of_group IS NULL AND state = 0", [])?;
     connection.execute(
         "UPDATE conversations
          SET delivered = 0, read = 0, seen = 0, seen_confirmed = 0, in_last = 0",
