@@ -71,6 +71,27 @@ pub const PERSIST_PER_TURN: usize = 32;
 /// no matter how many users a turn brings.
 pub const PERSIST_DIVISOR: usize = 8;
 
+/// Groups of one core that stay in memory though nothing happens in them.
+pub const GROUPS_WARM_MAX: usize = 20_000;
+/// Members of a group, at most, whatever is configured.
+pub const GROUP_MEMBERS_LIMIT: usize = 100_000;
+/// Former members whom a group remembers, so that they can read what they didn't get before their end.
+pub const GROUP_FORMER_MAX: usize = 1_024;
+/// Longest name of a group, in bytes.
+pub const GROUP_NAME_BYTES_MAX: usize = 256;
+/// Members of a group who wait to hear how far the others are with their newest entry.
+pub const GROUP_AUTHORS_MAX: usize = 64;
+/// Part of a session's window for groups that one of them may fill.
+pub const GROUP_FEED_SHARE: u32 = 4;
+/// Entries of a group that a core with members keeps for sessions that don't take them at once, and their
+/// bytes.
+pub const SEAT_RECENT_ENTRIES: usize = 64;
+/// See [`SEAT_RECENT_ENTRIES`].
+pub const SEAT_RECENT_BYTES: usize = 64 * 1024;
+/// Time after which a group's moved cursors are stored, in milliseconds. Its record holds all members, so it
+/// is written less often than an inbox's.
+pub const GROUP_PERSIST_MS: u64 = 1_000;
+
 /// Longest time that a receipt on a busy core waits for another frame to the same connection, in
 /// milliseconds: too short for a person to notice.
 pub const RECEIPT_GATHER_MS: u64 = 20;

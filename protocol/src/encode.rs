@@ -1,13 +1,13 @@
 //! Frames to bytes.
 
+mod group;
+
 use std::borrow::Cow;
 
-use crate::frame::{
-    Deliver, FLAG_OWN, FLAG_PARTS, Frame, Goodbye, Hello, Kind, Numbers, Pairs, Send, Welcome,
-};
-use crate::group::{
-    Change, GroupDeliver, GroupNotice, GroupReceipt, GroupRejected, GroupSend, GroupState,
-};
+use crate::frame::{Deliver, Frame, Goodbye, Hello, Send, Welcome};
+use crate::group::{GroupNotice, GroupRejected};
+use crate::kind::{FLAG_OWN, FLAG_PARTS, Kind};
+use crate::lists::{Numbers, Pairs};
 use crate::{MAGIC, limits, varint};
 
 impl Frame<'_> {
@@ -51,8 +51,8 @@ impl Frame<'_> {
                 encode_refuse(u64::from(code.number()), *retry_after_ms, detail, out);
             }
             Frame::Goodbye(goodbye) => encode_goodbye(goodbye, out),
-            Frame::GroupSend(send) => encode_group_send(send, out),
-            Frame::GroupDeliver(deliver) => encode_group_deliver(deliver, out),
+            Frame::GroupSend(send) => group::encode_send(send, out),
+            Frame::GroupDeliver(deliver) => group::encode_deliver(deliver, out),
             Frame::GroupSent { group, number, position, time_ms } => {
                 numbers(Kind::GroupSent, 0, [*group, *number, *position, *time_ms], out);
             }
@@ -70,16 +70,12 @@ impl Frame<'_> {
             Frame::GroupRead { group, position } => {
                 numbers(Kind::GroupRead, 0, [*group, *position], out);
             }
-            Frame::GroupReceipt(receipt) => encode_group_receipt(receipt, out),
+            Frame::GroupReceipt(receipt) => group::encode_receipt(receipt, out),
             Frame::GroupAsk { group, position, after } => {
                 numbers(Kind::GroupAsk, 0, [*group, *position, *after], out);
             }
             Frame::GroupChange { group, number, change } => {
-                let fields_len = varint::len(*group) + varint::len(*number) + change.encoded_len();
-                begin(Kind::GroupChange, 0, fields_len, out);
-                varint::write(*group, out);
-                varint::write(*number, out);
-                change.encode(out);
+                group::encode_change_request(*group, *number, change, out);
             }
             Frame::GroupResume { cursors } => {
                 begin(Kind::GroupResume, 0, pairs_len(cursors), out);
@@ -88,7 +84,7 @@ impl Frame<'_> {
             Frame::GroupLook { group, after } => {
                 numbers(Kind::GroupLook, 0, [*group, *after], out);
             }
-            Frame::GroupState(state) => encode_group_state(state, out),
+            Frame::GroupState(state) => group::encode_state(state, out),
             Frame::GroupNotice(notice) => {
                 let GroupNotice { position, group, by, time_ms } = *notice;
                 numbers(Kind::GroupNotice, 0, [position, group, by, time_ms], out);
@@ -240,93 +236,6 @@ fn encode_goodbye(goodbye: &Goodbye<'_>, out: &mut Vec<u8>) {
     varint::write(goodbye.retry_after_ms, out);
     put_bytes(goodbye.address.as_bytes(), out);
     put_bytes(detail.as_bytes(), out);
-}
-
-#[inline]
-fn encode_group_send(send: &GroupSend<'_>, out: &mut Vec<u8>) {
-    let flags = if send.total_bytes.is_some() { FLAG_PARTS } else { 0 };
-    let fields_len = varint::len(send.group)
-        + varint::len(send.number)
-        + 1
-        + send.total_bytes.map_or(0, varint::len)
-        + send.body.len();
-    begin(Kind::GroupSend, flags, fields_len, out);
-    varint::write(send.group, out);
-    varint::write(send.number, out);
-    out.push(send.content);
-    if let Some(total_bytes) = send.total_bytes {
-        varint::write(total_bytes, out);
-    }
-    out.extend_from_slice(send.body);
-}
-
-#[inline]
-fn encode_group_deliver(deliver: &GroupDeliver<'_>, out: &mut Vec<u8>) {
-    let parts = if deliver.total_bytes.is_some() { FLAG_PARTS } else { 0 };
-    let own = if deliver.own { FLAG_OWN } else { 0 };
-    let fields = [deliver.group, deliver.position, deliver.author, deliver.time_ms];
-    let fields_len = fields.iter().map(|&field| varint::len(field)).sum::<usize>()
-        + 1
-        + deliver.total_bytes.map_or(0, varint::len)
-        + deliver.body.len();
-    begin(Kind::GroupDeliver, parts | own, fields_len, out);
-    for field in fields {
-        varint::write(field, out);
-    }
-    out.push(deliver.content);
-    if let Some(total_bytes) = deliver.total_bytes {
-        varint::write(total_bytes, out);
-    }
-    out.extend_from_slice(deliver.body);
-}
-
-fn encode_group_receipt(receipt: &GroupReceipt<'_>, out: &mut Vec<u8>) {
-    let fields = [
-        receipt.group,
-        receipt.position,
-        receipt.members,
-        receipt.delivered,
-        receipt.read,
-        receipt.delivered_all,
-        receipt.read_all,
-    ];
-    let fields_len =
-        fields.iter().map(|&field| varint::len(field)).sum::<usize>() + pairs_len(&receipt.who);
-    begin(Kind::GroupReceipt, 0, fields_len, out);
-    for field in fields {
-        varint::write(field, out);
-    }
-    put_pairs(&receipt.who, out);
-}
-
-fn encode_group_state(state: &GroupState<'_>, out: &mut Vec<u8>) {
-    let fields = [state.group, state.head, state.members, u64::from(state.shows_history)];
-    let fields_len = fields.iter().map(|&field| varint::len(field)).sum::<usize>()
-        + bytes_len(state.name)
-        + bytes_len(state.info)
-        + pairs_len(&state.roles);
-    begin(Kind::GroupState, 0, fields_len, out);
-    for field in fields {
-        varint::write(field, out);
-    }
-    put_bytes(state.name, out);
-    put_bytes(state.info, out);
-    put_pairs(&state.roles, out);
-}
-
-impl Change<'_> {
-    /// Bytes of its encoded form.
-    #[must_use]
-    pub fn encoded_len(&self) -> usize {
-        1 + numbers_len(&self.users) + bytes_len(self.value)
-    }
-
-    /// Appends its encoded form: the body of a [`CONTENT_CHANGE`](crate::group::CONTENT_CHANGE) entry.
-    pub fn encode(&self, out: &mut Vec<u8>) {
-        out.push(self.action as u8);
-        put_numbers(&self.users, out);
-        put_bytes(self.value, out);
-    }
 }
 
 /// As much of `detail` as a frame takes, with a space for each control character.

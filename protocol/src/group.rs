@@ -1,7 +1,7 @@
 //! Frames about groups, and what changes in one.
 
 use crate::code::Code;
-use crate::frame::{Numbers, Pairs};
+use crate::lists::{Numbers, Pairs};
 
 /// Content kind of an entry that tells of a change of its group; its body is a [`Change`].
 pub const CONTENT_CHANGE: u8 = 2;

@@ -21,14 +21,18 @@ mod encode;
 mod frame;
 mod frames;
 pub mod group;
+mod kind;
 pub mod limits;
+mod lists;
 pub mod varint;
 
 pub use body::{Assembly, AssemblyError, Chunks};
 pub use code::Code;
 pub use decode_error::DecodeError;
-pub use frame::{Deliver, Frame, Goodbye, Hello, Kind, Numbers, Pairs, Send, Welcome};
+pub use frame::{Deliver, Frame, Goodbye, Hello, Send, Welcome};
 pub use frames::{FrameError, Frames, Split, split_frame};
+pub use kind::Kind;
+pub use lists::{Numbers, Pairs};
 
 /// The protocol version that this crate speaks. A hello offers a range of versions; the welcome
 /// names the one in use.

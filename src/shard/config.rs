@@ -3,7 +3,7 @@
 use fulmar_protocol::limits as wire;
 
 use super::seam::CoreId;
-use crate::limits::{CONVERSATIONS_WARM_MAX, OUTPUT_HIGH_BYTES, USERS_WARM_MAX};
+use crate::limits::{CONVERSATIONS_WARM_MAX, GROUPS_WARM_MAX, OUTPUT_HIGH_BYTES, USERS_WARM_MAX};
 
 /// How long messages are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -51,6 +51,14 @@ pub struct ShardConfig {
     pub unsigned_users: bool,
     /// Unwritten output of a connection from which on nothing is added that can wait, in bytes.
     pub output_high_bytes: usize,
+    /// Members of a group.
+    pub group_members_max: usize,
+    /// Entries that a group's log holds.
+    pub group_quota_messages: u64,
+    /// Body bytes that a group's log holds.
+    pub group_quota_bytes: u64,
+    /// Groups that this core keeps in memory though nothing happens in them just now.
+    pub groups_warm_max: usize,
     /// Inboxes that this core keeps in memory though nobody uses them just now.
     pub users_warm_max: usize,
     /// The same for conversations.
@@ -78,6 +86,10 @@ impl ShardConfig {
             frame_timeout_ms: 10_000,
             unsigned_users: false,
             output_high_bytes: OUTPUT_HIGH_BYTES,
+            group_members_max: 1_024,
+            group_quota_messages: 1_000_000,
+            group_quota_bytes: 1 << 30,
+            groups_warm_max: GROUPS_WARM_MAX,
             users_warm_max: USERS_WARM_MAX,
             conversations_warm_max: CONVERSATIONS_WARM_MAX,
         }

@@ -179,6 +179,17 @@ impl Shard {
             Frame::Ask { peer } => self.ask(conn, peer, fx),
             Frame::Ping => self.pong(conn, fx),
             Frame::Goodbye(_) => self.close(conn, fx),
+            Frame::GroupSend(send) => self.group_send(conn, &send, fx),
+            Frame::GroupAck { group, position } => self.group_ack(conn, group, position, fx),
+            Frame::GroupRead { group, position } => self.group_read(conn, group, position, fx),
+            Frame::GroupAsk { group, position, after } => {
+                self.group_ask(conn, group, position, after, fx);
+            }
+            Frame::GroupChange { group, number, change } => {
+                self.group_change(conn, group, number, &change, fx);
+            }
+            Frame::GroupResume { cursors } => self.resume_groups(conn, cursors.iter(), fx),
+            Frame::GroupLook { group, after } => self.group_look(conn, group, after, fx),
             Frame::Activity { .. }
             | Frame::Watch { .. }
             | Frame::Unwatch { .. }
@@ -193,13 +204,6 @@ impl Shard {
             | Frame::Skip { .. }
             | Frame::Receipt { .. }
             | Frame::Pong { .. }
-            | Frame::GroupSend(_)
-            | Frame::GroupAck { .. }
-            | Frame::GroupRead { .. }
-            | Frame::GroupAsk { .. }
-            | Frame::GroupChange { .. }
-            | Frame::GroupResume { .. }
-            | Frame::GroupLook { .. }
             | Frame::GroupSent { .. }
             | Frame::GroupRejected(_)
             | Frame::GroupDeliver(_)

@@ -63,6 +63,7 @@ impl Shard {
     /// Takes the session of a connection, if it has one, out of its user.
     pub(super) fn leave(&mut self, conn: ConnId) {
         let now_ms = self.now.mono_ms;
+        self.leave_groups(conn);
         let Some(session) = self.session(conn) else { return };
         let slot = session.user_slot;
         if let Some(upload) = session.upload.take() {

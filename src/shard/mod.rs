@@ -18,6 +18,7 @@ mod conversation;
 mod counters;
 mod delivery;
 mod found;
+pub mod group;
 mod home;
 mod inbox;
 mod input;
@@ -38,17 +39,19 @@ mod upload;
 use crate::faults::{Fault, is_planted};
 use std::collections::{BTreeMap, VecDeque};
 
+use bytes::Bytes;
 use hashbrown::HashMap;
 
 pub use config::{Retention, ShardConfig};
 pub use counters::{ByCode, Counters, KINDS};
 pub use found::Found;
-pub use home::home_core;
+pub use group::GroupLetter;
+pub use home::{by_home_core, home_core};
 pub use overload::Level;
 use overload::gathers;
 pub use seam::{
-    Arrival, ConnId, CoreId, DeviceId, Effects, Event, Identity, Key, Letter, Load, Loaded,
-    Message, Now, Origin, Ticket, UserId, Write,
+    Arrival, ConnId, CoreId, DeviceId, Effects, Event, GroupId, Identity, Key, Letter, Load,
+    Loaded, LogId, Message, Now, Origin, Ticket, UserId, Write,
 };
 
 use arena::Arena;
@@ -67,6 +70,21 @@ enum Answer {
     Tick { origin: Origin, to: UserId, ordinal: u64, time_ms: u64 },
     /// To a new device: the welcome.
     Welcome { conn: ConnId },
+    /// To a group's members: an entry of its log; and to its author the tick.
+    GroupEntry {
+        slot: u32,
+        position: u64,
+        value: Bytes,
+        origin: Origin,
+        time_ms: u64,
+        is_change: bool,
+    },
+    /// To the author of a resend: the tick.
+    GroupTick { origin: Origin, group: GroupId, position: u64, time_ms: u64 },
+    /// To members: what they saw is stored.
+    GroupReads { group: GroupId, reads: Vec<(UserId, u64)> },
+    /// To a group's home: a user was told that it is being added.
+    Noticed { group: GroupId, adding: u64, home: CoreId },
 }
 
 /// Something that waits for a ticket.
@@ -89,7 +107,22 @@ pub struct Shard {
     users: Table<User>,
     users_by_id: HashMap<UserId, u32>,
     conversations: Table<Conversation>,
-    conversations_by_id: HashMap<(UserId, UserId), u32>,
+    conversations_by_id: HashMap<(LogId, UserId), u32>,
+    groups: Table<group::Group>,
+    groups_by_id: HashMap<GroupId, u32>,
+    /// The last durable position of every group whose home this is, also of those that aren't in memory.
+    group_heads: HashMap<GroupId, u64>,
+    /// Groups with members here that don't rest.
+    seats: HashMap<GroupId, group::Seat>,
+    /// Sessions to serve with groups at the end of the turn.
+    feeding: Vec<ConnId>,
+    /// Cursors in groups that moved in this turn.
+    group_moves: Vec<(GroupId, group::Progress)>,
+    /// Groups with receipts to tell.
+    group_receipts: Vec<GroupId>,
+    /// Groups with moved cursors, and since when.
+    dirty_groups: VecDeque<(u64, GroupId)>,
+    group_sweep: u32,
     timers: Timers,
     arena: Arena,
     /// Empty buffers for input and output.
@@ -160,6 +193,15 @@ impl Shard {
             users_by_id: HashMap::new(),
             conversations: Table::new(),
             conversations_by_id: HashMap::new(),
+            groups: Table::new(),
+            groups_by_id: HashMap::new(),
+            group_heads: HashMap::new(),
+            seats: HashMap::new(),
+            feeding: Vec::new(),
+            group_moves: Vec::new(),
+            group_receipts: Vec::new(),
+            dirty_groups: VecDeque::new(),
+            group_sweep: 0,
             timers: Timers::new(now.mono_ms),
             arena: Arena::new(),
             buffers: Vec::new(),
@@ -192,6 +234,12 @@ impl Shard {
             gathering: std::array::from_fn(|_| VecDeque::new()),
             counters: Counters::default(),
         }
+    }
+
+    /// Tells, before the first turn, what storage knows of the groups whose home this is: the head of each.
+    pub fn know_group_heads(&mut self, heads: Vec<(GroupId, u64)>) {
+        debug_assert!(heads.iter().all(|&(group, _)| self.is_home_of(group)));
+        self.group_heads.extend(heads);
     }
 
     /// Starts a turn: takes the time and closes what is overdue.
@@ -229,15 +277,22 @@ impl Shard {
         self.hand_over(fx);
         self.measure_lag();
         self.take_over(fx);
-        while !(self.pump.is_empty() && self.receipts.is_empty()) {
+        while !(self.pump.is_empty() && self.receipts.is_empty() && self.feeding.is_empty()) {
             self.deliver_all(fx);
+            self.feed_all(fx);
             self.tell_receipts(fx);
             self.follow_up(fx);
         }
+        self.post_group_moves(fx);
+        self.follow_up(fx);
+        self.tell_group_receipts(fx);
+        self.follow_up(fx);
         let changed_ms = self.dirty.front().map_or(self.now.mono_ms, |&(since_ms, _)| since_ms);
         self.store_moved_cursors(fx);
+        self.store_groups(fx);
         self.write_conversations(fx);
-        self.sweep();
+        self.sweep(fx);
+        self.follow_up(fx);
         self.counters.letters += fx.letters.len() as u64;
         if !fx.writes.is_empty() {
             fx.ticket = self.ticket;
@@ -255,7 +310,8 @@ impl Shard {
             .front()
             .map_or(u64::MAX, |(since_ms, _)| since_ms + crate::limits::PERSIST_DELAY_MS);
         let held = if self.receipts_held.is_empty() { u64::MAX } else { self.now.mono_ms + 50 };
-        self.timers.next_ms().min(store).min(held).min(self.gathered_due_ms())
+        let groups = self.groups_due_ms();
+        self.timers.next_ms().min(store).min(held).min(groups).min(self.gathered_due_ms())
     }
 
     /// Whether every write that was asked for is stored and every connection is gone.
@@ -263,6 +319,7 @@ impl Shard {
     pub fn is_drained(&self) -> bool {
         self.counters.connections == 0
             && self.dirty.is_empty()
+            && self.dirty_groups.is_empty()
             && self.local.is_empty()
             && self.stored + 1 == self.ticket
     }
@@ -305,6 +362,7 @@ impl Shard {
                 self.receipt_to_author(author, reader, delivered, read, asker, fx);
             }
             Letter::Ask { author, reader, asker } => self.asked(author, reader, asker, fx),
+            Letter::Group(letter) => self.group_letter(*letter, fx),
         }
     }
 
@@ -389,6 +447,17 @@ impl Shard {
                 self.tick(origin, to, ordinal, time_ms, fx);
             }
             Answer::Welcome { conn } => self.welcome(conn, fx),
+            Answer::GroupEntry { slot, position, value, origin, time_ms, is_change } => {
+                self.group_entry_stored(slot, position, &value, origin, time_ms, is_change, fx);
+            }
+            Answer::GroupTick { origin, group, position, time_ms } => {
+                self.tick_group(origin, group, position, time_ms, fx);
+            }
+            Answer::GroupReads { group, reads } => self.group_reads_stored(group, reads, fx),
+            Answer::Noticed { group, adding, home } => {
+                let letter = GroupLetter::Noticed { group, adding, refusal: None };
+                self.post_to_core(home, letter.into(), fx);
+            }
         }
     }
 

@@ -152,6 +152,7 @@ impl Shard {
             let slot = session.user_slot;
             self.queue_pump(slot);
         }
+        self.queue_feeds(conn);
         self.resume_later(conn);
         self.queue_flush(conn, fx);
     }
@@ -175,6 +176,7 @@ impl Shard {
                 session.download = None;
                 let slot = session.user_slot;
                 self.queue_pump(slot);
+                self.queue_feeds(conn);
             }
             self.put(conn, &Frame::Part { body: &piece }, fx);
         }

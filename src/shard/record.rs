@@ -11,7 +11,7 @@
 //!                   device, run count, then per run: number and ordinal, each counted from the last
 //!                   one of the run before (from 0 for the first), and length
 //!               copy count, then per own device: device, number
-//! entry         time (8 bytes, little-endian Unix milliseconds), flags (bit 0: own), content,
+//! entry         time (8 bytes, little-endian Unix milliseconds), flags (bit 0: own, bit 1: notice), content,
 //!               peer, ordinal, device, total_bytes, body
 //! ```
 
@@ -28,6 +28,7 @@ const VERSION: u8 = 1;
 /// Largest position, ordinal and total: more than there can ever be, and few enough to add to.
 pub(super) const COUNT_MAX: u64 = u64::MAX / 2;
 const FLAG_OWN: u8 = 1;
+const FLAG_NOTICE: u8 = 2;
 /// Longest part of an entry before its body.
 pub const ENTRY_HEADER_BYTES_MAX: usize = 8 + 1 + 1 + 4 * varint::BYTES_MAX;
 const SENDERS_MAX: u64 = wire::DEVICE_MAX;
@@ -294,6 +295,8 @@ pub struct EntryHeader {
     pub time_ms: u64,
     /// Whether it is a copy of what the user sent itself.
     pub own: bool,
+    /// Whether it tells that `peer` adds the user to the group `ordinal`.
+    pub is_notice: bool,
     /// Kind of content.
     pub content: u8,
     /// Who sent it; for a copy, who it was sent to.
@@ -310,7 +313,9 @@ impl EntryHeader {
     /// Appends the header; the body follows it.
     pub fn encode(&self, out: &mut BytesMut) {
         out.put_u64_le(self.time_ms);
-        out.put_u8(if self.own { FLAG_OWN } else { 0 });
+        let own = if self.own { FLAG_OWN } else { 0 };
+        let notice = if self.is_notice { FLAG_NOTICE } else { 0 };
+        out.put_u8(own | notice);
         out.put_u8(self.content);
         put(self.peer, out);
         put(self.ordinal, out);
@@ -323,13 +328,14 @@ impl EntryHeader {
         let (time, rest) = bytes.split_first_chunk().ok_or(RecordError("entry.time"))?;
         let (&[flags, content], rest) =
             rest.split_first_chunk().ok_or(RecordError("entry.flags"))?;
-        if flags & !FLAG_OWN != 0 {
+        if flags & !(FLAG_OWN | FLAG_NOTICE) != 0 {
             return Err(RecordError("entry.flags"));
         }
         let mut fields = Fields { rest };
         let header = EntryHeader {
             time_ms: u64::from_le_bytes(*time),
             own: flags & FLAG_OWN != 0,
+            is_notice: flags & FLAG_NOTICE != 0,
             content,
             peer: fields.number("entry.peer")?,
             ordinal: fields.number("entry.ordinal")?,
@@ -392,7 +398,7 @@ impl Sender {
     }
 }
 
-fn put(mut value: u64, out: &mut BytesMut) {
+pub(super) fn put(mut value: u64, out: &mut BytesMut) {
     while value >= 0x80 {
         out.put_u8(value as u8 | 0x80);
         value >>= 7;
@@ -401,41 +407,49 @@ fn put(mut value: u64, out: &mut BytesMut) {
 }
 
 /// The unread rest of a record.
-struct Fields<'a> {
+pub(super) struct Fields<'a> {
     rest: &'a [u8],
 }
 
 impl<'a> Fields<'a> {
-    fn versioned(bytes: &'a [u8], field: &'static str) -> Result<Self, RecordError> {
+    pub(super) fn versioned(bytes: &'a [u8], field: &'static str) -> Result<Self, RecordError> {
         match bytes.split_first() {
             Some((&VERSION, rest)) => Ok(Fields { rest }),
             _ => Err(RecordError(field)),
         }
     }
 
-    fn number(&mut self, field: &'static str) -> Result<u64, RecordError> {
+    pub(super) fn number(&mut self, field: &'static str) -> Result<u64, RecordError> {
         let (value, taken) = varint::read(self.rest).map_err(|_| RecordError(field))?;
         self.rest = &self.rest[taken..];
         Ok(value)
     }
 
-    fn device(&mut self, field: &'static str) -> Result<DeviceId, RecordError> {
+    pub(super) fn device(&mut self, field: &'static str) -> Result<DeviceId, RecordError> {
         DeviceId::try_from(self.number(field)?).map_err(|_| RecordError(field))
     }
 
+    /// Bytes with their length, in memory of their own.
+    pub(super) fn bytes(&mut self, max: u64, field: &'static str) -> Result<Bytes, RecordError> {
+        let len = self.count(max, field)? as usize;
+        let (bytes, rest) = self.rest.split_at_checked(len).ok_or(RecordError(field))?;
+        self.rest = rest;
+        Ok(Bytes::copy_from_slice(bytes))
+    }
+
     /// A number that is written as its distance from another.
-    fn step(&mut self, from: u64, field: &'static str) -> Result<u64, RecordError> {
+    pub(super) fn step(&mut self, from: u64, field: &'static str) -> Result<u64, RecordError> {
         from.checked_add(self.number(field)?).ok_or(RecordError(field))
     }
 
-    fn count(&mut self, max: u64, field: &'static str) -> Result<u64, RecordError> {
+    pub(super) fn count(&mut self, max: u64, field: &'static str) -> Result<u64, RecordError> {
         match self.number(field)? {
             count if count <= max => Ok(count),
             _ => Err(RecordError(field)),
         }
     }
 
-    fn end(&self, record: &'static str) -> Result<(), RecordError> {
+    pub(super) fn end(&self, record: &'static str) -> Result<(), RecordError> {
         if self.rest.is_empty() { Ok(()) } else { Err(RecordError(record)) }
     }
 }
@@ -512,6 +526,7 @@ mod tests {
         let header = EntryHeader {
             time_ms: 1_800_000_000_000,
             own: true,
+            is_notice: false,
             content: 200,
             peer: u64::MAX,
             ordinal: 12,

@@ -1,13 +1,17 @@
 //! Laws that hold for any bytes and any frame: what is decoded encodes to the same bytes, what is
 //! encoded decodes to the same frame, and where a stream is split makes no difference.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use fulmar_protocol::{
-    Assembly, Chunks, Code, Deliver, Frame, FrameError, Frames, Goodbye, Hello, Kind, Pairs, Send,
-    Welcome, limits, split_frame,
+use fulmar_protocol::group::{
+    Action, CONTENT_CHANGE, Change, GroupDeliver, GroupNotice, GroupReceipt, GroupRejected,
+    GroupSend, GroupState,
 };
-use proptest::collection::{btree_map, vec};
+use fulmar_protocol::{
+    Assembly, Chunks, Code, Deliver, Frame, FrameError, Frames, Goodbye, Hello, Kind, Numbers,
+    Pairs, Send, Welcome, limits, split_frame,
+};
+use proptest::collection::{btree_map, btree_set, vec};
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -30,6 +34,34 @@ fn judge(frame: &[u8], out: &mut Vec<u8>) {
             decoded.encode(out);
             let (again, rest) = split_frame(out, usize::MAX).unwrap().expect("a whole frame");
             assert!(again == frame && rest.is_empty(), "{decoded:?} from {frame:02x?}");
+        }
+    }
+}
+
+/// The same for the body of an entry that tells of a change.
+fn judge_change(body: &[u8]) {
+    match Change::decode(body) {
+        Err(error) => assert!(error.code() != Code::None && !error.name().is_empty()),
+        Ok(change) => {
+            let mut again = Vec::new();
+            change.encode(&mut again);
+            assert!(again == body, "{change:?} from {body:02x?}");
+        }
+    }
+}
+
+#[test]
+fn every_corrupted_byte_of_a_change_is_an_error_or_a_change() {
+    for vector in golden::load("changes.json") {
+        let mut body = bytes(&vector["hex"]);
+        for place in places(body.len()) {
+            judge_change(&body[..place]);
+            let original = body[place];
+            for change in 1..=255u8 {
+                body[place] = original ^ change;
+                judge_change(&body);
+            }
+            body[place] = original;
         }
     }
 }
@@ -165,6 +197,8 @@ struct Material {
     short_text: String,
     long_text: String,
     pairs: Vec<(u64, u64)>,
+    action: Action,
+    users: Vec<u64>,
 }
 
 impl Material {
@@ -216,6 +250,101 @@ impl Material {
                 address: &self.short_text,
                 detail: &self.long_text,
             }),
+            kind => self.group_frame(kind),
+        }
+    }
+
+    /// A frame about groups, presence or typing.
+    fn group_frame(&self, kind: Kind) -> Frame<'_> {
+        let [group, position, after, fourth, ..] = self.numbers;
+        let cursors = Pairs::Slice(&self.pairs);
+        let users = Numbers::Slice(&self.users);
+        match kind {
+            Kind::GroupSend => Frame::GroupSend(self.group_send()),
+            Kind::GroupSent => Frame::GroupSent { group, number: after, position, time_ms: fourth },
+            Kind::GroupRejected => Frame::GroupRejected(GroupRejected {
+                group,
+                number: position,
+                code: Code::from_number(self.code),
+                retry_after_ms: after,
+            }),
+            Kind::GroupDeliver => Frame::GroupDeliver(self.group_deliver()),
+            Kind::GroupSkip => Frame::GroupSkip { group, position },
+            Kind::GroupAck => Frame::GroupAck { group, position },
+            Kind::GroupRead => Frame::GroupRead { group, position },
+            Kind::GroupReceipt => Frame::GroupReceipt(self.group_receipt()),
+            Kind::GroupAsk => Frame::GroupAsk { group, position, after },
+            Kind::GroupChange => {
+                Frame::GroupChange { group, number: position.max(1), change: self.change() }
+            }
+            Kind::GroupResume => Frame::GroupResume { cursors },
+            Kind::GroupLook => Frame::GroupLook { group, after },
+            Kind::GroupState => Frame::GroupState(self.group_state()),
+            Kind::GroupNotice => {
+                Frame::GroupNotice(GroupNotice { position, group, by: after, time_ms: fourth })
+            }
+            Kind::GroupGone => Frame::GroupGone { group, position },
+            Kind::Activity => Frame::Activity { is_here: self.own },
+            Kind::Watch => Frame::Watch { users },
+            Kind::Unwatch => Frame::Unwatch { users },
+            Kind::Presence => {
+                Frame::Presence { user: group, is_online: self.own, last_seen_ms: position }
+            }
+            Kind::Typing => Frame::Typing { group, user: position, is_typing: self.own },
+            other => panic!("not about groups: {other:?}"),
+        }
+    }
+
+    /// As much of the bytes as a name, description or setting may have.
+    fn value(&self) -> &[u8] {
+        &self.bytes[..self.bytes.len().min(limits::GROUP_VALUE_BYTES_MAX)]
+    }
+
+    fn change(&self) -> Change<'_> {
+        Change { action: self.action, users: Numbers::Slice(&self.users), value: self.value() }
+    }
+
+    fn group_send(&self) -> GroupSend<'_> {
+        let [group, number, ..] = self.numbers;
+        GroupSend {
+            group,
+            number: number.max(1),
+            content: if self.content == CONTENT_CHANGE { 1 } else { self.content },
+            total_bytes: self.total_bytes(),
+            body: &self.bytes,
+        }
+    }
+
+    fn group_deliver(&self) -> GroupDeliver<'_> {
+        let [group, position, author, time_ms, ..] = self.numbers;
+        GroupDeliver {
+            group,
+            position,
+            author,
+            time_ms,
+            content: self.content,
+            own: self.own,
+            total_bytes: self.total_bytes(),
+            body: &self.bytes,
+        }
+    }
+
+    fn group_receipt(&self) -> GroupReceipt<'_> {
+        let [group, position, members, delivered, read, delivered_all, read_all, ..] = self.numbers;
+        let who = Pairs::Slice(&self.pairs);
+        GroupReceipt { group, position, members, delivered, read, delivered_all, read_all, who }
+    }
+
+    fn group_state(&self) -> GroupState<'_> {
+        let [group, head, members, ..] = self.numbers;
+        GroupState {
+            group,
+            head,
+            members,
+            shows_history: self.own,
+            name: self.short_text.as_bytes(),
+            info: self.value(),
+            roles: Pairs::Slice(&self.pairs),
         }
     }
 
@@ -273,11 +402,15 @@ fn materials() -> impl Strategy<Value = Material> {
     // `\PC` is any character outside Unicode's category C, control characters among them.
     let texts = ("\\PC{0,16}", "\\PC{0,64}");
     let pairs = btree_map(numbers(), numbers(), 0..=limits::LOGS_MAX);
+    let users = btree_set(numbers().prop_map(|user| user.max(1)), 0..=limits::LOGS_MAX);
     let kinds = prop::sample::select(Kind::ALL.to_vec());
-    let scalars = (any::<u16>(), any::<u8>(), any::<bool>());
+    let actions = prop::sample::select(Action::ALL.to_vec());
+    let scalars = (any::<u16>(), any::<u8>(), any::<bool>(), actions);
     let later_bytes = prop_oneof![Just(0), numbers()];
-    (kinds, prop::array::uniform9(numbers()), scalars, later_bytes, bodies(), texts, pairs)
-        .prop_map(|(kind, numbers, (code, content, own), later_bytes, bytes, texts, pairs)| {
+    let lists = (pairs, users);
+    (kinds, prop::array::uniform9(numbers()), scalars, later_bytes, bodies(), texts, lists)
+        .prop_map(|(kind, numbers, scalars, later_bytes, bytes, texts, (pairs, users))| {
+            let (code, content, own, action) = scalars;
             Material {
                 kind,
                 numbers,
@@ -289,6 +422,8 @@ fn materials() -> impl Strategy<Value = Material> {
                 short_text: texts.0,
                 long_text: texts.1,
                 pairs: BTreeMap::into_iter(pairs).collect(),
+                action,
+                users: BTreeSet::into_iter(users).collect(),
             }
         })
 }
@@ -312,7 +447,7 @@ proptest! {
 
     #[test]
     fn random_fields_are_an_error_or_a_frame(
-        kind in 0u8..=17, flags in 0u8..4, fields in vec(any::<u8>(), 0..200),
+        kind in 0u8..=37, flags in 0u8..4, fields in vec(any::<u8>(), 0..200),
     ) {
         let mut frame = vec![kind | flags << 6];
         frame.extend(&fields);
@@ -320,6 +455,21 @@ proptest! {
         // Mostly small numbers reach further into the frame than random bytes do.
         frame[1..].iter_mut().for_each(|byte| *byte %= 8);
         judge(&frame, &mut Vec::new());
+    }
+
+    #[test]
+    fn changes_round_trip(material in materials()) {
+        let mut body = Vec::new();
+        material.change().encode(&mut body);
+        prop_assert_eq!(body.len(), material.change().encoded_len());
+        prop_assert_eq!(Change::decode(&body), Ok(material.change()));
+    }
+
+    #[test]
+    fn random_bodies_are_an_error_or_a_change(mut body in vec(any::<u8>(), 0..200)) {
+        judge_change(&body);
+        body.iter_mut().for_each(|byte| *byte %= 8);
+        judge_change(&body);
     }
 
     #[test]

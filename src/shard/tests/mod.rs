@@ -5,6 +5,7 @@ mod client;
 mod delivery;
 mod devices;
 mod disk;
+mod groups;
 mod login;
 mod memory;
 mod random;

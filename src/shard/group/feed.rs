@@ -1,0 +1,451 @@
+//! From a group's log to one device: what its window allows is sent, from the seat's recent entries or
+//! from storage, and acknowledgements free the window.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use fulmar_protocol::group::GroupDeliver;
+use fulmar_protocol::{Chunks, Code, Frame};
+
+use super::super::connection::Download;
+use super::super::record::{EntryHeader, split_entry};
+use super::super::seam::{ConnId, CoreId, GroupId, Load, LogId};
+use super::super::{Effects, Shard};
+use super::letter::{Progress, Seated};
+use crate::limits::{GROUP_FEED_SHARE, LOAD_ENTRIES_MAX};
+
+/// An entry that was sent and is not acknowledged, or positions that were passed over.
+#[derive(Debug, Clone, Copy)]
+struct InFlight {
+    position: u64,
+    /// Counts in the window; positions passed over don't.
+    body_bytes: Option<u32>,
+}
+
+/// One group, as one session gets it.
+///
+/// Invariants: `acked < next`; positions in `window` rise and lie in `acked < p < next`.
+#[derive(Debug)]
+pub(super) struct Feed {
+    pub(super) group: GroupId,
+    pub(super) next: u64,
+    pub(super) acked: u64,
+    /// The last durable position that this core knows of.
+    pub(super) head: u64,
+    /// What the user may read ends here.
+    pub(super) until: u64,
+    /// Positions in between that it may not read.
+    pub(super) absence: (u64, u64),
+    window: VecDeque<InFlight>,
+    messages: u32,
+    loading: bool,
+    skip_untold: bool,
+    /// It was told that it ends here.
+    is_over: bool,
+}
+
+impl Feed {
+    fn new(group: GroupId, cursor: u64, head: u64, member: Seated) -> Self {
+        Feed {
+            group,
+            next: cursor + 1,
+            acked: cursor,
+            head,
+            until: member.until,
+            absence: member.absence,
+            window: VecDeque::new(),
+            messages: 0,
+            loading: false,
+            skip_untold: false,
+            is_over: false,
+        }
+    }
+
+    /// What the user may read changed.
+    pub(super) const fn bound(&mut self, member: Seated) {
+        (self.until, self.absence) = (member.until, member.absence);
+        self.is_over = false;
+    }
+
+    fn last(&self) -> u64 {
+        self.head.min(self.until)
+    }
+
+    /// Whether nothing is left to do here.
+    pub(super) fn is_idle(&self) -> bool {
+        self.next > self.last() && self.window.is_empty() && !self.loading
+    }
+
+    /// Notes that the positions from `next` through `position` hold nothing for the device.
+    fn pass_over(&mut self, position: u64) {
+        if position < self.next {
+            return;
+        }
+        self.next = position + 1;
+        self.skip_untold = true;
+        if self.window.back().is_some_and(|last| last.body_bytes.is_none()) {
+            self.window.pop_back();
+        }
+        self.window.push_back(InFlight { position, body_bytes: None });
+    }
+
+    fn sent(&mut self, position: u64, body_bytes: u32) {
+        debug_assert_eq!(position, self.next);
+        self.next += 1;
+        self.messages += 1;
+        self.window.push_back(InFlight { position, body_bytes: Some(body_bytes) });
+    }
+}
+
+/// The groups of a session, once it says that it takes them.
+#[derive(Debug, Default)]
+pub(in super::super) struct Feeds {
+    pub(super) feeds: Vec<Feed>,
+    /// Cores that know what the session resumed of their groups, a bit each.
+    attached: u64,
+    /// Entries of all feeds that aren't acknowledged, and their body bytes.
+    window_messages: u32,
+    window_bytes: u64,
+    /// The feed that is served first next time.
+    turn: usize,
+    /// In this turn's list of sessions to serve.
+    is_queued: bool,
+}
+
+impl Feeds {
+    pub(super) fn find(&mut self, group: GroupId) -> Option<&mut Feed> {
+        self.feeds.iter_mut().find(|feed| feed.group == group)
+    }
+
+    pub(super) fn is_attached(&self, home: CoreId) -> bool {
+        self.attached & 1 << home != 0
+    }
+
+    pub(super) fn attach(&mut self, home: CoreId) {
+        self.attached |= 1 << home;
+    }
+
+    /// Takes what is acknowledged by `through` out of a feed's window; its cursor, if that moved.
+    fn settle(&mut self, at: usize, through: u64) -> Option<u64> {
+        let feed = &mut self.feeds[at];
+        let before = feed.acked;
+        while let Some(&InFlight { position, body_bytes }) = feed.window.front() {
+            if position > through && body_bytes.is_some() {
+                break;
+            }
+            feed.window.pop_front();
+            feed.acked = position;
+            if let Some(bytes) = body_bytes {
+                feed.messages -= 1;
+                self.window_messages -= 1;
+                self.window_bytes -= u64::from(bytes);
+            }
+        }
+        (feed.acked > before).then_some(feed.acked)
+    }
+
+    fn remove(&mut self, at: usize) {
+        let feed = self.feeds.swap_remove(at);
+        for flight in feed.window {
+            if let Some(bytes) = flight.body_bytes {
+                self.window_messages -= 1;
+                self.window_bytes -= u64::from(bytes);
+            }
+        }
+    }
+}
+
+/// What comes next for a feed.
+enum Next {
+    Nothing,
+    Warm(u64),
+    Cold(Load),
+}
+
+impl Shard {
+    /// Whether the session on a connection takes frames about groups.
+    pub(super) fn takes_groups(&mut self, conn: ConnId) -> bool {
+        self.feeds(conn).is_some()
+    }
+
+    pub(super) fn feeds(&mut self, conn: ConnId) -> Option<&mut Feeds> {
+        self.session(conn)?.groups.as_deref_mut()
+    }
+
+    /// Has a session served at the end of the turn.
+    pub(in super::super) fn queue_feeds(&mut self, conn: ConnId) {
+        let Some(feeds) = self.feeds(conn) else { return };
+        if !std::mem::replace(&mut feeds.is_queued, true) {
+            self.feeding.push(conn);
+        }
+    }
+
+    /// Begins to feed a group to a session, or goes on with it from an older cursor.
+    pub(super) fn begin_feed(
+        &mut self,
+        conn: ConnId,
+        group: GroupId,
+        device_has: u64,
+        head: u64,
+        member: Seated,
+    ) {
+        let Seated { before, until, .. } = member;
+        let cursor = device_has.max(before).min(head.max(before)).min(until);
+        let Some(feeds) = self.feeds(conn) else { return };
+        if let Some(feed) = feeds.find(group) {
+            feed.head = feed.head.max(head);
+            feed.bound(member);
+            let is_untouched = feed.window.is_empty() && !feed.loading && !feed.skip_untold;
+            if is_untouched && cursor < feed.acked && feed.acked + 1 == feed.next {
+                (feed.acked, feed.next) = (cursor, cursor + 1);
+            }
+        } else {
+            let mut feed = Feed::new(group, device_has.min(cursor), head, member);
+            // What lies before the user's time is passed over.
+            feed.pass_over(cursor);
+            feeds.feeds.push(feed);
+        }
+        if let Some(seat) = self.seats.get_mut(&group)
+            && !seat.online.contains(&conn)
+        {
+            seat.online.push(conn);
+        }
+        self.queue_feeds(conn);
+    }
+
+    /// Serves every session in the list.
+    pub(in super::super) fn feed_all(&mut self, fx: &mut Effects) {
+        while let Some(conn) = self.feeding.pop() {
+            let Some(feeds) = self.feeds(conn) else { continue };
+            feeds.is_queued = false;
+            self.feed_session(conn, fx);
+        }
+    }
+
+    /// Serves the feeds of a session in turns, an entry each, as far as the window goes.
+    fn feed_session(&mut self, conn: ConnId, fx: &mut Effects) {
+        let mut idle = 0;
+        loop {
+            let Some(feeds) = self.feeds(conn) else { return };
+            if feeds.feeds.is_empty() || idle >= feeds.feeds.len() {
+                break;
+            }
+            let at = feeds.turn % feeds.feeds.len();
+            feeds.turn = at + 1;
+            match self.next_of(conn, at) {
+                Next::Nothing => idle += 1,
+                Next::Cold(load) => {
+                    idle += 1;
+                    self.counters.cold_reads += 1;
+                    fx.loads.push(load);
+                }
+                Next::Warm(position) => {
+                    let Some(group) = self.feeds(conn).map(|feeds| feeds.feeds[at].group) else {
+                        return;
+                    };
+                    let value = self.seats.get(&group).and_then(|seat| seat.recent(position));
+                    let Some(value) = value.cloned() else { return };
+                    idle = 0;
+                    if !self.feed_entry(conn, at, position, &value, fx) {
+                        return;
+                    }
+                }
+            }
+        }
+        self.tell_group_skips(conn, fx);
+    }
+
+    fn next_of(&mut self, conn: ConnId, at: usize) -> Next {
+        let (messages_max, bytes_max) = (self.config.window_messages, self.config.window_bytes);
+        let high_bytes = self.config.output_high_bytes;
+        let share = (messages_max / GROUP_FEED_SHARE).max(1);
+        let Some(group) = self.feeds(conn).map(|feeds| feeds.feeds[at].group) else {
+            return Next::Nothing;
+        };
+        let first = self.seats.get(&group).map_or(u64::MAX, super::seat::Seat::recent_first);
+        let Some(connection) = self.connection(conn) else { return Next::Nothing };
+        let output_room = high_bytes.saturating_sub(connection.output.len()) as u64;
+        let Some(session) = connection.session() else { return Next::Nothing };
+        let is_busy = session.download.is_some();
+        let Some(feeds) = session.groups.as_deref_mut() else { return Next::Nothing };
+        let (messages, bytes) = (feeds.window_messages, feeds.window_bytes);
+        let feed = &mut feeds.feeds[at];
+        if feed.next > feed.last() || feed.loading || is_busy || output_room == 0 {
+            return Next::Nothing;
+        }
+        let is_full = messages >= messages_max || (messages > 0 && bytes >= bytes_max);
+        if is_full || feed.messages >= share {
+            self.counters.windows_full += 1;
+            return Next::Nothing;
+        }
+        let (next, through) = (feed.next, feed.last());
+        if next >= first {
+            return Next::Warm(next);
+        }
+        feed.loading = true;
+        Next::Cold(Load::Entries {
+            log: LogId::Group(group),
+            conn,
+            from: next,
+            through: through.min(first - 1),
+            entries_max: (share - feed.messages).clamp(1, LOAD_ENTRIES_MAX),
+            bytes_max: bytes_max.saturating_sub(bytes).clamp(1, output_room) as u32,
+        })
+    }
+
+    /// Puts one entry into the output, or passes over it; `false` if it is damaged, and the session over.
+    fn feed_entry(
+        &mut self,
+        conn: ConnId,
+        at: usize,
+        position: u64,
+        value: &Bytes,
+        fx: &mut Effects,
+    ) -> bool {
+        let expired_ms = self.expired_through_ms();
+        let Ok((header, body)) = split_entry(value) else {
+            self.end(conn, Code::Internal, "a stored message is damaged", fx);
+            return false;
+        };
+        let EntryHeader { peer: author, device, time_ms, content, .. } = header;
+        let Some(session) = self.session(conn) else { return false };
+        let own = author == session.user;
+        let is_own_device = own && device == session.device;
+        let Some(feeds) = session.groups.as_deref_mut() else { return false };
+        let feed = &mut feeds.feeds[at];
+        let is_absent = (feed.absence.0..feed.absence.1).contains(&position);
+        if is_own_device || is_absent || time_ms <= expired_ms {
+            feed.pass_over(position);
+            return true;
+        }
+        let group = feed.group;
+        feed.sent(position, body.len() as u32);
+        let skip = std::mem::take(&mut feed.skip_untold);
+        feeds.window_messages += 1;
+        feeds.window_bytes += body.len() as u64;
+        let piece = Chunks::new(&body).next().unwrap_or_default();
+        let done = piece.len();
+        if skip {
+            self.put(conn, &Frame::GroupSkip { group, position: position - 1 }, fx);
+        }
+        let total_bytes = Chunks::total_bytes(&body);
+        let deliver = GroupDeliver {
+            group,
+            position,
+            author,
+            time_ms,
+            content,
+            own,
+            total_bytes,
+            body: piece,
+        };
+        self.put(conn, &Frame::GroupDeliver(deliver), fx);
+        if done < body.len() {
+            if let Some(session) = self.session(conn) {
+                session.download = Some(Box::new(Download { body, done }));
+            }
+            self.continue_download(conn, fx);
+        }
+        true
+    }
+
+    /// Tells of positions that were passed over, and of ends; settles what nothing holds back.
+    fn tell_group_skips(&mut self, conn: ConnId, fx: &mut Effects) {
+        let mut at = 0;
+        while let Some(feed) = self.feeds(conn).and_then(|feeds| feeds.feeds.get_mut(at)) {
+            let (group, position, acked) = (feed.group, feed.next - 1, feed.acked);
+            let skip = std::mem::take(&mut feed.skip_untold);
+            let is_end = feed.until <= position
+                && !std::mem::replace(&mut feed.is_over, feed.until <= position);
+            let until = feed.until;
+            if skip {
+                self.put(conn, &Frame::GroupSkip { group, position }, fx);
+                self.settle_group(conn, at, acked);
+            }
+            if is_end {
+                self.put(conn, &Frame::GroupGone { group, position: until }, fx);
+            }
+            at += 1;
+        }
+    }
+
+    fn settle_group(&mut self, conn: ConnId, at: usize, through: u64) {
+        let Some(session) = self.session(conn) else { return };
+        let user = session.user;
+        let Some(feeds) = session.groups.as_deref_mut() else { return };
+        let group = feeds.feeds[at].group;
+        if let Some(delivered) = feeds.settle(at, through) {
+            self.group_moves.push((group, Progress { user, delivered, read: 0 }));
+        }
+    }
+
+    /// A device has a group's entries up to `position`.
+    pub(in super::super) fn group_ack(
+        &mut self,
+        conn: ConnId,
+        group: GroupId,
+        position: u64,
+        fx: &mut Effects,
+    ) {
+        let Some(feeds) = self.feeds(conn) else { return };
+        let Some(at) = feeds.feeds.iter().position(|feed| feed.group == group) else {
+            // Of a group that ended meanwhile, or that nothing was sent of.
+            return;
+        };
+        let feed = &feeds.feeds[at];
+        if position >= feed.next {
+            let detail =
+                format!("acknowledged {position} of a group; sent up to {} so far", feed.next - 1);
+            self.end(conn, Code::CursorAhead, &detail, fx);
+            return;
+        }
+        if position > feed.acked {
+            self.settle_group(conn, at, position);
+            self.queue_feeds(conn);
+        }
+    }
+
+    /// Entries that a feed waited for.
+    pub(in super::super) fn group_entries_loaded(
+        &mut self,
+        group: GroupId,
+        conn: ConnId,
+        entries: Vec<(u64, Bytes)>,
+        through: u64,
+        fx: &mut Effects,
+    ) {
+        let Some(feeds) = self.feeds(conn) else { return };
+        let Some(at) = feeds.feeds.iter().position(|feed| feed.group == group) else { return };
+        feeds.feeds[at].loading = false;
+        for (position, value) in entries {
+            let Some(session) = self.session(conn) else { return };
+            let is_busy = session.download.is_some();
+            let Some(feeds) = session.groups.as_deref_mut() else { return };
+            let feed = &mut feeds.feeds[at];
+            if feed.next > position || is_busy {
+                break;
+            }
+            feed.pass_over(position - 1);
+            if !self.feed_entry(conn, at, position, &value, fx) {
+                return;
+            }
+        }
+        if let Some(session) = self.session(conn)
+            && session.download.is_none()
+            && let Some(feeds) = session.groups.as_deref_mut()
+        {
+            feeds.feeds[at].pass_over(through);
+        }
+        self.queue_feeds(conn);
+    }
+
+    /// Forgets the feeds of a group that have nothing left to do.
+    pub(super) fn end_idle_feeds(&mut self, conn: ConnId, group: GroupId) {
+        let Some(feeds) = self.feeds(conn) else { return };
+        if let Some(at) = feeds.feeds.iter().position(|feed| feed.group == group)
+            && feeds.feeds[at].is_idle()
+        {
+            feeds.remove(at);
+        }
+    }
+}
