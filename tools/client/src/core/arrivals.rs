@@ -17,7 +17,7 @@ use crate::store::Write;
 impl Session {
     /// Gives what arrived whole to the store, and with it what may follow once it is durable.
     pub(super) fn hand_on_arrivals(&mut self) {
-        let mut reached = BTreeMap::new();
+        let mut reached: BTreeMap<LogId, u64> = BTreeMap::new();
         while let Some((log, entry)) = self.intake.next_ready() {
             let position = match (log, entry) {
                 (_, Entry::Skip(position)) => position,
@@ -32,7 +32,8 @@ impl Session {
                     position
                 }
             };
-            reached.insert(log, position);
+            let reached = reached.entry(log).or_default();
+            *reached = position.max(*reached);
         }
         for (log, position) in reached {
             match log {
@@ -69,7 +70,7 @@ impl Session {
     /// An entry of a group; its position.
     fn take_entry(&mut self, group: u64, arrival: Arrival) -> u64 {
         let position = arrival.position;
-        if self.groups.get(group).is_none() {
+        if self.groups.is_member_again(group) {
             self.groups.look(group);
         }
         let message = self.keep(Some(group), arrival);
@@ -96,14 +97,10 @@ impl Session {
         if is_older && !self.intake.group(group).is_fed {
             self.groups.resume(group);
         }
-        let state = self.groups.state(group);
-        if state.is_gone {
-            // Who else came and went meanwhile wasn't told.
-            (state.is_gone, state.roles_at) = (false, 0);
-        }
-        if state.roles_at == 0 {
-            self.groups.look(group);
-        }
+        // The notice comes before the user is a member, so who else is one is asked for with the first
+        // entry.
+        self.groups.state(group).is_gone = false;
+        self.groups.state(group).roles_at = 0;
         self.write_group(group);
         let time_ms = notice.time_ms.min(NUMBER_MAX);
         self.ledger.then(Effect::Notify(Event::AddedToGroup { group, by, time_ms }));

@@ -72,8 +72,10 @@ impl Groups {
             .filter(|state| state.seen > state.seen_confirmed)
             .map(|state| state.group)
             .collect();
-        self.looks_due =
-            members().filter(|state| state.roles_at == 0).map(|state| (state.group, 0)).collect();
+        self.looks_due = members()
+            .filter(|state| state.roles_at == 0 && state.cursor > 0)
+            .map(|state| (state.group, 0))
+            .collect();
         self.is_first_due = true;
     }
 
@@ -158,6 +160,17 @@ impl Groups {
     pub(super) fn next_read(&mut self) -> Option<(u64, u64)> {
         let group = self.reads_due.pop_first()?;
         Some((group, self.state(group).seen))
+    }
+
+    /// An entry of the group came, so the user is a member, perhaps again; whether the other members
+    /// aren't known, nor asked for.
+    pub(super) fn is_member_again(&mut self, group: u64) -> bool {
+        let state = self.state(group);
+        if std::mem::replace(&mut state.is_gone, false) {
+            // Who else came and went meanwhile wasn't told.
+            state.roles_at = 0;
+        }
+        state.roles_at == 0 && !self.looking.contains_key(&group)
     }
 
     /// Something about the members isn't known: asks from the first on.
