@@ -57,12 +57,14 @@ mod client;
 pub mod core;
 mod driver;
 mod event;
+mod group;
 pub mod limits;
 mod message;
 pub mod store;
 
 pub use client::{Client, Config, Events, OpenError};
 pub use core::SendError;
-pub use event::{Event, Reason};
+pub use event::{Event, Progress, Reason};
 pub use fulmar_protocol::Code;
-pub use message::{Conversation, Message, MessageId, State, content};
+pub use group::{Action, Group, GroupChange, Receipt, Role};
+pub use message::{Conversation, Message, MessageId, State, Target, content};

@@ -1,6 +1,7 @@
 //! The writes on their way to the store, and what may only happen once they are durable.
 
 use super::io::Action;
+use super::log::LogId;
 use crate::event::Event;
 use crate::limits::MESSAGE_BYTES;
 use crate::message::MessageId;
@@ -20,8 +21,10 @@ pub(super) enum Effect {
     },
     /// A tick is durable.
     Settled,
-    /// The inbox is stored up to here and may be acknowledged.
-    Inbox {
+    /// The log is stored up to here and may be acknowledged.
+    Log {
+        /// Which.
+        log: LogId,
         /// The position.
         position: u64,
     },
