@@ -12,7 +12,7 @@ use super::super::inbox::Stage;
 use super::super::record::{ENTRY_HEADER_BYTES_MAX, EntryHeader};
 use super::super::seam::{CoreId, GroupId, Key, LogId, Message, Origin, Ticket, UserId, Write};
 use super::super::{Answer, Effects, Letter, Shard};
-use super::letter::{Asker, GroupLetter, Seated, State};
+use super::letter::{Asker, GroupLetter, Progress, Seated, State};
 use super::record::{GroupRecord, Member, Role};
 use super::rules::Wanted;
 
@@ -514,6 +514,9 @@ impl Shard {
         if !self.groups[slot].is_seated {
             self.seat_group(slot, head, fx);
         }
+        // A crash may have taken what it acknowledged last.
+        let said = Progress { user: asker.user, delivered: cursor, read: 0 };
+        self.group_moved(slot, &[said]);
         let (conn, member) = (asker.conn, seated(&member));
         let letter = GroupLetter::Open { conn, group: id, cursor, head, member };
         self.post_to_core(asker.core, letter.into(), fx);
