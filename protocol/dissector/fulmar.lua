@@ -7,7 +7,8 @@
 -- preference of the protocol: tshark -o fulmar.port:7701.
 --
 -- It reads frames across TCP segments, shows every field, and names what is wrong with a bad frame
--- as the golden vectors do (fulmar.error, fulmar.error.field). It doesn't put large bodies together
+-- as the golden vectors do (fulmar.error, fulmar.error.field). The body of an entry that tells of a change
+-- of its group is read too (fulmar.change). It doesn't put large bodies together
 -- from their parts, and doesn't judge the order of frames.
 --
 -- Tested with Wireshark 4.0 (Lua 5.2). Written without bit operators, integer division and integers of
@@ -317,6 +318,11 @@ for _, kind in pairs(KINDS) do
         end
     end
 end
+-- What the body of a change holds: the same as a request's last fields.
+declare("change.action", DECLARE.action("fulmar.change.action", "Action"))
+declare("change.users", DECLARE.users("fulmar.change.users", "Users"))
+declare("change.users.user", ProtoField.uint64("fulmar.change.users.user", "User"))
+declare("change.value", DECLARE.bytes("fulmar.change.value", "Value"))
 fulmar.fields = declared
 fulmar.experts = { malformed }
 
@@ -534,6 +540,15 @@ function READ.total(reader, key)
     return READ.number(reader, key)
 end
 
+-- Reads the body of a change from `offset` to `stop`.
+local function read_change(tvb, offset, stop, tree)
+    local reader = setmetatable({ tvb = tvb, offset = offset, stop = stop, tree = tree }, Reader)
+    READ.action(reader, "change.action")
+    READ.users(reader, "change.users", USERS_MAX)
+    READ.bytes(reader, "change.value", GROUP_VALUE_BYTES_MAX)
+    if reader.offset < stop then fail("trailing") end
+end
+
 function READ.body(reader, key)
     local length = reader.stop - reader.offset
     if length > PART_BYTES_MAX then fail("too_long", key) end
@@ -547,6 +562,14 @@ function READ.body(reader, key)
     local item = reader.tree:add(pf[key], range)
     if reader.numbers.content == 1 and not reader.parts and judge_text(raw(range)) then
         item:add_packet_field(pf.text, range, ENC_UTF_8):set_generated()
+    end
+    if reader.kind == "group_deliver" and reader.numbers.content == CONTENT_CHANGE and not reader.parts then
+        -- A body that isn't one doesn't make the frame a bad one.
+        local good, problem = pcall(read_change, reader.tvb, reader.offset, reader.stop, item)
+        if not good then
+            if type(problem) ~= "table" then error(problem, 0) end
+            item:append_text(" (not a change: " .. problem.name .. ")")
+        end
     end
     reader.offset = reader.stop
     return string.format("%d", length)

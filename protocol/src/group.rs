@@ -97,7 +97,7 @@ pub struct GroupSend<'a> {
     pub group: u64,
     /// This device's number for it, increasing within its sends to this group.
     pub number: u64,
-    /// What the body is; opaque to the server. Not [`CONTENT_CHANGE`].
+    /// What the body is; opaque to the server. Not [`CONTENT_CHANGE`], which a decoder refuses.
     pub content: u8,
     /// Length of the whole body where it continues in part frames; `None` where it is all here.
     pub total_bytes: Option<u64>,
@@ -133,7 +133,7 @@ pub struct GroupReceipt<'a> {
     pub group: u64,
     /// The entry that the counts are about.
     pub position: u64,
-    /// Members besides its author that it is for.
+    /// Members that it is for, besides the user who is told.
     pub members: u64,
     /// How many of them have it on a device.
     pub delivered: u64,

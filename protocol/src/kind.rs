@@ -253,9 +253,9 @@ mod tests {
                 | Kind::Watch
                 | Kind::Unwatch
                 // The rest of a message that the send already told of.
-                | Kind::Part => false,
+                | Kind::Part
                 // From the server only.
-                Kind::Welcome
+                | Kind::Welcome
                 | Kind::Refuse
                 | Kind::Sent
                 | Kind::Rejected

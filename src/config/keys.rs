@@ -6,7 +6,7 @@
 
 use fulmar_protocol::limits::BODY_BYTES_MAX;
 
-use crate::limits::{CORES_MAX, RESENDS_MAX};
+use crate::limits::{CORES_MAX, GROUP_MEMBERS_LIMIT, RESENDS_MAX};
 
 /// Which values a key takes, apart from its word for absence.
 #[derive(Debug, Clone, Copy)]
@@ -124,6 +124,10 @@ pub(super) const KEYS: &[Key] = &[
         "Most messages in one user's inbox; more are refused before the tick"),
     key(STORAGE, "quota_bytes", "BYTES", Allowed::Bytes(1 << 10, 1 << 40), "64 MiB",
         "Most bytes of bodies in one user's inbox"),
+    key(STORAGE, "group_quota_messages", "COUNT", Allowed::Integer(1, 1_000_000_000), "1000000",
+        "Most entries in one group's log; more are refused before the tick"),
+    key(STORAGE, "group_quota_bytes", "BYTES", Allowed::Bytes(1 << 10, 1 << 40), "1 GiB",
+        "Most bytes of bodies in one group's log"),
     key(STORAGE, "segment_mib", "MIB", Allowed::Integer(1, 1_024), "64",
         "Size of a segment of the journal, of which three are usual and thirteen the most"),
     key(STORAGE, "write_buffer_mib", "MIB", Allowed::Integer(1, 1_024), "16",
@@ -133,6 +137,8 @@ pub(super) const KEYS: &[Key] = &[
 
     key(LIMITS, "devices_max", "COUNT", Allowed::Integer(1, 64), "16",
         "Most devices of one user"),
+    key(LIMITS, "group_members_max", "COUNT", Allowed::Integer(1, GROUP_MEMBERS_LIMIT as u64), "1024",
+        "Most members of one group"),
     key(LIMITS, "window_messages", "COUNT", Allowed::Integer(1, 4_096), "128",
         "Most unacknowledged messages on the way to one device"),
     key(LIMITS, "window_bytes", "BYTES", Allowed::Bytes(4 << 10, 64 << 20), "128 KiB",

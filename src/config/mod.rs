@@ -82,6 +82,12 @@ pub struct Config {
     pub expiry_days: u32,
     /// Most messages in one user's inbox.
     pub quota_messages: u64,
+    /// Most entries in a group's log.
+    pub group_quota_messages: u64,
+    /// Most body bytes in a group's log.
+    pub group_quota_bytes: u64,
+    /// Most members of a group.
+    pub group_members_max: usize,
     /// Most bytes of bodies in one user's inbox. Never less than `body_bytes_max`.
     pub quota_bytes: u64,
     /// Most devices of one user.
@@ -173,6 +179,9 @@ impl Config {
             },
             expiry_days: s.integer("expiry_days") as u32,
             quota_messages: s.integer("quota_messages"),
+            group_quota_messages: s.integer("group_quota_messages"),
+            group_quota_bytes: s.integer("group_quota_bytes"),
+            group_members_max: s.integer("group_members_max") as usize,
             quota_bytes: s.integer("quota_bytes"),
             devices_max: s.integer("devices_max") as usize,
             window_messages: s.integer("window_messages") as u32,

@@ -261,14 +261,15 @@ impl Shard {
         let group = &mut self.groups[slot];
         group.last_adding += 1;
         let (id, adding, by) = (group.id, group.last_adding, origin.user);
-        let users = wanted.users.clone();
+        let mut users = wanted.users.clone();
+        if wanted.action == Action::Create {
+            // Its maker's other devices learn of it in the same way.
+            users.push(by);
+        }
         let untold = users.len();
         group.adding.push(Adding { number: adding, origin, wanted, untold, refusal: None });
         for user in users {
             self.post(user, GroupLetter::Notice { user, group: id, by, adding, home }.into(), fx);
-        }
-        if untold == 0 {
-            self.noticed(slot, adding, None, fx);
         }
     }
 
@@ -283,10 +284,11 @@ impl Shard {
         }
         let Adding { origin, wanted, refusal, .. } = group.adding.remove(at);
         let id = group.id;
+        let is_creation = wanted.action == Action::Create;
         if let Some(code) = refusal {
-            return self.reject_group(origin, id, code, fx);
+            return self.reject_group(origin, if is_creation { 0 } else { id }, code, fx);
         }
-        if wanted.action == Action::Create {
+        if is_creation {
             self.enter_creation(slot, origin, &wanted, fx);
         } else {
             let action = conversation::Action::Enter { origin, what: Entering::Addition(wanted) };
@@ -304,14 +306,14 @@ impl Shard {
                 let answer = Answer::GroupTick { origin, group: id, position: 1, time_ms: 0 };
                 self.answer_when_stored(None, answer, fx);
             } else {
-                self.reject_group(origin, id, Code::BadChange, fx);
+                self.reject_group(origin, 0, Code::BadChange, fx);
             }
             return;
         }
         let mut attempt = GroupRecord::default();
         let made = attempt.create(origin.user, origin.device, origin.number, &wanted, members_max);
         if let Err(code) = made {
-            return self.reject_group(origin, id, code, fx);
+            return self.reject_group(origin, 0, code, fx);
         }
         if let Some(waiting) = group.adding.first_mut() {
             let older = std::mem::replace(&mut waiting.origin, origin);

@@ -22,7 +22,10 @@ use crate::script::Script;
 
 const STEPS_MAX: usize = 48;
 const WRITES_MAX: usize = 6;
-const USERS: u64 = 3;
+/// Whose records are written and read.
+const PEERS: u64 = 3;
+/// The logs that are written and read: inboxes, and groups of the same numbers.
+const LOGS: [LogId; 4] = [LogId::Inbox(1), LogId::Inbox(2), LogId::Group(1), LogId::Group(2)];
 
 const OPTIONS: JournalOptions =
     JournalOptions { segment_bytes: 6 * 1024, segments_kept: 1, segments_max: 1_000 };
@@ -31,8 +34,8 @@ const OPTIONS: JournalOptions =
 #[derive(Debug, Clone, Default)]
 struct Model {
     records: BTreeMap<Key, Bytes>,
-    heads: [u64; USERS as usize],
-    trims: [u64; USERS as usize],
+    heads: [u64; LOGS.len()],
+    trims: [u64; LOGS.len()],
 }
 
 struct Run {
@@ -159,16 +162,15 @@ impl Model {
     /// A write that a shard could ask for.
     fn write(&mut self, script: &mut Script<'_>) -> Option<Write> {
         let kind = script.byte();
-        let index = script.below(USERS as usize);
-        let user = index as u64 + 1;
-        let log = LogId::Inbox(user);
+        let index = script.below(LOGS.len());
+        let log = LOGS[index];
         let key = match kind {
             0..120 => {
                 self.heads[index] += 1;
                 Key::Entry { log, position: self.heads[index] }
             }
             120..160 => Key::State { log },
-            160..200 => Key::Conversation { log, peer: 1 + u64::from(kind) % USERS },
+            160..200 => Key::Conversation { log, peer: 1 + u64::from(kind) % PEERS },
             _ => {
                 let (from, head) = (self.trims[index] + 1, self.heads[index]);
                 let through = head.min(self.trims[index] + u64::from(kind - 199));
@@ -189,8 +191,7 @@ impl Model {
         Some(Write::Put { key, value })
     }
 
-    fn entries(&self, user: u64) -> impl DoubleEndedIterator<Item = (u64, Bytes)> + '_ {
-        let log = LogId::Inbox(user);
+    fn entries(&self, log: LogId) -> impl DoubleEndedIterator<Item = (u64, Bytes)> + '_ {
         let all = Key::Entry { log, position: 0 }..=Key::Entry { log, position: u64::MAX };
         self.records.range(all).filter_map(|(key, value)| match key {
             Key::Entry { position, .. } => Some((*position, value.clone())),
@@ -205,37 +206,42 @@ impl Model {
         reader: &JournalReader<DiskDirectory, SimulatedDatabase>,
         expire_through_ms: u64,
     ) {
-        for user in 1..=USERS {
-            let (log, trim) = (LogId::Inbox(user), self.trims[user as usize - 1]);
-            for peer in 1..=USERS {
+        let heads = reader.group_heads().expect("the heads");
+        for (index, log) in LOGS.into_iter().enumerate() {
+            let trim = self.trims[index];
+            for peer in 1..=PEERS {
                 let record = self.records.get(&Key::Conversation { log, peer }).cloned();
                 let loaded = reader.load(Load::Conversation { log, peer }).expect("a load");
                 assert_eq!(loaded, Loaded::Conversation { log, peer, record });
             }
             let loaded = reader.load(Load::Log { log, expire_through_ms }).expect("a load");
-            let Loaded::Log { record, last, first, .. } = loaded else { panic!("no inbox") };
+            let Loaded::Log { record, last, first, head, .. } = loaded else { panic!("no log") };
+            if let LogId::Group(group) = log {
+                let known = heads.iter().find(|(known, _)| *known == group);
+                assert_eq!(known.map_or(0, |&(_, head)| head), head, "the head of {log}");
+            }
             assert_eq!(record.as_ref(), self.records.get(&Key::State { log }));
             assert_eq!(
                 last.filter(|&(position, _)| position > trim),
-                self.entries(user).next_back()
+                self.entries(log).next_back()
             );
             let is_fresh = |value: &Bytes| u64::from(value[0]) > expire_through_ms;
-            let expected = self.entries(user).find(|(_, value)| is_fresh(value));
+            let expected = self.entries(log).find(|(_, value)| is_fresh(value));
             if first.as_ref().is_none_or(|&(position, _)| position > trim) {
                 assert_eq!(first, expected);
             }
-            self.check_entries(reader, user, trim + 1);
+            self.check_entries(reader, index, trim + 1);
         }
     }
 
     fn check_entries(
         &self,
         reader: &JournalReader<DiskDirectory, SimulatedDatabase>,
-        user: u64,
+        index: usize,
         from: u64,
     ) {
         let conn = ConnId { slot: 0, generation: 0 };
-        let (log, through) = (LogId::Inbox(user), self.heads[user as usize - 1]);
+        let (log, through) = (LOGS[index], self.heads[index]);
         let (mut next, mut found) = (from, Vec::new());
         while next <= through {
             let (from, entries_max, bytes_max) = (next, 3, 900);
@@ -246,6 +252,6 @@ impl Model {
             found.extend(entries);
             next = reached + 1;
         }
-        assert!(found.into_iter().eq(self.entries(user)), "entries of {user}");
+        assert!(found.into_iter().eq(self.entries(log)), "entries of {log}");
     }
 }

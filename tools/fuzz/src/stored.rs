@@ -81,6 +81,7 @@ fn entry(script: &mut Script<'_>) -> Vec<u8> {
     let header = EntryHeader {
         time_ms: script.number().saturating_mul(TIME_MS),
         own: script.flag(),
+        is_notice: false,
         content: script.byte(),
         peer: script.number(),
         ordinal: script.number(),

@@ -103,6 +103,7 @@ fn records() -> Vec<Seed> {
     let header = EntryHeader {
         time_ms: 1_800_000_000_000,
         own: true,
+        is_notice: false,
         content: 1,
         peer: 1 << 40,
         ordinal: 12,
