@@ -179,7 +179,12 @@ impl Watch {
             Frame::Read { peer, ordinal } => assert!(*peer != 0 && *ordinal > 0),
             Frame::Ask { peer } => assert_ne!(*peer, 0),
             Frame::Goodbye(_) => self.connection.is_over = true,
-            Frame::Ping => {}
+            Frame::Ping | Frame::GroupResume { .. } | Frame::GroupLook { .. } => {}
+            Frame::GroupAck { group, position } => {
+                let stored = self.group_cursors.get(group).is_some_and(|cursor| position <= cursor);
+                assert!(stored, "acknowledged before it is stored");
+            }
+            Frame::GroupAsk { group, position, .. } => assert!(*group > 0 && *position > 0),
             other => panic!("a client doesn't send {other:?}"),
         }
     }
