@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use fulmar_client::core::{Action, Identity, Input, Now, Session};
 use fulmar_client::store::{ConversationState, SqliteStore, Store, StoreError, Write};
-use fulmar_client::{Message, MessageId, State, content};
+use fulmar_client::{Message, MessageId, State, Target, content};
 use fulmar_protocol::{Deliver, Frame, Pairs, VERSION, Welcome};
 use rusqlite::Connection;
 
@@ -74,6 +74,7 @@ pub fn store(data: &[u8]) {
 fn batch() -> Vec<Write> {
     let message = |id, state, ordinal, position| Message {
         id: MessageId(id),
+        group: None,
         peer: PEER,
         state,
         ordinal,
@@ -136,8 +137,8 @@ fn use_store(path: &Path) -> Result<(), StoreError> {
     let snapshot = store.load()?;
     for conversation in store.conversations()? {
         store.message(conversation.last)?;
-        store.history(conversation.peer, None, 10)?;
-        store.history(conversation.peer, Some(conversation.last), 1)?;
+        store.history(Target::Peer(conversation.peer), None, 10)?;
+        store.history(Target::Peer(conversation.peer), Some(conversation.last), 1)?;
     }
     let identity = Identity { user: USER, device: DEVICE, token: Vec::new(), agent: "fuzz".into() };
     let head = snapshot.cursor;

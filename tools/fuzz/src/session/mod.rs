@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use fulmar_client::core::{Action, Identity, Input, Now, Session};
 use fulmar_client::store::{MemoryStore, Store, StoreError, Write};
-use fulmar_client::{Event, Message, State, content};
+use fulmar_client::{Event, Message, State, Target, content};
 
 use crate::script::Script;
 use watch::Watch;
@@ -141,7 +141,7 @@ impl Course {
 
     /// Sends a rejected message of a peer again.
     fn resend(&mut self, peer: u64) {
-        let history = self.store.history(peer, None, 16).expect("a history");
+        let history = self.store.history(Target::Peer(peer), None, 16).expect("a history");
         let rejected = |message: &&Message| matches!(message.state, State::Rejected(_));
         let Some(message) = history.iter().find(rejected) else { return };
         let mut actions = Vec::new();

@@ -49,6 +49,10 @@ pub(super) struct Watch {
     sends: BTreeMap<u64, Stored>,
     bodies: BTreeMap<MessageId, (u64, Vec<u8>)>,
     positions: BTreeSet<u64>,
+    /// The same of groups: group and position.
+    group_positions: BTreeSet<(u64, u64)>,
+    /// How far the store has each group.
+    group_cursors: BTreeMap<u64, u64>,
     /// Positions that the person was shown.
     shown: BTreeSet<u64>,
     ticked: BTreeSet<MessageId>,
@@ -99,6 +103,7 @@ impl Watch {
                 Frame::Welcome(welcome) => self.welcome(&welcome),
                 Frame::Deliver(deliver) => self.announce(deliver.position),
                 Frame::Skip { position } => self.announce(position),
+                Frame::GroupNotice(notice) => self.announce(notice.position),
                 Frame::Sent { number, .. } | Frame::Rejected { number, .. } => {
                     self.connection.in_flight.remove(&number);
                 }
@@ -174,7 +179,12 @@ impl Watch {
             Frame::Read { peer, ordinal } => assert!(*peer != 0 && *ordinal > 0),
             Frame::Ask { peer } => assert_ne!(*peer, 0),
             Frame::Goodbye(_) => self.connection.is_over = true,
-            Frame::Ping => {}
+            Frame::Ping | Frame::GroupResume { .. } | Frame::GroupLook { .. } => {}
+            Frame::GroupAck { group, position } => {
+                let stored = self.group_cursors.get(group).is_some_and(|cursor| position <= cursor);
+                assert!(stored, "acknowledged before it is stored");
+            }
+            Frame::GroupAsk { group, position, .. } => assert!(*group > 0 && *position > 0),
             other => panic!("a client doesn't send {other:?}"),
         }
     }
@@ -217,7 +227,11 @@ impl Watch {
                     let position = message.position.expect("what came has a position");
                     check_number(position);
                     check_number(message.ordinal.expect("what came has an ordinal"));
-                    assert!(self.positions.insert(position), "position {position} is stored twice");
+                    let is_new = match message.group {
+                        Some(group) => self.group_positions.insert((group, position)),
+                        None => self.positions.insert(position),
+                    };
+                    assert!(is_new, "position {position} is stored twice");
                 }
                 Write::Enqueue { message, number } => {
                     self.take_id(message.id);
@@ -252,6 +266,13 @@ impl Watch {
                         assert!(number <= NUMBER_MAX);
                     }
                 }
+                Write::Group(state) => {
+                    assert!(state.seen_confirmed <= state.seen);
+                    let cursor = self.group_cursors.entry(state.group).or_default();
+                    assert!(state.cursor >= *cursor, "the cursor of a group goes forward");
+                    *cursor = state.cursor;
+                }
+                Write::Placed { .. } | Write::Roles { .. } => {}
                 Write::NumberLast(number) => {
                     check_number(*number);
                     self.number_last = self.number_last.max(*number);
@@ -311,7 +332,26 @@ impl Watch {
                 let longest_ms = RETRY_AFTER_MS_MAX + BACKOFF_MS_MAX;
                 assert!(retry_in_ms.is_none_or(|retry_ms| retry_ms <= longest_ms));
             }
-            Event::Connected { .. } | Event::SeenElsewhere { .. } | Event::StoreFailed { .. } => {}
+            Event::GroupTicked { id, .. } => {
+                assert!(self.ticked.insert(*id), "{id} is ticked twice");
+            }
+            Event::GroupRejected { id, .. } => {
+                assert!(!self.ticked.contains(id), "{id} was ticked");
+            }
+            Event::GroupMessage(message) => {
+                assert!(message.group.is_some() && message.ordinal == message.position);
+            }
+            Event::Connected { .. }
+            | Event::SeenElsewhere { .. }
+            | Event::AddedToGroup { .. }
+            | Event::GroupGone { .. }
+            | Event::GroupState { .. }
+            | Event::GroupReceipt { .. }
+            | Event::GroupWho { .. }
+            | Event::GroupSeenElsewhere { .. }
+            | Event::Presence { .. }
+            | Event::Typing { .. }
+            | Event::StoreFailed { .. } => {}
         }
     }
 }
