@@ -12,6 +12,7 @@ impl Oracle {
         let user = self.user(user);
         for write in batch {
             let outcome = match write {
+                Write::Insert(message) if message.group.is_some() => Ok(()),
                 Write::Insert(message) => self.inserted(user, device, message),
                 Write::Cursor(cursor) => self.moved(user, device, *cursor),
                 Write::Conversation(state) => {
@@ -34,6 +35,9 @@ impl Oracle {
                 Write::Enqueue { .. }
                 | Write::Requeue { .. }
                 | Write::Ticked { .. }
+                | Write::Placed { .. }
+                | Write::Group(_)
+                | Write::Roles { .. }
                 | Write::NumberLast(_) => Ok(()),
             };
             self.judge(outcome);

@@ -119,6 +119,7 @@ impl History {
     fn message(position: u64, ordinal: u64, body: &[u8]) -> Message {
         Message {
             id: MessageId(position),
+            group: None,
             peer: SENDER,
             state: State::Received,
             ordinal: Some(ordinal),
