@@ -31,6 +31,7 @@ struct Adding {
 ///
 /// Invariant: `record.trim <= durable <= record.head`.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools)] // independent marks
 pub(in super::super) struct Group {
     pub(super) id: GroupId,
     pub(in super::super) stage: Stage,
@@ -110,7 +111,7 @@ pub(in super::super) enum Entering {
 
 impl Shard {
     /// A letter to a group, at its home: now, or once the group is loaded.
-    pub(super) fn to_group(&mut self, id: GroupId, letter: GroupLetter, fx: &mut Effects) {
+    pub(super) fn hand_to_group(&mut self, id: GroupId, letter: GroupLetter, fx: &mut Effects) {
         let slot = self.group_slot(id, fx);
         if self.groups[slot].stage == Stage::Ready {
             self.at_group(slot, letter, fx);
@@ -183,7 +184,7 @@ impl Shard {
                     GroupLetter::Change { origin, group, wanted }
                 }
             };
-            self.to_group(group, letter, fx);
+            self.hand_to_group(group, letter, fx);
             return;
         };
         match self.conversations[conversation_slot].judge(origin.device, origin.number) {
@@ -213,7 +214,7 @@ impl Shard {
                 }
             }
             Entering::Change(wanted) => {
-                self.change_group(slot, conversation_slot, origin, wanted, fx)
+                self.change_group(slot, conversation_slot, origin, wanted, fx);
             }
         }
     }

@@ -139,7 +139,7 @@ impl Shard {
     /// A session ends: it is fed no more.
     pub(in super::super) fn leave_groups(&mut self, conn: ConnId) {
         let Some(feeds) = self.feeds(conn) else { return };
-        let groups: Vec<GroupId> = feeds.feeds.iter().map(|feed| feed.group).collect();
+        let groups: Vec<GroupId> = feeds.all.iter().map(|feed| feed.group).collect();
         for group in groups {
             if let Some(seat) = self.seats.get_mut(&group) {
                 seat.online.retain(|&known| known != conn);
@@ -200,7 +200,7 @@ impl Shard {
                 Some(&head) if cursor >= head => quiet.push((group, cursor)),
                 Some(_) => {
                     let cursors = vec![(group, cursor)];
-                    self.to_group(group, GroupLetter::Resume { asker, cursors }, fx);
+                    self.hand_to_group(group, GroupLetter::Resume { asker, cursors }, fx);
                 }
                 None => self.group_gone(asker, group, false, fx),
             }
