@@ -1,11 +1,11 @@
-//! State between one inbox and one peer, on the inbox's home core: which sends were taken, and how
-//! far the inbox's owner is with them.
+//! State between one log and one user, on the log's home core: which sends were taken, and of an
+//! inbox how far its owner is with them.
 
 use fulmar_protocol::Code;
 
 use super::inbox::Stage;
 use super::record::{ConversationRecord, Sender};
-use super::seam::{ConnId, DeviceId, Message, Origin, Ticket, UserId};
+use super::seam::{ConnId, DeviceId, LogId, Message, Origin, Ticket, UserId};
 
 /// Something that needs the conversation (and the inbox) in memory.
 #[derive(Debug)]
@@ -67,9 +67,9 @@ pub(super) enum Save {
 #[derive(Debug)]
 #[allow(clippy::struct_excessive_bools)] // independent marks of membership in queues
 pub(super) struct Conversation {
-    /// Whose inbox.
-    pub(super) user: UserId,
-    /// The other side.
+    /// Which log.
+    pub(super) log: LogId,
+    /// The other side, or a member of the group.
     pub(super) peer: UserId,
     pub(super) record: ConversationRecord,
     /// Until the record is here actions wait.
@@ -104,9 +104,9 @@ pub(super) enum Verdict {
 }
 
 impl Conversation {
-    pub(super) fn loading(user: UserId, peer: UserId, mono_ms: u64) -> Self {
+    pub(super) fn loading(log: LogId, peer: UserId, mono_ms: u64) -> Self {
         Conversation {
-            user,
+            log,
             peer,
             record: ConversationRecord::default(),
             stage: Stage::Loading,

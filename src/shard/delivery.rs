@@ -6,7 +6,7 @@ use fulmar_protocol::{Chunks, Code, Deliver, Frame};
 
 use super::connection::{Download, InFlight, Session};
 use super::record::{EntryHeader, split_entry};
-use super::{ConnId, Effects, Load, Retention, Shard, UserId};
+use super::{ConnId, Effects, Load, LogId, Retention, Shard, UserId};
 use crate::faults::{Fault, is_planted};
 use crate::limits::{LOAD_ENTRIES_MAX, TAIL_BYTES_MAX};
 
@@ -98,7 +98,7 @@ impl Shard {
         }
         let room = bytes_max.saturating_sub(window_bytes).clamp(1, output_room);
         Next::Cold(Load::Entries {
-            user: id,
+            log: LogId::Inbox(id),
             conn,
             from: next,
             through: durable.min(tail_first - 1),

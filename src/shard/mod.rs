@@ -47,8 +47,8 @@ pub use home::home_core;
 pub use overload::Level;
 use overload::gathers;
 pub use seam::{
-    Arrival, ConnId, CoreId, DeviceId, Effects, Event, Identity, Key, Letter, Load, Loaded,
-    Message, Now, Origin, Ticket, UserId, Write,
+    Arrival, ConnId, CoreId, DeviceId, Effects, Event, GroupId, Identity, Key, Letter, Load,
+    Loaded, LogId, Message, Now, Origin, Ticket, UserId, Write,
 };
 
 use arena::Arena;
@@ -89,7 +89,7 @@ pub struct Shard {
     users: Table<User>,
     users_by_id: HashMap<UserId, u32>,
     conversations: Table<Conversation>,
-    conversations_by_id: HashMap<(UserId, UserId), u32>,
+    conversations_by_id: HashMap<(LogId, UserId), u32>,
     timers: Timers,
     arena: Arena,
     /// Empty buffers for input and output.

@@ -17,7 +17,7 @@ use super::inbox::{self, TailEntry};
 use super::output::Patience;
 use super::record::{ENTRY_HEADER_BYTES_MAX, EntryHeader};
 use super::{
-    Answer, ConnId, Effects, Key, Letter, Message, Origin, Retention, Shard, UserId, Write,
+    Answer, ConnId, Effects, Key, Letter, LogId, Message, Origin, Retention, Shard, UserId, Write,
 };
 use crate::faults::{Fault, is_planted};
 use crate::limits::QUOTA_RETRY_MS;
@@ -160,7 +160,7 @@ impl Shard {
         fx: &mut Effects,
     ) {
         let action = Action::Append { origin, message, copy, refusal };
-        self.with_conversation(to, origin.user, action, fx);
+        self.with_conversation(LogId::Inbox(to), origin.user, action, fx);
     }
 
     /// Judges a send at the recipient's home and takes it into the inbox.
@@ -263,7 +263,7 @@ impl Shard {
         user.last_ticket = self.ticket;
         user.used_ms = self.now.mono_ms;
         let (id, position) = (user.id, user.record.head);
-        fx.writes.push(Write::Put { key: Key::Entry { user: id, position }, value });
+        fx.writes.push(Write::Put { key: Key::Entry { log: LogId::Inbox(id), position }, value });
         self.counters.messages += 1;
         self.mark_dirty(slot);
         position
@@ -286,7 +286,7 @@ impl Shard {
                     self.tick(origin, to, ordinal, time_ms, fx);
                 }
                 let action = Action::Copy { origin, ordinal, time_ms, message };
-                self.with_conversation(origin.user, to, action, fx);
+                self.with_conversation(LogId::Inbox(origin.user), to, action, fx);
             }
         }
     }

@@ -71,7 +71,7 @@ pub trait Storage {
     fn load(&self, load: Load) -> Result<Loaded, Self::Error>;
 
     /// Takes writes, in order. They are durable after the next flush. Taking the same writes again
-    /// changes nothing. The highest position of each inbox is kept for good, whatever becomes of its entry.
+    /// changes nothing. The highest position of each log is kept for good, whatever becomes of its entry.
     fn apply(&self, writes: &[Write]) -> Result<(), Self::Error>;
 
     /// Makes everything that was applied durable.

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use fastrand::Rng;
-use fulmar::shard::{ConnId, Key, Load, Loaded, Write};
+use fulmar::shard::{ConnId, Key, Load, Loaded, LogId, Write};
 use fulmar::storage::journal::{
     self, Drain, JournalCommitter, JournalError, JournalOptions, JournalReader, Parts,
 };
@@ -161,13 +161,14 @@ impl Model {
         let kind = script.byte();
         let index = script.below(USERS as usize);
         let user = index as u64 + 1;
+        let log = LogId::Inbox(user);
         let key = match kind {
             0..120 => {
                 self.heads[index] += 1;
-                Key::Entry { user, position: self.heads[index] }
+                Key::Entry { log, position: self.heads[index] }
             }
-            120..160 => Key::Inbox { user },
-            160..200 => Key::Conversation { user, peer: 1 + u64::from(kind) % USERS },
+            120..160 => Key::State { log },
+            160..200 => Key::Conversation { log, peer: 1 + u64::from(kind) % USERS },
             _ => {
                 let (from, head) = (self.trims[index] + 1, self.heads[index]);
                 let through = head.min(self.trims[index] + u64::from(kind - 199));
@@ -176,9 +177,9 @@ impl Model {
                 }
                 self.trims[index] = through;
                 let gone =
-                    Key::Entry { user, position: from }..=Key::Entry { user, position: through };
+                    Key::Entry { log, position: from }..=Key::Entry { log, position: through };
                 self.records.retain(|key, _| !gone.contains(key));
-                return Some(Write::Trim { user, from, through });
+                return Some(Write::Trim { log, from, through });
             }
         };
         let mut value = u64::from(script.byte()).to_le_bytes().to_vec();
@@ -189,7 +190,8 @@ impl Model {
     }
 
     fn entries(&self, user: u64) -> impl DoubleEndedIterator<Item = (u64, Bytes)> + '_ {
-        let all = Key::Entry { user, position: 0 }..=Key::Entry { user, position: u64::MAX };
+        let log = LogId::Inbox(user);
+        let all = Key::Entry { log, position: 0 }..=Key::Entry { log, position: u64::MAX };
         self.records.range(all).filter_map(|(key, value)| match key {
             Key::Entry { position, .. } => Some((*position, value.clone())),
             _ => None,
@@ -204,15 +206,15 @@ impl Model {
         expire_through_ms: u64,
     ) {
         for user in 1..=USERS {
-            let trim = self.trims[user as usize - 1];
+            let (log, trim) = (LogId::Inbox(user), self.trims[user as usize - 1]);
             for peer in 1..=USERS {
-                let record = self.records.get(&Key::Conversation { user, peer }).cloned();
-                let loaded = reader.load(Load::Conversation { user, peer }).expect("a load");
-                assert_eq!(loaded, Loaded::Conversation { user, peer, record });
+                let record = self.records.get(&Key::Conversation { log, peer }).cloned();
+                let loaded = reader.load(Load::Conversation { log, peer }).expect("a load");
+                assert_eq!(loaded, Loaded::Conversation { log, peer, record });
             }
-            let loaded = reader.load(Load::Inbox { user, expire_through_ms }).expect("a load");
-            let Loaded::Inbox { record, last, first, .. } = loaded else { panic!("no inbox") };
-            assert_eq!(record.as_ref(), self.records.get(&Key::Inbox { user }));
+            let loaded = reader.load(Load::Log { log, expire_through_ms }).expect("a load");
+            let Loaded::Log { record, last, first, .. } = loaded else { panic!("no inbox") };
+            assert_eq!(record.as_ref(), self.records.get(&Key::State { log }));
             assert_eq!(
                 last.filter(|&(position, _)| position > trim),
                 self.entries(user).next_back()
@@ -233,11 +235,11 @@ impl Model {
         from: u64,
     ) {
         let conn = ConnId { slot: 0, generation: 0 };
-        let through = self.heads[user as usize - 1];
+        let (log, through) = (LogId::Inbox(user), self.heads[user as usize - 1]);
         let (mut next, mut found) = (from, Vec::new());
         while next <= through {
             let (from, entries_max, bytes_max) = (next, 3, 900);
-            let load = Load::Entries { user, conn, from, through, entries_max, bytes_max };
+            let load = Load::Entries { log, conn, from, through, entries_max, bytes_max };
             let loaded = reader.load(load).expect("a load");
             let Loaded::Entries { entries, through: reached, .. } = loaded else { panic!("none") };
             assert!(reached >= next && reached <= through, "each load brings something");

@@ -2,10 +2,10 @@
 //! keys sort as what they stand for does.
 
 use bytes::{Bytes, BytesMut};
-use fulmar::shard::Key;
 use fulmar::shard::record::{
     ConversationRecord, ENTRY_HEADER_BYTES_MAX, EntryHeader, InboxRecord, split_entry,
 };
+use fulmar::shard::{Key, LogId};
 use fulmar::storage::keys;
 
 use crate::script::Script;
@@ -41,10 +41,11 @@ pub fn records(data: &[u8]) {
 
 fn key(script: &mut Script<'_>) -> Key {
     let (user, second) = (script.number(), script.number());
+    let log = LogId::Inbox(user);
     match script.below(3) {
-        0 => Key::Inbox { user },
-        1 => Key::Conversation { user, peer: second },
-        _ => Key::Entry { user, position: second },
+        0 => Key::State { log },
+        1 => Key::Conversation { log, peer: second },
+        _ => Key::Entry { log, position: second },
     }
 }
 
@@ -52,8 +53,8 @@ fn key(script: &mut Script<'_>) -> Key {
 fn check_keys(one: Key, other: Key) {
     let (bytes, other_bytes) = (keys::encode(one), keys::encode(other));
     match (one, other) {
-        (Key::Entry { user, position }, Key::Entry { .. }) => {
-            assert_eq!(keys::entry(user, position), bytes.as_slice());
+        (Key::Entry { log, position }, Key::Entry { .. }) => {
+            assert_eq!(keys::entry(log, position), bytes.as_slice());
             assert_eq!(keys::position(bytes.as_slice()), Some(position));
             assert_eq!(one.cmp(&other), bytes.as_slice().cmp(other_bytes.as_slice()));
         }

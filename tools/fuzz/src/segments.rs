@@ -10,7 +10,7 @@ use std::fs;
 use std::path::Path;
 
 use bytes::Bytes;
-use fulmar::shard::{ConnId, Key, Load, Loaded, Write};
+use fulmar::shard::{ConnId, Key, Load, Loaded, LogId, Write};
 use fulmar::storage::journal::{self, JournalError, JournalOptions, JournalReader, Parts};
 use fulmar::storage::{DiskDirectory, SimulatedDatabase};
 
@@ -67,15 +67,15 @@ pub fn segments(data: &[u8]) {
             let held = look(&reader);
             held.iter().flatten().for_each(|loaded| described.check(loaded));
             let user = USERS + 1;
-            let (key, value) = (Key::Inbox { user }, Bytes::from_static(b"new"));
+            let (key, value) = (Key::State { log: LogId::Inbox(user) }, Bytes::from_static(b"new"));
             let new = [Write::Put { key, value: value.clone() }];
             committer.commit(new.iter()).expect("an open journal takes commits");
             drop((committer, reader, drain));
             let opened = open(path, true);
             let (_, reader, _) = opened.expect("what was opened once opens again");
             assert_eq!(look(&reader), held, "and holds the same");
-            let load = Load::Inbox { user, expire_through_ms: 0 };
-            let Ok(Loaded::Inbox { record, .. }) = reader.load(load) else { panic!("an inbox") };
+            let load = Load::Log { log: LogId::Inbox(user), expire_through_ms: 0 };
+            let Ok(Loaded::Log { record, .. }) = reader.load(load) else { panic!("an inbox") };
             assert_eq!(record, Some(value));
         }
     }
@@ -177,10 +177,11 @@ fn make_payload(script: &mut Script<'_>, described: &mut Described) -> Vec<u8> {
 
 impl Described {
     fn note(&mut self, tag: u8, user: u64, second: u64, value: &[u8]) {
+        let log = LogId::Inbox(user);
         let key = match tag {
-            layout::INBOX => Key::Inbox { user },
-            layout::CONVERSATION => Key::Conversation { user, peer: second },
-            layout::ENTRY => Key::Entry { user, position: second },
+            layout::INBOX => Key::State { log },
+            layout::CONVERSATION => Key::Conversation { log, peer: second },
+            layout::ENTRY => Key::Entry { log, position: second },
             _ => return,
         };
         self.values.entry(key).or_default().push(Bytes::copy_from_slice(value));
@@ -189,20 +190,20 @@ impl Described {
     /// What was loaded is among what was written under the same key.
     fn check(&self, loaded: &Loaded) {
         match loaded {
-            Loaded::Conversation { user, peer, record } => {
-                self.check_each(Key::Conversation { user: *user, peer: *peer }, record);
+            &Loaded::Conversation { log, peer, ref record } => {
+                self.check_each(Key::Conversation { log, peer }, record);
             }
-            Loaded::Inbox { user, record, last, first, .. } => {
-                self.check_each(Key::Inbox { user: *user }, record);
-                self.check_entries(*user, last.iter().chain(first));
+            &Loaded::Log { log, ref record, ref last, ref first, .. } => {
+                self.check_each(Key::State { log }, record);
+                self.check_entries(log, last.iter().chain(first));
             }
-            Loaded::Entries { user, entries, .. } => self.check_entries(*user, entries),
+            Loaded::Entries { log, entries, .. } => self.check_entries(*log, entries),
         }
     }
 
-    fn check_entries<'a>(&self, user: u64, entries: impl IntoIterator<Item = &'a (u64, Bytes)>) {
+    fn check_entries<'a>(&self, log: LogId, entries: impl IntoIterator<Item = &'a (u64, Bytes)>) {
         for (position, value) in entries {
-            self.check_each(Key::Entry { user, position: *position }, [value]);
+            self.check_each(Key::Entry { log, position: *position }, [value]);
         }
     }
 
@@ -246,10 +247,10 @@ fn look(reader: &JournalReader<DiskDirectory, SimulatedDatabase>) -> Vec<Option<
     let conn = ConnId { slot: 0, generation: 0 };
     let (from, through, entries_max, bytes_max) = (1, u64::MAX, 1_000, u32::MAX);
     let loads = (0..USERS).flat_map(|user| {
-        let entries = Load::Entries { user, conn, from, through, entries_max, bytes_max };
-        let conversations = (0..USERS).map(move |peer| Load::Conversation { user, peer });
-        let inbox = Load::Inbox { user, expire_through_ms: 0 };
-        conversations.chain([inbox, entries])
+        let log = LogId::Inbox(user);
+        let entries = Load::Entries { log, conn, from, through, entries_max, bytes_max };
+        let conversations = (0..USERS).map(move |peer| Load::Conversation { log, peer });
+        conversations.chain([Load::Log { log, expire_through_ms: 0 }, entries])
     });
     // A value whose checksum is wrong is an error, which is another way to refuse.
     loads.map(|load| reader.load(load).ok()).collect()

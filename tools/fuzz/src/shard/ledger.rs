@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use fulmar::shard::record::{ConversationRecord, EntryHeader, InboxRecord};
-use fulmar::shard::{DeviceId, Key, UserId, Write};
+use fulmar::shard::{DeviceId, Key, LogId, UserId, Write};
 
 /// A committed message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,19 +45,20 @@ impl Ledger {
     /// Takes the writes of a turn, which are committed together.
     pub(super) fn commit(&mut self, writes: &[Write], known: &Known) {
         for write in writes {
-            match write {
-                Write::Put { key: Key::Entry { user, position }, value } => {
-                    self.entry(*user, *position, value);
+            let Write::Put { key, value } = write else { continue };
+            match *key {
+                Key::Entry { log: LogId::Inbox(user), position } => {
+                    self.entry(user, position, value);
                 }
-                Write::Put { key: Key::Inbox { user }, value } => self.inbox(*user, value, known),
-                Write::Put { key: Key::Conversation { user, peer }, value } => {
-                    self.conversation(*user, *peer, value);
+                Key::State { log: LogId::Inbox(user) } => self.inbox(user, value, known),
+                Key::Conversation { log: LogId::Inbox(user), peer } => {
+                    self.conversation(user, peer, value);
                 }
-                Write::Trim { .. } => {}
+                key => panic!("nobody has a group, but {key:?} is written"),
             }
         }
         for write in writes {
-            if let Write::Trim { user, from, through } = write {
+            if let Write::Trim { log: LogId::Inbox(user), from, through } = write {
                 self.trim(*user, *from, *through, known);
             }
         }
