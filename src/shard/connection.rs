@@ -14,6 +14,7 @@ use fulmar_protocol::Assembly;
 
 use super::output::Patience;
 use super::seam::{Arrival, ConnId, DeviceId, UserId};
+use super::watching::Attention;
 
 /// Body bytes of one connection's sends that may wait for their answers before no more is read from
 /// it: what storage is behind with is held in memory.
@@ -169,6 +170,8 @@ pub(super) struct Session {
     pub(super) ponged_ms: u64,
     /// Peers whose receipts could not be told since the output was full.
     pub(super) stalled_receipts: Vec<UserId>,
+    /// Boxed, since most sessions of most hours have none.
+    pub(super) attention: Option<Box<Attention>>,
 }
 
 impl Session {
@@ -193,6 +196,7 @@ impl Session {
             pong_owed: false,
             ponged_ms: 0,
             stalled_receipts: Vec::new(),
+            attention: None,
         }
     }
 

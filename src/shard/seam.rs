@@ -99,6 +99,11 @@ pub enum Key {
         /// The other side of the inbox's user, or the member of the group.
         peer: UserId,
     },
+    /// When a user was last seen.
+    Presence {
+        /// Who.
+        user: UserId,
+    },
     /// One message of a log.
     Entry {
         /// Which log.
@@ -150,6 +155,11 @@ pub enum Load {
         /// The user that the record is about.
         peer: UserId,
     },
+    /// When a user was last seen.
+    Presence {
+        /// Who.
+        user: UserId,
+    },
     /// Entries of a log, in order, for one connection.
     Entries {
         /// Which log.
@@ -193,6 +203,13 @@ pub enum Loaded {
         /// The record, if there is one.
         record: Option<Bytes>,
     },
+    /// Answer to [`Load::Presence`].
+    Presence {
+        /// Who.
+        user: UserId,
+        /// The record, if there is one.
+        record: Option<Bytes>,
+    },
     /// Answer to [`Load::Entries`].
     Entries {
         /// Which log.
@@ -231,6 +248,8 @@ pub struct Message {
     /// The body, opaque.
     pub body: Bytes,
 }
+
+pub use super::presence::Seen;
 
 /// What one core tells another (or itself). Letters between two cores keep their order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -293,6 +312,31 @@ pub enum Letter {
         reader: UserId,
         /// The connection of the author that asks; none where all its devices are to be told.
         asker: Option<ConnId>,
+    },
+    /// To a person's home: sessions of this core began to watch, or none does any more.
+    Watch {
+        /// The person.
+        user: UserId,
+        /// Where the sessions are.
+        core: CoreId,
+        /// Whether there are any.
+        is_watching: bool,
+    },
+    /// To a core that watches: what holds now.
+    Presence {
+        /// The person.
+        user: UserId,
+        /// What watchers are told.
+        seen: Seen,
+    },
+    /// To the peer's home: somebody writes, or stopped.
+    Typing {
+        /// Who writes.
+        from: UserId,
+        /// To whom.
+        to: UserId,
+        /// Whether they write.
+        is_typing: bool,
     },
 }
 

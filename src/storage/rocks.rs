@@ -211,6 +211,10 @@ impl Storage for Rocks {
                 let record = self.record(log, Key::Conversation { log, peer })?;
                 Ok(Loaded::Conversation { log, peer, record })
             }
+            Load::Presence { user } => {
+                let record = self.record(LogId::Inbox(user), Key::Presence { user })?;
+                Ok(Loaded::Presence { user, record })
+            }
             Load::Entries { log, conn, from, through, entries_max, bytes_max } => {
                 self.entries(log, conn, (from, through), entries_max, bytes_max)
             }
@@ -235,6 +239,7 @@ impl Storage for Rocks {
                         Key::State { log } | Key::Conversation { log, .. } => {
                             &families(log).records
                         }
+                        Key::Presence { .. } => &inboxes.records,
                     };
                     batch.put_cf(family, keys::encode(*key).as_slice(), value);
                 }

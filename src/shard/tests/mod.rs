@@ -1,14 +1,17 @@
 //! What the shard promises, as scripts: clients that speak real bytes, a disk that commits when the
 //! script says so, letters between cores. Each test's name is a promise.
 
+mod by_person;
 mod client;
 mod delivery;
 mod devices;
 mod disk;
 mod login;
 mod memory;
+mod presence;
 mod random;
 mod receipts;
 mod sending;
+mod typing;
 mod uploads;
 mod world;

@@ -15,6 +15,7 @@ pub(crate) const INBOX: u8 = 1;
 pub(crate) const CONVERSATION: u8 = 2;
 pub(crate) const ENTRY: u8 = 3;
 pub(crate) const TRIM: u8 = 4;
+pub(crate) const PRESENCE: u8 = 9;
 
 /// The file of segment `number`.
 pub(crate) fn segment_path(directory: &Path, number: u64) -> PathBuf {

@@ -3,7 +3,8 @@
 
 use bytes::{Bytes, BytesMut};
 use fulmar::shard::record::{
-    ConversationRecord, ENTRY_HEADER_BYTES_MAX, EntryHeader, InboxRecord, split_entry,
+    ConversationRecord, ENTRY_HEADER_BYTES_MAX, EntryHeader, InboxRecord, PresenceRecord,
+    split_entry,
 };
 use fulmar::shard::{Key, LogId};
 use fulmar::storage::keys;
@@ -18,6 +19,11 @@ pub fn records(data: &[u8]) {
         assert_eq!(written, data);
     }
     if let Ok(record) = ConversationRecord::decode(data) {
+        written.clear();
+        record.encode(&mut written);
+        assert_eq!(written, data);
+    }
+    if let Ok(record) = PresenceRecord::decode(data) {
         written.clear();
         record.encode(&mut written);
         assert_eq!(written, data);
@@ -42,9 +48,10 @@ pub fn records(data: &[u8]) {
 fn key(script: &mut Script<'_>) -> Key {
     let (user, second) = (script.number(), script.number());
     let log = LogId::Inbox(user);
-    match script.below(3) {
+    match script.below(4) {
         0 => Key::State { log },
         1 => Key::Conversation { log, peer: second },
+        2 => Key::Presence { user },
         _ => Key::Entry { log, position: second },
     }
 }

@@ -182,6 +182,7 @@ impl Described {
             layout::INBOX => Key::State { log },
             layout::CONVERSATION => Key::Conversation { log, peer: second },
             layout::ENTRY => Key::Entry { log, position: second },
+            layout::PRESENCE => Key::Presence { user },
             _ => return,
         };
         self.values.entry(key).or_default().push(Bytes::copy_from_slice(value));
@@ -192,6 +193,9 @@ impl Described {
         match loaded {
             &Loaded::Conversation { log, peer, ref record } => {
                 self.check_each(Key::Conversation { log, peer }, record);
+            }
+            &Loaded::Presence { user, ref record } => {
+                self.check_each(Key::Presence { user }, record);
             }
             &Loaded::Log { log, ref record, ref last, ref first, .. } => {
                 self.check_each(Key::State { log }, record);
@@ -250,7 +254,8 @@ fn look(reader: &JournalReader<DiskDirectory, SimulatedDatabase>) -> Vec<Option<
         let log = LogId::Inbox(user);
         let entries = Load::Entries { log, conn, from, through, entries_max, bytes_max };
         let conversations = (0..USERS).map(move |peer| Load::Conversation { log, peer });
-        conversations.chain([Load::Log { log, expire_through_ms: 0 }, entries])
+        let others = [Load::Presence { user }, Load::Log { log, expire_through_ms: 0 }, entries];
+        conversations.chain(others)
     });
     // A value whose checksum is wrong is an error, which is another way to refuse.
     loads.map(|load| reader.load(load).ok()).collect()

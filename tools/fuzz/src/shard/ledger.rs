@@ -54,6 +54,7 @@ impl Ledger {
                 Key::Conversation { log: LogId::Inbox(user), peer } => {
                     self.conversation(user, peer, value);
                 }
+                Key::Presence { .. } => {}
                 key => panic!("nobody has a group, but {key:?} is written"),
             }
         }
