@@ -165,7 +165,7 @@ impl Person {
 /// The people of one core.
 #[derive(Debug)]
 pub(super) struct People {
-    people: Table<Person>,
+    table: Table<Person>,
     by_id: HashMap<UserId, u32>,
     /// When who is to be looked at, by time; each slot at most once.
     dues: BTreeSet<(u64, u32)>,
@@ -180,7 +180,7 @@ pub(super) struct People {
 impl People {
     pub(super) fn new() -> Self {
         People {
-            people: Table::new(),
+            table: Table::new(),
             by_id: HashMap::new(),
             dues: BTreeSet::new(),
             reads: 0,
@@ -202,21 +202,21 @@ impl People {
     /// How many people are in memory.
     #[cfg(test)]
     pub(super) const fn len(&self) -> usize {
-        self.people.len()
+        self.table.len()
     }
 
     fn slot(&mut self, user: UserId) -> u32 {
         if let Some(&slot) = self.by_id.get(&user) {
             return slot;
         }
-        let slot = self.people.insert(Person::new(user));
+        let slot = self.table.insert(Person::new(user));
         self.by_id.insert(user, slot);
         slot
     }
 
     /// Makes sure that somebody is looked at no later than `due_ms`.
     fn arm(&mut self, slot: u32, due_ms: u64) {
-        let person = &mut self.people[slot];
+        let person = &mut self.table[slot];
         if due_ms == u64::MAX || due_ms.next_multiple_of(DUE_STEP_MS) >= person.armed_ms {
             return;
         }
@@ -231,17 +231,17 @@ impl People {
             return None;
         }
         self.dues.pop_first();
-        self.people[slot].armed_ms = u64::MAX;
+        self.table[slot].armed_ms = u64::MAX;
         Some(slot)
     }
 
     fn forget(&mut self, slot: u32) {
-        let person = self.people.remove(slot);
+        let person = self.table.remove(slot);
         self.by_id.remove(&person.id);
     }
 
     fn hold(&mut self, slot: u32) {
-        let person = &mut self.people[slot];
+        let person = &mut self.table[slot];
         if !std::mem::replace(&mut person.is_held, true) {
             self.held.push(person.id);
         }
@@ -278,7 +278,7 @@ impl Shard {
             None
         };
         let slot = self.people.slot(user);
-        let person = &mut self.people.people[slot];
+        let person = &mut self.people.table[slot];
         person.online_until_ms = online_until_ms.unwrap_or(person.online_until_ms);
         if !person.is_online && person.change_due_ms().is_none() {
             person.gone_ms = now.mono_ms;
@@ -294,7 +294,7 @@ impl Shard {
     pub(super) fn person_left(&mut self, user: UserId, fx: &mut Effects) {
         let online_until_ms = self.online_until_ms(user);
         let Some(&slot) = self.people.by_id.get(&user) else { return };
-        self.people.people[slot].online_until_ms = online_until_ms;
+        self.people.table[slot].online_until_ms = online_until_ms;
         self.look_at_person(slot, fx);
     }
 
@@ -324,7 +324,7 @@ impl Shard {
         debug_assert!(self.is_home_of(user));
         let bit = 1 << core;
         let slot = self.people.slot(user);
-        let person = &mut self.people.people[slot];
+        let person = &mut self.people.table[slot];
         if is_watching {
             person.watching |= bit;
             person.owed |= bit;
@@ -341,7 +341,7 @@ impl Shard {
     /// Does about a person what is due: notes whether they are online, tells watchers, stores.
     fn look_at_person(&mut self, slot: u32, fx: &mut Effects) {
         let now_ms = self.now.mono_ms;
-        let person = &mut self.people.people[slot];
+        let person = &mut self.people.table[slot];
         let is_online = now_ms < person.online_until_ms;
         if is_online && !person.is_online {
             self.counters.users_online += 1;
@@ -353,13 +353,13 @@ impl Shard {
         self.tell_watching_cores(slot, fx);
         self.store_last_seen(slot, fx);
         let interval_ms = self.config.presence_interval_ms;
-        let due_ms = self.people.people[slot].due_ms(interval_ms, now_ms + interval_ms);
+        let due_ms = self.people.table[slot].due_ms(interval_ms, now_ms + interval_ms);
         self.people.arm(slot, due_ms);
     }
 
     fn tell_watching_cores(&mut self, slot: u32, fx: &mut Effects) {
         let now_ms = self.now.mono_ms;
-        let person = &mut self.people.people[slot];
+        let person = &mut self.people.table[slot];
         let is_due = person.change_due_ms().is_some_and(|due_ms| due_ms <= now_ms);
         if person.watching == 0 || (person.owed == 0 && !is_due) {
             return;
@@ -396,7 +396,7 @@ impl Shard {
 
     fn store_last_seen(&mut self, slot: u32, fx: &mut Effects) {
         let delay_ms = if self.shutting_down { 0 } else { self.config.presence_interval_ms };
-        let person = &mut self.people.people[slot];
+        let person = &mut self.people.table[slot];
         if person.unsaved_ms.is_none_or(|since_ms| since_ms + delay_ms > self.now.mono_ms) {
             return;
         }
@@ -410,7 +410,7 @@ impl Shard {
 
     /// Asks storage when somebody was last seen, as far as not too much is asked already.
     fn read_last_seen(&mut self, slot: u32, fx: &mut Effects) {
-        let person = &mut self.people.people[slot];
+        let person = &mut self.people.table[slot];
         if person.stored != Stored::Unread {
             return;
         }
@@ -432,7 +432,7 @@ impl Shard {
         fx: &mut Effects,
     ) {
         let Some(&slot) = self.people.by_id.get(&user) else { return };
-        let person = &mut self.people.people[slot];
+        let person = &mut self.people.table[slot];
         if person.stored != Stored::Reading {
             return;
         }
@@ -446,9 +446,9 @@ impl Shard {
             && let Some(user) = self.people.to_read.pop_front()
         {
             if let Some(&slot) = self.people.by_id.get(&user)
-                && self.people.people[slot].stored == Stored::Queued
+                && self.people.table[slot].stored == Stored::Queued
             {
-                self.people.people[slot].stored = Stored::Unread;
+                self.people.table[slot].stored = Stored::Unread;
                 self.look_at_person(slot, fx);
             }
         }
@@ -460,13 +460,13 @@ impl Shard {
         if self.level < Level::HoldPresence {
             for user in std::mem::take(&mut self.people.held) {
                 let Some(&slot) = self.people.by_id.get(&user) else { continue };
-                self.people.people[slot].is_held = false;
+                self.people.table[slot].is_held = false;
                 self.look_at_person(slot, fx);
             }
         }
         for _ in 0..PRESENCE_PER_TURN {
             let Some(slot) = self.people.take_due(self.now.mono_ms) else { break };
-            let person = &self.people.people[slot];
+            let person = &self.people.table[slot];
             if person.is_unused() && person.last_ticket <= self.stored {
                 self.people.forget(slot);
             } else {
