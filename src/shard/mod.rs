@@ -47,7 +47,7 @@ use hashbrown::HashMap;
 pub use config::{Retention, ShardConfig};
 pub use counters::{ByCode, Counters, KINDS};
 pub use found::Found;
-pub use home::home_core;
+pub use home::{by_home_core, home_core};
 pub use overload::Level;
 use overload::gathers;
 pub use seam::{
@@ -94,6 +94,9 @@ pub struct Shard {
     users_by_id: HashMap<UserId, u32>,
     conversations: Table<Conversation>,
     conversations_by_id: HashMap<(LogId, UserId), u32>,
+    /// The last position of every group whose home this is, so that a member's cursor is compared with it
+    /// without a read.
+    group_heads: HashMap<GroupId, u64>,
     timers: Timers,
     arena: Arena,
     /// Empty buffers for input and output.
@@ -167,6 +170,7 @@ impl Shard {
             users_by_id: HashMap::new(),
             conversations: Table::new(),
             conversations_by_id: HashMap::new(),
+            group_heads: HashMap::new(),
             timers: Timers::new(now.mono_ms),
             arena: Arena::new(),
             buffers: Vec::new(),
@@ -202,6 +206,12 @@ impl Shard {
             gathering: std::array::from_fn(|_| VecDeque::new()),
             counters: Counters::default(),
         }
+    }
+
+    /// Tells, before the first turn, what storage knows of the groups whose home this is: the head of each.
+    pub fn know_group_heads(&mut self, heads: Vec<(GroupId, u64)>) {
+        debug_assert!(heads.iter().all(|&(group, _)| self.is_home_of(group)));
+        self.group_heads.extend(heads);
     }
 
     /// Starts a turn: takes the time and closes what is overdue.

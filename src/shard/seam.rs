@@ -113,6 +113,17 @@ pub enum Key {
     },
 }
 
+impl Key {
+    /// The log that it belongs to, or of whose user it is.
+    #[must_use]
+    pub const fn log(self) -> LogId {
+        match self {
+            Key::State { log } | Key::Conversation { log, .. } | Key::Entry { log, .. } => log,
+            Key::Presence { user } => LogId::Inbox(user),
+        }
+    }
+}
+
 /// A change of durable storage. All writes of one turn are stored together or not at all.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Write {

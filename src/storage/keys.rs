@@ -102,6 +102,11 @@ pub(super) fn head(log: LogId) -> [u8; 9] {
     bytes
 }
 
+/// The number of the user or group that a key begins with; none in bytes that are no key of either.
+pub(super) fn number_in(key: &[u8]) -> Option<u64> {
+    key.first_chunk().map(|number| u64::from_be_bytes(*number))
+}
+
 /// The number of the user or group.
 const fn number(log: LogId) -> u64 {
     match log {

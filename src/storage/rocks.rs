@@ -16,7 +16,7 @@ use rocksdb::{
 use super::error::{OpenError, StorageError};
 use super::keys::{self, DRAINED, GROUP_LOG, GROUP_STATE, LOG, PREFIX_BYTES, STATE};
 use super::{Options, Storage};
-use crate::shard::seam::{ConnId, Key, Load, Loaded, LogId, Write};
+use crate::shard::seam::{ConnId, GroupId, Key, Load, Loaded, LogId, Write};
 
 /// Bits per key of the filters that tell without a read that a key is absent: 1 % false alarms.
 const BLOOM_BITS: f64 = 10.0;
@@ -95,8 +95,8 @@ impl Rocks {
         Ok(())
     }
 
-    fn record(&self, log: LogId, key: Key) -> Result<Option<Bytes>, StorageError> {
-        let family = self.family(keys::records_of(log))?;
+    fn record(&self, key: Key) -> Result<Option<Bytes>, StorageError> {
+        let family = self.family(keys::records_of(key.log()))?;
         let found = self.database.get_pinned_cf(&family, keys::encode(key).as_slice())?;
         Ok(found.map(|value| Bytes::copy_from_slice(&value)))
     }
@@ -104,9 +104,7 @@ impl Rocks {
     fn head(&self, log: LogId) -> Result<u64, StorageError> {
         let family = self.family(keys::records_of(log))?;
         let found = self.database.get_pinned_cf(&family, keys::head(log))?;
-        let Some(found) = found else { return Ok(0) };
-        let bytes = found[..].try_into().map_err(|_| StorageError::Head)?;
-        Ok(u64::from_be_bytes(bytes))
+        found.map_or(Ok(0), |found| head_in(&found))
     }
 
     /// Calls `on` with the entries of a log between two positions, in order, until it says stop.
@@ -132,7 +130,7 @@ impl Rocks {
     }
 
     fn log(&self, log: LogId, expire_through_ms: u64) -> Result<Loaded, StorageError> {
-        let record = self.record(log, Key::State { log })?;
+        let record = self.record(Key::State { log })?;
         let mut first = None;
         self.scan(log, 0, u64::MAX, |position, value| {
             if time_ms(value) <= expire_through_ms {
@@ -208,17 +206,44 @@ impl Storage for Rocks {
         match load {
             Load::Log { log, expire_through_ms } => self.log(log, expire_through_ms),
             Load::Conversation { log, peer } => {
-                let record = self.record(log, Key::Conversation { log, peer })?;
+                let record = self.record(Key::Conversation { log, peer })?;
                 Ok(Loaded::Conversation { log, peer, record })
             }
             Load::Presence { user } => {
-                let record = self.record(LogId::Inbox(user), Key::Presence { user })?;
+                let record = self.record(Key::Presence { user })?;
                 Ok(Loaded::Presence { user, record })
             }
             Load::Entries { log, conn, from, through, entries_max, bytes_max } => {
                 self.entries(log, conn, (from, through), entries_max, bytes_max)
             }
         }
+    }
+
+    fn group_heads(&self) -> Result<Vec<(GroupId, u64)>, StorageError> {
+        let mut options = ReadOptions::default();
+        // What is read once isn't worth a place there.
+        options.fill_cache(false);
+        let mut records = self.database.raw_iterator_cf_opt(&self.family(GROUP_STATE)?, options);
+        let (mut heads, mut next) = (Vec::new(), Some(0_u64));
+        while let Some(from) = next {
+            records.seek(from.to_be_bytes());
+            let Some(key) = records.key() else { break };
+            let group = keys::number_in(key).ok_or(StorageError::Key)?;
+            if key.len() == PREFIX_BYTES {
+                // The group's record. Only the head's key can be between it and those of members.
+                records.next();
+            }
+            let head = match records.item() {
+                Some((key, head)) if *key == keys::head(LogId::Group(group)) => head_in(head)?,
+                _ => 0,
+            };
+            // The next seek would forget that this read failed.
+            records.status()?;
+            heads.push((group, head));
+            next = group.checked_add(1);
+        }
+        records.status()?;
+        Ok(heads)
     }
 
     fn apply(&self, writes: &[Write]) -> Result<(), StorageError> {
@@ -231,15 +256,12 @@ impl Storage for Rocks {
         for write in writes {
             match write {
                 Write::Put { key, value } => {
-                    let family = match *key {
-                        Key::Entry { log, position } => {
-                            heads.insert(log, position);
-                            &families(log).entries
-                        }
-                        Key::State { log } | Key::Conversation { log, .. } => {
-                            &families(log).records
-                        }
-                        Key::Presence { .. } => &inboxes.records,
+                    let families = families(key.log());
+                    let family = if let Key::Entry { log, position } = *key {
+                        heads.insert(log, position);
+                        &families.entries
+                    } else {
+                        &families.records
                     };
                     batch.put_cf(family, keys::encode(*key).as_slice(), value);
                 }
@@ -383,6 +405,11 @@ fn upper_bound(log: LogId, through: u64) -> Vec<u8> {
         Some(position) => keys::entry(log, position).to_vec(),
         None => keys::after(log).map_or_else(|| vec![0xff; 17], |key| key.to_vec()),
     }
+}
+
+/// The position that a head's value says.
+fn head_in(value: &[u8]) -> Result<u64, StorageError> {
+    Ok(u64::from_be_bytes(value.try_into().map_err(|_| StorageError::Head)?))
 }
 
 /// The time that an entry's value begins with.

@@ -96,6 +96,7 @@ proptest! {
                 let (got, expected) = (rocks.load(load).expect("load"), disk.load(load).expect("load"));
                 prop_assert_eq!(got, expected);
             }
+            prop_assert_eq!(rocks.group_heads().expect("heads"), disk.group_heads().expect("heads"));
         }
     }
 
@@ -118,6 +119,7 @@ proptest! {
             let (got, expected) = (rocks.load(load).expect("load"), disk.load(load).expect("load"));
             prop_assert_eq!(got, expected);
         }
+        prop_assert_eq!(rocks.group_heads().expect("heads"), disk.group_heads().expect("heads"));
     }
 }
 
@@ -135,29 +137,34 @@ fn the_last_position_survives_the_expiry_of_its_entry() {
     let options = Options { expiry: Some(Duration::from_secs(1)), ..options() };
     let directory = tempfile::tempdir().expect("directory");
     let path = directory.path().join("data");
-    let inbox = |store: &Store| {
-        let load = Load::Log { log: LogId::Inbox(1), expire_through_ms: 0 };
-        let Loaded::Log { last, head, .. } = store.reader.load(load).expect("load") else {
-            panic!("an inbox")
-        };
-        (last.map(|(position, _)| position), head)
+    let logs = [(LogId::Inbox(1), 3), (LogId::Group(1), 5)];
+    let found = |store: &Store| {
+        logs.map(|(log, _)| {
+            let load = Load::Log { log, expire_through_ms: 0 };
+            let Loaded::Log { last, head, .. } = store.reader.load(load).expect("load") else {
+                panic!("a log")
+            };
+            (last.map(|(position, _)| position), head)
+        })
     };
     let mut store = open(&path, &options).expect("open");
-    for position in 1..=3 {
-        let entry =
-            Write::Put { key: Key::Entry { log: LogId::Inbox(1), position }, value: value(9, 9) };
-        store.committer.commit([entry].iter()).expect("commit");
+    for (log, head) in logs {
+        for position in 1..=head {
+            let entry = Write::Put { key: Key::Entry { log, position }, value: value(9, 9) };
+            store.committer.commit([entry].iter()).expect("commit");
+        }
     }
     drop(store);
     let store = open(&path, &options).expect("open");
-    assert_eq!(inbox(&store), (Some(3), 3));
+    assert_eq!(found(&store), [(Some(3), 3), (Some(5), 5)]);
     store.drain.drain_oldest().expect("drain");
     drop(store);
     let rocks = Rocks::open(&path.join("rocksdb"), &options).expect("open");
     rocks.compact().expect("compact");
     drop(rocks);
     let store = open(&path, &options).expect("open");
-    assert_eq!(inbox(&store), (None, 3));
+    assert_eq!(found(&store), [(None, 3), (None, 5)]);
+    assert_eq!(store.reader.group_heads().expect("heads"), [(1, 5)]);
 }
 
 #[test]

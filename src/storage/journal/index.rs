@@ -8,7 +8,7 @@ use hashbrown::HashMap;
 use super::record::Logged;
 use super::segment::Segment;
 use crate::faults::{Fault, is_planted};
-use crate::shard::seam::{Key, LogId};
+use crate::shard::seam::{GroupId, Key, LogId};
 
 /// Largest position of a log: more than there can ever be.
 const POSITION_MAX: u64 = u64::MAX / 2;
@@ -37,6 +37,12 @@ pub(super) struct OutOfPlace;
 struct Entries {
     first: u64,
     places: VecDeque<Place>,
+}
+
+impl Entries {
+    fn last(&self) -> u64 {
+        self.first + self.places.len() as u64 - 1
+    }
 }
 
 /// See the module's description.
@@ -143,7 +149,21 @@ impl<F> Index<F> {
     /// First and last position of a log's entries in the journal.
     pub(super) fn entries(&self, log: LogId) -> Option<(u64, u64)> {
         let entries = self.logs.get(&log)?;
-        Some((entries.first, entries.first + entries.places.len() as u64 - 1))
+        Some((entries.first, entries.last()))
+    }
+
+    /// The groups of which something lies in the journal, with the last position of their entries there;
+    /// 0 where there are none. One may come twice.
+    pub(super) fn group_heads(&self) -> impl Iterator<Item = (GroupId, u64)> + '_ {
+        let logs = self.logs.iter().filter_map(|(&log, entries)| {
+            let LogId::Group(group) = log else { return None };
+            Some((group, entries.last()))
+        });
+        let states = self.states.keys().filter_map(|key| {
+            let LogId::Group(group) = key.log() else { return None };
+            Some((group, 0))
+        });
+        logs.chain(states)
     }
 
     /// Notes, once the oldest segment of the log was read back, that the database may have what it holds: the

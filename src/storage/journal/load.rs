@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use hashbrown::HashMap;
 
 use super::Shared;
 use super::error::JournalError;
 use super::files::{JournalDirectory, JournalFile};
 use super::index::{Index, Place};
 use super::segment::Segment;
-use crate::shard::seam::{ConnId, Key, Load, Loaded, LogId};
+use crate::shard::seam::{ConnId, GroupId, Key, Load, Loaded, LogId};
 use crate::storage::Storage;
 
 /// Answers loads. Cheap to clone; used from several threads.
@@ -74,6 +75,21 @@ impl<D: JournalDirectory, S: Storage> JournalReader<D, S> {
                 self.entries(Range { log, conn, from, through, entries_max, bytes_max })
             }
         }
+    }
+
+    /// The head of every group of which anything is stored, as [`Loaded::Log`] has it; 0 of one without an
+    /// entry. In no order. For the start of a node: it takes time in proportion to what the journal
+    /// holds and to the number of groups.
+    pub fn group_heads(&self) -> Result<Vec<(GroupId, u64)>, JournalError> {
+        let mut heads: HashMap<GroupId, u64> = HashMap::new();
+        let mut note = |(group, position): (GroupId, u64)| {
+            let head = heads.entry(group).or_default();
+            *head = position.max(*head);
+        };
+        // The log first, for the same reason as in a load.
+        self.shared.read().group_heads().for_each(&mut note);
+        self.behind.group_heads().map_err(JournalError::database)?.into_iter().for_each(note);
+        Ok(heads.into_iter().collect())
     }
 
     fn behind(&self, load: Load) -> Result<Loaded, JournalError> {

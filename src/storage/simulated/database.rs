@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use fastrand::Rng;
 
-use crate::shard::seam::{Key, Load, Loaded, LogId, Write};
+use crate::shard::seam::{GroupId, Key, Load, Loaded, LogId, Write};
 use crate::storage::Storage;
 
 /// See the module's description. Clones are handles on the same database.
@@ -155,6 +155,25 @@ impl Storage for SimulatedDatabase {
                 Loaded::Entries { log, conn, entries: found, through: reached }
             }
         })
+    }
+
+    fn group_heads(&self) -> io::Result<Vec<(GroupId, u64)>> {
+        let state = self.state();
+        if state.has_ended() {
+            return Err(ended());
+        }
+        let mut heads = BTreeMap::new();
+        for key in state.records.values.keys() {
+            if let (LogId::Group(group), false) = (key.log(), is_entry(key)) {
+                heads.insert(group, 0);
+            }
+        }
+        for (&log, &head) in &state.records.heads {
+            if let LogId::Group(group) = log {
+                heads.insert(group, head);
+            }
+        }
+        Ok(heads.into_iter().collect())
     }
 
     fn apply(&self, writes: &[Write]) -> io::Result<()> {

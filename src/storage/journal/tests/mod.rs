@@ -11,7 +11,7 @@ use bytes::Bytes;
 use tempfile::TempDir;
 
 use super::*;
-use crate::shard::seam::{ConnId, Key, Load, Loaded, LogId, Write};
+use crate::shard::seam::{ConnId, GroupId, Key, Load, Loaded, LogId, Write};
 use crate::storage::{SimulatedDatabase, Storage};
 
 fn apply(map: &mut BTreeMap<Key, Bytes>, write: &Write) {
@@ -169,6 +169,9 @@ impl Model {
     /// Everything that can be asked is answered as the model would. Entries below the trim may still be
     /// in the database for a while; nobody asks for them.
     fn check(&self, reader: &JournalReader<impl JournalDirectory, impl Storage>) {
+        let heads = reader.group_heads().expect("heads");
+        let known: BTreeMap<GroupId, u64> = heads.iter().copied().collect();
+        assert_eq!(known.len(), heads.len(), "a group is named twice");
         for log in LOGS {
             let trim = self.trims.get(&log).copied().unwrap_or(0);
             for peer in 1..8 {
@@ -195,6 +198,11 @@ impl Model {
             }
             let head = self.heads.get(&log).copied().unwrap_or(0);
             assert!(known_head == head || known_head < head && trim == head, "a head is forgotten");
+            if let LogId::Group(group) = log {
+                assert_eq!(known.get(&group).copied().unwrap_or(0), known_head);
+                let is_stored = self.all.keys().any(|key| key.log() == log);
+                assert!(known.contains_key(&group) || !is_stored, "a group is forgotten");
+            }
             if first.as_ref().is_some_and(|&(position, _)| position > trim) {
                 assert_eq!(first, model_first);
             }

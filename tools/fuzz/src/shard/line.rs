@@ -169,7 +169,13 @@ impl Line {
                 facts.acknowledge(self.identity, *position);
             }
             Frame::Read { peer, ordinal } => facts.read(self.identity.0, *peer, *ordinal),
-            Frame::Ask { .. } | Frame::Ping | Frame::Unknown { .. } => {}
+            Frame::Ask { .. }
+            | Frame::Ping
+            | Frame::Activity { .. }
+            | Frame::Watch { .. }
+            | Frame::Unwatch { .. }
+            | Frame::Typing { .. }
+            | Frame::Unknown { .. } => {}
             // The server ends the connection.
             _ => self.is_garbled = true,
         }
@@ -295,6 +301,7 @@ impl Line {
                 facts.check_receipt(author, reader, delivered, read);
             }
             Frame::Pong { ref heads } => facts.check_heads(user, heads),
+            Frame::Presence { .. } | Frame::Typing { .. } => {}
             ref other => panic!("a server doesn't send {other:?}"),
         }
     }
