@@ -9,6 +9,7 @@ mod disk;
 mod login;
 mod memory;
 mod presence;
+mod presence_random;
 mod random;
 mod receipts;
 mod sending;
