@@ -186,6 +186,23 @@ fn last_seen_is_stored_once_in_an_interval_and_survives_a_crash() {
 }
 
 #[test]
+fn last_seen_whose_commit_is_late_is_not_let_go() {
+    let mut world = World::new();
+    let ann = world.log_in(1, 1);
+    let bob = world.log_in(2, 1);
+    world.frame(bob, &AWAY);
+    world.holds_stores = true;
+    world.pass(4 * INTERVAL_MS);
+    assert_eq!(world.shard().people.len(), 1);
+    watch(&mut world, ann, &[2]);
+    world.expect(ann, &[&seen(2, 0)]);
+    unwatch(&mut world, ann, &[2]);
+    world.store();
+    world.pass(2 * INTERVAL_MS);
+    assert_eq!(world.shard().people.len(), 0);
+}
+
+#[test]
 fn a_shutdown_stores_last_seen() {
     let (mut world, _, bob) = watcher_and_watched();
     world.pass(1_000);
