@@ -21,7 +21,7 @@ use fulmar_protocol::Frame;
 use hashbrown::HashMap;
 
 use super::record::PresenceRecord;
-use super::seam::Ticket;
+use super::seam::{Seen, Ticket};
 use super::table::Table;
 use super::{ConnId, CoreId, Effects, Key, Letter, Level, Load, Shard, UserId, Write};
 use crate::limits::{CORES_MAX, PRESENCE_PER_TURN, PRESENCE_READS_MAX, PRESENCE_SETTLE_MS};
@@ -33,15 +33,6 @@ const DUE_STEP_MS: u64 = 250;
 type Cores = u64;
 
 const _: () = assert!(CORES_MAX <= Cores::BITS as usize);
-
-/// What a watcher is told of a person.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Seen {
-    /// Whether they are there.
-    pub is_online: bool,
-    /// When they last did something, Unix milliseconds; 0 if that isn't known.
-    pub last_seen_ms: u64,
-}
 
 impl Seen {
     /// Whether a watcher who was told `told` should know. While somebody is there, they do something

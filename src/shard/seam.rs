@@ -260,7 +260,14 @@ pub struct Message {
     pub body: Bytes,
 }
 
-pub use super::presence::Seen;
+/// What a watcher is told of a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seen {
+    /// Whether they are there.
+    pub is_online: bool,
+    /// When they last did something, Unix milliseconds; 0 if that isn't known.
+    pub last_seen_ms: u64,
+}
 
 /// What one core tells another (or itself). Letters between two cores keep their order.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use fulmar_protocol::{Frame, Numbers};
 use hashbrown::HashMap;
 
 use super::output::Patience;
-use super::presence::Seen;
+use super::seam::Seen;
 use super::{ConnId, Effects, Letter, Level, Shard, UserId};
 use crate::limits::{CORE_WATCHES_MAX, WATCHED_MAX};
 
