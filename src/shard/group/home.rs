@@ -154,6 +154,9 @@ impl Shard {
                 self.group_asked(slot, asker, position, after, fx);
             }
             GroupLetter::Look { asker, after, .. } => self.group_looked(slot, asker, after, fx),
+            GroupLetter::Typing { user, is_typing, .. } => {
+                self.member_types(slot, user, is_typing, fx);
+            }
             GroupLetter::Noticed { adding, refusal, .. } => {
                 self.noticed(slot, adding, refusal, fx);
             }
@@ -502,6 +505,23 @@ impl Shard {
         }
         let group = &mut self.groups[slot];
         (group.cores, group.is_seated) = (now, true);
+    }
+
+    /// A member writes: told to each core with members.
+    fn member_types(&mut self, slot: u32, user: UserId, is_typing: bool, fx: &mut Effects) {
+        let group = &self.groups[slot];
+        if group.record.active(user).is_none() {
+            return;
+        }
+        let (id, head) = (group.id, group.durable);
+        if !group.is_seated {
+            self.seat_group(slot, head, fx);
+        }
+        let cores = self.groups[slot].cores.clone();
+        for core in cores {
+            let letter = GroupLetter::TypingHere { group: id, user, is_typing };
+            self.post_to_core(core, letter.into(), fx);
+        }
     }
 
     /// A session wants what it lacks of the group.

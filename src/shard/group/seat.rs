@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
+use fulmar_protocol::Frame;
 
 use super::super::seam::{ConnId, GroupId, UserId};
 use super::super::{Effects, Shard, home_core};
@@ -122,6 +123,26 @@ impl Shard {
                 feed.head = position;
             }
             self.queue_feeds(conn);
+        }
+        if let Some(seat) = self.seats.get_mut(&group) {
+            seat.online = online;
+        }
+    }
+
+    /// A member writes: shown to the sessions of the others that have the group before them.
+    pub(super) fn show_typing_in_group(
+        &mut self,
+        group: GroupId,
+        user: UserId,
+        is_typing: bool,
+        fx: &mut Effects,
+    ) {
+        let Some(seat) = self.seats.get_mut(&group) else { return };
+        let online = std::mem::take(&mut seat.online);
+        for &conn in &online {
+            if self.session(conn).is_some_and(|session| session.user != user) {
+                self.show_typing(conn, &Frame::Typing { group, user, is_typing }, fx);
+            }
         }
         if let Some(seat) = self.seats.get_mut(&group) {
             seat.online = online;
