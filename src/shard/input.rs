@@ -193,8 +193,8 @@ impl Shard {
             Frame::Activity { .. }
             | Frame::Watch { .. }
             | Frame::Unwatch { .. }
-            | Frame::Typing { .. } => {}
-            Frame::Unknown { .. } => {}
+            | Frame::Typing { .. }
+            | Frame::Unknown { .. } => {}
             Frame::Hello(_)
             | Frame::Welcome(_)
             | Frame::Refuse { .. }

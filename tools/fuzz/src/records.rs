@@ -2,6 +2,7 @@
 //! keys sort as what they stand for does.
 
 use bytes::{Bytes, BytesMut};
+use fulmar::shard::group::record::GroupRecord;
 use fulmar::shard::record::{
     ConversationRecord, ENTRY_HEADER_BYTES_MAX, EntryHeader, InboxRecord, split_entry,
 };
@@ -31,6 +32,11 @@ pub fn records(data: &[u8]) {
             assert_eq!((again, &body[..]), (header, &data[body_at..]));
             assert!(header.total_bytes >= body.len() as u64);
         }
+    }
+    if let Ok(record) = GroupRecord::decode(&Bytes::copy_from_slice(data)) {
+        written.clear();
+        record.encode(&mut written);
+        assert_eq!(written, data);
     }
     let mut script = Script::new(data);
     check_keys(key(&mut script), key(&mut script));

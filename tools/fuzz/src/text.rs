@@ -16,7 +16,7 @@ pub fn text(data: &[u8]) {
     let time_ms = script.number();
     let message = Message {
         id: MessageId(1),
-        group: script.flag().then_some(30),
+        group: None,
         peer: 8,
         state: State::Received,
         ordinal: Some(1),
