@@ -351,8 +351,11 @@ async fn a_group_is_made_written_in_and_left() {
     peer.say(&[receipt(2, 1)]).await;
     program.expect("me → walk: hello  ✓✓ delivered 2 of 2, read 1").await;
     let added = GroupChange::of_users(Action::Add, &[10]).body();
-    peer.say(&[entry(3, 8, content::TEXT, b"hi"), entry(4, 8, content::CHANGE, &added)]).await;
+    peer.say(&[entry(3, 8, content::TEXT, b"hi")]).await;
     program.expect("8 → walk: hi").await;
+    peer.expect("group ack 30 3").await;
+    peer.expect("group read 30 3").await;
+    peer.say(&[entry(4, 8, content::CHANGE, &added)]).await;
     program.expect("* walk: 8 added 10").await;
     peer.expect("group ack 30 4").await;
     peer.expect("group read 30 4").await;

@@ -341,6 +341,6 @@ async fn what_was_on_its_way_when_the_server_died_arrives_once() {
     assert_eq!(bodies, expected);
     let own = seven.client.group_history(group, None, 100).await.unwrap();
     assert!(own.iter().all(|message| message.state == State::Sent));
-    assert_eq!(own.iter().map(|message| message.target()).max(), Some(Target::Group(group)));
+    assert_eq!(own.iter().map(Message::target).max(), Some(Target::Group(group)));
     drop(server);
 }
