@@ -193,9 +193,19 @@ impl Shard {
         let cores = self.config.cores;
         let own = self.config.core;
         let Some(session) = self.session(conn) else { return };
-        let asker = Asker { core: own, conn, user: session.user };
+        let (asker, slot) = (Asker { core: own, conn, user: session.user }, session.user_slot);
         let is_first = session.groups.is_none();
         session.groups.get_or_insert_default();
+        let mut cursors: Vec<(GroupId, u64)> = cursors.collect();
+        if is_first {
+            // What the device doesn't know of, since it is new, or lost its store, or was told just now.
+            let said = cursors.len();
+            for &group in &self.users[slot].record.groups {
+                if cursors[..said].binary_search_by_key(&group, |&(known, _)| known).is_err() {
+                    cursors.push((group, 0));
+                }
+            }
+        }
         let mut by_core: Vec<Vec<(GroupId, u64)>> = vec![Vec::new(); usize::from(cores)];
         for (group, cursor) in cursors {
             by_core[usize::from(home_core(group, cores))].push((group, cursor));

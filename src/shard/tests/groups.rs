@@ -509,3 +509,29 @@ fn who_writes_is_shown_to_the_members_who_are_there() {
         assert_eq!(world.heard(bob), [] as [String; 0]);
     }
 }
+
+#[test]
+fn a_device_that_knows_none_of_its_groups_gets_them_all_and_so_does_one_that_was_added_while_it_logged_in()
+ {
+    for cores in [1, 2] {
+        let mut world = World::of_cores(cores, |_| {});
+        let (group, [ann, bob, _]) = three(&mut world);
+        world.say(ann, group, 2, "hello");
+        world.ack_group(bob, group, 2);
+        world.pass(1_000);
+        world.crash();
+        let tablet = world.join(2, 2);
+        let heard = world.heard(tablet);
+        assert_eq!(heard, ["skip @1", "@1 1: create [2, 3]", "@2 1: hello"]);
+        // Its maker's too.
+        let second = world.join(1, 2);
+        let heard = world.heard(second);
+        assert_eq!(heard, ["skip @1", "own @1 1: create [2, 3]", "own @2 1: hello"]);
+        let dan = world.log_in(4, 1);
+        let ann = world.join(1, 1);
+        world.told(ann);
+        world.change(ann, group, 3, Action::Add, &[4], b"");
+        world.resume(dan, &[]);
+        assert_eq!(world.heard(dan), ["notice @1 by 1", "@3 1: add [4]"]);
+    }
+}
