@@ -357,6 +357,8 @@ async fn people_see_who_is_there_and_who_writes() {
         Event::Presence { user: 8, is_online, .. } => Some(*is_online),
         _ => None,
     };
+    // Who writes is told to people who are there themselves.
+    seven.client.set_active(true).await;
     seven.client.watch(&[8]).await;
     assert!(!seven.until(presence).await, "connected, but with nobody before it");
     eight.client.set_active(true).await;
