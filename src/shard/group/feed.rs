@@ -268,29 +268,41 @@ impl Shard {
         let Some(session) = connection.session() else { return Next::Nothing };
         let is_busy = session.download.is_some();
         let Some(feeds) = session.groups.as_deref_mut() else { return Next::Nothing };
-        let (messages, bytes) = (feeds.window_messages, feeds.window_bytes);
-        let feed = &mut feeds.feeds[at];
+        let bytes = feeds.window_bytes;
+        let feed = &feeds.feeds[at];
         if feed.next > feed.last() || feed.loading || is_busy || output_room == 0 {
             return Next::Nothing;
         }
-        let is_full = messages >= messages_max || (messages > 0 && bytes >= bytes_max);
-        if is_full || feed.messages >= share {
+        let (next, through, of_feed) = (feed.next, feed.last(), feed.messages);
+        if self.is_feed_full(conn, at) {
             self.counters.windows_full += 1;
             return Next::Nothing;
         }
-        let (next, through) = (feed.next, feed.last());
         if next >= first {
             return Next::Warm(next);
         }
-        feed.loading = true;
+        if let Some(feeds) = self.feeds(conn) {
+            feeds.feeds[at].loading = true;
+        }
         Next::Cold(Load::Entries {
             log: LogId::Group(group),
             conn,
             from: next,
             through: through.min(first - 1),
-            entries_max: (share - feed.messages).clamp(1, LOAD_ENTRIES_MAX),
+            entries_max: (share - of_feed).clamp(1, LOAD_ENTRIES_MAX),
             bytes_max: bytes_max.saturating_sub(bytes).clamp(1, output_room) as u32,
         })
+    }
+
+    /// Whether nothing more of a feed may be begun: all groups together, or this one, have as much under way
+    /// as they may.
+    fn is_feed_full(&mut self, conn: ConnId, at: usize) -> bool {
+        let (messages_max, bytes_max) = (self.config.window_messages, self.config.window_bytes);
+        let share = (messages_max / GROUP_FEED_SHARE).max(1);
+        let Some(feeds) = self.feeds(conn) else { return true };
+        let (messages, bytes) = (feeds.window_messages, feeds.window_bytes);
+        let is_full = messages >= messages_max || (messages > 0 && bytes >= bytes_max);
+        is_full || feeds.feeds[at].messages >= share
     }
 
     /// Puts one entry into the output, or passes over it; `false` if it is damaged, and the session over.
@@ -417,12 +429,16 @@ impl Shard {
         let Some(feeds) = self.feeds(conn) else { return };
         let Some(at) = feeds.feeds.iter().position(|feed| feed.group == group) else { return };
         feeds.feeds[at].loading = false;
+        let mut is_cut_short = false;
         for (position, value) in entries {
+            // Loads of other groups may have filled the window meanwhile.
+            let is_full = self.is_feed_full(conn, at);
             let Some(session) = self.session(conn) else { return };
             let is_busy = session.download.is_some();
             let Some(feeds) = session.groups.as_deref_mut() else { return };
             let feed = &mut feeds.feeds[at];
-            if feed.next > position || is_busy {
+            is_cut_short = is_full || is_busy;
+            if feed.next > position || is_cut_short {
                 break;
             }
             feed.pass_over(position - 1);
@@ -432,6 +448,7 @@ impl Shard {
         }
         if let Some(session) = self.session(conn)
             && session.download.is_none()
+            && !is_cut_short
             && let Some(feeds) = session.groups.as_deref_mut()
         {
             feeds.feeds[at].pass_over(through);

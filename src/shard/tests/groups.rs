@@ -462,3 +462,34 @@ fn homes_on_other_cores_make_no_difference() {
     let heard = world.heard(clients[0]);
     assert_eq!(heard.len(), 3, "{heard:?}");
 }
+
+#[test]
+fn groups_that_are_read_from_storage_at_once_share_one_window() {
+    let mut world = World::with(|config| config.window_messages = 1);
+    let (one, [ann, bob, _]) = three(&mut world);
+    let other = world.group(ann, 50, &[2]);
+    world.hang_up(bob);
+    for number in 2..5 {
+        world.say(ann, one, number, "one");
+        world.say(ann, other, 100 + number, "other");
+    }
+    world.crash();
+    let bob = world.log_in(2, 1);
+    world.told(bob);
+    world.holds_loads = true;
+    world.resume(bob, &[(one, 1), (other, 1)]);
+    // The records, then the entries of both.
+    for _ in 0..4 {
+        world.load();
+    }
+    assert_eq!(world.heard(bob).len(), 1, "the window has room for one");
+    world.holds_loads = false;
+    world.load();
+    for _ in 0..8 {
+        for group in [one, other] {
+            let position = world.clients[bob].groups[&group];
+            world.ack_group(bob, group, position);
+        }
+    }
+    assert_eq!(world.heard(bob).len(), 5, "the rest of both");
+}
