@@ -154,6 +154,7 @@ fn database_key(key: Key) -> [u8; 17] {
         Key::State { log } => (0, log, 0),
         Key::Conversation { log, peer } => (1, log, peer),
         Key::Entry { log, position } => (2, log, position),
+        Key::Presence { user } => (3, LogId::Inbox(user), 0),
     };
     let user = log.user().expect("only inboxes are written");
     let mut bytes = [tag; 17];

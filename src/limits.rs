@@ -51,6 +51,24 @@ pub const WAITING_MAX: usize = 1_024;
 /// Entries that one cold read brings, at most.
 pub const LOAD_ENTRIES_MAX: u32 = 256;
 
+/// People whom one session watches. Of more, it is told nothing.
+pub const WATCHED_MAX: usize = 256;
+/// People whom the sessions of one core watch, counted for each session. It bounds the memory for it, to some
+/// hundred bytes each.
+pub const CORE_WATCHES_MAX: u64 = 1 << 20;
+/// How long somebody must be gone until watchers are told, in milliseconds: a phone that changes networks is
+/// back by then.
+pub const PRESENCE_SETTLE_MS: u64 = 5_000;
+/// Loads of last seen that a core has under way; more wait.
+pub const PRESENCE_READS_MAX: usize = 256;
+/// People whose presence is looked at in one turn, because something is due, at most.
+pub const PRESENCE_PER_TURN: usize = 1_024;
+/// Frames about writing that are passed on for one sender and peer in a second; the last place is for
+/// one that ends it.
+pub const TYPING_PER_SECOND_MAX: u8 = 4;
+/// Senders and peers of one second that these are counted for. Beyond it nothing is passed on.
+pub const TYPING_CONVERSATIONS_MAX: usize = 65_536;
+
 /// Users without a connection that a core keeps in memory.
 pub const USERS_WARM_MAX: usize = 100_000;
 /// Conversations that a core keeps in memory.

@@ -227,6 +227,7 @@ fn nothing(load: Load) -> Loaded {
             Loaded::Log { log, record: None, last: None, first: None, head: 0 }
         }
         Load::Conversation { log, peer } => Loaded::Conversation { log, peer, record: None },
+        Load::Presence { user } => Loaded::Presence { user, record: None },
         Load::Entries { .. } => panic!("everything is delivered from memory"),
     }
 }

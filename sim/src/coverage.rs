@@ -60,6 +60,8 @@ happenings! {
     LevelOne "overload_level_1" required,
     LevelTwo "overload_level_2" required,
     LevelThree "overload_level_3" required,
+    LevelFour "overload_level_4" required,
+    LevelFive "overload_level_5" required,
     // Connections.
     Connect "connects" required,
     ConnectRefused "connects_refused" required,

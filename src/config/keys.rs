@@ -100,6 +100,8 @@ pub(super) const KEYS: &[Key] = &[
         "Most connections of this node; auto is what the limit on descriptors leaves").or("auto"),
     key(NETWORK, "idle_seconds", "SECONDS", Allowed::Integer(10, DAY_SECONDS), "300",
         "Silence after which a connection is closed; clients ping at a third of it"),
+    key(NETWORK, "presence_interval_seconds", "SECONDS", Allowed::Integer(5, 600), "30",
+        "Silence of a person who is online after which they aren't, and time between changes told"),
     key(NETWORK, "hello_timeout_ms", "MS", Allowed::Integer(100, 120_000), "5000",
         "Time for a new connection to send its hello"),
     key(NETWORK, "receive_buffers", "COUNT", Allowed::Integer(2, 32_768), "2048",

@@ -103,6 +103,9 @@ pub struct Config {
     pub body_bytes_max: u64,
     /// Seconds without any frame after which a connection is closed.
     pub idle_seconds: u64,
+    /// Seconds after which a person who does nothing isn't online, and between two changes of that
+    /// which are told.
+    pub presence_interval_seconds: u64,
     /// Milliseconds within which a new connection must have sent its hello.
     pub hello_timeout_ms: u64,
     /// Milliseconds within which a frame that was begun must be complete.
@@ -189,6 +192,7 @@ impl Config {
             sends_max: s.integer("sends_max") as u32,
             body_bytes_max: s.integer("body_bytes_max"),
             idle_seconds: s.integer("idle_seconds"),
+            presence_interval_seconds: s.integer("presence_interval_seconds"),
             hello_timeout_ms: s.integer("hello_timeout_ms"),
             frame_timeout_ms: s.integer("frame_timeout_ms"),
             receive_buffers: s.integer("receive_buffers") as u16,

@@ -43,6 +43,9 @@ pub struct ShardConfig {
     pub body_bytes_max: u64,
     /// Connections on which nothing is heard for this long are closed, in seconds.
     pub idle_s: u64,
+    /// Silence of a person after which they aren't online, and the time between two changes of that which
+    /// are told, in milliseconds.
+    pub presence_interval_ms: u64,
     /// Time from accept to a complete hello, in milliseconds.
     pub hello_timeout_ms: u64,
     /// Time from a frame's first byte to its last, in milliseconds.
@@ -82,6 +85,7 @@ impl ShardConfig {
             sends_max: 128,
             body_bytes_max: wire::BODY_BYTES_MAX as u64,
             idle_s: 300,
+            presence_interval_ms: 30_000,
             hello_timeout_ms: 5_000,
             frame_timeout_ms: 10_000,
             unsigned_users: false,

@@ -15,6 +15,7 @@ use fulmar_protocol::Assembly;
 use super::group::Feeds;
 use super::output::Patience;
 use super::seam::{Arrival, ConnId, DeviceId, LogId, UserId};
+use super::watching::Attention;
 
 /// Body bytes of one connection's sends that may wait for their answers before no more is read from
 /// it: what storage is behind with is held in memory.
@@ -172,6 +173,8 @@ pub(super) struct Session {
     pub(super) groups: Option<Box<Feeds>>,
     /// Peers whose receipts could not be told since the output was full.
     pub(super) stalled_receipts: Vec<UserId>,
+    /// Boxed, since most sessions of most hours have none.
+    pub(super) attention: Option<Box<Attention>>,
 }
 
 impl Session {
@@ -197,6 +200,7 @@ impl Session {
             ponged_ms: 0,
             groups: None,
             stalled_receipts: Vec::new(),
+            attention: None,
         }
     }
 

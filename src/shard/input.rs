@@ -1,7 +1,7 @@
 //! Bytes from a client: cut into frames, judged by the stage of the connection, handed on.
 
 use fulmar_protocol::limits::{FRAME_BYTES_MAX, HELLO_BYTES_MAX};
-use fulmar_protocol::{Code, Frame, split_frame, varint};
+use fulmar_protocol::{Code, Frame, Kind, split_frame, varint};
 
 use super::connection::{Connection, Stage};
 use super::{ConnId, Effects, Shard};
@@ -158,6 +158,9 @@ impl Shard {
         match &connection.stage {
             Stage::Open(_) => {
                 connection.heard_ms = now_ms;
+                if frame.kind().is_some_and(Kind::is_by_person) {
+                    self.person_acted(conn, &frame, fx);
+                }
                 self.session_frame(conn, frame, fx);
             }
             Stage::Hello => match frame {
@@ -190,11 +193,13 @@ impl Shard {
             }
             Frame::GroupResume { cursors } => self.resume_groups(conn, cursors.iter(), fx),
             Frame::GroupLook { group, after } => self.group_look(conn, group, after, fx),
-            Frame::Activity { .. }
-            | Frame::Watch { .. }
-            | Frame::Unwatch { .. }
-            | Frame::Typing { .. } => {}
-            Frame::Unknown { .. } => {}
+            Frame::Watch { users } => self.watch(conn, &users, fx),
+            Frame::Unwatch { users } => self.unwatch(conn, &users, fx),
+            Frame::Typing { group, user, is_typing } => {
+                self.typing(conn, group, user, is_typing, fx);
+            }
+            // Activity was taken with everything else that a person does.
+            Frame::Activity { .. } | Frame::Unknown { .. } => {}
             Frame::Hello(_)
             | Frame::Welcome(_)
             | Frame::Refuse { .. }

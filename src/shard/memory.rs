@@ -6,7 +6,7 @@ use fulmar_protocol::Code;
 use super::conversation::{Action, Conversation, Save};
 use super::found::Found;
 use super::inbox::{Stage, User};
-use super::record::ConversationRecord;
+use super::record::{ConversationRecord, PresenceRecord};
 use super::{ConnId, Effects, Key, Load, Loaded, LogId, Retention, Shard, UserId, Write};
 use crate::faults::{Fault, is_planted};
 use crate::limits::{
@@ -239,6 +239,11 @@ impl Shard {
                     .unwrap_or_else(|error| panic!("conversation of {log} with {peer}: {error}"));
                 conversation.stage = Stage::Ready;
                 self.perform_waiting(slot, fx);
+            }
+            Loaded::Presence { user, record } => {
+                // A damaged record is as good as none: somebody's last seen is known again soon.
+                let record = record.and_then(|bytes| PresenceRecord::decode(&bytes).ok());
+                self.presence_loaded(user, record, fx);
             }
             Loaded::Entries { log: LogId::Inbox(user), conn, entries, through } => {
                 self.entries_loaded(user, conn, entries, through, fx);

@@ -9,7 +9,8 @@
 //!
 //! Where to look: `login` (hello to welcome), `input` (bytes to frames), `sending` (a message into
 //! a log, the tick), `delivery` (a log to a device, acknowledgements), `receipts`, `memory` (what is
-//! loaded, stored late, and let go), `output`.
+//! loaded, stored late, and let go), `presence` and `watching` (who is there, and who is told),
+//! `typing`, `output`.
 
 mod arena;
 mod config;
@@ -26,6 +27,7 @@ mod login;
 mod memory;
 mod output;
 mod overload;
+mod presence;
 mod receipts;
 pub mod record;
 pub mod seam;
@@ -34,7 +36,9 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod timers;
+mod typing;
 mod upload;
+mod watching;
 
 use crate::faults::{Fault, is_planted};
 use std::collections::{BTreeMap, VecDeque};
@@ -174,6 +178,9 @@ pub struct Shard {
     level: Level,
     /// The core is so busy that ticks and receipts wait for company.
     gathers: bool,
+    people: presence::People,
+    watching: watching::Watching,
+    pace: typing::Pace,
     /// Connections with frames that wait for it, at most once each, and until when; by patience.
     gathering: [VecDeque<(u64, ConnId)>; output::Patience::COUNT],
     counters: Counters,
@@ -231,6 +238,9 @@ impl Shard {
             shutting_down: false,
             level: Level::Normal,
             gathers: false,
+            people: presence::People::new(),
+            watching: watching::Watching::default(),
+            pace: typing::Pace::default(),
             gathering: std::array::from_fn(|_| VecDeque::new()),
             counters: Counters::default(),
         }
@@ -277,6 +287,9 @@ impl Shard {
         self.hand_over(fx);
         self.measure_lag();
         self.take_over(fx);
+        self.keep_presence(fx);
+        self.follow_up(fx);
+        self.tell_held_presence(fx);
         while !(self.pump.is_empty() && self.receipts.is_empty() && self.feeding.is_empty()) {
             self.deliver_all(fx);
             self.feed_all(fx);
@@ -309,9 +322,10 @@ impl Shard {
             .dirty
             .front()
             .map_or(u64::MAX, |(since_ms, _)| since_ms + crate::limits::PERSIST_DELAY_MS);
-        let held = if self.receipts_held.is_empty() { u64::MAX } else { self.now.mono_ms + 50 };
-        let groups = self.groups_due_ms();
-        self.timers.next_ms().min(store).min(held).min(groups).min(self.gathered_due_ms())
+        let holds = !self.receipts_held.is_empty() || self.people.holds() || self.watching.holds();
+        let held = if holds { self.now.mono_ms + 50 } else { u64::MAX };
+        let due = self.gathered_due_ms().min(self.people.next_ms()).min(self.groups_due_ms());
+        self.timers.next_ms().min(store).min(held).min(due)
     }
 
     /// Whether every write that was asked for is stored and every connection is gone.
@@ -363,6 +377,11 @@ impl Shard {
             }
             Letter::Ask { author, reader, asker } => self.asked(author, reader, asker, fx),
             Letter::Group(letter) => self.group_letter(*letter, fx),
+            Letter::Watch { user, core, is_watching } => {
+                self.core_watches(user, core, is_watching, fx);
+            }
+            Letter::Presence { user, seen } => self.presence_changed(user, seen, fx),
+            Letter::Typing { from, to, is_typing } => self.typing_to(from, to, is_typing, fx),
         }
     }
 

@@ -133,7 +133,7 @@ impl Shard {
             let conversation = &mut self.conversations[slot];
             conversation.receipt_queued = false;
             let is_held = match self.level {
-                Level::Normal => false,
+                Level::Normal | Level::DropTyping | Level::HoldPresence => false,
                 Level::HoldRead => conversation.news == News::Read,
                 Level::HoldDelivered | Level::RefuseLogins => true,
             };

@@ -11,6 +11,7 @@
 //!                   device, run count, then per run: number and ordinal, each counted from the last
 //!                   one of the run before (from 0 for the first), and length
 //!               copy count, then per own device: device, number
+//! presence      1, last seen (8 bytes, little-endian Unix milliseconds)
 //! entry         time (8 bytes, little-endian Unix milliseconds), flags (bit 0: own, bit 1: notice), content,
 //!               peer, ordinal, device, total_bytes, body
 //! ```
@@ -23,6 +24,10 @@ use smallvec::SmallVec;
 
 use super::seam::{DeviceId, UserId};
 use crate::limits::{RESENDS_MAX, RUNS_MAX};
+
+mod presence;
+
+pub use presence::PresenceRecord;
 
 const VERSION: u8 = 1;
 /// Largest position, ordinal and total: more than there can ever be, and few enough to add to.

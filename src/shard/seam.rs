@@ -101,6 +101,11 @@ pub enum Key {
         /// The other side of the inbox's user, or the member of the group.
         peer: UserId,
     },
+    /// When a user was last seen.
+    Presence {
+        /// Who.
+        user: UserId,
+    },
     /// One message of a log.
     Entry {
         /// Which log.
@@ -111,11 +116,12 @@ pub enum Key {
 }
 
 impl Key {
-    /// The log that it belongs to.
+    /// The log that it belongs to, or of whose user it is.
     #[must_use]
     pub const fn log(self) -> LogId {
         match self {
             Key::State { log } | Key::Conversation { log, .. } | Key::Entry { log, .. } => log,
+            Key::Presence { user } => LogId::Inbox(user),
         }
     }
 }
@@ -162,6 +168,11 @@ pub enum Load {
         /// The user that the record is about.
         peer: UserId,
     },
+    /// When a user was last seen.
+    Presence {
+        /// Who.
+        user: UserId,
+    },
     /// Entries of a log, in order, for one connection.
     Entries {
         /// Which log.
@@ -205,6 +216,13 @@ pub enum Loaded {
         /// The record, if there is one.
         record: Option<Bytes>,
     },
+    /// Answer to [`Load::Presence`].
+    Presence {
+        /// Who.
+        user: UserId,
+        /// The record, if there is one.
+        record: Option<Bytes>,
+    },
     /// Answer to [`Load::Entries`].
     Entries {
         /// Which log.
@@ -242,6 +260,15 @@ pub struct Message {
     pub content: u8,
     /// The body, opaque.
     pub body: Bytes,
+}
+
+/// What a watcher is told of a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seen {
+    /// Whether they are there.
+    pub is_online: bool,
+    /// When they last did something, Unix milliseconds; 0 if that isn't known.
+    pub last_seen_ms: u64,
 }
 
 /// What one core tells another (or itself). Letters between two cores keep their order.
@@ -307,6 +334,31 @@ pub enum Letter {
         reader: UserId,
         /// The connection of the author that asks; none where all its devices are to be told.
         asker: Option<ConnId>,
+    },
+    /// To a person's home: sessions of this core began to watch, or none does any more.
+    Watch {
+        /// The person.
+        user: UserId,
+        /// Where the sessions are.
+        core: CoreId,
+        /// Whether there are any.
+        is_watching: bool,
+    },
+    /// To a core that watches: what holds now.
+    Presence {
+        /// The person.
+        user: UserId,
+        /// What watchers are told.
+        seen: Seen,
+    },
+    /// To the peer's home: somebody writes, or stopped.
+    Typing {
+        /// Who writes.
+        from: UserId,
+        /// To whom.
+        to: UserId,
+        /// Whether they write.
+        is_typing: bool,
     },
 }
 

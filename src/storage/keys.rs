@@ -4,6 +4,7 @@
 //! column family "log"           user (8) position (8)    one entry of the user's inbox
 //! column family "state"         user (8)                 the user's inbox record
 //!                               user (8) 0 (1)           the highest position of the user's inbox so far (8)
+//!                               user (8) 1 (1)           when the user was last seen
 //!                               user (8) peer (8)        the user's conversation with the peer
 //!                               "drained"                the last segment of the journal that is in here
 //! column family "group-log"     group (8) position (8)   one entry of the group's log
@@ -12,7 +13,7 @@
 //!                               group (8) member (8)     what the member sent to the group lately
 //! ```
 
-use crate::shard::seam::{Key, LogId};
+use crate::shard::seam::{Key, LogId, UserId};
 
 /// Column family of the inboxes' entries.
 pub const LOG: &str = "log";
@@ -27,6 +28,9 @@ pub const PREFIX_BYTES: usize = 8;
 
 /// Key of the number of the last segment that was carried over. No other key has its length.
 pub(super) const DRAINED: &[u8] = b"drained";
+
+/// The last byte of the keys that say when a user was last seen; 0 is that of the heads.
+const PRESENCE: u8 = 1;
 
 /// The bytes of a key, of which the first `len` count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,11 +68,19 @@ pub fn encode(key: Key) -> KeyBytes {
         Key::State { log } => (log, None),
         Key::Conversation { log, peer } => (log, Some(peer)),
         Key::Entry { log, position } => (log, Some(position)),
+        Key::Presence { user } => return presence(user),
     };
     let mut bytes = [0; 16];
     bytes[..8].copy_from_slice(&number(log).to_be_bytes());
     bytes[8..].copy_from_slice(&second.unwrap_or(0).to_be_bytes());
     KeyBytes { bytes, len: if second.is_some() { 16 } else { 8 } }
+}
+
+fn presence(user: UserId) -> KeyBytes {
+    let mut bytes = [0; 16];
+    bytes[..8].copy_from_slice(&user.to_be_bytes());
+    bytes[8] = PRESENCE;
+    KeyBytes { bytes, len: 9 }
 }
 
 /// The key of an entry.

@@ -209,6 +209,10 @@ impl Storage for Rocks {
                 let record = self.record(Key::Conversation { log, peer })?;
                 Ok(Loaded::Conversation { log, peer, record })
             }
+            Load::Presence { user } => {
+                let record = self.record(Key::Presence { user })?;
+                Ok(Loaded::Presence { user, record })
+            }
             Load::Entries { log, conn, from, through, entries_max, bytes_max } => {
                 self.entries(log, conn, (from, through), entries_max, bytes_max)
             }

@@ -46,6 +46,9 @@ fn any_write() -> impl Strategy<Value = Write> {
         1 => (log.clone(), 1u64..4, 0usize..40).prop_map(|(log, peer, len)| {
             Write::Put { key: Key::Conversation { log, peer }, value: value(0, len) }
         }),
+        1 => (1u64..4, 0usize..40).prop_map(|(user, len)| {
+            Write::Put { key: Key::Presence { user }, value: value(0, len) }
+        }),
         1 => (log, 0usize..40).prop_map(|(log, len)| {
             Write::Put { key: Key::State { log }, value: value(0, len) }
         }),
@@ -59,6 +62,7 @@ fn loads() -> Vec<Load> {
         for peer in 1..4 {
             loads.push(Load::Conversation { log, peer });
         }
+        loads.extend(log.user().map(|user| Load::Presence { user }));
         for expire_through_ms in [0, 300, 2_000] {
             loads.push(Load::Log { log, expire_through_ms });
         }

@@ -79,8 +79,14 @@ impl World {
             self.coverage.hit(Happening::Gated);
         }
         if level > level_before {
-            let levels = [Happening::LevelOne, Happening::LevelTwo, Happening::LevelThree];
-            let entered = &levels[level_before as usize..(level as usize).min(3)];
+            let levels = [
+                Happening::LevelOne,
+                Happening::LevelTwo,
+                Happening::LevelThree,
+                Happening::LevelFour,
+                Happening::LevelFive,
+            ];
+            let entered = &levels[level_before as usize..level as usize];
             for &happening in entered {
                 self.coverage.hit(happening);
             }

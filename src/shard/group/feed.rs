@@ -100,7 +100,7 @@ impl Feed {
 /// The groups of a session, once it says that it takes them.
 #[derive(Debug, Default)]
 pub(in super::super) struct Feeds {
-    pub(super) feeds: Vec<Feed>,
+    pub(super) all: Vec<Feed>,
     /// Cores that know what the session resumed of their groups, a bit each.
     attached: u64,
     /// Entries of all feeds that aren't acknowledged, and their body bytes.
@@ -114,7 +114,7 @@ pub(in super::super) struct Feeds {
 
 impl Feeds {
     pub(super) fn find(&mut self, group: GroupId) -> Option<&mut Feed> {
-        self.feeds.iter_mut().find(|feed| feed.group == group)
+        self.all.iter_mut().find(|feed| feed.group == group)
     }
 
     pub(super) fn is_attached(&self, home: CoreId) -> bool {
@@ -127,7 +127,7 @@ impl Feeds {
 
     /// Takes what is acknowledged by `through` out of a feed's window; its cursor, if that moved.
     fn settle(&mut self, at: usize, through: u64) -> Option<u64> {
-        let feed = &mut self.feeds[at];
+        let feed = &mut self.all[at];
         let before = feed.acked;
         while let Some(&InFlight { position, body_bytes }) = feed.window.front() {
             if position > through && body_bytes.is_some() {
@@ -145,7 +145,7 @@ impl Feeds {
     }
 
     fn remove(&mut self, at: usize) {
-        let feed = self.feeds.swap_remove(at);
+        let feed = self.all.swap_remove(at);
         for flight in feed.window {
             if let Some(bytes) = flight.body_bytes {
                 self.window_messages -= 1;
@@ -203,7 +203,7 @@ impl Shard {
             let mut feed = Feed::new(group, device_has.min(cursor), head, member);
             // What lies before the user's time is passed over.
             feed.pass_over(cursor);
-            feeds.feeds.push(feed);
+            feeds.all.push(feed);
         }
         if let Some(seat) = self.seats.get_mut(&group)
             && !seat.online.contains(&conn)
@@ -227,10 +227,10 @@ impl Shard {
         let mut idle = 0;
         loop {
             let Some(feeds) = self.feeds(conn) else { return };
-            if feeds.feeds.is_empty() || idle >= feeds.feeds.len() {
+            if feeds.all.is_empty() || idle >= feeds.all.len() {
                 break;
             }
-            let at = feeds.turn % feeds.feeds.len();
+            let at = feeds.turn % feeds.all.len();
             feeds.turn = at + 1;
             match self.next_of(conn, at) {
                 Next::Nothing => idle += 1,
@@ -240,7 +240,7 @@ impl Shard {
                     fx.loads.push(load);
                 }
                 Next::Warm(position) => {
-                    let Some(group) = self.feeds(conn).map(|feeds| feeds.feeds[at].group) else {
+                    let Some(group) = self.feeds(conn).map(|feeds| feeds.all[at].group) else {
                         return;
                     };
                     let value = self.seats.get(&group).and_then(|seat| seat.recent(position));
@@ -259,7 +259,7 @@ impl Shard {
         let (messages_max, bytes_max) = (self.config.window_messages, self.config.window_bytes);
         let high_bytes = self.config.output_high_bytes;
         let share = (messages_max / GROUP_FEED_SHARE).max(1);
-        let Some(group) = self.feeds(conn).map(|feeds| feeds.feeds[at].group) else {
+        let Some(group) = self.feeds(conn).map(|feeds| feeds.all[at].group) else {
             return Next::Nothing;
         };
         let first = self.seats.get(&group).map_or(u64::MAX, super::seat::Seat::recent_first);
@@ -269,7 +269,7 @@ impl Shard {
         let is_busy = session.download.is_some();
         let Some(feeds) = session.groups.as_deref_mut() else { return Next::Nothing };
         let bytes = feeds.window_bytes;
-        let feed = &feeds.feeds[at];
+        let feed = &feeds.all[at];
         if feed.next > feed.last() || feed.loading || is_busy || output_room == 0 {
             return Next::Nothing;
         }
@@ -282,7 +282,7 @@ impl Shard {
             return Next::Warm(next);
         }
         if let Some(feeds) = self.feeds(conn) {
-            feeds.feeds[at].loading = true;
+            feeds.all[at].loading = true;
         }
         Next::Cold(Load::Entries {
             log: LogId::Group(group),
@@ -302,7 +302,7 @@ impl Shard {
         let Some(feeds) = self.feeds(conn) else { return true };
         let (messages, bytes) = (feeds.window_messages, feeds.window_bytes);
         let is_full = messages >= messages_max || (messages > 0 && bytes >= bytes_max);
-        is_full || feeds.feeds[at].messages >= share
+        is_full || feeds.all[at].messages >= share
     }
 
     /// Puts one entry into the output, or passes over it; `false` if it is damaged, and the session over.
@@ -324,7 +324,7 @@ impl Shard {
         let own = author == session.user;
         let is_own_device = own && device == session.device;
         let Some(feeds) = session.groups.as_deref_mut() else { return false };
-        let feed = &mut feeds.feeds[at];
+        let feed = &mut feeds.all[at];
         let is_absent = (feed.absence.0..feed.absence.1).contains(&position);
         if is_own_device || is_absent || time_ms <= expired_ms {
             feed.pass_over(position);
@@ -364,7 +364,7 @@ impl Shard {
     /// Tells of positions that were passed over, and of ends; settles what nothing holds back.
     fn tell_group_skips(&mut self, conn: ConnId, fx: &mut Effects) {
         let mut at = 0;
-        while let Some(feed) = self.feeds(conn).and_then(|feeds| feeds.feeds.get_mut(at)) {
+        while let Some(feed) = self.feeds(conn).and_then(|feeds| feeds.all.get_mut(at)) {
             let (group, position, acked) = (feed.group, feed.next - 1, feed.acked);
             let skip = std::mem::take(&mut feed.skip_untold);
             let is_end = feed.until <= position
@@ -385,7 +385,7 @@ impl Shard {
         let Some(session) = self.session(conn) else { return };
         let user = session.user;
         let Some(feeds) = session.groups.as_deref_mut() else { return };
-        let group = feeds.feeds[at].group;
+        let group = feeds.all[at].group;
         if let Some(delivered) = feeds.settle(at, through) {
             self.group_moves.push((group, Progress { user, delivered, read: 0 }));
         }
@@ -400,11 +400,11 @@ impl Shard {
         fx: &mut Effects,
     ) {
         let Some(feeds) = self.feeds(conn) else { return };
-        let Some(at) = feeds.feeds.iter().position(|feed| feed.group == group) else {
+        let Some(at) = feeds.all.iter().position(|feed| feed.group == group) else {
             // Of a group that ended meanwhile, or that nothing was sent of.
             return;
         };
-        let feed = &feeds.feeds[at];
+        let feed = &feeds.all[at];
         if position >= feed.next {
             let detail =
                 format!("acknowledged {position} of a group; sent up to {} so far", feed.next - 1);
@@ -427,8 +427,8 @@ impl Shard {
         fx: &mut Effects,
     ) {
         let Some(feeds) = self.feeds(conn) else { return };
-        let Some(at) = feeds.feeds.iter().position(|feed| feed.group == group) else { return };
-        feeds.feeds[at].loading = false;
+        let Some(at) = feeds.all.iter().position(|feed| feed.group == group) else { return };
+        feeds.all[at].loading = false;
         let mut is_cut_short = false;
         for (position, value) in entries {
             // Loads of other groups may have filled the window meanwhile.
@@ -436,7 +436,7 @@ impl Shard {
             let Some(session) = self.session(conn) else { return };
             let is_busy = session.download.is_some();
             let Some(feeds) = session.groups.as_deref_mut() else { return };
-            let feed = &mut feeds.feeds[at];
+            let feed = &mut feeds.all[at];
             is_cut_short = is_full || is_busy;
             if feed.next > position || is_cut_short {
                 break;
@@ -451,7 +451,7 @@ impl Shard {
             && !is_cut_short
             && let Some(feeds) = session.groups.as_deref_mut()
         {
-            feeds.feeds[at].pass_over(through);
+            feeds.all[at].pass_over(through);
         }
         self.queue_feeds(conn);
     }
@@ -459,8 +459,8 @@ impl Shard {
     /// Forgets the feeds of a group that have nothing left to do.
     pub(super) fn end_idle_feeds(&mut self, conn: ConnId, group: GroupId) {
         let Some(feeds) = self.feeds(conn) else { return };
-        if let Some(at) = feeds.feeds.iter().position(|feed| feed.group == group)
-            && feeds.feeds[at].is_idle()
+        if let Some(at) = feeds.all.iter().position(|feed| feed.group == group)
+            && feeds.all[at].is_idle()
         {
             feeds.remove(at);
         }

@@ -12,7 +12,7 @@ use super::super::inbox::Stage;
 use super::super::record::{ENTRY_HEADER_BYTES_MAX, EntryHeader};
 use super::super::seam::{CoreId, GroupId, Key, LogId, Message, Origin, Ticket, UserId, Write};
 use super::super::{Answer, Effects, Letter, Shard};
-use super::letter::{Asker, GroupLetter, Seated, State};
+use super::letter::{Asker, GroupLetter, Progress, Seated, State};
 use super::record::{GroupRecord, Member, Role};
 use super::rules::Wanted;
 
@@ -31,6 +31,7 @@ struct Adding {
 ///
 /// Invariant: `record.trim <= durable <= record.head`.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools)] // independent marks
 pub(in super::super) struct Group {
     pub(super) id: GroupId,
     pub(in super::super) stage: Stage,
@@ -110,7 +111,7 @@ pub(in super::super) enum Entering {
 
 impl Shard {
     /// A letter to a group, at its home: now, or once the group is loaded.
-    pub(super) fn to_group(&mut self, id: GroupId, letter: GroupLetter, fx: &mut Effects) {
+    pub(super) fn hand_to_group(&mut self, id: GroupId, letter: GroupLetter, fx: &mut Effects) {
         let slot = self.group_slot(id, fx);
         if self.groups[slot].stage == Stage::Ready {
             self.at_group(slot, letter, fx);
@@ -183,7 +184,7 @@ impl Shard {
                     GroupLetter::Change { origin, group, wanted }
                 }
             };
-            self.to_group(group, letter, fx);
+            self.hand_to_group(group, letter, fx);
             return;
         };
         match self.conversations[conversation_slot].judge(origin.device, origin.number) {
@@ -213,7 +214,7 @@ impl Shard {
                 }
             }
             Entering::Change(wanted) => {
-                self.change_group(slot, conversation_slot, origin, wanted, fx)
+                self.change_group(slot, conversation_slot, origin, wanted, fx);
             }
         }
     }
@@ -514,6 +515,9 @@ impl Shard {
         if !self.groups[slot].is_seated {
             self.seat_group(slot, head, fx);
         }
+        // A crash may have taken what it acknowledged last.
+        let said = Progress { user: asker.user, delivered: cursor, read: 0 };
+        self.group_moved(slot, &[said]);
         let (conn, member) = (asker.conn, seated(&member));
         let letter = GroupLetter::Open { conn, group: id, cursor, head, member };
         self.post_to_core(asker.core, letter.into(), fx);

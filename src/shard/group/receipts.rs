@@ -189,6 +189,12 @@ impl Shard {
             self.group_gone(asker, id, true, fx);
             return;
         }
+        let (is_seated, head) = (group.is_seated, group.durable);
+        if !is_seated {
+            // Those who are there say how far they are.
+            self.seat_group(slot, head, fx);
+        }
+        let group = &mut self.groups[slot];
         let counts = group.record.counts(asker.user, position);
         let who = group.record.who(asker.user, position, after);
         if group.authors.iter().all(|(author, _)| *author != asker.user)

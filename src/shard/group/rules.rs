@@ -289,7 +289,7 @@ mod tests {
         let mut record = group();
         record.apply(1, &wanted(Action::Leave, &[], b""), 3);
         assert_eq!((role(&record, 1), role(&record, 2)), (None, Some(Role::Owner)));
-        assert_eq!(record.find(1).map(|member| member.last()), Some(3));
+        assert_eq!(record.find(1).map(Member::last), Some(3));
         record.apply(2, &wanted(Action::Leave, &[], b""), 4);
         assert_eq!(role(&record, 3), Some(Role::Owner), "the first of the oldest members");
         record.apply(3, &wanted(Action::Leave, &[], b""), 5);

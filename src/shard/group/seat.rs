@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::super::seam::{ConnId, GroupId, UserId};
 use super::super::{Effects, Shard, home_core};
-use super::letter::{Asker, GroupLetter, Seated};
+use super::letter::{Asker, GroupLetter, Progress, Seated};
 use crate::limits::{SEAT_RECENT_BYTES, SEAT_RECENT_ENTRIES};
 
 /// See the module's description.
@@ -100,6 +100,14 @@ impl Shard {
                 Seated { until, .. } => head.min(until),
             };
             self.begin_feed(conn, group, device_has, head, member);
+            self.note_progress(group, member.user, device_has);
+        }
+    }
+
+    /// Tells the group's home what a session has of it: a crash may have taken what it acknowledged.
+    fn note_progress(&mut self, group: GroupId, user: UserId, delivered: u64) {
+        if delivered > 0 {
+            self.group_moves.push((group, Progress { user, delivered, read: 0 }));
         }
     }
 
@@ -131,7 +139,7 @@ impl Shard {
     /// A session ends: it is fed no more.
     pub(in super::super) fn leave_groups(&mut self, conn: ConnId) {
         let Some(feeds) = self.feeds(conn) else { return };
-        let groups: Vec<GroupId> = feeds.feeds.iter().map(|feed| feed.group).collect();
+        let groups: Vec<GroupId> = feeds.all.iter().map(|feed| feed.group).collect();
         for group in groups {
             if let Some(seat) = self.seats.get_mut(&group) {
                 seat.online.retain(|&known| known != conn);
@@ -150,6 +158,7 @@ impl Shard {
             let Some(&member) = seat.member(user) else { continue };
             let head = seat.head;
             self.begin_feed(conn, group, cursor, head, member);
+            self.note_progress(group, user, cursor.min(head));
         }
     }
 
@@ -191,7 +200,7 @@ impl Shard {
                 Some(&head) if cursor >= head => quiet.push((group, cursor)),
                 Some(_) => {
                     let cursors = vec![(group, cursor)];
-                    self.to_group(group, GroupLetter::Resume { asker, cursors }, fx);
+                    self.hand_to_group(group, GroupLetter::Resume { asker, cursors }, fx);
                 }
                 None => self.group_gone(asker, group, false, fx),
             }

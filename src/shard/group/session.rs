@@ -175,7 +175,7 @@ impl Shard {
             | GroupLetter::Moved { group, .. }
             | GroupLetter::Ask { group, .. }
             | GroupLetter::Look { group, .. }
-            | GroupLetter::Noticed { group, .. } => self.to_known_group(group, letter, fx),
+            | GroupLetter::Noticed { group, .. } => self.hand_to_known_group(group, letter, fx),
             GroupLetter::Resume { asker, cursors } => self.compare_resumed(asker, cursors, fx),
             GroupLetter::Accepted { origin, group, position, time_ms } => {
                 if self.is_answered(origin) {
@@ -219,14 +219,14 @@ impl Shard {
     }
 
     /// A letter to a group that there may not be.
-    fn to_known_group(&mut self, group: GroupId, letter: GroupLetter, fx: &mut Effects) {
+    fn hand_to_known_group(&mut self, group: GroupId, letter: GroupLetter, fx: &mut Effects) {
         let is_known =
             self.group_heads.contains_key(&group) || self.groups_by_id.contains_key(&group);
         match letter {
             GroupLetter::Change { ref wanted, .. } if wanted.action == Action::Create => {
-                self.to_group(group, letter, fx);
+                self.hand_to_group(group, letter, fx);
             }
-            _ if is_known => self.to_group(group, letter, fx),
+            _ if is_known => self.hand_to_group(group, letter, fx),
             GroupLetter::Append { origin, .. } | GroupLetter::Change { origin, .. } => {
                 self.reject_group(origin, group, Code::NotAMember, fx);
             }

@@ -231,6 +231,12 @@ fn words(frame: &Frame<'_>) -> String {
             let name = String::from_utf8_lossy(state.name);
             format!("group {} is {name}, head {} {roles:?}", state.group, state.head)
         }
+        Frame::Presence { user, is_online: true, .. } => format!("presence {user} online"),
+        Frame::Presence { user, last_seen_ms, .. } => {
+            format!("presence {user} seen {last_seen_ms}")
+        }
+        Frame::Typing { group: 0, user, is_typing: true } => format!("typing {user}"),
+        Frame::Typing { group: 0, user, is_typing: false } => format!("typing {user} stopped"),
         frame => panic!("a server doesn't send {frame:?}"),
     }
 }

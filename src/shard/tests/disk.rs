@@ -49,6 +49,10 @@ impl Disk {
                 let head = positions.last().map_or(0, |&(_, position)| position);
                 Loaded::Log { log, record, last, first, head }
             }
+            Load::Presence { user } => {
+                let record = self.records.get(&Key::Presence { user }).cloned();
+                Loaded::Presence { user, record }
+            }
             Load::Conversation { log, peer } => {
                 let record = self.records.get(&Key::Conversation { log, peer }).cloned();
                 Loaded::Conversation { log, peer, record }

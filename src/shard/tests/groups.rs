@@ -337,6 +337,27 @@ fn receipts_tell_who_and_reads_are_confirmed_once_they_are_stored() {
 }
 
 #[test]
+fn what_a_crash_took_of_the_cursors_is_known_again_from_those_who_are_there() {
+    for cores in [1, 2] {
+        let mut world = World::of_cores(cores, |_| {});
+        let (group, [ann, bob, cat]) = three(&mut world);
+        world.say(ann, group, 2, "hello");
+        world.ack_group(bob, group, 2);
+        world.ack_group(cat, group, 2);
+        assert_eq!(world.receipt(ann), "receipt @2 of 2: 2 0, all (2, 0) []");
+        world.crash();
+        for user in [2, 3] {
+            let c = world.log_in(user, 1);
+            world.resume(c, &[(group, 2)]);
+        }
+        let ann = world.log_in(1, 1);
+        world.resume(ann, &[(group, 2)]);
+        world.frame(ann, &Frame::GroupAsk { group, position: 2, after: 0 });
+        assert_eq!(world.receipt(ann), "receipt @2 of 2: 2 0, all (2, 0) []");
+    }
+}
+
+#[test]
 fn a_second_device_of_the_author_gets_its_messages_marked_as_own() {
     let mut world = World::new();
     let (group, [ann, ..]) = three(&mut world);

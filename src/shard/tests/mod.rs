@@ -1,6 +1,7 @@
 //! What the shard promises, as scripts: clients that speak real bytes, a disk that commits when the
 //! script says so, letters between cores. Each test's name is a promise.
 
+mod by_person;
 mod client;
 mod delivery;
 mod devices;
@@ -8,8 +9,11 @@ mod disk;
 mod groups;
 mod login;
 mod memory;
+mod presence;
+mod presence_random;
 mod random;
 mod receipts;
 mod sending;
+mod typing;
 mod uploads;
 mod world;

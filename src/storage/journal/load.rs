@@ -63,6 +63,13 @@ impl<D: JournalDirectory, S: Storage> JournalReader<D, S> {
                     None => self.behind(load),
                 }
             }
+            Load::Presence { user } => {
+                let found = find(&self.shared.read(), Key::Presence { user });
+                match found {
+                    Some(found) => Ok(Loaded::Presence { user, record: Some(found.value()?) }),
+                    None => self.behind(load),
+                }
+            }
             Load::Log { log, expire_through_ms } => self.log(log, expire_through_ms),
             Load::Entries { log, conn, from, through, entries_max, bytes_max } => {
                 self.entries(Range { log, conn, from, through, entries_max, bytes_max })

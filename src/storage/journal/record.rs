@@ -23,6 +23,7 @@
 //! | 3 | put entry | user, position |
 //! | 4 | trim | user, first position; then eight bytes more: last position |
 //! | 5 to 8 | the same of a group's log | group in place of user, member in place of peer |
+//! | 9 | put presence | user, 0 |
 
 use crate::faults::{Fault, is_planted};
 use crate::shard::seam::{Key, LogId, Write};
@@ -45,6 +46,7 @@ const ENTRY: u8 = 3;
 const TRIM: u8 = 4;
 /// What the tags of a group's log are above those of an inbox.
 const GROUP: u8 = 4;
+const PRESENCE: u8 = 9;
 
 /// The head of a record that was found intact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,6 +95,7 @@ pub(super) fn push(buffer: &mut Vec<u8>, write: &Write) {
                 Key::State { log } => head(STATE, log, 0),
                 Key::Conversation { log, peer } => head(CONVERSATION, log, peer),
                 Key::Entry { log, position } => head(ENTRY, log, position),
+                Key::Presence { user } => head(PRESENCE, LogId::Inbox(user), 0),
             }
             buffer.extend_from_slice(&(value.len() as u32).to_le_bytes());
             buffer.extend_from_slice(value);
@@ -183,13 +186,14 @@ fn read_write(payload: &[u8], at: usize) -> Option<(Logged, usize)> {
     };
     let (first, second) = (number(at + 1)?, number(at + 9)?);
     let (tag, log) = match payload[at] {
-        tag @ ..=GROUP => (tag, LogId::Inbox(first)),
-        tag => (tag - GROUP, LogId::Group(first)),
+        tag if tag > GROUP && tag <= 2 * GROUP => (tag - GROUP, LogId::Group(first)),
+        tag => (tag, LogId::Inbox(first)),
     };
     let key = match tag {
         STATE => Key::State { log },
         CONVERSATION => Key::Conversation { log, peer: second },
         ENTRY => Key::Entry { log, position: second },
+        PRESENCE => Key::Presence { user: first },
         TRIM => {
             let through = number(at + HEAD_BYTES)?;
             let end = at + HEAD_BYTES + size_of::<u64>();
@@ -232,7 +236,8 @@ mod tests {
                 Write::Trim { log, from: 1, through: 2 },
             ]
         });
-        let given = given.concat();
+        let mut given = given.concat();
+        given.push(put(Key::Presence { user: 7 }, b"presence"));
         let bytes = record(&given, 9);
         let header = read(&bytes, SALT).expect("intact");
         assert_eq!(read(&bytes, SALT + 1), None);

@@ -127,6 +127,10 @@ impl Storage for SimulatedDatabase {
                 let record = records.values.get(&Key::Conversation { log, peer }).cloned();
                 Loaded::Conversation { log, peer, record }
             }
+            Load::Presence { user } => {
+                let record = records.values.get(&Key::Presence { user }).cloned();
+                Loaded::Presence { user, record }
+            }
             Load::Log { log, expire_through_ms } => Loaded::Log {
                 log,
                 record: records.values.get(&Key::State { log }).cloned(),

@@ -5,9 +5,11 @@ use std::time::{Duration, Instant};
 
 use fulmar_client::store::StoreError;
 use fulmar_client::{
-    Client, Code, Conversation, Event, Message, MessageId, SendError, State, content,
+    Action, Client, Code, Conversation, Event, Group, GroupChange, Message, MessageId, Receipt,
+    SendError, State, Target, content,
 };
 
+use crate::command::Change;
 use crate::text;
 
 /// Messages that one look into the history brings.
@@ -15,6 +17,9 @@ pub(crate) const PAGE: usize = 200;
 
 /// Messages of the open conversation that are kept at most.
 pub(crate) const LOADED_MAX: usize = 5_000;
+
+/// How long somebody who was told to write is shown, where the end isn't told.
+pub(crate) const TYPING_SHOWN: Duration = Duration::from_secs(6);
 
 /// The connection, as people see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,7 +68,14 @@ pub(crate) struct Chat {
     client: Client,
     pub(crate) link: Link,
     conversations: BTreeMap<u64, Conversation>,
-    open: Option<u64>,
+    groups: BTreeMap<u64, Group>,
+    /// Who is there, and when they were last, of those who were asked about.
+    presence: BTreeMap<u64, (bool, u64)>,
+    /// Who writes where, and since when that is known.
+    typing: BTreeMap<(Target, u64), Instant>,
+    /// Groups that this person is making.
+    making: Vec<MessageId>,
+    open: Option<Target>,
     /// Of the open conversation, the newest without a hole.
     messages: BTreeMap<MessageId, Message>,
     /// Whether the store holds older ones.
@@ -78,6 +90,10 @@ impl Chat {
             client,
             link: Link::Connecting,
             conversations: BTreeMap::new(),
+            groups: BTreeMap::new(),
+            presence: BTreeMap::new(),
+            typing: BTreeMap::new(),
+            making: Vec::new(),
             open: None,
             messages: BTreeMap::new(),
             older: false,
@@ -87,9 +103,80 @@ impl Chat {
         Ok(chat)
     }
 
-    /// The user of the open conversation.
-    pub(crate) const fn open_peer(&self) -> Option<u64> {
+    /// What is open.
+    pub(crate) const fn open_target(&self) -> Option<Target> {
         self.open
+    }
+
+    /// The open group, if one is.
+    pub(crate) fn open_group(&self) -> Option<&Group> {
+        match self.open {
+            Some(Target::Group(group)) => self.groups.get(&group),
+            _ => None,
+        }
+    }
+
+    /// How far the members of a group are with this person's newest message there, if that is known.
+    pub(crate) fn receipt(&self, group: u64) -> Option<Receipt> {
+        self.groups.get(&group).map(|known| known.receipt).filter(|receipt| receipt.position > 0)
+    }
+
+    /// What people call it: a user's number, a group's name.
+    pub(crate) fn label(&self, target: Target) -> String {
+        match target {
+            Target::Peer(peer) => peer.to_string(),
+            Target::Group(0) => "a new group".to_owned(),
+            Target::Group(number) => match self.groups.get(&number) {
+                Some(group) if !group.name.is_empty() => {
+                    text::harmless_line(&String::from_utf8_lossy(&group.name))
+                }
+                _ => format!("group {number}"),
+            },
+        }
+    }
+
+    /// The group with this name or number.
+    pub(crate) fn find_group(&self, name: &str) -> Option<u64> {
+        let named = self.groups.values().filter(|group| &*group.name == name.as_bytes());
+        let newest = named.max_by_key(|group| group.last).map(|group| group.group);
+        newest.or_else(|| name.parse().ok().filter(|number| self.groups.contains_key(number)))
+    }
+
+    /// All conversations and groups with what is unread of them, the one with the newest message first.
+    pub(crate) fn list(&self) -> Vec<(Target, u64)> {
+        let conversations = self
+            .conversations
+            .values()
+            .map(|known| (known.last, Target::Peer(known.peer), known.unread));
+        let groups = self
+            .groups
+            .values()
+            .map(|group| (group.last, Target::Group(group.group), group.unread));
+        let mut all: Vec<_> = conversations.chain(groups).collect();
+        all.sort_by_key(|(last, ..)| std::cmp::Reverse(*last));
+        all.into_iter().map(|(_, target, unread)| (target, unread)).collect()
+    }
+
+    /// Whether the person of the open conversation is there, for people; nothing where that isn't known.
+    pub(crate) fn presence(&self) -> Option<String> {
+        let Some(Target::Peer(peer)) = self.open else { return None };
+        self.presence.get(&peer).and_then(|known| presence(known.0, known.1))
+    }
+
+    /// Who writes in what is open.
+    pub(crate) fn writers(&self, now: Instant) -> Vec<u64> {
+        self.typing
+            .iter()
+            .filter(|((target, _), since)| {
+                self.open == Some(*target) && now.saturating_duration_since(**since) < TYPING_SHOWN
+            })
+            .map(|((_, user), _)| *user)
+            .collect()
+    }
+
+    /// When the next of those who write is forgotten.
+    pub(crate) fn writers_until(&self) -> Option<Instant> {
+        self.typing.values().map(|since| *since + TYPING_SHOWN).min()
     }
 
     /// The messages of the open conversation, oldest first.
@@ -106,6 +193,9 @@ impl Chat {
 
     /// How far a message is.
     pub(crate) fn tick(&self, message: &Message) -> Tick {
+        if let Some(group) = message.group {
+            return self.tick_in_group(message, group);
+        }
         let known = self.conversations.get(&message.peer);
         match (message.state, message.ordinal, known) {
             (State::Received, ..) => Tick::Incoming,
@@ -119,10 +209,40 @@ impl Chat {
         }
     }
 
+    fn tick_in_group(&self, message: &Message, group: u64) -> Tick {
+        let receipt = self.groups.get(&group).map(|known| known.receipt).unwrap_or_default();
+        let is_newest = message.ordinal == Some(receipt.position) && receipt.members > 0;
+        match (message.state, message.ordinal) {
+            (State::Received, _) => Tick::Incoming,
+            (State::Pending, _) => Tick::Pending,
+            (State::Rejected(_), _) => Tick::Rejected,
+            (State::Sent, Some(position)) if position <= receipt.read_all => Tick::Read,
+            (State::Sent, _) if is_newest && receipt.read == receipt.members => Tick::Read,
+            (State::Sent, Some(position)) if position <= receipt.delivered_all => Tick::Delivered,
+            (State::Sent, _) if is_newest && receipt.delivered == receipt.members => {
+                Tick::Delivered
+            }
+            (State::Sent, _) => Tick::Sent,
+        }
+    }
+
+    /// How many members have and saw an own message, if it is the newest and that is known.
+    pub(crate) fn counts(&self, message: &Message) -> Option<String> {
+        let receipt = self.groups.get(&message.group?)?.receipt;
+        let is_newest = message.state == State::Sent && message.ordinal == Some(receipt.position);
+        is_newest.then(|| counts(&receipt))
+    }
+
+    async fn load_groups(&mut self) -> Result<(), StoreError> {
+        let all = self.client.groups().await?;
+        self.groups = all.into_iter().map(|known| (known.group, known)).collect();
+        Ok(())
+    }
+
     async fn load_conversations(&mut self) -> Result<(), StoreError> {
         let all = self.client.conversations().await?;
         self.conversations = all.into_iter().map(|known| (known.peer, known)).collect();
-        Ok(())
+        self.load_groups().await
     }
 
     fn conversation(&mut self, peer: u64) -> &mut Conversation {
@@ -136,12 +256,21 @@ impl Chat {
         })
     }
 
-    /// Opens the conversation with a user, with at least what is unread of it.
-    pub(crate) async fn open(&mut self, peer: u64) -> Result<(), StoreError> {
-        self.open = Some(peer);
+    /// Opens a conversation or group, with at least what is unread of it.
+    pub(crate) async fn open(&mut self, target: Target) -> Result<(), StoreError> {
+        if let Some(Target::Peer(peer)) = self.open {
+            self.client.unwatch(&[peer]).await;
+        }
+        self.open = Some(target);
         self.messages.clear();
         self.older = true;
-        let seen = self.conversation(peer).seen;
+        let seen = match target {
+            Target::Peer(peer) => {
+                self.client.watch(&[peer]).await;
+                self.conversation(peer).seen
+            }
+            Target::Group(group) => self.groups.get(&group).map_or(0, |known| known.seen),
+        };
         // The store may already hold more than was counted when the program began.
         let is_seen = |message: &Message| !message.state.is_own() && message.ordinal <= Some(seen);
         while self.load_older().await? && !self.messages.values().take(PAGE).any(is_seen) {}
@@ -158,12 +287,15 @@ impl Chat {
 
     /// Loads a page of older messages; whether there were any.
     pub(crate) async fn load_older(&mut self) -> Result<bool, StoreError> {
-        let (Some(peer), true) = (self.open, self.older) else { return Ok(false) };
+        let (Some(target), true) = (self.open, self.older) else { return Ok(false) };
         if self.messages.len() >= LOADED_MAX {
             return Ok(false);
         }
         let first = self.messages.first_key_value().map(|(id, _)| *id);
-        let page = self.client.history(peer, first, PAGE).await?;
+        let page = match target {
+            Target::Peer(peer) => self.client.history(peer, first, PAGE).await?,
+            Target::Group(group) => self.client.group_history(group, first, PAGE).await?,
+        };
         self.older = page.len() >= PAGE;
         let any = !page.is_empty();
         self.messages.extend(page.into_iter().map(|message| (message.id, message)));
@@ -172,27 +304,107 @@ impl Chat {
 
     /// Sends a text in the open conversation; the message as it stands now.
     pub(crate) async fn say(&mut self, text: &str) -> Result<Message, String> {
-        let peer = self.open.ok_or("nobody to send it to; /with 8 opens a chat with user 8")?;
+        let target = self.open.ok_or("nobody to send it to; /with 8 opens a chat with user 8")?;
         let body = text.as_bytes();
-        let id = self
-            .client
-            .try_send(peer, content::TEXT, body)
-            .await
-            .map_err(|error| format!("not sent: {error}"))?;
+        let sent = match target {
+            Target::Peer(peer) => self.client.try_send(peer, content::TEXT, body).await,
+            Target::Group(group) => self.client.try_send_to_group(group, content::TEXT, body).await,
+        };
+        let id = sent.map_err(|error| format!("not sent: {error}"))?;
+        self.client.typing(target, false).await;
+        Ok(self.wrote(id, target, content::TEXT, body))
+    }
+
+    /// A message that is on its way.
+    fn wrote(&mut self, id: MessageId, target: Target, content: u8, body: &[u8]) -> Message {
+        let (group, peer) = match target {
+            Target::Peer(peer) => (None, peer),
+            // Who wrote it shows in its state.
+            Target::Group(group) => (Some(group), 0),
+        };
         let message = Message {
             id,
+            group,
             peer,
             state: State::Pending,
             ordinal: None,
             position: None,
             time_ms: text::now_ms(),
-            content: content::TEXT,
+            content,
             body: body.into(),
         };
-        self.conversation(peer).last = id;
+        match target {
+            Target::Peer(peer) => self.conversation(peer).last = id,
+            Target::Group(group) => {
+                if let Some(known) = self.groups.get_mut(&group) {
+                    known.last = id;
+                }
+            }
+        }
         // Its tick can't have been told before: events are taken by this task only.
-        self.insert(message.clone());
+        if self.open == Some(target) {
+            self.insert(message.clone());
+        }
+        message
+    }
+
+    /// Makes a group.
+    pub(crate) async fn make_group(
+        &mut self,
+        name: &str,
+        members: &[u64],
+    ) -> Result<Message, String> {
+        let change = GroupChange::create(name, members);
+        let message = self.send_change(0, change).await?;
+        self.making.push(message.id);
         Ok(message)
+    }
+
+    /// Whether this is a group that this person was making, and that is made now.
+    pub(crate) fn is_made(&mut self, id: MessageId) -> bool {
+        let before = self.making.len();
+        self.making.retain(|making| *making != id);
+        self.making.len() < before
+    }
+
+    /// Changes the open group.
+    pub(crate) async fn change(&mut self, change: Change) -> Result<Message, String> {
+        let Some(Target::Group(group)) = self.open else {
+            return Err("no group is open; /join opens one".to_owned());
+        };
+        let change = match change {
+            Change::Add(users) => GroupChange::of_users(Action::Add, &users),
+            Change::Remove(users) => GroupChange::of_users(Action::Remove, &users),
+            Change::Promote(users) => GroupChange::of_users(Action::Promote, &users),
+            Change::Rename(name) => GroupChange::of_value(Action::Rename, name.as_bytes()),
+            Change::Leave => GroupChange::of_users(Action::Leave, &[]),
+        };
+        self.send_change(group, change).await
+    }
+
+    async fn send_change(&mut self, group: u64, change: GroupChange) -> Result<Message, String> {
+        let body = change.body();
+        let sent = self.client.change_group(group, change).await;
+        let id = sent.map_err(|error| format!("not sent: {error}"))?;
+        Ok(self.wrote(id, Target::Group(group), content::CHANGE, &body))
+    }
+
+    /// Asks how far the members of the open group are with its newest message; the members, for people.
+    pub(crate) async fn who(&self) -> Result<Vec<String>, String> {
+        let known = self.open_group().ok_or("no group is open; /join opens one")?;
+        let newest = self.messages.values().filter_map(|message| message.ordinal).max();
+        if let Some(position) = newest {
+            self.client.ask_group(known.group, position, 0).await;
+        }
+        let members = known.members.iter().map(|(user, role)| format!("{user}: {}", role.name()));
+        Ok(members.collect())
+    }
+
+    /// The person writes.
+    pub(crate) async fn typing(&self) {
+        if let Some(target) = self.open {
+            self.client.typing(target, true).await;
+        }
     }
 
     /// Sends again what was rejected in the open conversation; what it was.
@@ -211,21 +423,35 @@ impl Chat {
         self.client.reconnect().await;
     }
 
-    /// Everything of the open conversation is on screen: tells the author. Whether that was new.
+    /// Everything of what is open is on screen: tells the authors. Whether that was new.
     pub(crate) async fn mark_read(&mut self) -> bool {
         let incoming = |message: &&Message| !message.state.is_own();
         let newest = self.messages.values().rev().find(incoming);
-        let Some((peer, Some(ordinal))) = newest.map(|newest| (newest.peer, newest.ordinal)) else {
+        let Some((target, Some(ordinal))) = newest.map(|it| (it.target(), it.ordinal)) else {
             return false;
         };
-        let known = self.conversation(peer);
-        let new = ordinal > known.seen;
-        if new {
-            known.seen = ordinal;
-            known.unread = 0;
-            self.client.mark_read(peer, ordinal).await;
+        match target {
+            Target::Peer(peer) => {
+                let known = self.conversation(peer);
+                let new = ordinal > known.seen;
+                if new {
+                    known.seen = ordinal;
+                    known.unread = 0;
+                    self.client.mark_read(peer, ordinal).await;
+                }
+                new
+            }
+            Target::Group(group) => {
+                let Some(known) = self.groups.get_mut(&group) else { return false };
+                let new = ordinal > known.seen;
+                if new {
+                    known.seen = ordinal;
+                    known.unread = 0;
+                    self.client.mark_group_read(group, ordinal).await;
+                }
+                new
+            }
         }
-        new
     }
 
     /// Takes what the client tells.
@@ -247,7 +473,7 @@ impl Chat {
                     message.time_ms = if *time_ms == 0 { message.time_ms } else { *time_ms };
                 }
             }
-            Event::Rejected { id, code, .. } => {
+            Event::Rejected { id, code, .. } | Event::GroupRejected { id, code, .. } => {
                 if let Some(message) = self.messages.get_mut(id) {
                     message.state = State::Rejected(*code);
                 }
@@ -255,10 +481,43 @@ impl Chat {
             Event::Delivered { peer, ordinal } => self.conversation(*peer).delivered = *ordinal,
             Event::Read { peer, ordinal } => self.conversation(*peer).read = *ordinal,
             Event::SeenElsewhere { .. } => self.load_conversations().await?,
+            Event::GroupMessage(message) => self.arrived_in_group(message).await?,
+            Event::GroupTicked { id, group, position, time_ms } => {
+                if let Some(message) = self.messages.get_mut(id) {
+                    message.state = State::Sent;
+                    message.group = Some(*group);
+                    message.ordinal = Some(*position);
+                    message.time_ms = if *time_ms == 0 { message.time_ms } else { *time_ms };
+                }
+                // A change of this person's may have been a new name or member.
+                self.load_groups().await?;
+            }
+            Event::AddedToGroup { .. }
+            | Event::GroupGone { .. }
+            | Event::GroupState { .. }
+            | Event::GroupSeenElsewhere { .. } => self.load_groups().await?,
+            Event::GroupReceipt { group, receipt } => {
+                if let Some(known) = self.groups.get_mut(group) {
+                    known.receipt = *receipt;
+                }
+            }
+            Event::GroupWho { .. } => {}
+            Event::Presence { user, is_online, last_seen_ms } => {
+                self.presence.insert(*user, (*is_online, *last_seen_ms));
+            }
+            Event::Typing { group, user, is_typing } => {
+                let place = (group.map_or(Target::Peer(*user), Target::Group), *user);
+                self.typing.retain(|_, since| since.elapsed() < TYPING_SHOWN);
+                if *is_typing {
+                    self.typing.insert(place, Instant::now());
+                } else {
+                    self.typing.remove(&place);
+                }
+            }
             Event::InboxWentBack { .. } => {
                 self.load_conversations().await?;
-                if let Some(peer) = self.open {
-                    self.open(peer).await?;
+                if let Some(target) = self.open {
+                    self.open(target).await?;
                 }
             }
             Event::StoreFailed { detail } => self.disconnected(detail, None),
@@ -274,9 +533,29 @@ impl Chat {
             known.last = message.id;
             known.unread += unread;
         }
-        if self.open == Some(message.peer) {
+        self.typing.remove(&(message.target(), message.peer));
+        if self.open == Some(message.target()) {
             self.insert(message.clone());
         }
+    }
+
+    async fn arrived_in_group(&mut self, message: &Message) -> Result<(), StoreError> {
+        let Some(group) = message.group else { return Ok(()) };
+        self.typing.remove(&(message.target(), message.peer));
+        let is_change = message.content == content::CHANGE;
+        match self.groups.get_mut(&group) {
+            Some(known) if !is_change => {
+                if message.id > known.last {
+                    known.last = message.id;
+                    known.unread += u64::from(!message.state.is_own());
+                }
+            }
+            _ => self.load_groups().await?,
+        }
+        if self.open == Some(message.target()) {
+            self.insert(message.clone());
+        }
+        Ok(())
     }
 
     fn insert(&mut self, message: Message) {
@@ -293,6 +572,25 @@ impl Chat {
             Some(ms) => Link::Waiting { reason, until: Instant::now() + Duration::from_millis(ms) },
             None => Link::Stopped { reason },
         };
+    }
+}
+
+/// A group that isn't there, for people.
+pub(crate) fn no_group(name: &str) -> String {
+    format!("there is no group {name:?} here; /list shows them, /group makes one")
+}
+
+/// How far the members of a group are, for people.
+pub(crate) fn counts(receipt: &Receipt) -> String {
+    format!("delivered {} of {}, read {}", receipt.delivered, receipt.members, receipt.read)
+}
+
+/// Whether somebody is there, for people; nothing where that isn't told.
+pub(crate) fn presence(is_online: bool, last_seen_ms: u64) -> Option<String> {
+    match (is_online, last_seen_ms) {
+        (true, _) => Some("online".to_owned()),
+        (false, 0) => None,
+        (false, seen) => Some(format!("last here {}", text::local(seen, "%-d %B, %H:%M"))),
     }
 }
 

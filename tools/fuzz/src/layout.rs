@@ -20,6 +20,7 @@ pub(crate) const GROUP_STATE: u8 = 5;
 pub(crate) const GROUP_CONVERSATION: u8 = 6;
 pub(crate) const GROUP_ENTRY: u8 = 7;
 pub(crate) const GROUP_TRIM: u8 = 8;
+pub(crate) const PRESENCE: u8 = 9;
 
 /// The file of segment `number`.
 pub(crate) fn segment_path(directory: &Path, number: u64) -> PathBuf {

@@ -4,7 +4,8 @@
 use bytes::{Bytes, BytesMut};
 use fulmar::shard::group::record::GroupRecord;
 use fulmar::shard::record::{
-    ConversationRecord, ENTRY_HEADER_BYTES_MAX, EntryHeader, InboxRecord, split_entry,
+    ConversationRecord, ENTRY_HEADER_BYTES_MAX, EntryHeader, InboxRecord, PresenceRecord,
+    split_entry,
 };
 use fulmar::shard::{Key, LogId};
 use fulmar::storage::keys;
@@ -19,6 +20,11 @@ pub fn records(data: &[u8]) {
         assert_eq!(written, data);
     }
     if let Ok(record) = ConversationRecord::decode(data) {
+        written.clear();
+        record.encode(&mut written);
+        assert_eq!(written, data);
+    }
+    if let Ok(record) = PresenceRecord::decode(data) {
         written.clear();
         record.encode(&mut written);
         assert_eq!(written, data);
@@ -47,7 +53,10 @@ pub fn records(data: &[u8]) {
 
 fn key(script: &mut Script<'_>) -> Key {
     let (number, second) = (script.number(), script.number());
-    let kind = script.below(6);
+    let kind = script.below(7);
+    if kind == 6 {
+        return Key::Presence { user: number };
+    }
     let log = if kind < 3 { LogId::Inbox(number) } else { LogId::Group(number) };
     match kind % 3 {
         0 => Key::State { log },

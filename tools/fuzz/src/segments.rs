@@ -189,6 +189,7 @@ impl Described {
             layout::GROUP_STATE => Key::State { log: group },
             layout::GROUP_CONVERSATION => Key::Conversation { log: group, peer: second },
             layout::GROUP_ENTRY => Key::Entry { log: group, position: second },
+            layout::PRESENCE => Key::Presence { user: log },
             _ => return,
         };
         self.values.entry(key).or_default().push(Bytes::copy_from_slice(value));
@@ -199,6 +200,9 @@ impl Described {
         match loaded {
             &Loaded::Conversation { log, peer, ref record } => {
                 self.check_each(Key::Conversation { log, peer }, record);
+            }
+            &Loaded::Presence { user, ref record } => {
+                self.check_each(Key::Presence { user }, record);
             }
             &Loaded::Log { log, ref record, ref last, ref first, .. } => {
                 self.check_each(Key::State { log }, record);
@@ -271,7 +275,9 @@ fn look(reader: &JournalReader<DiskDirectory, SimulatedDatabase>) -> Vec<Option<
     let loads = logs.flat_map(|log| {
         let entries = Load::Entries { log, conn, from, through, entries_max, bytes_max };
         let conversations = (0..USERS).map(move |peer| Load::Conversation { log, peer });
-        conversations.chain([Load::Log { log, expire_through_ms: 0 }, entries])
+        let user = log.user().unwrap_or(0);
+        let others = [Load::Presence { user }, Load::Log { log, expire_through_ms: 0 }, entries];
+        conversations.chain(others)
     });
     // A value whose checksum is wrong is an error, which is another way to refuse.
     loads.map(|load| reader.load(load).ok()).collect()

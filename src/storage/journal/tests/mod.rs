@@ -52,6 +52,9 @@ fn load(map: &BTreeMap<Key, Bytes>, load: Load) -> Loaded {
             let record = map.get(&Key::Conversation { log, peer }).cloned();
             Loaded::Conversation { log, peer, record }
         }
+        Load::Presence { user } => {
+            Loaded::Presence { user, record: map.get(&Key::Presence { user }).cloned() }
+        }
         Load::Log { log, expire_through_ms } => Loaded::Log {
             log,
             record: map.get(&Key::State { log }).cloned(),
@@ -121,7 +124,12 @@ impl Model {
                     *head += 1;
                     Write::Put { key: Key::Entry { log, position: *head }, value }
                 }
-                5 => Write::Put { key: Key::State { log }, value },
+                5 => match log {
+                    LogId::Inbox(user) if fastrand::bool() => {
+                        Write::Put { key: Key::Presence { user }, value }
+                    }
+                    log => Write::Put { key: Key::State { log }, value },
+                },
                 6 | 7 => {
                     let peer = fastrand::u64(1..8);
                     Write::Put { key: Key::Conversation { log, peer }, value }
@@ -168,6 +176,10 @@ impl Model {
             let trim = self.trims.get(&log).copied().unwrap_or(0);
             for peer in 1..8 {
                 let wanted = Load::Conversation { log, peer };
+                assert_eq!(reader.load(wanted).expect("load"), load(&self.all, wanted));
+            }
+            if let LogId::Inbox(user) = log {
+                let wanted = Load::Presence { user };
                 assert_eq!(reader.load(wanted).expect("load"), load(&self.all, wanted));
             }
             let wanted = Load::Log { log, expire_through_ms: self.expired };

@@ -9,6 +9,7 @@ mod server;
 
 use std::process::Stdio;
 
+use fulmar_client::Target;
 use fulmar_client::store::{SqliteStore, Store};
 use fulmar_protocol::{Code, Frame, Goodbye};
 use tempfile::TempDir;
@@ -190,7 +191,7 @@ async fn nothing_is_lost_or_doubled_by_kill_9() {
     assert!(stored > 100);
     let path = home.path().join("device.db");
     let mut store = SqliteStore::open(&path, 7, 1).unwrap();
-    let history = store.history(8, None, usize::MAX >> 1).unwrap();
+    let history = store.history(Target::Peer(8), None, usize::MAX >> 1).unwrap();
     let texts: Vec<_> = history.iter().map(|message| message.body.to_vec()).collect();
     let due: Vec<_> = (1..=texts.len()).map(|n| format!("number {n}").into_bytes()).collect();
     assert_eq!(texts, due);

@@ -58,6 +58,7 @@ impl Ledger {
                 Key::State { log: LogId::Group(_) }
                 | Key::Entry { log: LogId::Group(_), .. }
                 | Key::Conversation { log: LogId::Group(_), .. } => {}
+                Key::Presence { .. } => {}
             }
         }
         for write in writes {

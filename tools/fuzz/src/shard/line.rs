@@ -170,7 +170,13 @@ impl Line {
                 facts.acknowledge(self.identity, *position);
             }
             Frame::Read { peer, ordinal } => facts.read(self.identity.0, *peer, *ordinal),
-            Frame::Ask { .. } | Frame::Ping | Frame::Unknown { .. } => {}
+            Frame::Ask { .. }
+            | Frame::Ping
+            | Frame::Activity { .. }
+            | Frame::Watch { .. }
+            | Frame::Unwatch { .. }
+            | Frame::Typing { .. }
+            | Frame::Unknown { .. } => {}
             // The server ends the connection.
             _ => self.is_garbled = true,
         }
@@ -306,6 +312,7 @@ impl Line {
             | Frame::GroupReceipt(_)
             | Frame::GroupState(_)
             | Frame::GroupGone { .. } => {}
+            Frame::Presence { .. } | Frame::Typing { .. } => {}
             ref other => panic!("a server doesn't send {other:?}"),
         }
     }

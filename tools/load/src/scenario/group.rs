@@ -238,8 +238,8 @@ struct Group<'a> {
     setting: &'a Setting,
     run: u32,
     template: Template,
-    /// 0 before it is made.
-    group: u64,
+    /// The number of the group; 0 before it is made.
+    id: u64,
     /// Members of the group, its owner included.
     added: usize,
     setup_number: u64,
@@ -267,7 +267,7 @@ impl<'a> Group<'a> {
             setting,
             run: fastrand::u32(..),
             template: Template::new(options.body as usize),
-            group: 0,
+            id: 0,
             added: 1,
             setup_number,
             number_first: setup_number + members as u64,
@@ -290,18 +290,18 @@ impl<'a> Group<'a> {
         let until = self.members.len().min(self.added + USERS_MAX);
         let user = |index: usize| self.setting.first_user + index as u64;
         let users: Vec<_> = (self.added..until).map(user).collect();
-        let is_new = self.group == 0;
+        let is_new = self.id == 0;
         let action = if is_new { Action::Create } else { Action::Add };
         let value: &[u8] = if is_new { b"load" } else { b"" };
         let change = Change { action, users: Numbers::Slice(&users), value };
-        let (group, number) = (self.group, self.setup_number);
+        let (group, number) = (self.id, self.setup_number);
         port.queue(&Frame::GroupChange { group, number, change });
         self.added = until;
     }
 
     fn on_sent(&mut self, port: &mut Port<'_>, group: u64, number: u64, position: u64) {
         if number == self.setup_number && matches!(self.phase, Phase::Making) {
-            (self.group, self.setup_number) = (group, number + 1);
+            (self.id, self.setup_number) = (group, number + 1);
             if self.added < self.members.len() {
                 self.add_members(port);
             } else {
@@ -335,7 +335,7 @@ impl<'a> Group<'a> {
     #[inline]
     fn on_deliver(&mut self, port: &Port<'_>, deliver: &GroupDeliver<'_>) {
         let member = &mut self.members[port.index];
-        if deliver.group != self.group && self.group > 0 {
+        if deliver.group != self.id && self.id > 0 {
             return;
         }
         member.reached = member.reached.max(deliver.position);
@@ -380,7 +380,7 @@ impl<'a> Group<'a> {
 
     fn on_receipt(&mut self, port: &Port<'_>, receipt: &GroupReceipt<'_>) {
         let others = self.members.len() as u64 - 1;
-        if receipt.group != self.group {
+        if receipt.group != self.id {
             return;
         }
         self.totals.receipts += 1;
@@ -432,7 +432,7 @@ impl<'a> Group<'a> {
         author.unticked.push_back(intended_ns);
         let stamp = Stamp { run: self.run, author: port.index as u32, sequence, intended_ns };
         let body = self.template.stamped(&stamp);
-        let (group, content, total_bytes) = (self.group, 0, None);
+        let (group, content, total_bytes) = (self.id, 0, None);
         port.queue(&Frame::GroupSend(GroupSend { group, number, content, total_bytes, body }));
         self.totals.sent += 1;
     }
@@ -463,9 +463,9 @@ impl<'a> Group<'a> {
             member.inbox_acknowledged = member.inbox_reached;
             port.queue(&Frame::Ack { position: member.inbox_reached });
         }
-        if member.reached > member.acknowledged && self.group > 0 {
+        if member.reached > member.acknowledged && self.id > 0 {
             member.acknowledged = member.reached;
-            port.queue(&Frame::GroupAck { group: self.group, position: member.reached });
+            port.queue(&Frame::GroupAck { group: self.id, position: member.reached });
         }
     }
 
@@ -583,7 +583,7 @@ impl Script for Group<'_> {
         let index = port.index;
         match *frame {
             Frame::GroupDeliver(ref deliver) => self.on_deliver(port, deliver),
-            Frame::GroupSkip { group, position } if group == self.group || self.group == 0 => {
+            Frame::GroupSkip { group, position } if group == self.id || self.id == 0 => {
                 self.members[index].reached = self.members[index].reached.max(position);
                 if self.makes_messages() || matches!(self.phase, Phase::Draining { .. }) {
                     self.order.skipped(index, position, &mut self.faults);
