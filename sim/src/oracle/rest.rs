@@ -236,7 +236,6 @@ impl Oracle {
                 }
             }
         }
-        missing.extend(self.missing_group_receipts());
         missing.truncate(TOLD_MAX);
         missing
     }

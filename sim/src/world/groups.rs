@@ -69,7 +69,9 @@ impl World {
     fn make_group(&mut self, device: u32) {
         let user = self.devices[device as usize].user;
         let members = self.people_for(user);
-        let change = GroupChange::create("a group", &members);
+        // A name of its own tells which request made which group.
+        self.serial += 1;
+        let change = GroupChange::create(&format!("group {}", self.serial), &members);
         self.with_session(device, |session, now, actions| {
             session.change_group(now, 0, &change, actions).is_ok()
         });

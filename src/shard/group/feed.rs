@@ -101,6 +101,9 @@ impl Feed {
 #[derive(Debug, Default)]
 pub(in super::super) struct Feeds {
     pub(super) all: Vec<Feed>,
+    /// Groups that the device has up to where it said, or up to their joining, in the order of their numbers.
+    /// Others don't begin by themselves.
+    named: Vec<GroupId>,
     /// Cores that know what the session resumed of their groups, a bit each.
     attached: u64,
     /// Entries of all feeds that aren't acknowledged, and their body bytes.
@@ -119,6 +122,18 @@ impl Feeds {
 
     pub(super) fn is_attached(&self, home: CoreId) -> bool {
         self.attached & 1 << home != 0
+    }
+
+    /// Whether the device has the group.
+    pub(super) fn has_named(&self, group: GroupId) -> bool {
+        self.named.binary_search(&group).is_ok()
+    }
+
+    /// The device has the group from here on.
+    pub(super) fn name(&mut self, group: GroupId) {
+        if let Err(at) = self.named.binary_search(&group) {
+            self.named.insert(at, group);
+        }
     }
 
     pub(super) fn attach(&mut self, home: CoreId) {
@@ -180,7 +195,8 @@ impl Shard {
         }
     }
 
-    /// Begins to feed a group to a session, or goes on with it from an older cursor.
+    /// Begins to feed a group to a session. A feed that there is goes on where it is: it began where the device
+    /// said, or at its user's joining.
     pub(super) fn begin_feed(
         &mut self,
         conn: ConnId,
@@ -192,13 +208,10 @@ impl Shard {
         let Seated { before, until, .. } = member;
         let cursor = device_has.max(before).min(head.max(before)).min(until);
         let Some(feeds) = self.feeds(conn) else { return };
+        feeds.name(group);
         if let Some(feed) = feeds.find(group) {
             feed.head = feed.head.max(head);
             feed.bound(member);
-            let is_untouched = feed.window.is_empty() && !feed.loading && !feed.skip_untold;
-            if is_untouched && cursor < feed.acked && feed.acked + 1 == feed.next {
-                (feed.acked, feed.next) = (cursor, cursor + 1);
-            }
         } else {
             let mut feed = Feed::new(group, device_has.min(cursor), head, member);
             // What lies before the user's time is passed over.

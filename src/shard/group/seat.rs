@@ -92,6 +92,10 @@ impl Shard {
                 self.queue_feeds(conn);
                 continue;
             }
+            if member.since <= head && !feeds.has_named(group) {
+                // Its device doesn't know the group, and could begin nowhere but at the first position.
+                continue;
+            }
             // A session that is attached has everything there was for its user so far: nothing if it joins
             // just now, what was before its absence if it comes back.
             let device_has = match member {
@@ -153,6 +157,7 @@ impl Shard {
         let user = session.user;
         let Some(feeds) = session.groups.as_deref_mut() else { return };
         feeds.attach(home);
+        quiet.iter().for_each(|&(group, _)| feeds.name(group));
         for (group, cursor) in quiet {
             let Some(seat) = self.seats.get(&group) else { continue };
             let Some(&member) = seat.member(user) else { continue };

@@ -498,7 +498,9 @@ fn groups_that_are_read_from_storage_at_once_share_one_window() {
     let bob = world.log_in(2, 1);
     world.told(bob);
     world.holds_loads = true;
-    world.resume(bob, &[(one, 1), (other, 1)]);
+    let mut cursors = [(one, 1), (other, 1)];
+    cursors.sort_unstable();
+    world.resume(bob, &cursors);
     // The records, then the entries of both.
     for _ in 0..4 {
         world.load();
@@ -513,4 +515,22 @@ fn groups_that_are_read_from_storage_at_once_share_one_window() {
         }
     }
     assert_eq!(world.heard(bob).len(), 5, "the rest of both");
+}
+
+#[test]
+fn a_group_that_a_device_does_not_name_does_not_come_to_it() {
+    let mut world = World::of_cores(2, |_| {});
+    let (group, [ann, bob, cat]) = three(&mut world);
+    world.ack_group(cat, group, 1);
+    let tablet = world.join(2, 2);
+    world.told(tablet);
+    // The group rests, and is seated again.
+    world.pass(130_000);
+    world.say(ann, group, 2, "hello");
+    assert_eq!(world.heard(bob), ["@2 1: hello"], "who has it hears it");
+    assert_eq!(world.heard(tablet), [] as [String; 0], "who doesn't can't begin in the middle");
+    let counts = "receipt @2 of 2: 0 0, all (1, 0) []";
+    assert_eq!(world.receipt(ann), counts, "nor does it count as one that has it");
+    world.resume(tablet, &[(group, 0)]);
+    assert_eq!(world.heard(tablet), ["@1 1: create [2, 3]", "@2 1: hello"]);
 }

@@ -274,12 +274,10 @@ impl Oracle {
         Ok(())
     }
 
-    /// The request that made a group with this first entry. Requests may be alike; then nothing is known
-    /// but that it is one of them.
+    /// The request that made a group with this first entry; names tell them apart.
     fn creation_of(&self, author: u64, body: &Body) -> Option<(u64, u16, u64)> {
         let of_author = self.groups.creations.range((author, 0, 0)..=(author, u16::MAX, u64::MAX));
-        let mut alike = of_author.filter(|(_, known)| *known == body).map(|(by, _)| *by);
-        alike.next()
+        of_author.filter(|(_, known)| *known == body).map(|(by, _)| *by).next()
     }
 
     fn noticed(&mut self, link: &mut Link, notice: &GroupNotice) -> Result<(), Complaint> {
