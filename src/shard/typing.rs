@@ -5,20 +5,20 @@ use fulmar_protocol::Frame;
 use hashbrown::HashMap;
 
 use super::output::Patience;
-use super::{ConnId, Effects, Letter, Level, Shard, UserId};
+use super::{ConnId, Effects, Letter, Level, LogId, Shard, UserId};
 use crate::limits::{TYPING_CONVERSATIONS_MAX, TYPING_PER_SECOND_MAX};
 
-/// How much was passed on within this second, by sender and peer.
+/// How much was passed on within this second, by sender and where it goes.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
     second: u64,
-    counts: HashMap<(UserId, UserId), u8>,
+    counts: HashMap<(UserId, LogId), u8>,
 }
 
 impl Pace {
     /// Whether one more may be passed on. The last place is for the end, so that nobody seems to write
     /// on.
-    fn allows(&mut self, mono_ms: u64, between: (UserId, UserId), is_typing: bool) -> bool {
+    fn allows(&mut self, mono_ms: u64, between: (UserId, LogId), is_typing: bool) -> bool {
         let second = mono_ms / 1_000;
         if std::mem::replace(&mut self.second, second) != second {
             self.counts.clear();
@@ -45,13 +45,18 @@ impl Shard {
     ) {
         let Some(session) = self.session(conn) else { return };
         let user = session.user;
-        if group != 0 || peer == 0 || peer == user {
-            return;
-        }
+        let to = match (group, peer) {
+            (0, peer) if peer != 0 && peer != user => LogId::Inbox(peer),
+            (group, 0) if group != 0 => LogId::Group(group),
+            _ => return,
+        };
         if self.level >= Level::DropTyping {
             self.counters.typing_shed += 1;
-        } else if self.pace.allows(self.now.mono_ms, (user, peer), is_typing) {
-            self.post(peer, Letter::Typing { from: user, to: peer, is_typing }, fx);
+        } else if self.pace.allows(self.now.mono_ms, (user, to), is_typing) {
+            match to {
+                LogId::Inbox(to) => self.post(to, Letter::Typing { from: user, to, is_typing }, fx),
+                LogId::Group(group) => self.typing_in_group(group, user, is_typing, fx),
+            }
         } else {
             self.counters.typing_limited += 1;
         }
@@ -69,21 +74,25 @@ impl Shard {
             self.counters.typing_shed += 1;
             return;
         }
-        let silent_ms = self.now.mono_ms.saturating_sub(self.config.presence_interval_ms);
         let Some(slot) = self.loaded_user(to) else { return };
         for index in 0..self.users[slot].sessions.len() {
             let (_, conn) = self.users[slot].sessions[index];
-            let attention = self.session(conn).and_then(|session| session.attention.as_deref());
-            if !attention.is_some_and(|known| known.is_here && known.acted_ms > silent_ms) {
-                continue;
-            }
-            if self.is_output_full(conn) {
-                self.counters.typing_shed += 1;
-                continue;
-            }
-            let frame = Frame::Typing { group: 0, user: from, is_typing };
-            self.put_patiently(conn, &frame, Patience::Receipt, fx);
+            self.show_typing(conn, &Frame::Typing { group: 0, user: from, is_typing }, fx);
         }
+    }
+
+    /// Shows it to a session, if its person has it before them.
+    pub(super) fn show_typing(&mut self, conn: ConnId, frame: &Frame<'_>, fx: &mut Effects) {
+        let silent_ms = self.now.mono_ms.saturating_sub(self.config.presence_interval_ms);
+        let attention = self.session(conn).and_then(|session| session.attention.as_deref());
+        if !attention.is_some_and(|known| known.is_here && known.acted_ms > silent_ms) {
+            return;
+        }
+        if self.is_output_full(conn) {
+            self.counters.typing_shed += 1;
+            return;
+        }
+        self.put_patiently(conn, frame, Patience::Receipt, fx);
     }
 }
 
@@ -95,11 +104,11 @@ mod tests {
     fn the_conversations_of_one_second_are_bounded() {
         let mut pace = Pace::default();
         for user in 0..TYPING_CONVERSATIONS_MAX as u64 {
-            assert!(pace.allows(1_999, (user, 1), true));
+            assert!(pace.allows(1_999, (user, LogId::Inbox(1)), true));
         }
-        assert!(!pace.allows(1_999, (0, 2), true));
-        assert!(pace.allows(1_999, (0, 1), true));
-        assert!(pace.allows(2_000, (0, 2), true));
+        assert!(!pace.allows(1_999, (0, LogId::Inbox(2)), true));
+        assert!(pace.allows(1_999, (0, LogId::Inbox(1)), true));
+        assert!(pace.allows(2_000, (0, LogId::Inbox(2)), true));
         assert_eq!(pace.counts.len(), 1);
     }
 }

@@ -99,6 +99,24 @@ pub enum GroupLetter {
         /// Members after this one.
         after: UserId,
     },
+    /// To the group's home: a member writes, or stopped.
+    Typing {
+        /// The group.
+        group: GroupId,
+        /// The member.
+        user: UserId,
+        /// Which of it.
+        is_typing: bool,
+    },
+    /// To a core with members: the same.
+    TypingHere {
+        /// The group.
+        group: GroupId,
+        /// The member.
+        user: UserId,
+        /// Which of it.
+        is_typing: bool,
+    },
     /// To the group's home: a user was told of being added, or can't be.
     Noticed {
         /// The group.

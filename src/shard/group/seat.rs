@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
+use fulmar_protocol::Frame;
 
 use super::super::seam::{ConnId, GroupId, UserId};
 use super::super::{Effects, Shard, home_core};
@@ -132,6 +133,26 @@ impl Shard {
         }
     }
 
+    /// A member writes: shown to the sessions of the others that have the group before them.
+    pub(super) fn show_typing_in_group(
+        &mut self,
+        group: GroupId,
+        user: UserId,
+        is_typing: bool,
+        fx: &mut Effects,
+    ) {
+        let Some(seat) = self.seats.get_mut(&group) else { return };
+        let online = std::mem::take(&mut seat.online);
+        for &conn in &online {
+            if self.session(conn).is_some_and(|session| session.user != user) {
+                self.show_typing(conn, &Frame::Typing { group, user, is_typing }, fx);
+            }
+        }
+        if let Some(seat) = self.seats.get_mut(&group) {
+            seat.online = online;
+        }
+    }
+
     /// The group rests.
     pub(super) fn unseat(&mut self, group: GroupId) {
         let Some(seat) = self.seats.remove(&group) else { return };
@@ -204,6 +225,11 @@ impl Shard {
             match self.group_heads.get(&group) {
                 Some(&head) if cursor >= head => quiet.push((group, cursor)),
                 Some(_) => {
+                    let cursors = vec![(group, cursor)];
+                    self.hand_to_group(group, GroupLetter::Resume { asker, cursors }, fx);
+                }
+                // One that is being made.
+                None if self.groups_by_id.contains_key(&group) => {
                     let cursors = vec![(group, cursor)];
                     self.hand_to_group(group, GroupLetter::Resume { asker, cursors }, fx);
                 }

@@ -132,6 +132,17 @@ impl Shard {
         self.pause_if_full(conn, fx);
     }
 
+    /// Somebody writes to a group; who may be heard there its home knows.
+    pub(in super::super) fn typing_in_group(
+        &mut self,
+        group: GroupId,
+        user: UserId,
+        is_typing: bool,
+        fx: &mut Effects,
+    ) {
+        self.post_to_group(group, GroupLetter::Typing { group, user, is_typing }, fx);
+    }
+
     /// A session with a question, which counts among those that wait.
     fn asker(&mut self, conn: ConnId) -> Option<Asker> {
         let core = self.config.core;
@@ -175,6 +186,7 @@ impl Shard {
             | GroupLetter::Moved { group, .. }
             | GroupLetter::Ask { group, .. }
             | GroupLetter::Look { group, .. }
+            | GroupLetter::Typing { group, .. }
             | GroupLetter::Noticed { group, .. } => self.hand_to_known_group(group, letter, fx),
             GroupLetter::Resume { asker, cursors } => self.compare_resumed(asker, cursors, fx),
             GroupLetter::Accepted { origin, group, position, time_ms } => {
@@ -192,6 +204,9 @@ impl Shard {
                 self.group_entry(group, position, &value);
             }
             GroupLetter::Unseat { group } => self.unseat(group),
+            GroupLetter::TypingHere { group, user, is_typing } => {
+                self.show_typing_in_group(group, user, is_typing, fx);
+            }
             GroupLetter::Open { conn, group, cursor, head, member } => {
                 self.begin_feed(conn, group, cursor, head, member);
             }

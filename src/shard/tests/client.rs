@@ -235,6 +235,9 @@ fn words(frame: &Frame<'_>) -> String {
         Frame::Presence { user, last_seen_ms, .. } => {
             format!("presence {user} seen {last_seen_ms}")
         }
+        Frame::Typing { group, user, is_typing } if *group > 0 => {
+            format!("typing {user} in a group: {is_typing}")
+        }
         Frame::Typing { group: 0, user, is_typing: true } => format!("typing {user}"),
         Frame::Typing { group: 0, user, is_typing: false } => format!("typing {user} stopped"),
         frame => panic!("a server doesn't send {frame:?}"),

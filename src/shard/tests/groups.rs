@@ -534,3 +534,29 @@ fn a_group_that_a_device_does_not_name_does_not_come_to_it() {
     world.resume(tablet, &[(group, 0)]);
     assert_eq!(world.heard(tablet), ["@1 1: create [2, 3]", "@2 1: hello"]);
 }
+
+#[test]
+fn who_writes_is_shown_to_the_members_who_are_there() {
+    for cores in [1, 2] {
+        let mut world = World::of_cores(cores, |_| {});
+        let (group, [ann, bob, cat]) = three(&mut world);
+        let stranger = world.join(9, 1);
+        for c in [ann, bob, stranger] {
+            world.frame(c, &Frame::Activity { is_here: true });
+        }
+        let typing = |is_typing| Frame::Typing { group, user: 0, is_typing };
+        world.frame(ann, &typing(true));
+        world.frame(ann, &typing(false));
+        let told = ["typing 1 in a group: true", "typing 1 in a group: false"];
+        assert_eq!(world.heard(bob), told);
+        for c in [ann, cat, stranger] {
+            assert_eq!(
+                world.heard(c),
+                [] as [String; 0],
+                "its writer, who isn't there, who isn't in it"
+            );
+        }
+        world.frame(stranger, &typing(true));
+        assert_eq!(world.heard(bob), [] as [String; 0]);
+    }
+}

@@ -326,7 +326,6 @@ impl<W: Write> Plain<W> {
                     self.note(&format!("{user} writes …"))?;
                 }
             }
-            Event::GroupSeenElsewhere { .. } | Event::GroupState { .. } | Event::Typing { .. } => {}
             Event::Rejected { id, code, .. } | Event::GroupRejected { id, code, .. } => {
                 self.rejected = true;
                 self.step(*id, Tick::Rejected, None, &format!(" rejected: {code}"))?;
@@ -334,7 +333,10 @@ impl<W: Write> Plain<W> {
             Event::Delivered { peer, ordinal } => self.receipt(*peer, *ordinal, Tick::Delivered)?,
             Event::Read { peer, ordinal } => self.receipt(*peer, *ordinal, Tick::Read)?,
             Event::InboxWentBack { cursor, head } => self.note(&chat::loss(*cursor, *head))?,
-            Event::SeenElsewhere { .. } => {}
+            Event::SeenElsewhere { .. }
+            | Event::GroupSeenElsewhere { .. }
+            | Event::GroupState { .. }
+            | Event::Typing { .. } => {}
         }
         Ok(false)
     }

@@ -276,10 +276,8 @@ impl App {
                 // Nothing can go on, and the reason must stay readable.
                 return Err(io::Error::other(text::harmless_line(detail)));
             }
-            Event::GroupTicked { id, group, .. } => {
-                if self.chat.is_made(*id) {
-                    self.open(Target::Group(*group)).await?;
-                }
+            Event::GroupTicked { id, group, .. } if self.chat.is_made(*id) => {
+                self.open(Target::Group(*group)).await?;
             }
             Event::GroupRejected { group: 0, code, .. } => {
                 self.note(&format!("the group isn't made: {code}"));

@@ -10,6 +10,9 @@
 //!   that was stored just before a crash is in the history without having been told.
 //! - Ticks, delivered and read only move forward.
 //!
+//! The same holds in groups: each is a log like the inbox, with a cursor of its own. What is done to a
+//! group ([`Client::change_group`]) is sent, ticked and kept as a message to it.
+//!
 //! ```no_run
 //! use fulmar_client::{Client, Config, Event, content};
 //!

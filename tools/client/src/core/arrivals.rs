@@ -20,11 +20,10 @@ impl Session {
         let mut reached: BTreeMap<LogId, u64> = BTreeMap::new();
         while let Some((log, entry)) = self.intake.next_ready() {
             let position = match (log, entry) {
-                (_, Entry::Skip(position)) => position,
+                (_, Entry::Skip(position)) | (LogId::Inbox, Entry::Gone(position)) => position,
                 (LogId::Inbox, Entry::Arrival(arrival)) => self.take_message(arrival),
                 (LogId::Group(group), Entry::Arrival(arrival)) => self.take_entry(group, arrival),
                 (_, Entry::Notice(notice)) => self.take_notice(&notice),
-                (LogId::Inbox, Entry::Gone(position)) => position,
                 (LogId::Group(group), Entry::Gone(position)) => {
                     if self.groups.gone(group) {
                         self.ledger.then(Effect::Notify(Event::GroupGone { group, position }));
@@ -83,7 +82,7 @@ impl Session {
             && let Some(change) = GroupChange::of_body(&message.body)
         {
             let writes = self.groups.changed(group, position, message.peer, &change);
-            writes.into_iter().for_each(|write| self.ledger.write(write));
+            self.ledger.write_all(writes);
         }
         self.ledger.then(Effect::Notify(Event::GroupMessage(message)));
         position

@@ -198,7 +198,7 @@ impl Session {
             Frame::GroupReceipt(ref receipt) => self.on_group_receipt(receipt, actions),
             Frame::GroupState(ref state) => {
                 if let Some((writes, is_complete)) = self.groups.page(state) {
-                    writes.into_iter().for_each(|write| self.ledger.write(write));
+                    self.ledger.write_all(writes);
                     if is_complete {
                         let event = Event::GroupState { group: state.group };
                         self.ledger.then(Effect::Notify(event));
@@ -252,7 +252,7 @@ impl Session {
         {
             let author = self.identity.user;
             let writes = self.groups.changed_here(group, position, author, &change);
-            writes.into_iter().for_each(|write| self.ledger.write(write));
+            self.ledger.write_all(writes);
         }
         self.ledger.then(Effect::Settled);
         self.write_group(group);

@@ -110,7 +110,9 @@ impl Groups {
         }
         self.is_first_due = false;
         let groups: Vec<_> = self.resumes_due.iter().copied().take(RESUME_MAX).collect();
-        groups.iter().for_each(|group| _ = self.resumes_due.remove(group));
+        for group in &groups {
+            self.resumes_due.remove(group);
+        }
         Some(groups)
     }
 

@@ -56,6 +56,13 @@ impl Ledger {
         self.pending.writes.push(write);
     }
 
+    /// Adds writes in their order.
+    pub(super) fn write_all(&mut self, writes: Vec<Write>) {
+        for write in writes {
+            self.write(write);
+        }
+    }
+
     /// Adds what the next batch allows, after what was added before.
     pub(super) fn then(&mut self, effect: Effect) {
         self.pending.effects.push(effect);

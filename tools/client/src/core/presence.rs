@@ -128,6 +128,8 @@ impl Presence {
 /// As many of the people as a frame takes.
 fn next_users(due: &mut BTreeSet<u64>) -> Option<Vec<u64>> {
     let users: Vec<_> = due.iter().copied().take(USERS_MAX).collect();
-    users.iter().for_each(|user| _ = due.remove(user));
+    for user in &users {
+        due.remove(user);
+    }
     (!users.is_empty()).then_some(users)
 }

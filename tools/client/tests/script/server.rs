@@ -64,8 +64,14 @@ impl Peer {
             if let Some((frame, rest)) = split_frame(&self.bytes, FRAME_BYTES_MAX).expect("frames")
             {
                 let frame = Frame::decode(frame).expect("a frame");
-                if let Frame::Send(send) = &frame {
-                    let first = (0, send.number, Ordering::Relaxed, Ordering::Relaxed);
+                let number = match &frame {
+                    Frame::Send(send) => Some(send.number),
+                    Frame::GroupSend(send) => Some(send.number),
+                    Frame::GroupChange { number, .. } => Some(*number),
+                    _ => None,
+                };
+                if let Some(number) = number {
+                    let first = (0, number, Ordering::Relaxed, Ordering::Relaxed);
                     let _ = self.base.compare_exchange(first.0, first.1, first.2, first.3);
                 }
                 let line = describe(&frame, self.base());

@@ -39,7 +39,7 @@ const fn tick(number: u64, position: u64) -> Frame<'static> {
     Frame::GroupSent { group: GROUP, number, position, time_ms: START_MS + 5 }
 }
 
-const fn state<'a>(head: u64, roles: &'a [(u64, u64)]) -> Frame<'a> {
+const fn state(head: u64, roles: &[(u64, u64)]) -> Frame<'_> {
     Frame::GroupState(GroupState {
         group: GROUP,
         head,
@@ -51,7 +51,7 @@ const fn state<'a>(head: u64, roles: &'a [(u64, u64)]) -> Frame<'a> {
     })
 }
 
-const fn receipt<'a>(position: u64, delivered: u64, read: u64, who: &'a [(u64, u64)]) -> Frame<'a> {
+const fn receipt(position: u64, delivered: u64, read: u64, who: &[(u64, u64)]) -> Frame<'_> {
     Frame::GroupReceipt(GroupReceipt {
         group: GROUP,
         position,

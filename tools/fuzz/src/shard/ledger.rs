@@ -57,8 +57,8 @@ impl Ledger {
                 // Groups are lived in the simulator; here a script may make one by its bytes.
                 Key::State { log: LogId::Group(_) }
                 | Key::Entry { log: LogId::Group(_), .. }
-                | Key::Conversation { log: LogId::Group(_), .. } => {}
-                Key::Presence { .. } => {}
+                | Key::Conversation { log: LogId::Group(_), .. }
+                | Key::Presence { .. } => {}
             }
         }
         for write in writes {

@@ -311,8 +311,9 @@ impl Line {
             | Frame::GroupRead { .. }
             | Frame::GroupReceipt(_)
             | Frame::GroupState(_)
-            | Frame::GroupGone { .. } => {}
-            Frame::Presence { .. } | Frame::Typing { .. } => {}
+            | Frame::GroupGone { .. }
+            | Frame::Presence { .. }
+            | Frame::Typing { .. } => {}
             ref other => panic!("a server doesn't send {other:?}"),
         }
     }
