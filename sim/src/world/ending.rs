@@ -142,6 +142,10 @@ impl World {
         if unrest.is_empty() {
             unrest = self.oracle.missing_receipts();
         }
+        if unrest.is_empty() {
+            // Those of groups are asked for at the login.
+            unrest = self.oracle.missing_group_receipts();
+        }
         if unrest.is_empty() && self.node.is_some() {
             self.phase = Phase::Storing;
             self.schedule.after(STORE_MAX, Event::Look);

@@ -101,6 +101,9 @@ impl Feed {
 #[derive(Debug, Default)]
 pub(in super::super) struct Feeds {
     pub(super) all: Vec<Feed>,
+    /// Groups that the device has up to where it said, or up to their joining, in the order of their numbers.
+    /// Others don't begin by themselves.
+    named: Vec<GroupId>,
     /// Cores that know what the session resumed of their groups, a bit each.
     attached: u64,
     /// Entries of all feeds that aren't acknowledged, and their body bytes.
@@ -119,6 +122,18 @@ impl Feeds {
 
     pub(super) fn is_attached(&self, home: CoreId) -> bool {
         self.attached & 1 << home != 0
+    }
+
+    /// Whether the device has the group.
+    pub(super) fn has_named(&self, group: GroupId) -> bool {
+        self.named.binary_search(&group).is_ok()
+    }
+
+    /// The device has the group from here on.
+    pub(super) fn name(&mut self, group: GroupId) {
+        if let Err(at) = self.named.binary_search(&group) {
+            self.named.insert(at, group);
+        }
     }
 
     pub(super) fn attach(&mut self, home: CoreId) {
@@ -180,7 +195,8 @@ impl Shard {
         }
     }
 
-    /// Begins to feed a group to a session, or goes on with it from an older cursor.
+    /// Begins to feed a group to a session. A feed that there is goes on where it is: it began where the device
+    /// said, or at its user's joining.
     pub(super) fn begin_feed(
         &mut self,
         conn: ConnId,
@@ -192,13 +208,10 @@ impl Shard {
         let Seated { before, until, .. } = member;
         let cursor = device_has.max(before).min(head.max(before)).min(until);
         let Some(feeds) = self.feeds(conn) else { return };
+        feeds.name(group);
         if let Some(feed) = feeds.find(group) {
             feed.head = feed.head.max(head);
             feed.bound(member);
-            let is_untouched = feed.window.is_empty() && !feed.loading && !feed.skip_untold;
-            if is_untouched && cursor < feed.acked && feed.acked + 1 == feed.next {
-                (feed.acked, feed.next) = (cursor, cursor + 1);
-            }
         } else {
             let mut feed = Feed::new(group, device_has.min(cursor), head, member);
             // What lies before the user's time is passed over.
@@ -268,29 +281,41 @@ impl Shard {
         let Some(session) = connection.session() else { return Next::Nothing };
         let is_busy = session.download.is_some();
         let Some(feeds) = session.groups.as_deref_mut() else { return Next::Nothing };
-        let (messages, bytes) = (feeds.window_messages, feeds.window_bytes);
-        let feed = &mut feeds.all[at];
+        let bytes = feeds.window_bytes;
+        let feed = &feeds.all[at];
         if feed.next > feed.last() || feed.loading || is_busy || output_room == 0 {
             return Next::Nothing;
         }
-        let is_full = messages >= messages_max || (messages > 0 && bytes >= bytes_max);
-        if is_full || feed.messages >= share {
+        let (next, through, of_feed) = (feed.next, feed.last(), feed.messages);
+        if self.is_feed_full(conn, at) {
             self.counters.windows_full += 1;
             return Next::Nothing;
         }
-        let (next, through) = (feed.next, feed.last());
         if next >= first {
             return Next::Warm(next);
         }
-        feed.loading = true;
+        if let Some(feeds) = self.feeds(conn) {
+            feeds.all[at].loading = true;
+        }
         Next::Cold(Load::Entries {
             log: LogId::Group(group),
             conn,
             from: next,
             through: through.min(first - 1),
-            entries_max: (share - feed.messages).clamp(1, LOAD_ENTRIES_MAX),
+            entries_max: (share - of_feed).clamp(1, LOAD_ENTRIES_MAX),
             bytes_max: bytes_max.saturating_sub(bytes).clamp(1, output_room) as u32,
         })
+    }
+
+    /// Whether nothing more of a feed may be begun: all groups together, or this one, have as much under way
+    /// as they may.
+    fn is_feed_full(&mut self, conn: ConnId, at: usize) -> bool {
+        let (messages_max, bytes_max) = (self.config.window_messages, self.config.window_bytes);
+        let share = (messages_max / GROUP_FEED_SHARE).max(1);
+        let Some(feeds) = self.feeds(conn) else { return true };
+        let (messages, bytes) = (feeds.window_messages, feeds.window_bytes);
+        let is_full = messages >= messages_max || (messages > 0 && bytes >= bytes_max);
+        is_full || feeds.all[at].messages >= share
     }
 
     /// Puts one entry into the output, or passes over it; `false` if it is damaged, and the session over.
@@ -417,12 +442,16 @@ impl Shard {
         let Some(feeds) = self.feeds(conn) else { return };
         let Some(at) = feeds.all.iter().position(|feed| feed.group == group) else { return };
         feeds.all[at].loading = false;
+        let mut is_cut_short = false;
         for (position, value) in entries {
+            // Loads of other groups may have filled the window meanwhile.
+            let is_full = self.is_feed_full(conn, at);
             let Some(session) = self.session(conn) else { return };
             let is_busy = session.download.is_some();
             let Some(feeds) = session.groups.as_deref_mut() else { return };
             let feed = &mut feeds.all[at];
-            if feed.next > position || is_busy {
+            is_cut_short = is_full || is_busy;
+            if feed.next > position || is_cut_short {
                 break;
             }
             feed.pass_over(position - 1);
@@ -432,6 +461,7 @@ impl Shard {
         }
         if let Some(session) = self.session(conn)
             && session.download.is_none()
+            && !is_cut_short
             && let Some(feeds) = session.groups.as_deref_mut()
         {
             feeds.all[at].pass_over(through);

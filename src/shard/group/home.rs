@@ -47,6 +47,10 @@ pub(in super::super) struct Group {
     pub(super) is_seated: bool,
     adding: Vec<Adding>,
     last_adding: u64,
+    /// Users who were told, or are being told, that they are added, and aren't members yet.
+    joining: Vec<UserId>,
+    /// Sessions of such users that want the group: they hear once that is decided.
+    early: Vec<(Asker, u64)>,
     /// Members who wait to hear how far the others are with their newest entry.
     pub(super) authors: Vec<(UserId, u64)>,
     pub(super) receipts_queued: bool,
@@ -76,6 +80,8 @@ impl Group {
             is_seated: false,
             adding: Vec::new(),
             last_adding: 0,
+            joining: Vec::new(),
+            early: Vec::new(),
             authors: Vec::new(),
             receipts_queued: false,
             told_ms: 0,
@@ -94,6 +100,7 @@ impl Group {
             && self.durable == self.record.head
             && self.last_ticket <= stored
             && self.adding.is_empty()
+            && self.joining.is_empty()
             && !(self.dirty || self.receipts_queued || self.is_looking)
     }
 }
@@ -190,6 +197,25 @@ impl Shard {
             self.hand_to_group(group, letter, fx);
             return;
         };
+        let addition = match &what {
+            Entering::Addition(wanted) => Some(wanted.clone()),
+            Entering::Message(_) | Entering::Change(_) => None,
+        };
+        self.enter_judged(slot, conversation_slot, origin, what, fx);
+        if let Some(wanted) = addition {
+            self.end_joining(slot, origin.user, &wanted, fx);
+        }
+    }
+
+    fn enter_judged(
+        &mut self,
+        slot: u32,
+        conversation_slot: u32,
+        origin: Origin,
+        what: Entering,
+        fx: &mut Effects,
+    ) {
+        let group = self.groups[slot].id;
         match self.conversations[conversation_slot].judge(origin.device, origin.number) {
             Verdict::New => {}
             Verdict::Repeated { ordinal } => {
@@ -271,6 +297,7 @@ impl Shard {
             users.push(by);
         }
         let untold = users.len();
+        group.joining.extend(&users);
         group.adding.push(Adding { number: adding, origin, wanted, untold, refusal: None });
         for user in users {
             self.post(user, GroupLetter::Notice { user, group: id, by, adding, home }.into(), fx);
@@ -290,13 +317,29 @@ impl Shard {
         let id = group.id;
         let is_creation = wanted.action == Action::Create;
         if let Some(code) = refusal {
-            return self.reject_group(origin, if is_creation { 0 } else { id }, code, fx);
-        }
-        if is_creation {
+            self.reject_group(origin, if is_creation { 0 } else { id }, code, fx);
+            self.end_joining(slot, origin.user, &wanted, fx);
+        } else if is_creation {
             self.enter_creation(slot, origin, &wanted, fx);
+            self.end_joining(slot, origin.user, &wanted, fx);
         } else {
             let action = conversation::Action::Enter { origin, what: Entering::Addition(wanted) };
             self.with_conversation(LogId::Group(id), origin.user, action, fx);
+        }
+    }
+
+    /// Whether these users are members is decided: their sessions that asked early get the group, or hear
+    /// that they aren't in it.
+    fn end_joining(&mut self, slot: u32, by: UserId, wanted: &Wanted, fx: &mut Effects) {
+        let group = &mut self.groups[slot];
+        let maker = (wanted.action == Action::Create).then_some(by);
+        for user in wanted.users.iter().copied().chain(maker) {
+            if let Some(at) = group.joining.iter().position(|joining| *joining == user) {
+                group.joining.swap_remove(at);
+            }
+        }
+        for (asker, cursor) in std::mem::take(&mut group.early) {
+            self.open_group(slot, asker, cursor, fx);
         }
     }
 
@@ -528,7 +571,12 @@ impl Shard {
     pub(super) fn open_group(&mut self, slot: u32, asker: Asker, cursor: u64, fx: &mut Effects) {
         let group = &self.groups[slot];
         let (id, head) = (group.id, group.durable);
-        let Some(member) = group.record.find(asker.user).copied() else {
+        let member = group.record.find(asker.user).copied();
+        if group.joining.contains(&asker.user) && member.is_none_or(|member| !member.is_active()) {
+            self.groups[slot].early.push((asker, cursor));
+            return;
+        }
+        let Some(member) = member else {
             self.group_gone(asker, id, false, fx);
             return;
         };

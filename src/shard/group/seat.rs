@@ -93,6 +93,10 @@ impl Shard {
                 self.queue_feeds(conn);
                 continue;
             }
+            if member.since <= head && !feeds.has_named(group) {
+                // Its device doesn't know the group, and could begin nowhere but at the first position.
+                continue;
+            }
             // A session that is attached has everything there was for its user so far: nothing if it joins
             // just now, what was before its absence if it comes back.
             let device_has = match member {
@@ -174,6 +178,7 @@ impl Shard {
         let user = session.user;
         let Some(feeds) = session.groups.as_deref_mut() else { return };
         feeds.attach(home);
+        quiet.iter().for_each(|&(group, _)| feeds.name(group));
         for (group, cursor) in quiet {
             let Some(seat) = self.seats.get(&group) else { continue };
             let Some(&member) = seat.member(user) else { continue };
@@ -230,6 +235,11 @@ impl Shard {
             match self.group_heads.get(&group) {
                 Some(&head) if cursor >= head => quiet.push((group, cursor)),
                 Some(_) => {
+                    let cursors = vec![(group, cursor)];
+                    self.hand_to_group(group, GroupLetter::Resume { asker, cursors }, fx);
+                }
+                // One that is being made.
+                None if self.groups_by_id.contains_key(&group) => {
                     let cursors = vec![(group, cursor)];
                     self.hand_to_group(group, GroupLetter::Resume { asker, cursors }, fx);
                 }

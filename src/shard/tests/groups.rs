@@ -485,6 +485,57 @@ fn homes_on_other_cores_make_no_difference() {
 }
 
 #[test]
+fn groups_that_are_read_from_storage_at_once_share_one_window() {
+    let mut world = World::with(|config| config.window_messages = 1);
+    let (one, [ann, bob, _]) = three(&mut world);
+    let other = world.group(ann, 50, &[2]);
+    world.hang_up(bob);
+    for number in 2..5 {
+        world.say(ann, one, number, "one");
+        world.say(ann, other, 100 + number, "other");
+    }
+    world.crash();
+    let bob = world.log_in(2, 1);
+    world.told(bob);
+    world.holds_loads = true;
+    let mut cursors = [(one, 1), (other, 1)];
+    cursors.sort_unstable();
+    world.resume(bob, &cursors);
+    // The records, then the entries of both.
+    for _ in 0..4 {
+        world.load();
+    }
+    assert_eq!(world.heard(bob).len(), 1, "the window has room for one");
+    world.holds_loads = false;
+    world.load();
+    for _ in 0..8 {
+        for group in [one, other] {
+            let position = world.clients[bob].groups[&group];
+            world.ack_group(bob, group, position);
+        }
+    }
+    assert_eq!(world.heard(bob).len(), 5, "the rest of both");
+}
+
+#[test]
+fn a_group_that_a_device_does_not_name_does_not_come_to_it() {
+    let mut world = World::of_cores(2, |_| {});
+    let (group, [ann, bob, cat]) = three(&mut world);
+    world.ack_group(cat, group, 1);
+    let tablet = world.join(2, 2);
+    world.told(tablet);
+    // The group rests, and is seated again.
+    world.pass(130_000);
+    world.say(ann, group, 2, "hello");
+    assert_eq!(world.heard(bob), ["@2 1: hello"], "who has it hears it");
+    assert_eq!(world.heard(tablet), [] as [String; 0], "who doesn't can't begin in the middle");
+    let counts = "receipt @2 of 2: 0 0, all (1, 0) []";
+    assert_eq!(world.receipt(ann), counts, "nor does it count as one that has it");
+    world.resume(tablet, &[(group, 0)]);
+    assert_eq!(world.heard(tablet), ["@1 1: create [2, 3]", "@2 1: hello"]);
+}
+
+#[test]
 fn who_writes_is_shown_to_the_members_who_are_there() {
     for cores in [1, 2] {
         let mut world = World::of_cores(cores, |_| {});

@@ -88,12 +88,12 @@ impl Session {
         position
     }
 
-    /// The user was added to a group. What it missed of it is asked for where it was added before this
-    /// connection; otherwise it comes by itself.
+    /// The user was added to a group. It is resumed even if it was added during this connection: the server
+    /// may have come to that before it came to this connection's first resumption, and then nothing would
+    /// come by itself.
     fn take_notice(&mut self, notice: &GroupNotice) -> u64 {
         let &GroupNotice { position, group, by, .. } = notice;
-        let is_older = position <= self.welcome_head;
-        if is_older && !self.intake.group(group).is_fed {
+        if !self.intake.group(group).is_fed {
             self.groups.resume(group);
         }
         // The notice comes before the user is a member, so who else is one is asked for with the first

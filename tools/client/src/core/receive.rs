@@ -106,7 +106,6 @@ impl Session {
             self.ledger.write(Write::WentBack { head });
             self.ledger.then(Effect::Notify(Event::InboxWentBack { cursor, head }));
         }
-        self.welcome_head = inbox_head(&welcome.heads).unwrap_or(0);
         self.server_ahead_ms = welcome.time_ms.min(NUMBER_MAX).saturating_sub(now.unix_ms);
         self.outbox.begin(welcome.sends_max, welcome.body_bytes_max);
         self.conversations.begin();

@@ -47,8 +47,6 @@ pub struct Session {
     id_last: u64,
     /// How far the server's clock was ahead of this device's at the last welcome, in milliseconds.
     pub(super) server_ahead_ms: u64,
-    /// The inbox head of the last welcome.
-    pub(super) welcome_head: u64,
     /// The inbox head for which a connection was given up because nothing came: once per head.
     pub(super) stalled_head: u64,
 }
@@ -77,7 +75,6 @@ impl Session {
             partial: Vec::new(),
             id_last: snapshot.id_last,
             server_ahead_ms: 0,
-            welcome_head: 0,
             stalled_head: 0,
         }
     }
