@@ -12,7 +12,7 @@ use super::super::record::{EntryHeader, split_entry};
 use super::super::seam::{ConnId, CoreId, GroupId, Load, LogId};
 use super::super::{Effects, Shard};
 use super::letter::{Progress, Seated};
-use crate::limits::{GROUP_FEED_SHARE, LOAD_ENTRIES_MAX};
+use crate::limits::{GROUP_FEED_SHARE, LOAD_ENTRIES_MAX, SESSION_GROUPS_MAX};
 
 /// An entry that was sent and is not acknowledged, or positions that were passed over.
 #[derive(Debug, Clone, Copy)]
@@ -101,6 +101,8 @@ impl Feed {
 #[derive(Debug, Default)]
 pub(in super::super) struct Feeds {
     pub(super) feeds: Vec<Feed>,
+    /// The groups that the client named, or that began since, in the order of their numbers. Only these come.
+    named: Vec<GroupId>,
     /// Cores that know what the session resumed of their groups, a bit each.
     attached: u64,
     /// Entries of all feeds that aren't acknowledged, and their body bytes.
@@ -115,6 +117,19 @@ pub(in super::super) struct Feeds {
 impl Feeds {
     pub(super) fn find(&mut self, group: GroupId) -> Option<&mut Feed> {
         self.feeds.iter_mut().find(|feed| feed.group == group)
+    }
+
+    /// Notes that a group may come.
+    pub(super) fn name(&mut self, group: GroupId) {
+        if let Err(at) = self.named.binary_search(&group)
+            && self.named.len() < SESSION_GROUPS_MAX
+        {
+            self.named.insert(at, group);
+        }
+    }
+
+    pub(super) fn is_named(&self, group: GroupId) -> bool {
+        self.named.binary_search(&group).is_ok()
     }
 
     pub(super) fn is_attached(&self, home: CoreId) -> bool {
@@ -191,7 +206,9 @@ impl Shard {
     ) {
         let Seated { before, until, .. } = member;
         let cursor = device_has.max(before).min(head.max(before)).min(until);
-        let Some(feeds) = self.feeds(conn) else { return };
+        let Some(session) = self.session(conn) else { return };
+        let user = session.user;
+        let Some(feeds) = session.groups.as_deref_mut() else { return };
         if let Some(feed) = feeds.find(group) {
             feed.head = feed.head.max(head);
             feed.bound(member);
@@ -202,8 +219,12 @@ impl Shard {
         } else {
             let mut feed = Feed::new(group, device_has.min(cursor), head, member);
             // What lies before the user's time is passed over.
+            let delivered = feed.acked;
             feed.pass_over(cursor);
             feeds.feeds.push(feed);
+            feeds.name(group);
+            // The acknowledgement may have been lost, with its connection or with this server.
+            self.group_moves.push((group, Progress { user, delivered, read: 0 }));
         }
         if let Some(seat) = self.seats.get_mut(&group)
             && !seat.online.contains(&conn)

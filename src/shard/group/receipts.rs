@@ -196,6 +196,11 @@ impl Shard {
         {
             group.note_author(asker.user, position);
         }
+        if !group.is_seated {
+            // The members' sessions say how far they are.
+            let head = group.durable;
+            self.seat_group(slot, head, fx);
+        }
         let letter = GroupLetter::Who { conn: asker.conn, group: id, counts, who };
         self.post_to_core(asker.core, letter.into(), fx);
     }

@@ -92,6 +92,11 @@ impl Shard {
                 self.queue_feeds(conn);
                 continue;
             }
+            // Who joins just now is told in any case. Of a group that was there before only those come that
+            // the client knows.
+            if member.since <= head && !feeds.is_named(group) {
+                continue;
+            }
             // A session that is attached has everything there was for its user so far: nothing if it joins
             // just now, what was before its absence if it comes back.
             let device_has = match member {
@@ -145,6 +150,9 @@ impl Shard {
         let user = session.user;
         let Some(feeds) = session.groups.as_deref_mut() else { return };
         feeds.attach(home);
+        for &(group, _) in &quiet {
+            feeds.name(group);
+        }
         for (group, cursor) in quiet {
             let Some(seat) = self.seats.get(&group) else { continue };
             let Some(&member) = seat.member(user) else { continue };

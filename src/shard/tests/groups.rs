@@ -337,6 +337,50 @@ fn receipts_tell_who_and_reads_are_confirmed_once_they_are_stored() {
 }
 
 #[test]
+fn acknowledgements_that_a_crash_took_are_counted_once_their_devices_are_back() {
+    for cores in [1, 3] {
+        let mut world = World::of_cores(cores, |_| {});
+        let (group, [ann, bob, cat]) = three(&mut world);
+        world.say(ann, group, 2, "hello");
+        for member in [bob, cat] {
+            world.ack_group(member, group, 2);
+        }
+        assert_eq!(world.receipt(ann), "receipt @2 of 2: 2 0, all (2, 0) []");
+        // Cursors are stored a while after they moved.
+        world.crash();
+        let back = [1, 2, 3].map(|user| world.log_in(user, 1));
+        for c in back {
+            world.resume(c, &[(group, 2)]);
+        }
+        world.frame(back[0], &Frame::GroupAsk { group, position: 2, after: 0 });
+        let receipt = world.receipt(back[0]);
+        assert!(receipt.starts_with("receipt @2 of 2: 2 0, all (2, 0)"), "{receipt}");
+    }
+}
+
+#[test]
+fn a_group_that_a_session_did_not_name_does_not_come() {
+    let mut world = World::new();
+    let (group, _) = three(&mut world);
+    world.crash();
+    let (ann, bob, other) = (world.log_in(1, 1), world.log_in(2, 1), world.join(2, 2));
+    for c in [ann, bob] {
+        world.resume(c, &[(group, 1)]);
+    }
+    for c in [bob, other] {
+        world.told(c);
+    }
+    world.say(ann, group, 2, "hello");
+    assert_eq!(world.heard(bob), ["@2 1: hello"]);
+    assert_eq!(world.heard(other), Vec::<String>::new());
+    // Nor when it wakes; until it is named.
+    world.say(ann, group, 3, "again");
+    assert_eq!(world.heard(other), Vec::<String>::new());
+    world.resume(other, &[(group, 0)]);
+    assert_eq!(world.heard(other), ["@1 1: create [2, 3]", "@2 1: hello", "@3 1: again"]);
+}
+
+#[test]
 fn a_second_device_of_the_author_gets_its_messages_marked_as_own() {
     let mut world = World::new();
     let (group, [ann, ..]) = three(&mut world);
