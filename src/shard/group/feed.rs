@@ -8,11 +8,13 @@ use fulmar_protocol::group::GroupDeliver;
 use fulmar_protocol::{Chunks, Code, Frame};
 
 use super::super::connection::Download;
+use super::super::output::Patience;
 use super::super::record::{EntryHeader, split_entry};
-use super::super::seam::{ConnId, CoreId, GroupId, Load, LogId};
+use super::super::seam::{ConnId, CoreId, GroupId, Load, LogId, UserId};
 use super::super::{Effects, Shard};
 use super::letter::{Progress, Seated};
-use crate::limits::{GROUP_FEED_SHARE, LOAD_ENTRIES_MAX, SESSION_GROUPS_MAX};
+use super::receipts::{Counts, receipt_frame};
+use crate::limits::{GROUP_FEED_SHARE, LOAD_ENTRIES_MAX, SESSION_GROUPS_MAX, STALLED_RECEIPTS_MAX};
 
 /// An entry that was sent and is not acknowledged, or positions that were passed over.
 #[derive(Debug, Clone, Copy)]
@@ -108,13 +110,37 @@ pub(in super::super) struct Feeds {
     /// Entries of all feeds that aren't acknowledged, and their body bytes.
     window_messages: u32,
     window_bytes: u64,
+    /// What is to be told once the output has room.
+    stalled: Vec<(GroupId, Telling)>,
     /// The feed that is served first next time.
     turn: usize,
     /// In this turn's list of sessions to serve.
     is_queued: bool,
 }
 
+/// What a user is told of a group beside its entries. The newest holds all the truth.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Telling {
+    Receipt(Counts),
+    Read(u64),
+}
+
 impl Feeds {
+    /// Remembers what can't be told now, in place of an older one; `false` where there are too many.
+    fn stall(&mut self, group: GroupId, telling: Telling) -> bool {
+        let kind = std::mem::discriminant(&telling);
+        let is_older =
+            |it: &&mut (GroupId, Telling)| it.0 == group && std::mem::discriminant(&it.1) == kind;
+        if let Some(older) = self.stalled.iter_mut().find(is_older) {
+            older.1 = telling;
+        } else if self.stalled.len() < STALLED_RECEIPTS_MAX {
+            self.stalled.push((group, telling));
+        } else {
+            return false;
+        }
+        true
+    }
+
     pub(super) fn find(&mut self, group: GroupId) -> Option<&mut Feed> {
         self.feeds.iter_mut().find(|feed| feed.group == group)
     }
@@ -234,11 +260,51 @@ impl Shard {
         self.queue_feeds(conn);
     }
 
+    /// Tells the sessions of a user something of a group: now, or once their output has room.
+    pub(super) fn tell_of_group(
+        &mut self,
+        user: UserId,
+        group: GroupId,
+        telling: Telling,
+        fx: &mut Effects,
+    ) {
+        let Some(slot) = self.loaded_user(user) else { return };
+        let conns: Vec<ConnId> = self.users[slot].sessions.iter().map(|&(_, conn)| conn).collect();
+        for conn in conns {
+            if !self.is_output_full(conn) {
+                self.put_telling(conn, group, telling, fx);
+            } else if self.feeds(conn).is_some_and(|feeds| !feeds.stall(group, telling)) {
+                self.end(conn, Code::Overloaded, "the connection doesn't take what it is sent", fx);
+            }
+        }
+    }
+
+    fn put_telling(&mut self, conn: ConnId, group: GroupId, telling: Telling, fx: &mut Effects) {
+        if !self.takes_groups(conn) {
+            return;
+        }
+        let frame = match telling {
+            Telling::Receipt(counts) => receipt_frame(group, counts, &[]),
+            Telling::Read(position) => Frame::GroupRead { group, position },
+        };
+        self.put_patiently(conn, &frame, Patience::Receipt, fx);
+    }
+
+    fn tell_stalled_of_groups(&mut self, conn: ConnId, fx: &mut Effects) {
+        while !self.is_output_full(conn) {
+            let Some((group, telling)) = self.feeds(conn).and_then(|it| it.stalled.pop()) else {
+                return;
+            };
+            self.put_telling(conn, group, telling, fx);
+        }
+    }
+
     /// Serves every session in the list.
     pub(in super::super) fn feed_all(&mut self, fx: &mut Effects) {
         while let Some(conn) = self.feeding.pop() {
             let Some(feeds) = self.feeds(conn) else { continue };
             feeds.is_queued = false;
+            self.tell_stalled_of_groups(conn, fx);
             self.feed_session(conn, fx);
         }
     }

@@ -359,6 +359,24 @@ fn acknowledgements_that_a_crash_took_are_counted_once_their_devices_are_back() 
 }
 
 #[test]
+fn an_author_whose_output_is_full_is_told_of_its_group_once_it_has_room() {
+    let mut world = World::new();
+    let (group, [ann, bob, cat]) = three(&mut world);
+    world.say(ann, group, 2, "hello");
+    world.told(ann);
+    world.stall(ann);
+    for number in 1..=30 {
+        world.send(bob, 1, number, &"x".repeat(4_000));
+    }
+    for member in [bob, cat] {
+        world.ack_group(member, group, 2);
+    }
+    world.frame(bob, &Frame::GroupRead { group, position: 2 });
+    world.unstall(ann);
+    assert_eq!(world.receipt(ann), "receipt @2 of 2: 2 1, all (2, 0) []");
+}
+
+#[test]
 fn a_group_that_a_session_did_not_name_does_not_come() {
     let mut world = World::new();
     let (group, _) = three(&mut world);
