@@ -42,6 +42,8 @@ pub(super) struct Feed {
     messages: u32,
     loading: bool,
     skip_untold: bool,
+    /// Something of it was sent, or told to be passed over.
+    is_begun: bool,
     /// It was told that it ends here.
     is_over: bool,
 }
@@ -59,14 +61,17 @@ impl Feed {
             messages: 0,
             loading: false,
             skip_untold: false,
+            is_begun: false,
             is_over: false,
         }
     }
 
     /// What the user may read changed.
-    pub(super) const fn bound(&mut self, member: Seated) {
+    pub(super) fn bound(&mut self, member: Seated) {
         (self.until, self.absence) = (member.until, member.absence);
         self.is_over = false;
+        // Of earlier times nothing may be read any more, and there may have been an absence in them.
+        self.pass_over(member.before);
     }
 
     fn last(&self) -> u64 {
@@ -95,6 +100,7 @@ impl Feed {
         debug_assert_eq!(position, self.next);
         self.next += 1;
         self.messages += 1;
+        self.is_begun = true;
         self.window.push_back(InFlight { position, body_bytes: Some(body_bytes) });
     }
 }
@@ -238,7 +244,7 @@ impl Shard {
         if let Some(feed) = feeds.find(group) {
             feed.head = feed.head.max(head);
             feed.bound(member);
-            let is_untouched = feed.window.is_empty() && !feed.loading && !feed.skip_untold;
+            let is_untouched = !feed.is_begun && feed.window.is_empty() && !feed.loading;
             if is_untouched && cursor < feed.acked && feed.acked + 1 == feed.next {
                 (feed.acked, feed.next) = (cursor, cursor + 1);
             }
@@ -442,6 +448,7 @@ impl Shard {
         while let Some(feed) = self.feeds(conn).and_then(|feeds| feeds.feeds.get_mut(at)) {
             let (group, position, acked) = (feed.group, feed.next - 1, feed.acked);
             let skip = std::mem::take(&mut feed.skip_untold);
+            feed.is_begun |= skip;
             let is_end = feed.until <= position
                 && !std::mem::replace(&mut feed.is_over, feed.until <= position);
             let until = feed.until;
@@ -509,8 +516,12 @@ impl Shard {
             let is_busy = session.download.is_some();
             let Some(feeds) = session.groups.as_deref_mut() else { return };
             let feed = &mut feeds.feeds[at];
-            if feed.next > position || is_busy {
+            if is_busy {
                 break;
+            }
+            // It was passed over meanwhile.
+            if feed.next > position {
+                continue;
             }
             feed.pass_over(position - 1);
             if !self.feed_entry(conn, at, position, &value, fx) {

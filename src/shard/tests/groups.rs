@@ -377,6 +377,48 @@ fn an_author_whose_output_is_full_is_told_of_its_group_once_it_has_room() {
 }
 
 #[test]
+fn what_is_sent_behind_an_addition_does_not_overtake_it() {
+    for cores in [1, 3] {
+        let mut world = World::of_cores(cores, |_| {});
+        let (group, [ann, bob, _]) = three(&mut world);
+        world.holds_stores = true;
+        world.change(ann, group, 2, Action::Add, &[7], b"");
+        world.say(ann, group, 3, "welcome");
+        world.change(ann, group, 4, Action::Add, &[8], b"");
+        world.say(ann, group, 5, "and you");
+        world.holds_stores = false;
+        world.store();
+        let sent = |number, position| format!("group {group} sent n{number} @{position}");
+        assert_eq!(world.heard(ann), [sent(2, 2), sent(3, 3), sent(4, 4), sent(5, 5)]);
+        let heard = ["@2 1: add [7]", "@3 1: welcome", "@4 1: add [8]", "@5 1: and you"];
+        assert_eq!(world.heard(bob), heard);
+    }
+}
+
+#[test]
+fn who_comes_back_twice_is_never_sent_what_was_between() {
+    let mut world = World::new();
+    let (group, [ann, ..]) = three(&mut world);
+    // A device that falls behind: it takes nothing while its user leaves and comes back, twice.
+    let slow = world.log_in(2, 2);
+    world.stall(slow);
+    world.resume(slow, &[(group, 1)]);
+    for number in 1..=30 {
+        world.send(ann, 2, number, &"x".repeat(4_000));
+    }
+    let mut number = 100;
+    for _ in 0..2 {
+        world.change(ann, group, number, Action::Remove, &[2], b"");
+        world.say(ann, group, number + 1, "secret");
+        world.change(ann, group, number + 2, Action::Add, &[2], b"");
+        number += 3;
+    }
+    world.unstall(slow);
+    let heard = world.heard(slow);
+    assert!(heard.iter().all(|told| !told.contains("secret")), "{heard:?}");
+}
+
+#[test]
 fn a_group_that_a_session_did_not_name_does_not_come() {
     let mut world = World::new();
     let (group, _) = three(&mut world);
