@@ -182,7 +182,7 @@ impl Group {
             since.is_none_or(|since| now.duration_since(since) >= time)
         };
         if self.awaited_since.is_some() && is_old(self.awaited_since, GROUP_BEGINS) {
-            self.awaited_since = Some(now);
+            self.awaited_since = None;
             return Some(Saying::Resume { cursor: self.log.cursor() });
         }
         if !self.is_followed {
@@ -284,6 +284,7 @@ mod tests {
         let later = now + GROUP_BEGINS;
         groups.know(7, now).came();
         assert_eq!(groups.next_due(false, later), Some((8, Saying::Resume { cursor: 0 })));
+        assert_eq!(groups.next_due(false, later + GROUP_BEGINS), None);
         assert!(!groups.is_settled());
     }
 

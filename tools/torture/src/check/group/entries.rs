@@ -37,6 +37,9 @@ struct Seen {
     /// Ranges that were passed over, by their end: where they began, and in which line.
     skips: BTreeMap<u64, (u64, u64)>,
     head: u64,
+    /// The line of its first entry, where it began without being named.
+    began: Option<u64>,
+    is_named: bool,
     /// Positions of the inbox that told of it.
     notices: BTreeSet<u64>,
 }
@@ -75,10 +78,9 @@ impl<'a> EntriesCheck<'a> {
             GroupEvent::Notice { position, group } => {
                 self.seen(group).notices.insert(position);
             }
-            GroupEvent::Resume { group, .. } => {
-                self.seen(group);
-            }
+            GroupEvent::Resume { group, .. } => self.seen(group).is_named = true,
             GroupEvent::Shown(ref entry) => {
+                self.seen(entry.group).begins(sequence);
                 self.received(entry.group, entry.position, tally);
                 self.content(sequence, entry, tally);
                 self.once(entry, tally);
@@ -97,6 +99,7 @@ impl<'a> EntriesCheck<'a> {
             }
             GroupEvent::Skip { group, position } => {
                 let seen = self.seen(group);
+                seen.begins(sequence);
                 let from = seen.received.unwrap_or(seen.furthest).min(seen.furthest) + 1;
                 seen.skips.entry(position).or_insert((from, sequence));
                 seen.received = Some(seen.received.unwrap_or_default().max(position));
@@ -269,6 +272,9 @@ impl<'a> EntriesCheck<'a> {
             let Some(seen) = self.seen.remove(&group) else { continue };
             for (nth, stay) in stays.iter().enumerate() {
                 let until = stay.until.unwrap_or(u64::MAX);
+                if seen.is_before(stay) {
+                    continue;
+                }
                 // Of earlier times nothing is kept once a later one has ended too.
                 let forgotten_from = stays.get(nth + 1).map_or(u64::MAX, |next| next.end_written);
                 for (position, held) in log.range(stay.since..=until) {
@@ -306,6 +312,18 @@ impl<'a> EntriesCheck<'a> {
 }
 
 impl Seen {
+    /// Something of the group came.
+    fn begins(&mut self, sequence: u64) {
+        if !self.is_named {
+            self.began.get_or_insert(sequence);
+        }
+    }
+
+    /// Whether a device that heard of the group in a later time never asked for this one.
+    fn is_before(&self, stay: &Stay) -> bool {
+        self.began.is_some_and(|began| stay.end_written < began)
+    }
+
     /// Whether a position was passed over after the line from which on it needn't be kept.
     fn is_over(&self, position: u64, from: u64) -> bool {
         let skip = self.skips.range(position..).next();
