@@ -101,6 +101,8 @@ pub const GROUP_FORMER_MAX: usize = 1_024;
 pub const GROUP_NAME_BYTES_MAX: usize = 256;
 /// Members of a group who wait to hear how far the others are with their newest entry.
 pub const GROUP_AUTHORS_MAX: usize = 64;
+/// Groups that a session is remembered to know. Of more, those that rest don't begin by themselves on it.
+pub const SESSION_GROUPS_MAX: usize = 16_384;
 /// Part of a session's window for groups that one of them may fill.
 pub const GROUP_FEED_SHARE: u32 = 4;
 /// Entries of a group that a core with members keeps for sessions that don't take them at once, and their

@@ -8,7 +8,7 @@ use fulmar_protocol::Frame;
 
 use super::super::seam::{ConnId, GroupId, UserId};
 use super::super::{Effects, Shard, home_core};
-use super::letter::{Asker, GroupLetter, Progress, Seated};
+use super::letter::{Asker, GroupLetter, Seated};
 use crate::limits::{SEAT_RECENT_BYTES, SEAT_RECENT_ENTRIES};
 
 /// See the module's description.
@@ -93,8 +93,9 @@ impl Shard {
                 self.queue_feeds(conn);
                 continue;
             }
-            if member.since <= head && !feeds.has_named(group) {
-                // Its device doesn't know the group, and could begin nowhere but at the first position.
+            // Who joins just now is told in any case. Of a group that was there before only those come that
+            // the client knows.
+            if member.since <= head && !feeds.is_named(group) {
                 continue;
             }
             // A session that is attached has everything there was for its user so far: nothing if it joins
@@ -105,14 +106,6 @@ impl Shard {
                 Seated { until, .. } => head.min(until),
             };
             self.begin_feed(conn, group, device_has, head, member);
-            self.note_progress(group, member.user, device_has);
-        }
-    }
-
-    /// Tells the group's home what a session has of it: a crash may have taken what it acknowledged.
-    fn note_progress(&mut self, group: GroupId, user: UserId, delivered: u64) {
-        if delivered > 0 {
-            self.group_moves.push((group, Progress { user, delivered, read: 0 }));
         }
     }
 
@@ -184,7 +177,6 @@ impl Shard {
             let Some(&member) = seat.member(user) else { continue };
             let head = seat.head;
             self.begin_feed(conn, group, cursor, head, member);
-            self.note_progress(group, user, cursor.min(head));
         }
     }
 
