@@ -626,7 +626,20 @@ impl Shard {
         is_answer: bool,
         fx: &mut Effects,
     ) {
-        let letter = GroupLetter::Gone { conn: asker.conn, group, is_answer };
+        let letter = GroupLetter::Gone { conn: asker.conn, group, is_answer, position: Some(0) };
+        self.post_to_core(asker.core, letter.into(), fx);
+    }
+
+    /// Answers a question of somebody who isn't a member. A former one is told its end, which may lie before
+    /// what its device still gets; one who is just being added is told nothing that would make its device
+    /// forget the group.
+    pub(super) fn refuse_question(&mut self, slot: u32, asker: Asker, fx: &mut Effects) {
+        let group = &self.groups[slot];
+        let is_joining = group.joining.contains(&asker.user);
+        let end = group.record.find(asker.user).map_or(0, |member| member.until);
+        let position = (!is_joining).then_some(end);
+        let (conn, group) = (asker.conn, group.id);
+        let letter = GroupLetter::Gone { conn, group, is_answer: true, position };
         self.post_to_core(asker.core, letter.into(), fx);
     }
 
@@ -634,7 +647,7 @@ impl Shard {
         let group = &self.groups[slot];
         let (id, head, record) = (group.id, group.durable, &group.record);
         if record.active(asker.user).is_none() {
-            self.group_gone(asker, id, true, fx);
+            self.refuse_question(slot, asker, fx);
             return;
         }
         let members = record.members.iter().filter(|it| it.user > after && it.is_active());

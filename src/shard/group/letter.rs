@@ -191,6 +191,8 @@ pub enum GroupLetter {
         group: GroupId,
         /// Whether that answers a question.
         is_answer: bool,
+        /// What the user may read ends here; 0 where there was nothing. None where a question isn't answered.
+        position: Option<u64>,
     },
     /// To the core of a session: what it resumed is known here, and of these nothing is missing.
     Resumed {

@@ -38,7 +38,8 @@ impl GroupRecord {
         for member in self.members.iter().filter(|it| it.is_active() && it.user != author) {
             delivered_all = delivered_all.min(member.delivered);
             read_all = read_all.min(member.read);
-            if member.before < position {
+            // Who joined later needn't have it, even if it may read it.
+            if member.since <= position {
                 members += 1;
                 delivered += u64::from(member.delivered >= position);
                 read += u64::from(member.read >= position);
@@ -55,7 +56,7 @@ impl GroupRecord {
         self.members
             .iter()
             .filter(|it| it.user > after && it.is_active() && it.user != author)
-            .filter(|it| it.before < position)
+            .filter(|it| it.since <= position)
             .take(WHO_MAX)
             .map(|member| (member.user, state(member)))
             .collect()
@@ -178,7 +179,7 @@ impl Shard {
         let group = &mut self.groups[slot];
         let id = group.id;
         if group.record.active(asker.user).is_none() {
-            self.group_gone(asker, id, true, fx);
+            self.refuse_question(slot, asker, fx);
             return;
         }
         let (is_seated, head) = (group.is_seated, group.durable);

@@ -89,8 +89,9 @@ impl Shard {
                 continue;
             }
             if let Some(feed) = feeds.find(group) {
-                feed.bound(member);
-                self.queue_feeds(conn);
+                // It outlived a seat, since something was still under way.
+                let acked = feed.acked;
+                self.begin_feed(conn, group, acked, head, member);
                 continue;
             }
             // Who joins just now is told in any case. Of a group that was there before only those come that

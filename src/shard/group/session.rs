@@ -210,11 +210,13 @@ impl Shard {
             GroupLetter::Open { conn, group, cursor, head, member } => {
                 self.begin_feed(conn, group, cursor, head, member);
             }
-            GroupLetter::Gone { conn, group, is_answer } => {
+            GroupLetter::Gone { conn, group, is_answer, position } => {
                 if is_answer && !self.is_told_what_it_asked(conn) {
                     return;
                 }
-                self.put(conn, &Frame::GroupGone { group, position: 0 }, fx);
+                if let Some(position) = position {
+                    self.put(conn, &Frame::GroupGone { group, position }, fx);
+                }
             }
             GroupLetter::Resumed { conn, home, quiet } => self.resumed(conn, home, quiet),
             GroupLetter::Receipt { author, group, counts } => {

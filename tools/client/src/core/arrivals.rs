@@ -20,6 +20,11 @@ impl Session {
         let mut reached: BTreeMap<LogId, u64> = BTreeMap::new();
         while let Some((log, entry)) = self.intake.next_ready() {
             let position = match (log, entry) {
+                (LogId::Group(group), Entry::Skip(position)) => {
+                    // It comes to members only; what was said before answered an early question.
+                    self.groups.is_member_again(group);
+                    position
+                }
                 (_, Entry::Skip(position)) | (LogId::Inbox, Entry::Gone(position)) => position,
                 (LogId::Inbox, Entry::Arrival(arrival)) => self.take_message(arrival),
                 (LogId::Group(group), Entry::Arrival(arrival)) => self.take_entry(group, arrival),

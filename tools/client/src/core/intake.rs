@@ -223,9 +223,13 @@ impl Intake {
         Ok(())
     }
 
-    /// The user is a member no more. It stands behind what came of the group before.
+    /// The user is a member no more. It stands behind what came of the group before. What is said about an
+    /// end that this device hasn't come to is said again behind what lies before it.
     pub(super) fn gone(&mut self, group: u64, position: u64) -> Result<(), Violation> {
         let frontier = self.group(group).frontier;
+        if position > frontier {
+            return Ok(());
+        }
         self.enter(LogId::Group(group), Entry::Gone(position.min(frontier)))
     }
 
