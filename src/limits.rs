@@ -59,6 +59,9 @@ pub const CORE_WATCHES_MAX: u64 = 1 << 20;
 /// How long somebody must be gone until watchers are told, in milliseconds: a phone that changes networks is
 /// back by then.
 pub const PRESENCE_SETTLE_MS: u64 = 5_000;
+/// People whom a core keeps in memory though nobody watches them any more, at most, so that a change is told no
+/// earlier for a watch that ended and began again.
+pub const PEOPLE_WARM_MAX: usize = 65_536;
 /// Loads of last seen that a core has under way; more wait.
 pub const PRESENCE_READS_MAX: usize = 256;
 /// People whose presence is looked at in one turn, because something is due, at most.
@@ -105,6 +108,11 @@ pub const GROUP_AUTHORS_MAX: usize = 64;
 pub const SESSION_GROUPS_MAX: usize = 16_384;
 /// Part of a session's window for groups that one of them may fill.
 pub const GROUP_FEED_SHARE: u32 = 4;
+/// What telling a user of a group counts among the body bytes that wait for answers: it may load an inbox,
+/// and one change tells many.
+pub const NOTICE_COST_BYTES: usize = 4_096;
+/// Cold reads of groups that one session has under way. Each may bring what is left of its window.
+pub const GROUP_READS_MAX: usize = 4;
 /// Entries of a group that a core with members keeps for sessions that don't take them at once, and their
 /// bytes.
 pub const SEAT_RECENT_ENTRIES: usize = 64;

@@ -24,7 +24,9 @@ use super::record::PresenceRecord;
 use super::seam::{Seen, Ticket};
 use super::table::Table;
 use super::{ConnId, CoreId, Effects, Key, Letter, Level, Load, Shard, UserId, Write};
-use crate::limits::{CORES_MAX, PRESENCE_PER_TURN, PRESENCE_READS_MAX, PRESENCE_SETTLE_MS};
+use crate::limits::{
+    CORES_MAX, PEOPLE_WARM_MAX, PRESENCE_PER_TURN, PRESENCE_READS_MAX, PRESENCE_SETTLE_MS,
+};
 
 /// Dues fall on multiples of this, so that one turn serves many.
 const DUE_STEP_MS: u64 = 250;
@@ -164,6 +166,8 @@ pub(super) struct People {
     reads: usize,
     /// Those that wait for their turn to be read.
     to_read: VecDeque<UserId>,
+    /// How many of these nobody wants to know any more, about.
+    unwanted: usize,
     /// Those that are told when the load falls.
     held: Vec<UserId>,
 }
@@ -176,6 +180,7 @@ impl People {
             dues: BTreeSet::new(),
             reads: 0,
             to_read: VecDeque::new(),
+            unwanted: 0,
             held: Vec::new(),
         }
     }
@@ -228,6 +233,7 @@ impl People {
 
     fn forget(&mut self, slot: u32) {
         let person = self.table.remove(slot);
+        self.dues.remove(&(person.armed_ms, slot));
         self.by_id.remove(&person.id);
     }
 
@@ -324,9 +330,31 @@ impl Shard {
             person.owed &= !bit;
             if person.watching == 0 {
                 person.told = None;
+                self.stop_waiting_for_last_seen(slot);
             }
         }
         self.look_at_person(slot, fx);
+        let person = &self.people.table[slot];
+        let is_forgettable = person.is_unused() && person.last_ticket <= self.stored;
+        if is_forgettable && self.people.table.len() > PEOPLE_WARM_MAX {
+            self.people.forget(slot);
+        }
+    }
+
+    /// Nobody wants to know when somebody was last seen.
+    fn stop_waiting_for_last_seen(&mut self, slot: u32) {
+        let person = &mut self.people.table[slot];
+        if person.stored != Stored::Queued {
+            return;
+        }
+        person.stored = Stored::Unread;
+        self.people.unwanted += 1;
+        if self.people.unwanted > self.people.to_read.len() / 2 {
+            self.people.unwanted = 0;
+            let People { table, by_id, to_read, .. } = &mut self.people;
+            let is_queued = |slot: &u32| table[*slot].stored == Stored::Queued;
+            to_read.retain(|user| by_id.get(user).is_some_and(is_queued));
+        }
     }
 
     /// Does about a person what is due: notes whether they are online, tells watchers, stores.

@@ -3,7 +3,9 @@
 use fulmar_protocol::{Frame, Numbers};
 
 use super::world::{BEGIN, C, World, send, user_on};
-use crate::limits::{CORE_WATCHES_MAX, PRESENCE_READS_MAX, PRESENCE_SETTLE_MS, WATCHED_MAX};
+use crate::limits::{
+    CORE_WATCHES_MAX, PEOPLE_WARM_MAX, PRESENCE_READS_MAX, PRESENCE_SETTLE_MS, WATCHED_MAX,
+};
 use crate::shard::{Key, UserId};
 
 const INTERVAL_MS: u64 = 30_000;
@@ -451,4 +453,23 @@ fn watches_come_again_with_the_session_after_a_crash() {
     world.expect(ann, &[]);
     watch(&mut world, ann, &[2]);
     world.expect(ann, &["presence 2 online"]);
+}
+
+#[test]
+fn watching_ever_other_people_takes_no_more_memory_than_a_core_has_for_it() {
+    let mut world = World::new();
+    let eve = world.log_in(9, 1);
+    world.holds_loads = true;
+    for batch in 1..600 {
+        let users: Vec<u64> = (batch * 1_000..batch * 1_000 + 250).collect();
+        let users = Numbers::Slice(&users);
+        world.frames(eve, &[Frame::Watch { users }, Frame::Unwatch { users }]);
+    }
+    let people = world.shard().people.len();
+    assert!(people <= PEOPLE_WARM_MAX + 1_024, "{people} people in memory");
+    // Who is watched then is told nevertheless.
+    world.holds_loads = false;
+    world.load();
+    world.frame(eve, &Frame::Watch { users: Numbers::Slice(&[77]) });
+    assert_eq!(world.told(eve), ["presence 77 seen 0"]);
 }
