@@ -16,7 +16,7 @@ use crate::limits::{
 
 /// Slots that are looked at for unused state before a table that holds as much as it should grows:
 /// more than one, so that those in use don't keep it growing.
-const SWEEP_SLOTS_CROWDED: usize = 16;
+pub(super) const SWEEP_SLOTS_CROWDED: usize = 16;
 
 /// Where the search for unused state stands.
 #[derive(Debug, Default)]

@@ -14,7 +14,9 @@ use super::super::seam::{ConnId, CoreId, GroupId, Load, LogId, UserId};
 use super::super::{Effects, Shard};
 use super::letter::{Progress, Seated};
 use super::receipts::{Counts, receipt_frame};
-use crate::limits::{GROUP_FEED_SHARE, LOAD_ENTRIES_MAX, SESSION_GROUPS_MAX, STALLED_RECEIPTS_MAX};
+use crate::limits::{
+    GROUP_FEED_SHARE, GROUP_READS_MAX, LOAD_ENTRIES_MAX, SESSION_GROUPS_MAX, STALLED_RECEIPTS_MAX,
+};
 
 /// An entry that was sent and is not acknowledged, or positions that were passed over.
 #[derive(Debug, Clone, Copy)]
@@ -113,6 +115,8 @@ pub(in super::super) struct Feeds {
     named: Vec<GroupId>,
     /// Cores that know what the session resumed of their groups, a bit each.
     attached: u64,
+    /// Cold reads under way.
+    reads: usize,
     /// Entries of all feeds that aren't acknowledged, and their body bytes.
     window_messages: u32,
     window_bytes: u64,
@@ -375,9 +379,13 @@ impl Shard {
         if next >= first {
             return Next::Warm(next);
         }
-        if let Some(feeds) = self.feeds(conn) {
-            feeds.all[at].loading = true;
+        let Some(feeds) = self.feeds(conn) else { return Next::Nothing };
+        if feeds.reads >= GROUP_READS_MAX {
+            // Served when one of them is done.
+            return Next::Nothing;
         }
+        feeds.reads += 1;
+        feeds.all[at].loading = true;
         Next::Cold(Load::Entries {
             log: LogId::Group(group),
             conn,
@@ -524,6 +532,7 @@ impl Shard {
         let Some(feeds) = self.feeds(conn) else { return };
         let Some(at) = feeds.all.iter().position(|feed| feed.group == group) else { return };
         feeds.all[at].loading = false;
+        feeds.reads -= 1;
         let mut is_cut_short = false;
         for (position, value) in entries {
             // Loads of other groups may have filled the window meanwhile.

@@ -15,6 +15,7 @@ use super::super::{Answer, Effects, Letter, Shard};
 use super::letter::{Asker, GroupLetter, Progress, Seated, State};
 use super::record::{GroupRecord, Member, Role};
 use super::rules::Wanted;
+use crate::limits::WAITING_MAX;
 
 /// A change that waits until the users whom it adds were told.
 #[derive(Debug)]
@@ -127,6 +128,18 @@ pub(in super::super) enum Entering {
     Addition(Box<Wanted>),
 }
 
+impl Entering {
+    /// The letter that it came with.
+    fn into_letter(self, origin: Origin, group: GroupId) -> GroupLetter {
+        match self {
+            Entering::Message(message) => GroupLetter::Append { origin, group, message },
+            Entering::Change(wanted) | Entering::Addition(wanted) => {
+                GroupLetter::Change { origin, group, wanted }
+            }
+        }
+    }
+}
+
 impl Shard {
     /// A letter to a group, at its home: now, or once the group is loaded.
     pub(super) fn hand_to_group(&mut self, id: GroupId, letter: GroupLetter, fx: &mut Effects) {
@@ -135,7 +148,10 @@ impl Shard {
             self.at_group(slot, letter, fx);
             return;
         }
-        if self.groups[slot].waiting.len() < crate::limits::WAITING_MAX {
+        // Cursors and who writes come from whoever likes, unasked, so they leave room for the others.
+        let is_said = matches!(letter, GroupLetter::Moved { .. } | GroupLetter::Typing { .. });
+        let waiting_max = if is_said { WAITING_MAX / 2 } else { WAITING_MAX };
+        if self.groups[slot].waiting.len() < waiting_max {
             self.groups[slot].waiting.push(letter);
             return;
         }
@@ -144,7 +160,14 @@ impl Shard {
             | GroupLetter::Change { origin, group, .. } => {
                 self.reject_group(origin, group, Code::Overloaded, fx);
             }
-            // What a device asks or says of itself it says again.
+            // Its session would wait for what doesn't come; on the next one it asks again.
+            GroupLetter::Resume { asker, .. }
+            | GroupLetter::Ask { asker, .. }
+            | GroupLetter::Look { asker, .. } => {
+                let letter = GroupLetter::Overloaded { conn: asker.conn };
+                self.post_to_core(asker.core, letter.into(), fx);
+            }
+            // What a device says of itself it says again.
             _ => {}
         }
     }
@@ -206,12 +229,7 @@ impl Shard {
     ) {
         let Some(slot) = self.loaded_group(group) else {
             // It was let go meanwhile.
-            let letter = match what {
-                Entering::Message(message) => GroupLetter::Append { origin, group, message },
-                Entering::Change(wanted) | Entering::Addition(wanted) => {
-                    GroupLetter::Change { origin, group, wanted }
-                }
-            };
+            let letter = what.into_letter(origin, group);
             self.hand_to_group(group, letter, fx);
             return;
         };
@@ -242,6 +260,13 @@ impl Shard {
                 return;
             }
             Verdict::Stale => return self.reject_group(origin, group, Code::StaleNumber, fx),
+        }
+        // Both may have waited for the conversation, so that neither was behind the other when it came.
+        let is_addition = matches!(what, Entering::Addition(_));
+        let mut adding = self.groups[slot].adding.iter_mut();
+        if !is_addition && let Some(before) = adding.find(|it| it.holds_back(origin)) {
+            before.behind.push(what.into_letter(origin, group));
+            return;
         }
         let is_member = self.groups[slot].record.active(origin.user).is_some();
         match what {
@@ -279,6 +304,11 @@ impl Shard {
         if let Err(code) = group.record.judge(origin.user, &wanted, members_max) {
             return self.reject_group(origin, self.groups[slot].id, code, fx);
         }
+        let is_ending = matches!(wanted.action, Action::Leave | Action::Remove | Action::Delete);
+        if !is_ending && self.is_group_full(slot, wanted.value.len(), fx) {
+            return self.reject_group(origin, self.groups[slot].id, Code::QuotaExceeded, fx);
+        }
+        let group = &mut self.groups[slot];
         // A resend that came while the first one waits.
         let is_same = |it: &Adding| {
             (it.origin.user, it.origin.device, it.origin.number)
@@ -391,8 +421,14 @@ impl Shard {
             return self.reject_group(origin, 0, code, fx);
         }
         if let Some(waiting) = group.adding.first_mut() {
-            let older = std::mem::replace(&mut waiting.origin, origin);
-            self.forget_send(older, fx);
+            let of = |it: Origin| (it.user, it.device, it.number);
+            if of(waiting.origin) == of(origin) {
+                let older = std::mem::replace(&mut waiting.origin, origin);
+                self.forget_send(older, fx);
+            } else {
+                // Numbers of groups can be guessed, also those of others.
+                self.reject_group(origin, 0, Code::BadChange, fx);
+            }
             return;
         }
         self.tell_before_adding(slot, origin, wanted, fx);

@@ -44,6 +44,13 @@ pub struct Seated {
     pub absence: (u64, u64),
 }
 
+impl Seated {
+    /// Whether it is in the group now.
+    pub(super) const fn is_member(&self) -> bool {
+        self.until == u64::MAX
+    }
+}
+
 /// See the module's description. Most name the group first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum GroupLetter {
@@ -193,6 +200,11 @@ pub enum GroupLetter {
         is_answer: bool,
         /// What the user may read ends here; 0 where there was nothing. None where a question isn't answered.
         position: Option<u64>,
+    },
+    /// To the core of a session: so many wait for a group that what it asks can't be answered.
+    Overloaded {
+        /// The session's connection.
+        conn: ConnId,
     },
     /// To the core of a session: what it resumed is known here, and of these nothing is missing.
     Resumed {

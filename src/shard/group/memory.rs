@@ -2,6 +2,7 @@
 //! rest.
 
 use super::super::inbox::Stage;
+use super::super::memory::SWEEP_SLOTS_CROWDED;
 use super::super::record::{COUNT_MAX, RecordError, split_entry};
 use super::super::seam::{GroupId, Key, Load, Loaded, LogId, Write};
 use super::super::{Effects, Retention, Shard};
@@ -17,6 +18,9 @@ impl Shard {
         if let Some(&slot) = self.groups_by_id.get(&id) {
             self.groups[slot].used_ms = mono_ms;
             return slot;
+        }
+        if self.groups.len() >= self.config.groups_warm_max {
+            self.sweep_groups(SWEEP_SLOTS_CROWDED, fx);
         }
         let mut group = Group::loading(id, mono_ms);
         if self.group_heads.contains_key(&id) {

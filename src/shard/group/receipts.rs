@@ -132,6 +132,10 @@ impl Shard {
             let authors = std::mem::take(&mut group.authors);
             let mut waiting = Vec::with_capacity(authors.len());
             for (author, position) in authors {
+                // One that isn't in it any more learns nothing of those who are.
+                if self.groups[slot].record.active(author).is_none() {
+                    continue;
+                }
                 let counts = self.groups[slot].record.counts(author, position);
                 if counts.read_all < position {
                     waiting.push((author, position));
@@ -191,6 +195,7 @@ impl Shard {
         let counts = group.record.counts(asker.user, position);
         let who = group.record.who(asker.user, position, after);
         if group.authors.iter().all(|(author, _)| *author != asker.user)
+            && (counts.read_all..=head).contains(&position)
             && counts.read_all < position
         {
             group.note_author(asker.user, position);

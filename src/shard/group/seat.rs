@@ -71,9 +71,8 @@ impl Shard {
         let head = seat.head;
         let before = std::mem::replace(&mut seat.members, members.clone());
         for member in members {
-            let known = before.binary_search_by_key(&member.user, |it| it.user).is_ok();
-            let was = known.then(|| before.iter().find(|it| it.user == member.user)).flatten();
-            if was != Some(&member) {
+            let known = before.binary_search_by_key(&member.user, |it| it.user);
+            if !known.is_ok_and(|at| before[at] == member) {
                 self.seat_member(group, home, head, member);
             }
         }
@@ -138,7 +137,12 @@ impl Shard {
         let Some(seat) = self.seats.get_mut(&group) else { return };
         let online = std::mem::take(&mut seat.online);
         for &conn in &online {
-            if self.session(conn).is_some_and(|session| session.user != user) {
+            let Some(reader) = self.session(conn).map(|session| session.user) else { continue };
+            let seat = self.seats.get(&group);
+            // A former member is fed up to its end and sees no more.
+            let is_member =
+                seat.and_then(|seat| seat.member(reader)).is_some_and(Seated::is_member);
+            if is_member && reader != user {
                 self.show_typing(conn, &Frame::Typing { group, user, is_typing }, fx);
             }
         }
@@ -168,6 +172,7 @@ impl Shard {
 
     /// What a session resumed is known at the home of these groups.
     pub(super) fn resumed(&mut self, conn: ConnId, home: u16, quiet: Vec<(GroupId, u64)>) {
+        self.is_told_what_it_asked(conn);
         let Some(session) = self.session(conn) else { return };
         let user = session.user;
         let Some(feeds) = session.groups.as_deref_mut() else { return };
@@ -211,9 +216,13 @@ impl Shard {
         for (core, cursors) in (0..).zip(by_core) {
             // The first one goes to all, so that groups to which the user is added later are told.
             if is_first || !cursors.is_empty() {
+                if let Some(session) = self.session(conn) {
+                    session.asking += 1;
+                }
                 self.post_to_core(core, GroupLetter::Resume { asker, cursors }.into(), fx);
             }
         }
+        self.pause_if_full(conn, fx);
     }
 
     /// Compares what a session resumes with the heads of this core's groups, and opens those with news.

@@ -10,8 +10,9 @@ use super::super::counters::count;
 use super::super::seam::{ConnId, CoreId, DeviceId, GroupId, Message, Origin, UserId};
 use super::super::{Answer, Effects, Shard, home_core};
 use super::letter::{Asker, GroupLetter, Progress, State};
+use super::record::GroupRecord;
 use super::rules::Wanted;
-use crate::limits::QUOTA_RETRY_MS;
+use crate::limits::{NOTICE_COST_BYTES, QUOTA_RETRY_MS};
 
 impl Shard {
     /// A message to a group, or its first piece.
@@ -74,8 +75,10 @@ impl Shard {
         change: &Change<'_>,
         fx: &mut Effects,
     ) {
-        let Some((_, origin)) = self.origin(conn, number, 0) else { return };
         let is_creation = change.action == Action::Create;
+        let is_telling = is_creation || change.action == Action::Add;
+        let told = if is_telling { change.users.iter().count() } else { 0 };
+        let Some((_, origin)) = self.origin(conn, number, told * NOTICE_COST_BYTES) else { return };
         if is_creation == (group > 0) {
             let code = if is_creation { Code::BadChange } else { Code::NotAMember };
             self.reject_group(origin, group, code, fx);
@@ -218,6 +221,7 @@ impl Shard {
                     self.put(conn, &Frame::GroupGone { group, position }, fx);
                 }
             }
+            GroupLetter::Overloaded { conn } => self.end_overloaded(conn, fx),
             GroupLetter::Resumed { conn, home, quiet } => self.resumed(conn, home, quiet),
             GroupLetter::Receipt { author, group, counts } => {
                 self.group_receipt(author, group, counts, fx);
@@ -240,8 +244,15 @@ impl Shard {
         let is_known =
             self.group_heads.contains_key(&group) || self.groups_by_id.contains_key(&group);
         match letter {
-            GroupLetter::Change { ref wanted, .. } if wanted.action == Action::Create => {
-                self.hand_to_group(group, letter, fx);
+            GroupLetter::Change { origin, ref wanted, .. } if wanted.action == Action::Create => {
+                let members_max = self.config.group_members_max;
+                let Origin { user, device, number, .. } = origin;
+                let made = GroupRecord::default().create(user, device, number, wanted, members_max);
+                match made {
+                    // It takes no memory where there will be none.
+                    Err(code) if !is_known => self.reject_group(origin, 0, code, fx),
+                    _ => self.hand_to_group(group, letter, fx),
+                }
             }
             _ if is_known => self.hand_to_group(group, letter, fx),
             GroupLetter::Append { origin, .. } | GroupLetter::Change { origin, .. } => {

@@ -8,20 +8,20 @@ use crate::shard::UserId;
 
 impl World {
     /// A device that logs in and takes groups, of which it has none.
-    fn join(&mut self, user: UserId, device: u16) -> C {
+    pub(super) fn join(&mut self, user: UserId, device: u16) -> C {
         let c = self.log_in(user, device);
         self.resume(c, &[]);
         c
     }
 
-    fn resume(&mut self, c: C, cursors: &[(u64, u64)]) {
+    pub(super) fn resume(&mut self, c: C, cursors: &[(u64, u64)]) {
         for &(group, cursor) in cursors {
             self.clients[c].groups.insert(group, cursor);
         }
         self.frame(c, &Frame::GroupResume { cursors: Pairs::Slice(cursors) });
     }
 
-    fn change(
+    pub(super) fn change(
         &mut self,
         c: C,
         group: u64,
@@ -35,7 +35,7 @@ impl World {
     }
 
     /// A group that this client makes with these members; they are told, and so is the client.
-    fn group(&mut self, c: C, number: u64, users: &[UserId]) -> u64 {
+    pub(super) fn group(&mut self, c: C, number: u64, users: &[UserId]) -> u64 {
         self.change(c, 0, number, Action::Create, users, b"birds");
         let told = self.told(c);
         let sent = told.iter().find(|told| told.contains(&format!(" sent n{number} @1")));
@@ -43,29 +43,29 @@ impl World {
         sent.split(' ').nth(1).and_then(|group| group.parse().ok()).expect("a number")
     }
 
-    fn say(&mut self, c: C, group: u64, number: u64, text: &str) {
+    pub(super) fn say(&mut self, c: C, group: u64, number: u64, text: &str) {
         let (content, total_bytes, body) = (1, None, text.as_bytes());
         self.frame(c, &Frame::GroupSend(GroupSend { group, number, content, total_bytes, body }));
     }
 
-    fn ack_group(&mut self, c: C, group: u64, position: u64) {
+    pub(super) fn ack_group(&mut self, c: C, group: u64, position: u64) {
         self.frame(c, &Frame::GroupAck { group, position });
     }
 
     /// What a client was told that isn't about receipts.
-    fn heard(&mut self, c: C) -> Vec<String> {
+    pub(super) fn heard(&mut self, c: C) -> Vec<String> {
         let told = self.told(c);
         told.into_iter().filter(|told| !told.starts_with("receipt")).collect()
     }
 
     /// The last receipt that a client was told.
-    fn receipt(&mut self, c: C) -> String {
+    pub(super) fn receipt(&mut self, c: C) -> String {
         self.told(c).into_iter().rfind(|told| told.starts_with("receipt")).unwrap_or_default()
     }
 }
 
 /// Users 1, 2 and 3 in a group, each with a device; 1 made it. Everybody has heard so far.
-fn three(world: &mut World) -> (u64, [C; 3]) {
+pub(super) fn three(world: &mut World) -> (u64, [C; 3]) {
     let all = [world.join(1, 1), world.join(2, 1), world.join(3, 1)];
     let group = world.group(all[0], 1, &[2, 3]);
     for c in all {

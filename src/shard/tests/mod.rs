@@ -7,6 +7,7 @@ mod delivery;
 mod devices;
 mod disk;
 mod groups;
+mod groups_hostile;
 mod login;
 mod memory;
 mod presence;
