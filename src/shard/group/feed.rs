@@ -238,9 +238,7 @@ impl Shard {
     ) {
         let Seated { before, until, .. } = member;
         let cursor = device_has.max(before).min(head.max(before)).min(until);
-        let Some(session) = self.session(conn) else { return };
-        let user = session.user;
-        let Some(feeds) = session.groups.as_deref_mut() else { return };
+        let Some(feeds) = self.feeds(conn) else { return };
         if let Some(feed) = feeds.find(group) {
             feed.head = feed.head.max(head);
             feed.bound(member);
@@ -251,12 +249,9 @@ impl Shard {
         } else {
             let mut feed = Feed::new(group, device_has.min(cursor), head, member);
             // What lies before the user's time is passed over.
-            let delivered = feed.acked;
             feed.pass_over(cursor);
             feeds.feeds.push(feed);
             feeds.name(group);
-            // The acknowledgement may have been lost, with its connection or with this server.
-            self.group_moves.push((group, Progress { user, delivered, read: 0 }));
         }
         if let Some(seat) = self.seats.get_mut(&group)
             && !seat.online.contains(&conn)
@@ -302,6 +297,15 @@ impl Shard {
                 return;
             };
             self.put_telling(conn, group, telling, fx);
+        }
+    }
+
+    /// Counts what a device says that it has: the acknowledgement may have been lost, with its connection
+    /// or with this server.
+    pub(super) fn count_cursor(&mut self, conn: ConnId, group: GroupId, delivered: u64) {
+        if let Some(session) = self.session(conn) {
+            let progress = Progress { user: session.user, delivered, read: 0 };
+            self.group_moves.push((group, progress));
         }
     }
 

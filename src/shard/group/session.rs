@@ -193,6 +193,7 @@ impl Shard {
             }
             GroupLetter::Unseat { group } => self.unseat(group),
             GroupLetter::Open { conn, group, cursor, head, member } => {
+                self.count_cursor(conn, group, cursor);
                 self.begin_feed(conn, group, cursor, head, member);
             }
             GroupLetter::Gone { conn, group, is_answer } => {
