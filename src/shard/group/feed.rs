@@ -239,9 +239,7 @@ impl Shard {
     ) {
         let Seated { before, until, .. } = member;
         let cursor = device_has.max(before).min(head.max(before)).min(until);
-        let Some(session) = self.session(conn) else { return };
-        let user = session.user;
-        let Some(feeds) = session.groups.as_deref_mut() else { return };
+        let Some(feeds) = self.feeds(conn) else { return };
         feeds.name(group);
         if let Some(feed) = feeds.find(group) {
             feed.head = feed.head.max(head);
@@ -253,11 +251,8 @@ impl Shard {
         } else {
             let mut feed = Feed::new(group, device_has.min(cursor), head, member);
             // What lies before the user's time is passed over.
-            let delivered = feed.acked;
             feed.pass_over(cursor);
             feeds.all.push(feed);
-            // The acknowledgement may have been lost, with its connection or with this server.
-            self.group_moves.push((group, Progress { user, delivered, read: 0 }));
         }
         if let Some(seat) = self.seats.get_mut(&group)
             && !seat.online.contains(&conn)
@@ -303,6 +298,15 @@ impl Shard {
                 return;
             };
             self.put_telling(conn, group, telling, fx);
+        }
+    }
+
+    /// Counts what a device says that it has: the acknowledgement may have been lost, with its connection
+    /// or with this server.
+    pub(super) fn count_cursor(&mut self, conn: ConnId, group: GroupId, delivered: u64) {
+        if let Some(session) = self.session(conn) {
+            let progress = Progress { user: session.user, delivered, read: 0 };
+            self.group_moves.push((group, progress));
         }
     }
 
