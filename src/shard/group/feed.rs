@@ -12,6 +12,7 @@ use super::super::record::{EntryHeader, split_entry};
 use super::super::seam::{ConnId, CoreId, GroupId, Load, LogId};
 use super::super::{Effects, Shard};
 use super::letter::{Progress, Seated};
+use crate::faults::{Fault, is_planted};
 use crate::limits::{GROUP_FEED_SHARE, LOAD_ENTRIES_MAX};
 
 /// An entry that was sent and is not acknowledged, or positions that were passed over.
@@ -464,7 +465,9 @@ impl Shard {
             && !is_cut_short
             && let Some(feeds) = session.groups.as_deref_mut()
         {
-            feeds.all[at].pass_over(through);
+            let one_more = u64::from(is_planted(Fault::GroupFeedSkips));
+            let head = feeds.all[at].last();
+            feeds.all[at].pass_over((through + one_more).min(head.max(through)));
         }
         self.queue_feeds(conn);
     }
