@@ -91,6 +91,8 @@ pub const PERSIST_DIVISOR: usize = 8;
 
 /// Groups of one core that stay in memory though nothing happens in them.
 pub const GROUPS_WARM_MAX: usize = 20_000;
+/// Groups that a user's inbox remembers, for devices that don't know of them.
+pub const GROUPS_LISTED_MAX: usize = 1_000;
 /// Members of a group, at most, whatever is configured.
 pub const GROUP_MEMBERS_LIMIT: usize = 100_000;
 /// Former members whom a group remembers, so that they can read what they didn't get before their end.
@@ -99,6 +101,8 @@ pub const GROUP_FORMER_MAX: usize = 1_024;
 pub const GROUP_NAME_BYTES_MAX: usize = 256;
 /// Members of a group who wait to hear how far the others are with their newest entry.
 pub const GROUP_AUTHORS_MAX: usize = 64;
+/// Groups that a session is remembered to know. Of more, those that rest don't begin by themselves on it.
+pub const SESSION_GROUPS_MAX: usize = 16_384;
 /// Part of a session's window for groups that one of them may fill.
 pub const GROUP_FEED_SHARE: u32 = 4;
 /// Entries of a group that a core with members keeps for sessions that don't take them at once, and their

@@ -294,7 +294,13 @@ impl Shard {
             device: 0,
             total_bytes: 0,
         };
-        self.append_entry(slot, header, &[], fx)
+        let position = self.append_entry(slot, header, &[], fx);
+        let user = &mut self.users[slot];
+        user.record.list_group(group);
+        if user.receipts_waiting == 0 {
+            self.write_inbox(slot, fx);
+        }
+        position
     }
 
     /// The recipient's home took the message.

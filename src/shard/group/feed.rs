@@ -8,12 +8,14 @@ use fulmar_protocol::group::GroupDeliver;
 use fulmar_protocol::{Chunks, Code, Frame};
 
 use super::super::connection::Download;
+use super::super::output::Patience;
 use super::super::record::{EntryHeader, split_entry};
-use super::super::seam::{ConnId, CoreId, GroupId, Load, LogId};
+use super::super::seam::{ConnId, CoreId, GroupId, Load, LogId, UserId};
 use super::super::{Effects, Shard};
 use super::letter::{Progress, Seated};
+use super::receipts::{Counts, receipt_frame};
 use crate::faults::{Fault, is_planted};
-use crate::limits::{GROUP_FEED_SHARE, LOAD_ENTRIES_MAX};
+use crate::limits::{GROUP_FEED_SHARE, LOAD_ENTRIES_MAX, SESSION_GROUPS_MAX, STALLED_RECEIPTS_MAX};
 
 /// An entry that was sent and is not acknowledged, or positions that were passed over.
 #[derive(Debug, Clone, Copy)]
@@ -41,6 +43,8 @@ pub(super) struct Feed {
     messages: u32,
     loading: bool,
     skip_untold: bool,
+    /// Something of it was sent, or told to be passed over.
+    is_begun: bool,
     /// It was told that it ends here.
     is_over: bool,
 }
@@ -58,14 +62,17 @@ impl Feed {
             messages: 0,
             loading: false,
             skip_untold: false,
+            is_begun: false,
             is_over: false,
         }
     }
 
     /// What the user may read changed.
-    pub(super) const fn bound(&mut self, member: Seated) {
+    pub(super) fn bound(&mut self, member: Seated) {
         (self.until, self.absence) = (member.until, member.absence);
         self.is_over = false;
+        // Of earlier times nothing may be read any more, and there may have been an absence in them.
+        self.pass_over(member.before);
     }
 
     fn last(&self) -> u64 {
@@ -94,6 +101,7 @@ impl Feed {
         debug_assert_eq!(position, self.next);
         self.next += 1;
         self.messages += 1;
+        self.is_begun = true;
         self.window.push_back(InFlight { position, body_bytes: Some(body_bytes) });
     }
 }
@@ -102,39 +110,63 @@ impl Feed {
 #[derive(Debug, Default)]
 pub(in super::super) struct Feeds {
     pub(super) all: Vec<Feed>,
-    /// Groups that the device has up to where it said, or up to their joining, in the order of their numbers.
-    /// Others don't begin by themselves.
+    /// The groups that the client named, or that began since, in the order of their numbers. Only these come.
     named: Vec<GroupId>,
     /// Cores that know what the session resumed of their groups, a bit each.
     attached: u64,
     /// Entries of all feeds that aren't acknowledged, and their body bytes.
     window_messages: u32,
     window_bytes: u64,
+    /// What is to be told once the output has room.
+    stalled: Vec<(GroupId, Telling)>,
     /// The feed that is served first next time.
     turn: usize,
     /// In this turn's list of sessions to serve.
     is_queued: bool,
 }
 
+/// What a user is told of a group beside its entries. The newest holds all the truth.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Telling {
+    Receipt(Counts),
+    Read(u64),
+}
+
 impl Feeds {
+    /// Remembers what can't be told now, in place of an older one; `false` where there are too many.
+    fn stall(&mut self, group: GroupId, telling: Telling) -> bool {
+        let kind = std::mem::discriminant(&telling);
+        let is_older =
+            |it: &&mut (GroupId, Telling)| it.0 == group && std::mem::discriminant(&it.1) == kind;
+        if let Some(older) = self.stalled.iter_mut().find(is_older) {
+            older.1 = telling;
+        } else if self.stalled.len() < STALLED_RECEIPTS_MAX {
+            self.stalled.push((group, telling));
+        } else {
+            return false;
+        }
+        true
+    }
+
     pub(super) fn find(&mut self, group: GroupId) -> Option<&mut Feed> {
         self.all.iter_mut().find(|feed| feed.group == group)
     }
 
-    pub(super) fn is_attached(&self, home: CoreId) -> bool {
-        self.attached & 1 << home != 0
+    /// Notes that a group may come.
+    pub(super) fn name(&mut self, group: GroupId) {
+        if let Err(at) = self.named.binary_search(&group)
+            && self.named.len() < SESSION_GROUPS_MAX
+        {
+            self.named.insert(at, group);
+        }
     }
 
-    /// Whether the device has the group.
-    pub(super) fn has_named(&self, group: GroupId) -> bool {
+    pub(super) fn is_named(&self, group: GroupId) -> bool {
         self.named.binary_search(&group).is_ok()
     }
 
-    /// The device has the group from here on.
-    pub(super) fn name(&mut self, group: GroupId) {
-        if let Err(at) = self.named.binary_search(&group) {
-            self.named.insert(at, group);
-        }
+    pub(super) fn is_attached(&self, home: CoreId) -> bool {
+        self.attached & 1 << home != 0
     }
 
     pub(super) fn attach(&mut self, home: CoreId) {
@@ -208,16 +240,25 @@ impl Shard {
     ) {
         let Seated { before, until, .. } = member;
         let cursor = device_has.max(before).min(head.max(before)).min(until);
-        let Some(feeds) = self.feeds(conn) else { return };
+        let Some(session) = self.session(conn) else { return };
+        let user = session.user;
+        let Some(feeds) = session.groups.as_deref_mut() else { return };
         feeds.name(group);
         if let Some(feed) = feeds.find(group) {
             feed.head = feed.head.max(head);
             feed.bound(member);
+            let is_untouched = !feed.is_begun && feed.window.is_empty() && !feed.loading;
+            if is_untouched && cursor < feed.acked && feed.acked + 1 == feed.next {
+                (feed.acked, feed.next) = (cursor, cursor + 1);
+            }
         } else {
             let mut feed = Feed::new(group, device_has.min(cursor), head, member);
             // What lies before the user's time is passed over.
+            let delivered = feed.acked;
             feed.pass_over(cursor);
             feeds.all.push(feed);
+            // The acknowledgement may have been lost, with its connection or with this server.
+            self.group_moves.push((group, Progress { user, delivered, read: 0 }));
         }
         if let Some(seat) = self.seats.get_mut(&group)
             && !seat.online.contains(&conn)
@@ -227,11 +268,51 @@ impl Shard {
         self.queue_feeds(conn);
     }
 
+    /// Tells the sessions of a user something of a group: now, or once their output has room.
+    pub(super) fn tell_of_group(
+        &mut self,
+        user: UserId,
+        group: GroupId,
+        telling: Telling,
+        fx: &mut Effects,
+    ) {
+        let Some(slot) = self.loaded_user(user) else { return };
+        let conns: Vec<ConnId> = self.users[slot].sessions.iter().map(|&(_, conn)| conn).collect();
+        for conn in conns {
+            if !self.is_output_full(conn) {
+                self.put_telling(conn, group, telling, fx);
+            } else if self.feeds(conn).is_some_and(|feeds| !feeds.stall(group, telling)) {
+                self.end(conn, Code::Overloaded, "the connection doesn't take what it is sent", fx);
+            }
+        }
+    }
+
+    fn put_telling(&mut self, conn: ConnId, group: GroupId, telling: Telling, fx: &mut Effects) {
+        if !self.takes_groups(conn) {
+            return;
+        }
+        let frame = match telling {
+            Telling::Receipt(counts) => receipt_frame(group, counts, &[]),
+            Telling::Read(position) => Frame::GroupRead { group, position },
+        };
+        self.put_patiently(conn, &frame, Patience::Receipt, fx);
+    }
+
+    fn tell_stalled_of_groups(&mut self, conn: ConnId, fx: &mut Effects) {
+        while !self.is_output_full(conn) {
+            let Some((group, telling)) = self.feeds(conn).and_then(|it| it.stalled.pop()) else {
+                return;
+            };
+            self.put_telling(conn, group, telling, fx);
+        }
+    }
+
     /// Serves every session in the list.
     pub(in super::super) fn feed_all(&mut self, fx: &mut Effects) {
         while let Some(conn) = self.feeding.pop() {
             let Some(feeds) = self.feeds(conn) else { continue };
             feeds.is_queued = false;
+            self.tell_stalled_of_groups(conn, fx);
             self.feed_session(conn, fx);
         }
     }
@@ -381,6 +462,7 @@ impl Shard {
         while let Some(feed) = self.feeds(conn).and_then(|feeds| feeds.all.get_mut(at)) {
             let (group, position, acked) = (feed.group, feed.next - 1, feed.acked);
             let skip = std::mem::take(&mut feed.skip_untold);
+            feed.is_begun |= skip;
             let is_end = feed.until <= position
                 && !std::mem::replace(&mut feed.is_over, feed.until <= position);
             let until = feed.until;
@@ -452,8 +534,12 @@ impl Shard {
             let Some(feeds) = session.groups.as_deref_mut() else { return };
             let feed = &mut feeds.all[at];
             is_cut_short = is_full || is_busy;
-            if feed.next > position || is_cut_short {
+            if is_cut_short {
                 break;
+            }
+            // It was passed over meanwhile.
+            if feed.next > position {
+                continue;
             }
             feed.pass_over(position - 1);
             if !self.feed_entry(conn, at, position, &value, fx) {

@@ -26,6 +26,17 @@ struct Adding {
     /// Users who weren't told yet.
     untold: usize,
     refusal: Option<Code>,
+    /// What its device sent after it, which must not overtake it.
+    behind: Vec<GroupLetter>,
+}
+
+impl Adding {
+    /// Whether a later send or change of the same device has to wait for this one.
+    const fn holds_back(&self, origin: Origin) -> bool {
+        self.origin.user == origin.user
+            && self.origin.device == origin.device
+            && self.origin.number < origin.number
+    }
 }
 
 /// See the module's description.
@@ -141,6 +152,13 @@ impl Shard {
 
     /// What a letter wants of a group that is here.
     pub(super) fn at_group(&mut self, slot: u32, letter: GroupLetter, fx: &mut Effects) {
+        if let GroupLetter::Append { origin, .. } | GroupLetter::Change { origin, .. } = &letter
+            && let Some(before) =
+                self.groups[slot].adding.iter_mut().find(|it| it.holds_back(*origin))
+        {
+            before.behind.push(letter);
+            return;
+        }
         match letter {
             GroupLetter::Append { origin, group, message } => {
                 self.enter(group, origin, Entering::Message(message), fx);
@@ -301,7 +319,14 @@ impl Shard {
         }
         let untold = users.len();
         group.joining.extend(&users);
-        group.adding.push(Adding { number: adding, origin, wanted, untold, refusal: None });
+        group.adding.push(Adding {
+            number: adding,
+            origin,
+            wanted,
+            untold,
+            refusal: None,
+            behind: Vec::new(),
+        });
         for user in users {
             self.post(user, GroupLetter::Notice { user, group: id, by, adding, home }.into(), fx);
         }
@@ -316,7 +341,7 @@ impl Shard {
         if waiting.untold > 0 {
             return;
         }
-        let Adding { origin, wanted, refusal, .. } = group.adding.remove(at);
+        let Adding { origin, wanted, refusal, behind, .. } = group.adding.remove(at);
         let id = group.id;
         let is_creation = wanted.action == Action::Create;
         if let Some(code) = refusal {
@@ -328,6 +353,9 @@ impl Shard {
         } else {
             let action = conversation::Action::Enter { origin, what: Entering::Addition(wanted) };
             self.with_conversation(LogId::Group(id), origin.user, action, fx);
+        }
+        for letter in behind {
+            self.hand_to_group(id, letter, fx);
         }
     }
 

@@ -3,9 +3,9 @@
 //! A later receipt includes all earlier ones, so they gather over a turn, on a busy core over several, and
 //! wait under load. However many members move at once, an author is told once.
 
-use super::super::output::Patience;
 use super::super::seam::{GroupId, UserId};
 use super::super::{Answer, ConnId, Effects, Level, Shard};
+use super::feed::Telling;
 use super::home::Group;
 use super::letter::{Asker, GroupLetter, Progress};
 use super::record::{GroupRecord, Member};
@@ -168,15 +168,7 @@ impl Shard {
         counts: Counts,
         fx: &mut Effects,
     ) {
-        let Some(slot) = self.loaded_user(author) else { return };
-        for index in 0..self.users[slot].sessions.len() {
-            let Some(&(_, conn)) = self.users[slot].sessions.get(index) else { break };
-            // One whose output is full hears it with the next receipt, or asks when it returns.
-            if self.takes_groups(conn) && !self.is_output_full(conn) {
-                let frame = receipt_frame(group, counts, &[]);
-                self.put_patiently(conn, &frame, Patience::Receipt, fx);
-            }
-        }
+        self.tell_of_group(author, group, Telling::Receipt(counts), fx);
     }
 
     /// Somebody asks who is how far with an entry.
@@ -206,6 +198,11 @@ impl Shard {
             && counts.read_all < position
         {
             group.note_author(asker.user, position);
+        }
+        if !group.is_seated {
+            // The members' sessions say how far they are.
+            let head = group.durable;
+            self.seat_group(slot, head, fx);
         }
         let letter = GroupLetter::Who { conn: asker.conn, group: id, counts, who };
         self.post_to_core(asker.core, letter.into(), fx);
@@ -256,18 +253,12 @@ impl Shard {
         position: u64,
         fx: &mut Effects,
     ) {
-        let Some(slot) = self.loaded_user(user) else { return };
-        for index in 0..self.users[slot].sessions.len() {
-            let Some(&(_, conn)) = self.users[slot].sessions.get(index) else { break };
-            if self.takes_groups(conn) && !self.is_output_full(conn) {
-                let frame = Frame::GroupRead { group, position };
-                self.put_patiently(conn, &frame, Patience::Receipt, fx);
-            }
-        }
+        self.tell_of_group(user, group, Telling::Read(position), fx);
     }
 }
 
-fn receipt_frame(group: GroupId, counts: Counts, who: &[(UserId, u64)]) -> Frame<'_> {
+/// How far members are, in a frame.
+pub(super) fn receipt_frame(group: GroupId, counts: Counts, who: &[(UserId, u64)]) -> Frame<'_> {
     let Counts { position, members, delivered, read, delivered_all, read_all } = counts;
     let who = Pairs::Slice(who);
     Frame::GroupReceipt(GroupReceipt {

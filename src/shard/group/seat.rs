@@ -8,7 +8,7 @@ use fulmar_protocol::Frame;
 
 use super::super::seam::{ConnId, GroupId, UserId};
 use super::super::{Effects, Shard, home_core};
-use super::letter::{Asker, GroupLetter, Progress, Seated};
+use super::letter::{Asker, GroupLetter, Seated};
 use crate::limits::{SEAT_RECENT_BYTES, SEAT_RECENT_ENTRIES};
 
 /// See the module's description.
@@ -94,8 +94,9 @@ impl Shard {
                 self.begin_feed(conn, group, acked, head, member);
                 continue;
             }
-            if member.since <= head && !feeds.has_named(group) {
-                // Its device doesn't know the group, and could begin nowhere but at the first position.
+            // Who joins just now is told in any case. Of a group that was there before only those come that
+            // the client knows.
+            if member.since <= head && !feeds.is_named(group) {
                 continue;
             }
             // A session that is attached has everything there was for its user so far: nothing if it joins
@@ -106,14 +107,6 @@ impl Shard {
                 Seated { until, .. } => head.min(until),
             };
             self.begin_feed(conn, group, device_has, head, member);
-            self.note_progress(group, member.user, device_has);
-        }
-    }
-
-    /// Tells the group's home what a session has of it: a crash may have taken what it acknowledged.
-    fn note_progress(&mut self, group: GroupId, user: UserId, delivered: u64) {
-        if delivered > 0 {
-            self.group_moves.push((group, Progress { user, delivered, read: 0 }));
         }
     }
 
@@ -185,7 +178,6 @@ impl Shard {
             let Some(&member) = seat.member(user) else { continue };
             let head = seat.head;
             self.begin_feed(conn, group, cursor, head, member);
-            self.note_progress(group, user, cursor.min(head));
         }
     }
 
@@ -199,9 +191,19 @@ impl Shard {
         let cores = self.config.cores;
         let own = self.config.core;
         let Some(session) = self.session(conn) else { return };
-        let asker = Asker { core: own, conn, user: session.user };
+        let (asker, slot) = (Asker { core: own, conn, user: session.user }, session.user_slot);
         let is_first = session.groups.is_none();
         session.groups.get_or_insert_default();
+        let mut cursors: Vec<(GroupId, u64)> = cursors.collect();
+        if is_first {
+            // What the device doesn't know of, since it is new, or lost its store, or was told just now.
+            let said = cursors.len();
+            for &group in &self.users[slot].record.groups {
+                if cursors[..said].binary_search_by_key(&group, |&(known, _)| known).is_err() {
+                    cursors.push((group, 0));
+                }
+            }
+        }
         let mut by_core: Vec<Vec<(GroupId, u64)>> = vec![Vec::new(); usize::from(cores)];
         for (group, cursor) in cursors {
             by_core[usize::from(home_core(group, cores))].push((group, cursor));

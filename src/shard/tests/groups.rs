@@ -337,24 +337,85 @@ fn receipts_tell_who_and_reads_are_confirmed_once_they_are_stored() {
 }
 
 #[test]
-fn what_a_crash_took_of_the_cursors_is_known_again_from_those_who_are_there() {
-    for cores in [1, 2] {
+fn acknowledgements_that_a_crash_took_are_counted_once_their_devices_are_back() {
+    for cores in [1, 3] {
         let mut world = World::of_cores(cores, |_| {});
         let (group, [ann, bob, cat]) = three(&mut world);
         world.say(ann, group, 2, "hello");
-        world.ack_group(bob, group, 2);
-        world.ack_group(cat, group, 2);
+        for member in [bob, cat] {
+            world.ack_group(member, group, 2);
+        }
         assert_eq!(world.receipt(ann), "receipt @2 of 2: 2 0, all (2, 0) []");
+        // Cursors are stored a while after they moved.
         world.crash();
-        for user in [2, 3] {
-            let c = world.log_in(user, 1);
+        let back = [1, 2, 3].map(|user| world.log_in(user, 1));
+        for c in back {
             world.resume(c, &[(group, 2)]);
         }
-        let ann = world.log_in(1, 1);
-        world.resume(ann, &[(group, 2)]);
-        world.frame(ann, &Frame::GroupAsk { group, position: 2, after: 0 });
-        assert_eq!(world.receipt(ann), "receipt @2 of 2: 2 0, all (2, 0) []");
+        world.frame(back[0], &Frame::GroupAsk { group, position: 2, after: 0 });
+        let receipt = world.receipt(back[0]);
+        assert!(receipt.starts_with("receipt @2 of 2: 2 0, all (2, 0)"), "{receipt}");
     }
+}
+
+#[test]
+fn an_author_whose_output_is_full_is_told_of_its_group_once_it_has_room() {
+    let mut world = World::new();
+    let (group, [ann, bob, cat]) = three(&mut world);
+    world.say(ann, group, 2, "hello");
+    world.told(ann);
+    world.stall(ann);
+    for number in 1..=30 {
+        world.send(bob, 1, number, &"x".repeat(4_000));
+    }
+    for member in [bob, cat] {
+        world.ack_group(member, group, 2);
+    }
+    world.frame(bob, &Frame::GroupRead { group, position: 2 });
+    world.unstall(ann);
+    assert_eq!(world.receipt(ann), "receipt @2 of 2: 2 1, all (2, 0) []");
+}
+
+#[test]
+fn what_is_sent_behind_an_addition_does_not_overtake_it() {
+    for cores in [1, 3] {
+        let mut world = World::of_cores(cores, |_| {});
+        let (group, [ann, bob, _]) = three(&mut world);
+        world.holds_stores = true;
+        world.change(ann, group, 2, Action::Add, &[7], b"");
+        world.say(ann, group, 3, "welcome");
+        world.change(ann, group, 4, Action::Add, &[8], b"");
+        world.say(ann, group, 5, "and you");
+        world.holds_stores = false;
+        world.store();
+        let sent = |number, position| format!("group {group} sent n{number} @{position}");
+        assert_eq!(world.heard(ann), [sent(2, 2), sent(3, 3), sent(4, 4), sent(5, 5)]);
+        let heard = ["@2 1: add [7]", "@3 1: welcome", "@4 1: add [8]", "@5 1: and you"];
+        assert_eq!(world.heard(bob), heard);
+    }
+}
+
+#[test]
+fn who_comes_back_twice_is_never_sent_what_was_between() {
+    let mut world = World::new();
+    let (group, [ann, ..]) = three(&mut world);
+    // A device that falls behind: it takes nothing while its user leaves and comes back, twice.
+    let slow = world.log_in(2, 2);
+    world.stall(slow);
+    world.resume(slow, &[(group, 1)]);
+    for number in 1..=30 {
+        world.send(ann, 2, number, &"x".repeat(4_000));
+    }
+    let mut number = 100;
+    for _ in 0..2 {
+        world.change(ann, group, number, Action::Remove, &[2], b"");
+        world.say(ann, group, number + 1, "secret");
+        world.change(ann, group, number + 2, Action::Add, &[2], b"");
+        number += 3;
+    }
+    world.unstall(slow);
+    let heard = world.heard(slow);
+    assert!(heard.iter().all(|told| !told.contains("secret")), "{heard:?}");
 }
 
 #[test]
@@ -518,24 +579,6 @@ fn groups_that_are_read_from_storage_at_once_share_one_window() {
 }
 
 #[test]
-fn a_group_that_a_device_does_not_name_does_not_come_to_it() {
-    let mut world = World::of_cores(2, |_| {});
-    let (group, [ann, bob, cat]) = three(&mut world);
-    world.ack_group(cat, group, 1);
-    let tablet = world.join(2, 2);
-    world.told(tablet);
-    // The group rests, and is seated again.
-    world.pass(130_000);
-    world.say(ann, group, 2, "hello");
-    assert_eq!(world.heard(bob), ["@2 1: hello"], "who has it hears it");
-    assert_eq!(world.heard(tablet), [] as [String; 0], "who doesn't can't begin in the middle");
-    let counts = "receipt @2 of 2: 0 0, all (1, 0) []";
-    assert_eq!(world.receipt(ann), counts, "nor does it count as one that has it");
-    world.resume(tablet, &[(group, 0)]);
-    assert_eq!(world.heard(tablet), ["@1 1: create [2, 3]", "@2 1: hello"]);
-}
-
-#[test]
 fn who_writes_is_shown_to_the_members_who_are_there() {
     for cores in [1, 2] {
         let mut world = World::of_cores(cores, |_| {});
@@ -558,5 +601,31 @@ fn who_writes_is_shown_to_the_members_who_are_there() {
         }
         world.frame(stranger, &typing(true));
         assert_eq!(world.heard(bob), [] as [String; 0]);
+    }
+}
+
+#[test]
+fn a_device_that_knows_none_of_its_groups_gets_them_all_and_so_does_one_that_was_added_while_it_logged_in()
+ {
+    for cores in [1, 2] {
+        let mut world = World::of_cores(cores, |_| {});
+        let (group, [ann, bob, _]) = three(&mut world);
+        world.say(ann, group, 2, "hello");
+        world.ack_group(bob, group, 2);
+        world.pass(1_000);
+        world.crash();
+        let tablet = world.join(2, 2);
+        let heard = world.heard(tablet);
+        assert_eq!(heard, ["skip @1", "@1 1: create [2, 3]", "@2 1: hello"]);
+        // Its maker's too.
+        let second = world.join(1, 2);
+        let heard = world.heard(second);
+        assert_eq!(heard, ["skip @1", "own @1 1: create [2, 3]", "own @2 1: hello"]);
+        let dan = world.log_in(4, 1);
+        let ann = world.join(1, 1);
+        world.told(ann);
+        world.change(ann, group, 3, Action::Add, &[4], b"");
+        world.resume(dan, &[]);
+        assert_eq!(world.heard(dan), ["notice @1 by 1", "@3 1: add [4]"]);
     }
 }

@@ -4,7 +4,7 @@
 //! searched for, by itself.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -68,6 +68,8 @@ pub(crate) async fn run(
     if let Some(peer) = with {
         plain.open(Target::Peer(peer)).await?;
     }
+    // A script is nobody who is there.
+    client.set_active(io::stdin().is_terminal()).await;
     let mut lines = Some(input::lines());
     let mut end: Option<Instant> = None;
     loop {

@@ -344,3 +344,29 @@ async fn what_was_on_its_way_when_the_server_died_arrives_once() {
     assert_eq!(own.iter().map(Message::target).max(), Some(Target::Group(group)));
     drop(server);
 }
+
+#[tokio::test]
+async fn people_see_who_is_there_and_who_writes() {
+    let (server, home) = (Server::start(), Home::new());
+    let mut seven = home.open(&server, 7, 1).await;
+    let mut eight = home.open(&server, 8, 1).await;
+    let group = seven.make(&[8]).await;
+    seven.say(group, "hello").await;
+    eight.hears(group, "hello").await;
+    let presence = |event: &Event| match event {
+        Event::Presence { user: 8, is_online, .. } => Some(*is_online),
+        _ => None,
+    };
+    // Who writes is told to people who are there themselves.
+    seven.client.set_active(true).await;
+    seven.client.watch(&[8]).await;
+    assert!(!seven.until(presence).await, "connected, but with nobody before it");
+    eight.client.set_active(true).await;
+    assert!(seven.until(presence).await);
+    eight.client.typing(Target::Peer(7), true).await;
+    let writes = |event: &Event| match event {
+        Event::Typing { group: None, user: 8, is_typing: true } => Some(()),
+        _ => None,
+    };
+    seven.until(writes).await;
+}
