@@ -14,6 +14,7 @@ use super::super::seam::{ConnId, CoreId, GroupId, Load, LogId, UserId};
 use super::super::{Effects, Shard};
 use super::letter::{Progress, Seated};
 use super::receipts::{Counts, receipt_frame};
+use crate::faults::{Fault, is_planted};
 use crate::limits::{GROUP_FEED_SHARE, LOAD_ENTRIES_MAX, SESSION_GROUPS_MAX, STALLED_RECEIPTS_MAX};
 
 /// An entry that was sent and is not acknowledged, or positions that were passed over.
@@ -554,7 +555,9 @@ impl Shard {
             && !is_cut_short
             && let Some(feeds) = session.groups.as_deref_mut()
         {
-            feeds.all[at].pass_over(through);
+            let one_more = u64::from(is_planted(Fault::GroupFeedSkips));
+            let head = feeds.all[at].last();
+            feeds.all[at].pass_over((through + one_more).min(head.max(through)));
         }
         self.queue_feeds(conn);
     }
