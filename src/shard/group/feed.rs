@@ -14,6 +14,7 @@ use super::super::seam::{ConnId, CoreId, GroupId, Load, LogId, UserId};
 use super::super::{Effects, Shard};
 use super::letter::{Progress, Seated};
 use super::receipts::{Counts, receipt_frame};
+use crate::faults::{Fault, is_planted};
 use crate::limits::{
     GROUP_FEED_SHARE, GROUP_READS_MAX, LOAD_ENTRIES_MAX, SESSION_GROUPS_MAX, STALLED_RECEIPTS_MAX,
 };
@@ -243,9 +244,7 @@ impl Shard {
     ) {
         let Seated { before, until, .. } = member;
         let cursor = device_has.max(before).min(head.max(before)).min(until);
-        let Some(session) = self.session(conn) else { return };
-        let user = session.user;
-        let Some(feeds) = session.groups.as_deref_mut() else { return };
+        let Some(feeds) = self.feeds(conn) else { return };
         feeds.name(group);
         if let Some(feed) = feeds.find(group) {
             feed.head = feed.head.max(head);
@@ -257,11 +256,8 @@ impl Shard {
         } else {
             let mut feed = Feed::new(group, device_has.min(cursor), head, member);
             // What lies before the user's time is passed over.
-            let delivered = feed.acked;
             feed.pass_over(cursor);
             feeds.all.push(feed);
-            // The acknowledgement may have been lost, with its connection or with this server.
-            self.group_moves.push((group, Progress { user, delivered, read: 0 }));
         }
         if let Some(seat) = self.seats.get_mut(&group)
             && !seat.online.contains(&conn)
@@ -307,6 +303,15 @@ impl Shard {
                 return;
             };
             self.put_telling(conn, group, telling, fx);
+        }
+    }
+
+    /// Counts what a device says that it has: the acknowledgement may have been lost, with its connection
+    /// or with this server.
+    pub(super) fn count_cursor(&mut self, conn: ConnId, group: GroupId, delivered: u64) {
+        if let Some(session) = self.session(conn) {
+            let progress = Progress { user: session.user, delivered, read: 0 };
+            self.group_moves.push((group, progress));
         }
     }
 
@@ -559,7 +564,9 @@ impl Shard {
             && !is_cut_short
             && let Some(feeds) = session.groups.as_deref_mut()
         {
-            feeds.all[at].pass_over(through);
+            let one_more = u64::from(is_planted(Fault::GroupFeedSkips));
+            let head = feeds.all[at].last();
+            feeds.all[at].pass_over((through + one_more).min(head.max(through)));
         }
         self.queue_feeds(conn);
     }

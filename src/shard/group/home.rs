@@ -15,6 +15,7 @@ use super::super::{Answer, Effects, Letter, Shard};
 use super::letter::{Asker, GroupLetter, Progress, Seated, State};
 use super::record::{GroupRecord, Member, Role};
 use super::rules::Wanted;
+use crate::faults::{Fault, is_planted};
 use crate::limits::WAITING_MAX;
 
 /// A change that waits until the users whom it adds were told.
@@ -233,6 +234,19 @@ impl Shard {
             self.hand_to_group(group, letter, fx);
             return;
         };
+        let before = self.groups[slot].adding.iter_mut().find(|it| it.holds_back(origin));
+        let what = match (before, what) {
+            // It came while both waited for what the member sent lately.
+            (Some(before), Entering::Message(message)) => {
+                before.behind.push(GroupLetter::Append { origin, group, message });
+                return;
+            }
+            (Some(before), Entering::Change(wanted)) => {
+                before.behind.push(GroupLetter::Change { origin, group, wanted });
+                return;
+            }
+            (_, what) => what,
+        };
         let addition = match &what {
             Entering::Addition(wanted) => Some(wanted.clone()),
             Entering::Message(_) | Entering::Change(_) => None,
@@ -254,19 +268,14 @@ impl Shard {
         let group = self.groups[slot].id;
         match self.conversations[conversation_slot].judge(origin.device, origin.number) {
             Verdict::New => {}
+            Verdict::Repeated { .. } | Verdict::Stale
+                if is_planted(Fault::GroupResendNotRecognised) => {}
             Verdict::Repeated { ordinal } => {
                 let answer = Answer::GroupTick { origin, group, position: ordinal, time_ms: 0 };
                 self.answer_when_stored(None, answer, fx);
                 return;
             }
             Verdict::Stale => return self.reject_group(origin, group, Code::StaleNumber, fx),
-        }
-        // Both may have waited for the conversation, so that neither was behind the other when it came.
-        let is_addition = matches!(what, Entering::Addition(_));
-        let mut adding = self.groups[slot].adding.iter_mut();
-        if !is_addition && let Some(before) = adding.find(|it| it.holds_back(origin)) {
-            before.behind.push(what.into_letter(origin, group));
-            return;
         }
         let is_member = self.groups[slot].record.active(origin.user).is_some();
         match what {
@@ -525,6 +534,10 @@ impl Shard {
             self.write_group(slot, fx);
         }
         let time_ms = self.now.unix_ms;
+        if is_planted(Fault::GroupEntryBeforeCommit) {
+            self.group_entry_stored(slot, position, &value, origin, time_ms, is_change, fx);
+            return;
+        }
         let answer = Answer::GroupEntry { slot, position, value, origin, time_ms, is_change };
         self.answer_when_stored(None, answer, fx);
     }
@@ -545,8 +558,11 @@ impl Shard {
         let id = group.id;
         group.durable = position;
         group.note_author(origin.user, position);
-        self.group_heads.insert(id, position);
-        if is_change || !self.groups[slot].is_seated {
+        if position == 1 || !is_planted(Fault::GroupHeadForgotten) {
+            self.group_heads.insert(id, position);
+        }
+        let is_told = is_change && (position == 1 || !is_planted(Fault::GroupSeatNotTold));
+        if is_told || !self.groups[slot].is_seated {
             self.seat_group(slot, position - 1, fx);
         }
         let cores = std::mem::take(&mut self.groups[slot].cores);
@@ -711,8 +727,8 @@ fn seated(member: &Member) -> Seated {
     Seated {
         user: member.user,
         since: member.since,
-        before: member.before,
-        until: member.last(),
+        before: if is_planted(Fault::GroupHistoryShown) { 0 } else { member.before },
+        until: if is_planted(Fault::GroupMemberNotRemoved) { u64::MAX } else { member.last() },
         absence: (absence.start, absence.end),
     }
 }

@@ -9,6 +9,7 @@ use super::feed::Telling;
 use super::home::Group;
 use super::letter::{Asker, GroupLetter, Progress};
 use super::record::{GroupRecord, Member};
+use crate::faults::{Fault, is_planted};
 use crate::limits::{GROUP_AUTHORS_MAX, GROUP_PERSIST_MS, RECEIPT_GATHER_MS};
 use fulmar_protocol::limits::WHO_MAX;
 use fulmar_protocol::{Frame, Pairs, group::GroupReceipt};
@@ -44,6 +45,9 @@ impl GroupRecord {
                 delivered += u64::from(member.delivered >= position);
                 read += u64::from(member.read >= position);
             }
+        }
+        if is_planted(Fault::GroupReceiptAhead) {
+            delivered = members.min(delivered + 1);
         }
         Counts { position, members, delivered, read, delivered_all, read_all }
     }

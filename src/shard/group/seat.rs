@@ -105,6 +105,9 @@ impl Shard {
                 Seated { since, .. } if since > head => 0,
                 Seated { until, .. } => head.min(until),
             };
+            if member.since <= head {
+                self.count_cursor(conn, group, device_has);
+            }
             self.begin_feed(conn, group, device_has, head, member);
         }
     }
@@ -182,6 +185,7 @@ impl Shard {
             let Some(seat) = self.seats.get(&group) else { continue };
             let Some(&member) = seat.member(user) else { continue };
             let head = seat.head;
+            self.count_cursor(conn, group, cursor);
             self.begin_feed(conn, group, cursor, head, member);
         }
     }

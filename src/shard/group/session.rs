@@ -211,6 +211,7 @@ impl Shard {
                 self.show_typing_in_group(group, user, is_typing, fx);
             }
             GroupLetter::Open { conn, group, cursor, head, member } => {
+                self.count_cursor(conn, group, cursor);
                 self.begin_feed(conn, group, cursor, head, member);
             }
             GroupLetter::Gone { conn, group, is_answer, position } => {

@@ -163,6 +163,8 @@ static void watch(int descriptor, const char *path, int flags) {
 
 static int opened(int directory, const char *path, int flags, mode_t mode) {
     int descriptor = syscall(SYS_openat, directory, path, flags, mode);
+    /* Its last owner may have been closed behind our back. */
+    if (descriptor >= 0 && descriptor < DESCRIPTORS_MAX) atomic_store(&file_of[descriptor], 0);
     if (control && directory == AT_FDCWD) watch(descriptor, path, flags);
     return descriptor;
 }
@@ -259,7 +261,7 @@ ssize_t write(int descriptor, const void *buffer, size_t bytes) {
         allowed = judgement;
     }
     ssize_t written = syscall(SYS_write, descriptor, buffer, allowed);
-    if (allowed < bytes) syscall(SYS_kill, getpid(), SIGKILL);
+    if (is_torn) syscall(SYS_kill, getpid(), SIGKILL);
     if (file && written > 0) {
         off_t end = syscall(SYS_lseek, descriptor, 0, SEEK_CUR);
         if (end >= written) wrote(file, end - written, written);

@@ -9,6 +9,7 @@ use super::super::link::{DeliverHeader, Large, Link, SendHeader};
 use super::super::user::Entry;
 use super::super::{Complaint, Oracle};
 use super::log::Body;
+use super::members::Members;
 use crate::coverage::Happening;
 
 impl Oracle {
@@ -114,7 +115,7 @@ impl Oracle {
             Frame::GroupReceipt(ref receipt) => self.group_receipt(user, receipt),
             Frame::GroupRead { group, position } => {
                 let read = self.groups.reader(user, group).read;
-                if position > read {
+                if position > read && !self.joined_after(user, group, position) {
                     let detail = format!("{position} of {group}, where {user} saw {read}");
                     return Some(Err(Complaint("what was seen is told back as it was", detail)));
                 }
@@ -130,6 +131,12 @@ impl Oracle {
             }
             _ => return None,
         })
+    }
+
+    /// Whether a user joined right behind this position: what was before needn't be read.
+    fn joined_after(&mut self, user: u64, group: u64, position: u64) -> bool {
+        let members = Members::of(group, self.groups.log(group));
+        members.is_ok_and(|members| members.spans(user).iter().any(|it| it.joined == position + 1))
     }
 
     fn group_ticked(
@@ -287,6 +294,7 @@ impl Oracle {
             self.hit(Happening::GroupAddedAway);
         }
         self.begins(link, position);
+        link.groups.noticed(group);
         link.delivers(position, 0)?;
         let digest = Digest::of(0, &group.to_le_bytes());
         let peer = self.user(by);

@@ -14,6 +14,8 @@ struct Line {
     /// The next position, once one was named.
     next: Option<u64>,
     acked: u64,
+    /// The user was added again: what it had before may come once more.
+    is_renewed: bool,
     /// Delivered and not acknowledged: position and body bytes.
     in_flight: VecDeque<(u64, u64)>,
 }
@@ -65,7 +67,7 @@ impl Lines {
         }
         let line = self.lines.entry(group).or_default();
         let is_next = match line.next {
-            Some(next) => position == next,
+            Some(next) => position == next || (line.is_renewed && position < next),
             None => position <= line.resumed.unwrap_or(0) + 1,
         };
         if !is_next {
@@ -86,6 +88,7 @@ impl Lines {
             );
             return Err(Complaint("the window of groups is kept", detail));
         }
+        line.is_renewed &= line.next.is_none();
         line.next = Some(position + 1);
         if position > line.acked {
             line.in_flight.push_back((position, body_bytes));
@@ -97,12 +100,18 @@ impl Lines {
 
     pub(crate) fn skips(&mut self, group: u64, position: u64) -> Result<(), Complaint> {
         let line = self.lines.entry(group).or_default();
-        if line.next.is_some_and(|next| position < next) {
+        if line.next.is_some_and(|next| position < next && !line.is_renewed) {
             let detail = format!("skip of {position} in {group}, after {line:?}");
             return Err(Complaint("a skip says something new", detail));
         }
+        line.is_renewed &= line.next.is_none();
         line.next = Some(position + 1);
         Ok(())
+    }
+
+    /// The user was told that it is added.
+    pub(crate) fn noticed(&mut self, group: u64) {
+        self.lines.entry(group).or_default().is_renewed = true;
     }
 
     pub(crate) fn acks(&mut self, group: u64, position: u64) {

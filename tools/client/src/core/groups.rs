@@ -340,7 +340,13 @@ impl Groups {
 
     /// A receipt about an own entry; whether anything was new.
     pub(super) fn receipt(&mut self, group: u64, receipt: &Receipt) -> bool {
-        self.states.get_mut(&group).is_some_and(|state| state.receipt.merge(receipt))
+        self.states.get_mut(&group).is_some_and(|state| {
+            if receipt.position == state.own_last && state.receipt.position > state.own_last {
+                // What was told before was about somebody else's entry.
+                state.receipt = Receipt { position: 0, ..state.receipt };
+            }
+            state.receipt.merge(receipt)
+        })
     }
 
     /// The user is a member no more; whether that is new.

@@ -69,6 +69,8 @@ impl Device {
         let number = groups[self.habits.choose(groups.len())];
         let (action, users) = match self.groups.made.get(&number).cloned() {
             Some(pool) => self.owners_change(number, &pool),
+            // The owner stays, also on its other devices: it brings the others back.
+            None if self.world.groups().get(&number) == Some(&self.role.user) => return,
             None if self.habits.happens(PERCENT_LEAVING) => (Action::Leave, Vec::new()),
             None if self.habits.happens(PERCENT_MEDDLING) => {
                 (Action::Add, vec![self.role.peers[self.habits.choose(self.role.peers.len())]])

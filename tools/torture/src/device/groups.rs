@@ -94,9 +94,10 @@ impl Group {
         self.awaited_since = None;
     }
 
-    /// Something of it came.
+    /// Something of it came: the user is a member, or was until a while ago.
     pub(super) const fn came(&mut self) {
         self.awaited_since = None;
+        self.is_followed = true;
     }
 
     /// A change is in the log.

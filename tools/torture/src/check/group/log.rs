@@ -169,7 +169,7 @@ impl GroupFacts {
         *count += 1;
         let (author, digest, change) = (id.author.user, sent.digest, sent.change.clone());
         let held = Held { author, digest, change, id: Some(id) };
-        self.claim(id.author, group, position, held, tally);
+        self.claim(id.author, group, position, &held, tally);
     }
 
     fn shown(&mut self, witness: Device, entry: &Entry, tally: &mut Tally) {
@@ -179,11 +179,18 @@ impl GroupFacts {
             Content::Damaged => (None, None),
         };
         let held = Held { author: entry.author, digest: entry.digest, change, id };
-        self.claim(witness, entry.group, entry.position, held, tally);
+        self.claim(witness, entry.group, entry.position, &held, tally);
     }
 
     /// A device says that a position holds this.
-    fn claim(&mut self, witness: Device, group: u64, position: u64, held: Held, tally: &mut Tally) {
+    fn claim(
+        &mut self,
+        witness: Device,
+        group: u64,
+        position: u64,
+        held: &Held,
+        tally: &mut Tally,
+    ) {
         if let Some(id) = held.id {
             let known = *self.positions.entry(id).or_insert((group, position));
             if known != (group, position) {
@@ -201,7 +208,7 @@ impl GroupFacts {
             let text = format!(
                 "group {group}, position {position}: {}, and {} for {witness}",
                 describe(known),
-                describe(&held)
+                describe(held)
             );
             tally.add(Promise::Duplicated, text);
         }

@@ -67,7 +67,7 @@ impl<'a> GroupReceiptCheck<'a> {
             delivered += u64::from(is_absent || truth.0 >= position);
             read += u64::from(is_absent || truth.1 >= position);
             let is_there = |stay: &&Stay| {
-                stay.since < position && stay.until.is_none() && stay.begin_ticked < sequence
+                stay.since < position && stay.end_written > sequence && stay.begin_ticked < sequence
             };
             let Some(stay) = stays.iter().rfind(is_there) else { continue };
             delivered_all = delivered_all.min(self.reach(group, user, stays, truth.0));

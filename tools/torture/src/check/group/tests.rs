@@ -36,6 +36,7 @@ const HONEST: &str = "\
 2.1 closed why=lost
 2.1 hello cursor=2
 2.1 welcome session=4 head=2
+1.1 receipt peer=2 delivered=1 read=0 own=0
 2.1 gresume group=70 cursor=2
 2.1 gresend group=70 number=21
 3.1 gshown group=70 position=2 author=2 own=0 body=2.1.70.20 digest=aa
