@@ -180,7 +180,9 @@ impl Shard {
         let user = session.user;
         let Some(feeds) = session.groups.as_deref_mut() else { return };
         feeds.attach(home);
-        quiet.iter().for_each(|&(group, _)| feeds.name(group));
+        for &(group, _) in &quiet {
+            feeds.name(group);
+        }
         for (group, cursor) in quiet {
             let Some(seat) = self.seats.get(&group) else { continue };
             let Some(&member) = seat.member(user) else { continue };
