@@ -271,6 +271,9 @@ impl Shard {
             Verdict::Repeated { .. } | Verdict::Stale
                 if is_planted(Fault::GroupResendNotRecognised) => {}
             Verdict::Repeated { ordinal } => {
+                // What was told of it may have found nobody.
+                self.groups[slot].note_author(origin.user, ordinal);
+                self.queue_group_receipts(slot);
                 let answer = Answer::GroupTick { origin, group, position: ordinal, time_ms: 0 };
                 self.answer_when_stored(None, answer, fx);
                 return;

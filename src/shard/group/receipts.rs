@@ -71,7 +71,7 @@ impl Group {
     /// Remembers that somebody waits to hear how far the others are with its newest entry.
     pub(super) fn note_author(&mut self, user: UserId, position: u64) {
         if let Some(known) = self.authors.iter_mut().find(|(author, _)| *author == user) {
-            known.1 = position;
+            known.1 = known.1.max(position);
             return;
         }
         if self.authors.len() == GROUP_AUTHORS_MAX {
