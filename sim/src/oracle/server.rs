@@ -230,7 +230,7 @@ impl Oracle {
         self.hit(Happening::LargeDelivery);
         let (header, digest) = (large.header, large.digester.finish());
         if header.group > 0 {
-            return self.group_delivered(link, &header, Body { digest, change: None });
+            return self.group_delivered(link, &header, &Body { digest, change: None });
         }
         self.delivered(link, &header, digest)
     }

@@ -235,7 +235,7 @@ impl Oracle {
         match deliver.total_bytes {
             None => {
                 let body = Body::of(deliver.content, deliver.body);
-                self.group_delivered(link, &header, body)
+                self.group_delivered(link, &header, &body)
             }
             Some(total_bytes) => {
                 if link.delivering.is_some() {
@@ -255,7 +255,7 @@ impl Oracle {
         &mut self,
         link: &Link,
         header: &DeliverHeader,
-        body: Body,
+        body: &Body,
     ) -> Result<(), Complaint> {
         self.hit(Happening::GroupDelivery);
         let &DeliverHeader { group, position, peer: author, time_ms, own, .. } = header;

@@ -25,7 +25,7 @@ struct Line {
 pub(crate) struct Lines {
     /// The client said that it takes groups.
     is_taking: bool,
-    lines: BTreeMap<u64, Line>,
+    all: BTreeMap<u64, Line>,
     messages: u64,
     bytes: u64,
     /// Sends and changes without an answer: group and number.
@@ -36,7 +36,7 @@ impl Lines {
     pub(crate) fn resumes(&mut self, cursors: impl Iterator<Item = (u64, u64)>) {
         self.is_taking = true;
         for (group, cursor) in cursors {
-            self.lines.entry(group).or_default().resumed = Some(cursor);
+            self.all.entry(group).or_default().resumed = Some(cursor);
         }
     }
 
@@ -65,7 +65,7 @@ impl Lines {
             let detail = format!("group {group}");
             return Err(Complaint("groups come to who takes them", detail));
         }
-        let line = self.lines.entry(group).or_default();
+        let line = self.all.entry(group).or_default();
         let is_next = match line.next {
             Some(next) => position == next || (line.is_renewed && position < next),
             None => position <= line.resumed.unwrap_or(0) + 1,
@@ -99,7 +99,7 @@ impl Lines {
     }
 
     pub(crate) fn skips(&mut self, group: u64, position: u64) -> Result<(), Complaint> {
-        let line = self.lines.entry(group).or_default();
+        let line = self.all.entry(group).or_default();
         if line.next.is_some_and(|next| position < next && !line.is_renewed) {
             let detail = format!("skip of {position} in {group}, after {line:?}");
             return Err(Complaint("a skip says something new", detail));
@@ -111,11 +111,11 @@ impl Lines {
 
     /// The user was told that it is added.
     pub(crate) fn noticed(&mut self, group: u64) {
-        self.lines.entry(group).or_default().is_renewed = true;
+        self.all.entry(group).or_default().is_renewed = true;
     }
 
     pub(crate) fn acks(&mut self, group: u64, position: u64) {
-        let line = self.lines.entry(group).or_default();
+        let line = self.all.entry(group).or_default();
         line.acked = line.acked.max(position);
         while let Some(&(oldest, bytes)) = line.in_flight.front()
             && oldest <= position

@@ -88,7 +88,7 @@ impl Log {
     }
 
     /// Something of this author is at a position.
-    fn place(&mut self, position: u64, author: u64, body: Body) -> Result<&mut Entry, Complaint> {
+    fn place(&mut self, position: u64, author: u64, body: &Body) -> Result<&mut Entry, Complaint> {
         self.tell(position)?;
         let at = position as usize - 1;
         if self.entries.len() <= at {
@@ -135,7 +135,7 @@ impl Log {
             let detail = format!("{by:?} got {position}, between {below:?} and {above:?}");
             return Err(Complaint("a sender's order is kept in a group", detail));
         }
-        let entry = self.place(position, user, body)?;
+        let entry = self.place(position, user, &body)?;
         if let Some(sender) = entry.sender {
             let detail = format!("position {position} is {sender:?} and now {by:?}");
             return Err(Complaint("a position of a group is used once", detail));
@@ -153,7 +153,7 @@ impl Log {
         &mut self,
         position: u64,
         author: u64,
-        body: Body,
+        body: &Body,
         time_ms: u64,
     ) -> Result<(), Complaint> {
         if !self.bodies.get(&author).is_some_and(|bodies| bodies.contains(&body.digest)) {

@@ -102,7 +102,9 @@ impl Members {
         match change.action {
             Action::Create => {
                 self.join(author, Role::Owner, position);
-                users.iter().for_each(|&user| self.join(user, Role::Member, position));
+                for &user in users {
+                    self.join(user, Role::Member, position);
+                }
             }
             Action::Add => users.iter().for_each(|&user| self.join(user, Role::Member, position)),
             Action::Remove => users.iter().for_each(|&user| self.end(user, position)),
@@ -115,7 +117,9 @@ impl Members {
             }
             Action::Delete => {
                 let all: Vec<u64> = self.roles.keys().copied().collect();
-                all.into_iter().for_each(|user| self.end(user, position));
+                for user in all {
+                    self.end(user, position);
+                }
             }
             Action::ShowHistory => self.shows_history = change.value == [1],
             Action::Rename | Action::Describe => {}
