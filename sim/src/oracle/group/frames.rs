@@ -265,7 +265,7 @@ impl Oracle {
             return Err(Complaint("what is one's own is marked", detail));
         }
         if position == 1
-            && let Some(by) = self.creation_of(author, &body)
+            && let Some(by) = self.creation_of(author, body)
         {
             self.made(by, group)?;
         }
