@@ -254,6 +254,13 @@ impl Shard {
             if is_untouched && cursor < feed.acked && feed.acked + 1 == feed.next {
                 (feed.acked, feed.next) = (cursor, cursor + 1);
             }
+            // What the device says that it has, it acknowledges.
+            let through = device_has.min(feed.next - 1);
+            if through > feed.acked
+                && let Some(at) = feeds.all.iter().position(|feed| feed.group == group)
+            {
+                self.settle_group(conn, at, through);
+            }
         } else {
             let mut feed = Feed::new(group, device_has.min(cursor), head, member);
             // What lies before the user's time is passed over.

@@ -629,3 +629,16 @@ fn a_device_that_knows_none_of_its_groups_gets_them_all_and_so_does_one_that_was
         assert_eq!(world.heard(dan), ["notice @1 by 1", "@3 1: add [4]"]);
     }
 }
+
+#[test]
+fn a_cursor_in_a_resume_acknowledges_what_is_under_way() {
+    for cores in [1, 2] {
+        let mut world = World::of_cores(cores, |config| config.window_messages = 1);
+        let (group, [ann, bob, _]) = three(&mut world);
+        world.say(ann, group, 2, "one");
+        world.say(ann, group, 3, "two");
+        assert_eq!(world.heard(bob), ["@2 1: one"]);
+        world.frame(bob, &Frame::GroupResume { cursors: Pairs::Slice(&[(group, 2)]) });
+        assert_eq!(world.heard(bob), ["@3 1: two"]);
+    }
+}
