@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use criterion::measurement::{Measurement, ValueFormatter, WallTime};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use fulmar::shard::seam::{Key, Write};
+use fulmar::shard::seam::{Key, LogId, Write};
 use fulmar::storage::journal::JournalOptions;
 use fulmar::storage::{self, Committer, DrainStop, Durability, Store};
 use rocksdb::{DB, WriteBatch, WriteOptions};
@@ -56,14 +56,14 @@ impl Traffic {
             let user = self.next % USERS;
             let head = &mut self.heads[user as usize];
             *head += 1;
-            let (position, peer) = (*head, (user + 1) % USERS);
+            let (log, position, peer) = (LogId::Inbox(user), *head, (user + 1) % USERS);
             let put = |key, value: &Bytes| Write::Put { key, value: value.clone() };
-            self.writes.push(put(Key::Entry { user, position }, &self.message));
-            self.writes.push(put(Key::Conversation { user, peer }, &self.conversation));
+            self.writes.push(put(Key::Entry { log, position }, &self.message));
+            self.writes.push(put(Key::Conversation { log, peer }, &self.conversation));
             if position % TRIM_EVERY == 0 {
-                self.writes.push(put(Key::Inbox { user }, &self.inbox));
+                self.writes.push(put(Key::State { log }, &self.inbox));
                 let from = position + 1 - TRIM_EVERY;
-                self.writes.push(Write::Trim { user, from, through: position });
+                self.writes.push(Write::Trim { log, from, through: position });
             }
         }
         &self.writes
@@ -136,9 +136,9 @@ impl Target for Direct {
         for write in writes {
             match write {
                 Write::Put { key, value } => batch.put(database_key(*key), value),
-                Write::Trim { user, from, through } => {
-                    for position in *from..=*through {
-                        batch.delete(database_key(Key::Entry { user: *user, position }));
+                &Write::Trim { log, from, through } => {
+                    for position in from..=through {
+                        batch.delete(database_key(Key::Entry { log, position }));
                     }
                 }
             }
@@ -150,11 +150,13 @@ impl Target for Direct {
 }
 
 fn database_key(key: Key) -> [u8; 17] {
-    let (tag, user, second) = match key {
-        Key::Inbox { user } => (0, user, 0),
-        Key::Conversation { user, peer } => (1, user, peer),
-        Key::Entry { user, position } => (2, user, position),
+    let (tag, log, second) = match key {
+        Key::State { log } => (0, log, 0),
+        Key::Conversation { log, peer } => (1, log, peer),
+        Key::Entry { log, position } => (2, log, position),
+        Key::Presence { user } => (3, LogId::Inbox(user), 0),
     };
+    let user = log.user().expect("only inboxes are written");
     let mut bytes = [tag; 17];
     bytes[1..9].copy_from_slice(&user.to_be_bytes());
     bytes[9..].copy_from_slice(&second.to_be_bytes());

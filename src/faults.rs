@@ -111,6 +111,22 @@ faults! {
     GateIgnored,
     /// A connection that was paused is never read again.
     NeverResumed,
+    /// Who is removed from a group goes on to get what comes.
+    GroupMemberNotRemoved,
+    /// An entry of a group goes to its members before it is stored.
+    GroupEntryBeforeCommit,
+    /// A resend to a group is taken as a new message.
+    GroupResendNotRecognised,
+    /// A new member of a group gets what was before it.
+    GroupHistoryShown,
+    /// The cores of a group's members aren't told of a new one.
+    GroupSeatNotTold,
+    /// A feed passes over one entry more than storage brought.
+    GroupFeedSkips,
+    /// A receipt of a group counts a member more than has it.
+    GroupReceiptAhead,
+    /// The head of a group stays as it was at the first entry.
+    GroupHeadForgotten,
 }
 
 /// Whether a fault is planted in this thread.

@@ -51,6 +51,27 @@ pub const WAITING_MAX: usize = 1_024;
 /// Entries that one cold read brings, at most.
 pub const LOAD_ENTRIES_MAX: u32 = 256;
 
+/// People whom one session watches. Of more, it is told nothing.
+pub const WATCHED_MAX: usize = 256;
+/// People whom the sessions of one core watch, counted for each session. It bounds the memory for it, to some
+/// hundred bytes each.
+pub const CORE_WATCHES_MAX: u64 = 1 << 20;
+/// How long somebody must be gone until watchers are told, in milliseconds: a phone that changes networks is
+/// back by then.
+pub const PRESENCE_SETTLE_MS: u64 = 5_000;
+/// People whom a core keeps in memory though nobody watches them any more, at most, so that a change is told no
+/// earlier for a watch that ended and began again.
+pub const PEOPLE_WARM_MAX: usize = 65_536;
+/// Loads of last seen that a core has under way; more wait.
+pub const PRESENCE_READS_MAX: usize = 256;
+/// People whose presence is looked at in one turn, because something is due, at most.
+pub const PRESENCE_PER_TURN: usize = 1_024;
+/// Frames about writing that are passed on for one sender and peer in a second; the last place is for
+/// one that ends it.
+pub const TYPING_PER_SECOND_MAX: u8 = 4;
+/// Senders and peers of one second that these are counted for. Beyond it nothing is passed on.
+pub const TYPING_CONVERSATIONS_MAX: usize = 65_536;
+
 /// Users without a connection that a core keeps in memory.
 pub const USERS_WARM_MAX: usize = 100_000;
 /// Conversations that a core keeps in memory.
@@ -70,6 +91,36 @@ pub const PERSIST_PER_TURN: usize = 32;
 /// Part of the waiting records that is stored in one turn where that is more, so that the queue ends
 /// no matter how many users a turn brings.
 pub const PERSIST_DIVISOR: usize = 8;
+
+/// Groups of one core that stay in memory though nothing happens in them.
+pub const GROUPS_WARM_MAX: usize = 20_000;
+/// Groups that a user's inbox remembers, for devices that don't know of them.
+pub const GROUPS_LISTED_MAX: usize = 1_000;
+/// Members of a group, at most, whatever is configured.
+pub const GROUP_MEMBERS_LIMIT: usize = 100_000;
+/// Former members whom a group remembers, so that they can read what they didn't get before their end.
+pub const GROUP_FORMER_MAX: usize = 1_024;
+/// Longest name of a group, in bytes.
+pub const GROUP_NAME_BYTES_MAX: usize = 256;
+/// Members of a group who wait to hear how far the others are with their newest entry.
+pub const GROUP_AUTHORS_MAX: usize = 64;
+/// Groups that a session is remembered to know. Of more, those that rest don't begin by themselves on it.
+pub const SESSION_GROUPS_MAX: usize = 16_384;
+/// Part of a session's window for groups that one of them may fill.
+pub const GROUP_FEED_SHARE: u32 = 4;
+/// What telling a user of a group counts among the body bytes that wait for answers: it may load an inbox,
+/// and one change tells many.
+pub const NOTICE_COST_BYTES: usize = 4_096;
+/// Cold reads of groups that one session has under way. Each may bring what is left of its window.
+pub const GROUP_READS_MAX: usize = 4;
+/// Entries of a group that a core with members keeps for sessions that don't take them at once, and their
+/// bytes.
+pub const SEAT_RECENT_ENTRIES: usize = 64;
+/// See [`SEAT_RECENT_ENTRIES`].
+pub const SEAT_RECENT_BYTES: usize = 64 * 1024;
+/// Time after which a group's moved cursors are stored, in milliseconds. Its record holds all members, so it
+/// is written less often than an inbox's.
+pub const GROUP_PERSIST_MS: u64 = 1_000;
 
 /// Longest time that a receipt on a busy core waits for another frame to the same connection, in
 /// milliseconds: too short for a person to notice.

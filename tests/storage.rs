@@ -11,12 +11,15 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use fulmar::shard::seam::{ConnId, Key, Load, Loaded, Write};
+use fulmar::shard::seam::{ConnId, Key, Load, Loaded, LogId, Write};
 use fulmar::storage::journal::JournalOptions;
 use fulmar::storage::{self, Durability, JournalError, Options, Reader, Store};
 use tempfile::TempDir;
 
-const USER: u64 = 7;
+#[path = "storage/groups.rs"]
+mod groups;
+
+const INBOX: LogId = LogId::Inbox(7);
 /// Where the records of a segment begin.
 const RECORDS_AT: u64 = 4_096;
 
@@ -40,21 +43,29 @@ fn value(position: u64) -> Bytes {
 
 /// Commits one entry and what goes with it; returns the bytes appended.
 fn commit(store: &mut Store, position: u64) -> Result<u64, JournalError> {
+    commit_to(INBOX, store, position)
+}
+
+fn commit_to(log: LogId, store: &mut Store, position: u64) -> Result<u64, JournalError> {
     let writes = [
-        Write::Put { key: Key::Entry { user: USER, position }, value: value(position) },
-        Write::Put { key: Key::Conversation { user: USER, peer: 1 }, value: value(position) },
+        Write::Put { key: Key::Entry { log, position }, value: value(position) },
+        Write::Put { key: Key::Conversation { log, peer: 1 }, value: value(position) },
     ];
     store.committer.commit(writes.iter()).map(|commit| commit.bytes)
 }
 
 /// The user's last position, once every entry up to it has been read and compared.
 fn head(reader: &Reader) -> Result<u64, JournalError> {
+    head_of(INBOX, reader)
+}
+
+fn head_of(log: LogId, reader: &Reader) -> Result<u64, JournalError> {
     let conn = ConnId { slot: 0, generation: 0 };
     let mut head = 0;
     loop {
         let (from, through) = (head + 1, u64::MAX - 1);
         let wanted =
-            Load::Entries { user: USER, conn, from, through, entries_max: 100, bytes_max: 1 << 20 };
+            Load::Entries { log, conn, from, through, entries_max: 100, bytes_max: 1 << 20 };
         let Loaded::Entries { entries, through: reached, .. } = reader.load(wanted)? else {
             panic!("not entries");
         };
@@ -66,10 +77,10 @@ fn head(reader: &Reader) -> Result<u64, JournalError> {
             break;
         }
     }
-    let load = Load::Inbox { user: USER, expire_through_ms: 0 };
-    let Loaded::Inbox { last, .. } = reader.load(load)? else { panic!("not an inbox") };
+    let load = Load::Log { log, expire_through_ms: 0 };
+    let Loaded::Log { last, .. } = reader.load(load)? else { panic!("not a log") };
     assert_eq!(last, (head > 0).then(|| (head, value(head))));
-    let load = Load::Conversation { user: USER, peer: 1 };
+    let load = Load::Conversation { log, peer: 1 };
     let Loaded::Conversation { record, .. } = reader.load(load)? else { panic!("no conversation") };
     assert_eq!(record, (head > 0).then(|| value(head)));
     Ok(head)
@@ -213,7 +224,7 @@ fn a_message_that_looks_like_a_record_stops_nothing() {
         body.resize(body.len().next_multiple_of(8) + shift, 0);
         body.extend_from_slice(&records[RECORDS_AT as usize..][..12_000]);
     }
-    let key = Key::Entry { user: USER, position: 2 };
+    let key = Key::Entry { log: INBOX, position: 2 };
     store.committer.commit([Write::Put { key, value: body.into() }].iter()).expect("commit");
     drop(store);
     flip(&segment(data.path(), 1), RECORDS_AT + first + 60);
@@ -433,8 +444,8 @@ fn crashing_child() {
     loop {
         position += 1;
         let writes = [
-            Write::Put { key: Key::Entry { user: USER, position }, value: value(position) },
-            Write::Put { key: Key::Conversation { user: USER, peer: 1 }, value: value(position) },
+            Write::Put { key: Key::Entry { log: INBOX, position }, value: value(position) },
+            Write::Put { key: Key::Conversation { log: INBOX, peer: 1 }, value: value(position) },
         ];
         committer.commit(writes.iter()).expect("commit");
         writeln!(out, "{position}").expect("write");
@@ -534,7 +545,7 @@ fn a_full_disk_is_told_to_who_drains_and_stops_the_commits() {
     let mut position = 0;
     let mut commit = move || {
         position += 1;
-        let key = Key::Entry { user: USER, position };
+        let key = Key::Entry { log: INBOX, position };
         let value = value(position);
         committer.commit([Write::Put { key, value }].iter()).map(|_| position)
     };

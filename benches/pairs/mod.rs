@@ -223,10 +223,11 @@ fn conn(slot: u32) -> ConnId {
 /// The answer of a storage that holds nothing.
 fn nothing(load: Load) -> Loaded {
     match load {
-        Load::Inbox { user, .. } => {
-            Loaded::Inbox { user, record: None, last: None, first: None, head: 0 }
+        Load::Log { log, .. } => {
+            Loaded::Log { log, record: None, last: None, first: None, head: 0 }
         }
-        Load::Conversation { user, peer } => Loaded::Conversation { user, peer, record: None },
+        Load::Conversation { log, peer } => Loaded::Conversation { log, peer, record: None },
+        Load::Presence { user } => Loaded::Presence { user, record: None },
         Load::Entries { .. } => panic!("everything is delivered from memory"),
     }
 }

@@ -7,7 +7,8 @@
 -- preference of the protocol: tshark -o fulmar.port:7701.
 --
 -- It reads frames across TCP segments, shows every field, and names what is wrong with a bad frame
--- as the golden vectors do (fulmar.error, fulmar.error.field). It doesn't put large bodies together
+-- as the golden vectors do (fulmar.error, fulmar.error.field). The body of an entry that tells of a change
+-- of its group is read too (fulmar.change). It doesn't put large bodies together
 -- from their parts, and doesn't judge the order of frames.
 --
 -- Tested with Wireshark 4.0 (Lua 5.2). Written without bit operators, integer division and integers of
@@ -25,6 +26,10 @@ local AGENT_BYTES_MAX = 64
 local DETAIL_BYTES_MAX = 256
 local ADDRESS_BYTES_MAX = 256
 local LOGS_MAX = 64
+local RESUME_MAX = 1024
+local USERS_MAX = 256
+local WHO_MAX = 256
+local GROUP_VALUE_BYTES_MAX = 4096
 local CODE_MAX = 65535
 
 local MAGIC = "FLMR"
@@ -58,6 +63,10 @@ local CODES = {
     [301] = "quota_exceeded",
     [302] = "stale_number",
     [303] = "bad_peer",
+    [304] = "not_a_member",
+    [305] = "not_allowed",
+    [306] = "group_full",
+    [307] = "bad_change",
     [400] = "overloaded",
     [401] = "shutting_down",
     [402] = "too_many_connections",
@@ -65,9 +74,26 @@ local CODES = {
     [500] = "internal",
 }
 
-local CONTENTS = { [0] = "opaque", [1] = "text" }
+-- Content of the entries of a group's log that the server makes.
+local CONTENT_CHANGE = 2
+local CONTENTS = { [0] = "opaque", [1] = "text", [CONTENT_CHANGE] = "change" }
 
--- The fields of each kind in their order: name, type, label, and for bytes and texts their limit.
+local ACTIONS = {
+    [1] = "create",
+    [2] = "rename",
+    [3] = "describe",
+    [4] = "add",
+    [5] = "remove",
+    [6] = "leave",
+    [7] = "promote",
+    [8] = "demote",
+    [9] = "hand_over",
+    [10] = "delete",
+    [11] = "show_history",
+}
+
+-- The fields of each kind in their order: name, type, label, and where they have one their limit; of
+-- pairs also the names of their two numbers.
 local KINDS = {
     [1] = { "hello",
         { "magic", "magic", "Magic" },
@@ -78,7 +104,7 @@ local KINDS = {
         { "device", "number", "Device" },
         { "token", "bytes", "Token", TOKEN_BYTES_MAX },
         { "agent", "text", "Agent", AGENT_BYTES_MAX },
-        { "cursors", "pairs", "Cursors" } },
+        { "cursors", "pairs", "Cursors", LOGS_MAX, "log", "position" } },
     [2] = { "welcome",
         { "version", "number", "Version" },
         { "capabilities", "bits", "Capabilities" },
@@ -89,7 +115,7 @@ local KINDS = {
         { "window_bytes", "number", "Window (bytes)" },
         { "sends_max", "number", "Most unanswered sends" },
         { "idle_s", "number", "Idle limit (s)" },
-        { "heads", "pairs", "Heads" } },
+        { "heads", "pairs", "Heads", LOGS_MAX, "log", "position" } },
     [3] = { "refuse",
         { "code", "code", "Code" },
         { "retry_after_ms", "number", "Retry after (ms)" },
@@ -135,16 +161,106 @@ local KINDS = {
         { "peer", "number", "Peer" } },
     [14] = { "ping" },
     [15] = { "pong",
-        { "heads", "pairs", "Heads" } },
+        { "heads", "pairs", "Heads", LOGS_MAX, "log", "position" } },
     [16] = { "goodbye",
         { "code", "code", "Code" },
         { "retry_after_ms", "number", "Retry after (ms)" },
         { "address", "text", "Address", ADDRESS_BYTES_MAX },
         { "detail", "text", "Detail", DETAIL_BYTES_MAX } },
+    [17] = { "group_send",
+        { "group", "number", "Group" },
+        { "number", "positive", "Number" },
+        { "content", "own_content", "Content" },
+        { "total_bytes", "total", "Whole body (bytes)" },
+        { "body", "body", "Body" } },
+    [18] = { "group_sent",
+        { "group", "number", "Group" },
+        { "number", "number", "Number" },
+        { "position", "number", "Position" },
+        { "time_ms", "time", "Time (ms)" } },
+    [19] = { "group_rejected",
+        { "group", "number", "Group" },
+        { "number", "number", "Number" },
+        { "code", "code", "Code" },
+        { "retry_after_ms", "number", "Retry after (ms)" } },
+    [20] = { "group_deliver",
+        { "group", "number", "Group" },
+        { "position", "number", "Position" },
+        { "author", "number", "Author" },
+        { "time_ms", "time", "Time (ms)" },
+        { "content", "content", "Content" },
+        { "total_bytes", "total", "Whole body (bytes)" },
+        { "body", "body", "Body" } },
+    [21] = { "group_skip",
+        { "group", "number", "Group" },
+        { "position", "number", "Position" } },
+    [22] = { "group_ack",
+        { "group", "number", "Group" },
+        { "position", "number", "Position" } },
+    [23] = { "group_read",
+        { "group", "number", "Group" },
+        { "position", "number", "Position" } },
+    [24] = { "group_receipt",
+        { "group", "number", "Group" },
+        { "position", "number", "Position" },
+        { "members", "number", "Members" },
+        { "delivered", "number", "Have it" },
+        { "read", "number", "Saw it" },
+        { "delivered_all", "number", "All have up to" },
+        { "read_all", "number", "All saw up to" },
+        { "who", "pairs", "Who", WHO_MAX, "user", "state" } },
+    [25] = { "group_ask",
+        { "group", "number", "Group" },
+        { "position", "number", "Position" },
+        { "after", "number", "Members after" } },
+    [26] = { "group_change",
+        { "group", "number", "Group" },
+        { "number", "positive", "Number" },
+        { "action", "action", "Action" },
+        { "users", "users", "Users", USERS_MAX },
+        { "value", "bytes", "Value", GROUP_VALUE_BYTES_MAX } },
+    [27] = { "group_resume",
+        { "cursors", "pairs", "Cursors", RESUME_MAX, "group", "position" } },
+    [28] = { "group_look",
+        { "group", "number", "Group" },
+        { "after", "number", "Members after" } },
+    [29] = { "group_state",
+        { "group", "number", "Group" },
+        { "head", "number", "Head" },
+        { "members", "number", "Members" },
+        { "shows_history", "flag", "Shows history" },
+        { "name", "bytes", "Name", GROUP_VALUE_BYTES_MAX },
+        { "info", "bytes", "Description", GROUP_VALUE_BYTES_MAX },
+        { "roles", "pairs", "Roles", WHO_MAX, "user", "role" } },
+    [30] = { "group_notice",
+        { "position", "number", "Position" },
+        { "group", "number", "Group" },
+        { "by", "number", "By" },
+        { "time_ms", "time", "Time (ms)" } },
+    [31] = { "group_gone",
+        { "group", "number", "Group" },
+        { "position", "number", "Last position" } },
+    [32] = { "activity",
+        { "is_here", "flag", "Is here" } },
+    [33] = { "watch",
+        { "users", "users", "Users", USERS_MAX } },
+    [34] = { "unwatch",
+        { "users", "users", "Users", USERS_MAX } },
+    [35] = { "presence",
+        { "user", "number", "User" },
+        { "is_online", "flag", "Is online" },
+        { "last_seen_ms", "time", "Last seen (ms)" } },
+    [36] = { "typing",
+        { "group", "number", "Group" },
+        { "user", "number", "User" },
+        { "is_typing", "flag", "Is typing" } },
 }
 
 -- The flags that a kind may carry.
-local FLAGS = { [4] = FLAG_PARTS, [8] = FLAG_PARTS + FLAG_OWN, [12] = FLAG_OWN }
+local FLAGS = {
+    [4] = FLAG_PARTS, [8] = FLAG_PARTS + FLAG_OWN, [12] = FLAG_OWN,
+    [17] = FLAG_PARTS, [20] = FLAG_PARTS + FLAG_OWN,
+}
 
 local KIND_NAMES = {}
 for number, kind in pairs(KINDS) do
@@ -174,8 +290,10 @@ local DECLARE = {
     text = function(id, label) return ProtoField.string(id, label, base.UNICODE) end,
     code = function(id, label) return ProtoField.uint16(id, label, base.DEC, CODES) end,
     content = function(id, label) return ProtoField.uint8(id, label, base.DEC, CONTENTS) end,
+    action = function(id, label) return ProtoField.uint8(id, label, base.DEC, ACTIONS) end,
     pairs = function(id, label) return ProtoField.none(id, label) end,
 }
+DECLARE.users, DECLARE.own_content, DECLARE.flag = DECLARE.pairs, DECLARE.content, DECLARE.number
 DECLARE.positive, DECLARE.time, DECLARE.total = DECLARE.number, DECLARE.number, DECLARE.number
 DECLARE.body = DECLARE.bytes
 
@@ -192,13 +310,19 @@ for _, kind in pairs(KINDS) do
         local name, type, label = kind[index][1], kind[index][2], kind[index][3]
         local key = kind[1] .. "." .. name
         declare(key, DECLARE[type]("fulmar." .. key, label))
-        if type == "pairs" then
-            declare(key .. ".log", ProtoField.uint64("fulmar." .. key .. ".log", "Log"))
-            declare(key .. ".position",
-                ProtoField.uint64("fulmar." .. key .. ".position", "Position"))
+        local parts = type == "users" and { "user" } or { kind[index][5], kind[index][6] }
+        for _, part in ipairs(parts) do
+            local part_label = part:gsub("^%l", string.upper)
+            local part_key = key .. "." .. part
+            declare(part_key, ProtoField.uint64("fulmar." .. part_key, part_label))
         end
     end
 end
+-- What the body of a change holds: the same as a request's last fields.
+declare("change.action", DECLARE.action("fulmar.change.action", "Action"))
+declare("change.users", DECLARE.users("fulmar.change.users", "Users"))
+declare("change.users.user", ProtoField.uint64("fulmar.change.users.user", "User"))
+declare("change.value", DECLARE.bytes("fulmar.change.value", "Value"))
 fulmar.fields = declared
 fulmar.experts = { malformed }
 
@@ -356,26 +480,73 @@ function READ.text(reader, key, max)
     if range:len() > 0 then reader.tree:add_packet_field(pf[key], range, ENC_UTF_8) end
 end
 
-function READ.pairs(reader, key)
+-- Content of what a member sends: not that of the entries that the server makes.
+function READ.own_content(reader, key)
+    local value, number = READ.content(reader, key)
+    if number == CONTENT_CHANGE then fail("value", key) end
+    return value, number
+end
+
+function READ.action(reader, key)
+    local _, number = READ.content(reader, key)
+    if not ACTIONS[number] then fail("value", key) end
+    return ACTIONS[number], number
+end
+
+function READ.flag(reader, key)
+    local value, number = READ.number(reader, key)
+    if number > 1 then fail("value", key) end
+    return value, number
+end
+
+-- The head of a list: its item in the tree and how many entries follow.
+local function read_count(reader, key, max)
     local start = reader.offset
     local _, count = reader:varint(key)
-    if count > LOGS_MAX then fail("too_long", key) end
+    if count > max then fail("too_long", key) end
     local list = reader.tree:add(pf[key], reader.tvb(start, reader.offset - start))
+    list:append_text(string.format(" (%d)", count))
+    return list, count
+end
+
+function READ.pairs(reader, key, max, first_name, second_name)
+    local list, count = read_count(reader, key, max)
     local before
     for _ = 1, count do
-        local log, _, log_range = reader:varint(key)
-        local position, _, position_range = reader:varint(key)
-        if before and not (before < log) then fail("value", key) end
-        before = log
-        list:add(pf[key .. ".log"], log_range, log)
-        list:add(pf[key .. ".position"], position_range, position)
+        local first, _, first_range = reader:varint(key)
+        local second, _, second_range = reader:varint(key)
+        if before and not (before < first) then fail("value", key) end
+        before = first
+        list:add(pf[key .. "." .. first_name], first_range, first)
+        list:add(pf[key .. "." .. second_name], second_range, second)
     end
-    list:append_text(string.format(" (%d)", count))
+    return tostring(count)
+end
+
+function READ.users(reader, key, max)
+    local list, count = read_count(reader, key, max)
+    local before = UInt64.new(0)
+    for _ = 1, count do
+        local user, _, range = reader:varint(key)
+        if not (before < user) then fail("value", key) end
+        before = user
+        list:add(pf[key .. ".user"], range, user)
+    end
+    return tostring(count)
 end
 
 function READ.total(reader, key)
     if not reader.parts then return nil, nil end
     return READ.number(reader, key)
+end
+
+-- Reads the body of a change from `offset` to `stop`.
+local function read_change(tvb, offset, stop, tree)
+    local reader = setmetatable({ tvb = tvb, offset = offset, stop = stop, tree = tree }, Reader)
+    READ.action(reader, "change.action")
+    READ.users(reader, "change.users", USERS_MAX)
+    READ.bytes(reader, "change.value", GROUP_VALUE_BYTES_MAX)
+    if reader.offset < stop then fail("trailing") end
 end
 
 function READ.body(reader, key)
@@ -391,6 +562,14 @@ function READ.body(reader, key)
     local item = reader.tree:add(pf[key], range)
     if reader.numbers.content == 1 and not reader.parts and judge_text(raw(range)) then
         item:add_packet_field(pf.text, range, ENC_UTF_8):set_generated()
+    end
+    if reader.kind == "group_deliver" and reader.numbers.content == CONTENT_CHANGE and not reader.parts then
+        -- A body that isn't one doesn't make the frame a bad one.
+        local good, problem = pcall(read_change, reader.tvb, reader.offset, reader.stop, item)
+        if not good then
+            if type(problem) ~= "table" then error(problem, 0) end
+            item:append_text(" (not a change: " .. problem.name .. ")")
+        end
     end
     reader.offset = reader.stop
     return string.format("%d", length)
@@ -420,7 +599,42 @@ local SUMMARY = {
             v.delivered, v.read)
     end,
     ask = function(v) return string.format("about %s", v.peer) end,
+    group_send = function(v)
+        return string.format("in %s #%s, %s bytes", v.group, v.number, v.total_bytes or v.body)
+    end,
+    group_sent = function(v) return string.format("in %s #%s, @%s", v.group, v.number, v.position) end,
+    group_rejected = function(v) return string.format("in %s #%s", v.group, v.number) end,
+    group_deliver = function(v)
+        return string.format("in %s @%s %s %s, %s bytes", v.group, v.position,
+            v.own and "own of" or "from", v.author, v.total_bytes or v.body)
+    end,
+    group_receipt = function(v)
+        return string.format("in %s @%s members %s delivered %s read %s", v.group, v.position,
+            v.members, v.delivered, v.read)
+    end,
+    group_ask = function(v) return string.format("in %s @%s", v.group, v.position) end,
+    group_change = function(v) return string.format("%s %s #%s", v.action, v.group, v.number) end,
+    group_resume = function(v) return string.format("%s groups", v.cursors) end,
+    group_look = function(v) return string.format("at %s", v.group) end,
+    group_state = function(v)
+        return string.format("of %s, head %s, %s members", v.group, v.head, v.members)
+    end,
+    group_notice = function(v) return string.format("@%s group %s by %s", v.position, v.group, v.by) end,
+    activity = function(v) return v.is_here == "1" and "here" or "away" end,
+    watch = function(v) return string.format("%s users", v.users) end,
+    unwatch = function(v) return string.format("%s users", v.users) end,
+    presence = function(v)
+        return string.format("%s %s", v.user, v.is_online == "1" and "online" or "offline")
+    end,
+    typing = function(v)
+        return string.format("group %s user %s %s", v.group, v.user,
+            v.is_typing == "1" and "writes" or "stopped")
+    end,
 }
+-- Frames that name a group and a position in its log, and nothing else.
+for _, kind in ipairs({ "group_skip", "group_ack", "group_read", "group_gone" }) do
+    SUMMARY[kind] = function(v) return string.format("%s @%s", v.group, v.position) end
+end
 
 local function summary(reader)
     local text = reader.kind
@@ -440,11 +654,11 @@ local function read_frame(tvb, offset, stop, tree)
     tree:add(pf.kind, kind_range)
     tree:add(pf.parts, kind_range)
     tree:add(pf.own, kind_range)
-    if number >= SKIPPABLE_FIRST then
+    local kind = KINDS[number]
+    if not kind and number >= SKIPPABLE_FIRST then
         if stop > offset + 1 then tree:add(pf.unknown, tvb(offset + 1, stop - offset - 1)) end
         return string.format("unknown kind %d", number)
     end
-    local kind = KINDS[number]
     if not kind then fail("unknown_kind") end
     local parts, own = flags % FLAG_OWN == FLAG_PARTS, flags >= FLAG_OWN
     local allowed = FLAGS[number] or 0
@@ -456,8 +670,10 @@ local function read_frame(tvb, offset, stop, tree)
         kind = kind[1], parts = parts, values = { own = own }, numbers = {},
     }, Reader)
     for index = 2, #kind do
-        local name, type, max = kind[index][1], kind[index][2], kind[index][4]
-        local value, as_number = READ[type](reader, kind[1] .. "." .. name, max)
+        local field = kind[index]
+        local name, type = field[1], field[2]
+        local key = kind[1] .. "." .. name
+        local value, as_number = READ[type](reader, key, field[4], field[5], field[6])
         reader.values[name] = value and tostring(value)
         reader.numbers[name] = as_number
     end

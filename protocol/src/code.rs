@@ -93,6 +93,14 @@ codes! {
     StaleNumber = 302, "stale_number";
     /// A recipient that can't exist (user 0).
     BadPeer = 303, "bad_peer";
+    /// The user is no member of the group, or there is no such group.
+    NotAMember = 304, "not_a_member";
+    /// The member's role doesn't allow this change.
+    NotAllowed = 305, "not_allowed";
+    /// The group has, or would have, more members than are allowed; or the user more groups.
+    GroupFull = 306, "group_full";
+    /// The change can't be made: it names nobody, or people it can't be made to, or a bad value.
+    BadChange = 307, "bad_change";
     /// The server has too much to do; try again after the stated time.
     Overloaded = 400, "overloaded";
     /// The server stops; reconnect after the stated time.

@@ -1,12 +1,14 @@
 //! Bytes to frames. Borrows, never allocates, never panics.
 
-use crate::code::Code;
+mod fields;
+mod group;
+mod presence;
+
 use crate::decode_error::DecodeError;
-use crate::frame::{
-    Deliver, FLAG_OWN, FLAG_PARTS, Frame, Goodbye, Hello, KIND_MASK, Kind, Pairs, SKIPPABLE_FIRST,
-    Send, Welcome,
-};
-use crate::{MAGIC, limits, varint};
+use crate::frame::{Deliver, Frame, Goodbye, Hello, Send, Welcome};
+use crate::kind::{FLAG_OWN, KIND_MASK, Kind, SKIPPABLE_FIRST};
+use crate::{MAGIC, limits};
+use fields::{Fields, judge_total};
 
 impl<'a> Frame<'a> {
     /// Reads one frame from its bytes after the length prefix, as [`Frames`](crate::Frames) gives
@@ -15,10 +17,11 @@ impl<'a> Frame<'a> {
     pub fn decode(bytes: &'a [u8]) -> Result<Frame<'a>, DecodeError> {
         let (&kind_byte, rest) = bytes.split_first().ok_or(DecodeError::Empty)?;
         let number = kind_byte & KIND_MASK;
-        if number >= SKIPPABLE_FIRST {
-            return Ok(Frame::Unknown { kind: kind_byte });
-        }
-        let kind = Kind::from_number(number).ok_or(DecodeError::UnknownKind(number))?;
+        let kind = match Kind::from_number(number) {
+            Some(kind) => kind,
+            None if number >= SKIPPABLE_FIRST => return Ok(Frame::Unknown { kind: kind_byte }),
+            None => return Err(DecodeError::UnknownKind(number)),
+        };
         let flags = kind_byte & !KIND_MASK;
         if flags & !kind.flags() != 0 {
             return Err(DecodeError::UnknownFlag(kind_byte));
@@ -68,7 +71,7 @@ fn decode_fields<'a>(
         },
         Kind::Ask => Frame::Ask { peer: fields.number("ask.peer")? },
         Kind::Ping => Frame::Ping,
-        Kind::Pong => Frame::Pong { heads: fields.pairs("pong.heads")? },
+        Kind::Pong => Frame::Pong { heads: fields.pairs("pong.heads", limits::LOGS_MAX)? },
         Kind::Hello => Frame::Hello(decode_hello(fields)?),
         Kind::Welcome => Frame::Welcome(decode_welcome(fields)?),
         Kind::Refuse => Frame::Refuse {
@@ -82,16 +85,52 @@ fn decode_fields<'a>(
             address: fields.text("goodbye.address", limits::ADDRESS_BYTES_MAX)?,
             detail: fields.text("goodbye.detail", limits::DETAIL_BYTES_MAX)?,
         }),
+        Kind::GroupSend => Frame::GroupSend(group::send(flags, fields)?),
+        Kind::GroupSent => group::sent(fields)?,
+        Kind::GroupRejected => Frame::GroupRejected(group::rejected(fields)?),
+        Kind::GroupDeliver => Frame::GroupDeliver(group::deliver(flags, fields)?),
+        Kind::GroupSkip => Frame::GroupSkip {
+            group: fields.number("group_skip.group")?,
+            position: fields.number("group_skip.position")?,
+        },
+        Kind::GroupAck => Frame::GroupAck {
+            group: fields.number("group_ack.group")?,
+            position: fields.number("group_ack.position")?,
+        },
+        Kind::GroupRead => Frame::GroupRead {
+            group: fields.number("group_read.group")?,
+            position: fields.number("group_read.position")?,
+        },
+        Kind::GroupReceipt => Frame::GroupReceipt(group::receipt(fields)?),
+        Kind::GroupAsk => group::ask(fields)?,
+        Kind::GroupChange => group::change_request(fields)?,
+        Kind::GroupResume => Frame::GroupResume {
+            cursors: fields.pairs("group_resume.cursors", limits::RESUME_MAX)?,
+        },
+        Kind::GroupLook => Frame::GroupLook {
+            group: fields.number("group_look.group")?,
+            after: fields.number("group_look.after")?,
+        },
+        Kind::GroupState => Frame::GroupState(group::state(fields)?),
+        Kind::GroupNotice => Frame::GroupNotice(group::notice(fields)?),
+        Kind::GroupGone => Frame::GroupGone {
+            group: fields.number("group_gone.group")?,
+            position: fields.number("group_gone.position")?,
+        },
+        Kind::Activity => Frame::Activity { is_here: fields.flag("activity.is_here")? },
+        Kind::Watch => Frame::Watch { users: fields.numbers("watch.users", limits::USERS_MAX)? },
+        Kind::Unwatch => {
+            Frame::Unwatch { users: fields.numbers("unwatch.users", limits::USERS_MAX)? }
+        }
+        Kind::Presence => presence::presence(fields)?,
+        Kind::Typing => presence::typing(fields)?,
     })
 }
 
 #[inline]
 fn decode_send<'a>(flags: u8, fields: &mut Fields<'a>) -> Result<Send<'a>, DecodeError> {
     let peer = fields.number("send.peer")?;
-    let number = fields.number("send.number")?;
-    if number == 0 {
-        return Err(DecodeError::Value("send.number"));
-    }
+    let number = fields.positive("send.number")?;
     let content = fields.byte("send.content")?;
     let total_bytes = fields.total_bytes(flags, "send.total_bytes")?;
     let body = fields.piece("send.body")?;
@@ -126,7 +165,7 @@ fn decode_hello<'a>(fields: &mut Fields<'a>) -> Result<Hello<'a>, DecodeError> {
         device: fields.number("hello.device")?,
         token: fields.bytes("hello.token", limits::TOKEN_BYTES_MAX)?,
         agent: fields.text("hello.agent", limits::AGENT_BYTES_MAX)?,
-        cursors: fields.pairs("hello.cursors")?,
+        cursors: fields.pairs("hello.cursors", limits::LOGS_MAX)?,
     })
 }
 
@@ -141,112 +180,6 @@ fn decode_welcome<'a>(fields: &mut Fields<'a>) -> Result<Welcome<'a>, DecodeErro
         window_bytes: fields.number("welcome.window_bytes")?,
         sends_max: fields.number("welcome.sends_max")?,
         idle_s: fields.number("welcome.idle_s")?,
-        heads: fields.pairs("welcome.heads")?,
+        heads: fields.pairs("welcome.heads", limits::LOGS_MAX)?,
     })
-}
-
-/// A body that is complete in its first frame is not cut, so each body has one form per cut.
-#[inline]
-fn judge_total(
-    total_bytes: Option<u64>,
-    body: &[u8],
-    field: &'static str,
-) -> Result<(), DecodeError> {
-    match total_bytes {
-        Some(total_bytes) if total_bytes <= body.len() as u64 => Err(DecodeError::Value(field)),
-        _ => Ok(()),
-    }
-}
-
-/// The unread rest of a frame's fields.
-struct Fields<'a> {
-    rest: &'a [u8],
-}
-
-impl<'a> Fields<'a> {
-    #[inline]
-    fn number(&mut self, field: &'static str) -> Result<u64, DecodeError> {
-        match varint::read(self.rest) {
-            Ok((value, taken)) => {
-                self.rest = &self.rest[taken..];
-                Ok(value)
-            }
-            Err(varint::VarintError::Truncated) => Err(DecodeError::Truncated(field)),
-            Err(varint::VarintError::Invalid) => Err(DecodeError::Number(field)),
-        }
-    }
-
-    #[inline]
-    fn byte(&mut self, field: &'static str) -> Result<u8, DecodeError> {
-        let (&byte, rest) = self.rest.split_first().ok_or(DecodeError::Truncated(field))?;
-        self.rest = rest;
-        Ok(byte)
-    }
-
-    /// All bytes that are left: a body, or a piece of one. The bound keeps room for the header of
-    /// another frame around the same piece, so what one peer sent can always be delivered whole.
-    #[inline]
-    fn piece(&mut self, field: &'static str) -> Result<&'a [u8], DecodeError> {
-        if self.rest.len() > limits::PART_BYTES_MAX {
-            return Err(DecodeError::TooLong(field));
-        }
-        Ok(std::mem::take(&mut self.rest))
-    }
-
-    /// The length of the whole body, where the flag says that parts follow.
-    #[inline]
-    fn total_bytes(&mut self, flags: u8, field: &'static str) -> Result<Option<u64>, DecodeError> {
-        if flags & FLAG_PARTS == 0 {
-            return Ok(None);
-        }
-        self.number(field).map(Some)
-    }
-
-    fn code(&mut self, field: &'static str) -> Result<Code, DecodeError> {
-        let number = u16::try_from(self.number(field)?).map_err(|_| DecodeError::Value(field))?;
-        Ok(Code::from_number(number))
-    }
-
-    fn bytes(&mut self, field: &'static str, max: usize) -> Result<&'a [u8], DecodeError> {
-        let len = self.number(field)?;
-        if len > max as u64 {
-            return Err(DecodeError::TooLong(field));
-        }
-        let (bytes, rest) =
-            self.rest.split_at_checked(len as usize).ok_or(DecodeError::Truncated(field))?;
-        self.rest = rest;
-        Ok(bytes)
-    }
-
-    /// Text for logs and for people. Without control characters, so that a peer can neither forge a
-    /// line of a log nor steer a terminal.
-    fn text(&mut self, field: &'static str, max: usize) -> Result<&'a str, DecodeError> {
-        let text =
-            std::str::from_utf8(self.bytes(field, max)?).map_err(|_| DecodeError::Text(field))?;
-        if text.chars().any(char::is_control) {
-            return Err(DecodeError::Text(field));
-        }
-        Ok(text)
-    }
-
-    /// Pairs of (log, position), each log once and in increasing order, so that a set of cursors
-    /// has one encoding and no log has two answers.
-    fn pairs(&mut self, field: &'static str) -> Result<Pairs<'a>, DecodeError> {
-        let count = self.number(field)?;
-        if count > limits::LOGS_MAX as u64 {
-            return Err(DecodeError::TooLong(field));
-        }
-        let start = self.rest;
-        let mut before = None;
-        for _ in 0..count {
-            let log = self.number(field)?;
-            self.number(field)?;
-            if before.is_some_and(|before| before >= log) {
-                return Err(DecodeError::Value(field));
-            }
-            before = Some(log);
-        }
-        let encoded = &start[..start.len() - self.rest.len()];
-        Ok(Pairs::Encoded(encoded, count as usize))
-    }
 }

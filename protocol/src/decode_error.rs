@@ -109,7 +109,12 @@ struct Limit(&'static str);
 
 impl fmt::Display for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let of_groups = self.0 == "group_resume.cursors";
         match self.0.split_once('.').map_or("", |(_, field)| field) {
+            "cursors" if of_groups => write!(f, "{} groups", limits::RESUME_MAX),
+            "users" => write!(f, "{} users", limits::USERS_MAX),
+            "who" | "roles" => write!(f, "{} members", limits::WHO_MAX),
+            "value" | "name" | "info" => write!(f, "{} bytes", limits::GROUP_VALUE_BYTES_MAX),
             "token" => write!(f, "{} bytes", limits::TOKEN_BYTES_MAX),
             "agent" => write!(f, "{} bytes", limits::AGENT_BYTES_MAX),
             "detail" => write!(f, "{} bytes", limits::DETAIL_BYTES_MAX),
@@ -127,6 +132,11 @@ fn allowed(field: &'static str) -> &'static str {
         "total_bytes" => "it is more than the body bytes in this frame",
         "code" => "codes are at most 65535",
         "cursors" | "heads" => "logs stand once each, in increasing order",
+        "users" => "users start at 1 and stand once each, in increasing order",
+        "who" | "roles" => "members stand once each, in increasing order",
+        "action" => "actions are 1 to 11",
+        "content" => "content 2 is for entries that the server makes",
+        "is_here" | "is_online" | "is_typing" | "shows_history" => "it is 0 or 1",
         _ => "see the specification",
     }
 }

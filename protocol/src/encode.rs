@@ -1,10 +1,13 @@
 //! Frames to bytes.
 
+mod group;
+
 use std::borrow::Cow;
 
-use crate::frame::{
-    Deliver, FLAG_OWN, FLAG_PARTS, Frame, Goodbye, Hello, Kind, Pairs, Send, Welcome,
-};
+use crate::frame::{Deliver, Frame, Goodbye, Hello, Send, Welcome};
+use crate::group::{GroupNotice, GroupRejected};
+use crate::kind::{FLAG_OWN, FLAG_PARTS, Kind};
+use crate::lists::{Numbers, Pairs};
 use crate::{MAGIC, limits, varint};
 
 impl Frame<'_> {
@@ -48,6 +51,65 @@ impl Frame<'_> {
                 encode_refuse(u64::from(code.number()), *retry_after_ms, detail, out);
             }
             Frame::Goodbye(goodbye) => encode_goodbye(goodbye, out),
+            Frame::GroupSend(send) => group::encode_send(send, out),
+            Frame::GroupDeliver(deliver) => group::encode_deliver(deliver, out),
+            Frame::GroupSent { group, number, position, time_ms } => {
+                numbers(Kind::GroupSent, 0, [*group, *number, *position, *time_ms], out);
+            }
+            Frame::GroupRejected(rejected) => {
+                let GroupRejected { group, number, code, retry_after_ms } = *rejected;
+                let code = u64::from(code.number());
+                numbers(Kind::GroupRejected, 0, [group, number, code, retry_after_ms], out);
+            }
+            Frame::GroupSkip { group, position } => {
+                numbers(Kind::GroupSkip, 0, [*group, *position], out);
+            }
+            Frame::GroupAck { group, position } => {
+                numbers(Kind::GroupAck, 0, [*group, *position], out);
+            }
+            Frame::GroupRead { group, position } => {
+                numbers(Kind::GroupRead, 0, [*group, *position], out);
+            }
+            Frame::GroupReceipt(receipt) => group::encode_receipt(receipt, out),
+            Frame::GroupAsk { group, position, after } => {
+                numbers(Kind::GroupAsk, 0, [*group, *position, *after], out);
+            }
+            Frame::GroupChange { group, number, change } => {
+                group::encode_change_request(*group, *number, change, out);
+            }
+            Frame::GroupResume { cursors } => {
+                begin(Kind::GroupResume, 0, pairs_len(cursors), out);
+                put_pairs(cursors, out);
+            }
+            Frame::GroupLook { group, after } => {
+                numbers(Kind::GroupLook, 0, [*group, *after], out);
+            }
+            Frame::GroupState(state) => group::encode_state(state, out),
+            Frame::GroupNotice(notice) => {
+                let GroupNotice { position, group, by, time_ms } = *notice;
+                numbers(Kind::GroupNotice, 0, [position, group, by, time_ms], out);
+            }
+            Frame::GroupGone { group, position } => {
+                numbers(Kind::GroupGone, 0, [*group, *position], out);
+            }
+            Frame::Activity { is_here } => {
+                numbers(Kind::Activity, 0, [u64::from(*is_here)], out);
+            }
+            Frame::Watch { users } => {
+                begin(Kind::Watch, 0, numbers_len(users), out);
+                put_numbers(users, out);
+            }
+            Frame::Unwatch { users } => {
+                begin(Kind::Unwatch, 0, numbers_len(users), out);
+                put_numbers(users, out);
+            }
+            Frame::Presence { user, is_online, last_seen_ms } => {
+                let fields = [*user, u64::from(*is_online), *last_seen_ms];
+                numbers(Kind::Presence, 0, fields, out);
+            }
+            Frame::Typing { group, user, is_typing } => {
+                numbers(Kind::Typing, 0, [*group, *user, u64::from(*is_typing)], out);
+            }
             Frame::Unknown { kind } => {
                 varint::write(1, out);
                 out.push(*kind);
@@ -201,6 +263,17 @@ fn put_bytes(bytes: &[u8], out: &mut Vec<u8>) {
 fn pairs_len(pairs: &Pairs<'_>) -> usize {
     let numbers: usize = pairs.iter().map(|(a, b)| varint::len(a) + varint::len(b)).sum();
     varint::len(pairs.len() as u64) + numbers
+}
+
+fn numbers_len(list: &Numbers<'_>) -> usize {
+    varint::len(list.len() as u64) + list.iter().map(varint::len).sum::<usize>()
+}
+
+fn put_numbers(list: &Numbers<'_>, out: &mut Vec<u8>) {
+    varint::write(list.len() as u64, out);
+    for number in list.iter() {
+        varint::write(number, out);
+    }
 }
 
 fn put_pairs(pairs: &Pairs<'_>, out: &mut Vec<u8>) {

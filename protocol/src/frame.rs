@@ -1,168 +1,11 @@
 //! The frames, as values. Byte fields borrow from the buffer that they were decoded from.
 
 use crate::code::Code;
-
-/// What a frame is. The number is the low six bits of the kind byte.
-///
-/// Numbers from 32 upwards are *skippable*: a peer that doesn't know one ignores the frame. An
-/// unknown number below 32 ends the connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum Kind {
-    /// Client's first frame.
-    Hello = 1,
-    /// The login succeeded.
-    Welcome = 2,
-    /// The login failed; the connection closes.
-    Refuse = 3,
-    /// A message from this device to a peer.
-    Send = 4,
-    /// More bytes of the large body in progress in this direction.
-    Part = 5,
-    /// The tick: a send is durable.
-    Sent = 6,
-    /// A send was not taken.
-    Rejected = 7,
-    /// A message for this device.
-    Deliver = 8,
-    /// Positions that hold nothing for this device.
-    Skip = 9,
-    /// This device stored everything up to a position.
-    Ack = 10,
-    /// The person saw a conversation up to an ordinal.
-    Read = 11,
-    /// How far a peer received and read.
-    Receipt = 12,
-    /// Asks for the receipt of a peer.
-    Ask = 13,
-    /// Are you there.
-    Ping = 14,
-    /// Yes, and these are the heads of your logs.
-    Pong = 15,
-    /// The connection ends, with a reason.
-    Goodbye = 16,
-}
-
-/// First skippable kind number.
-pub(crate) const SKIPPABLE_FIRST: u8 = 32;
-/// The bits of the kind byte that number the kind.
-pub(crate) const KIND_MASK: u8 = 0x3f;
-/// Flag of send and deliver: the body continues in part frames.
-pub(crate) const FLAG_PARTS: u8 = 0x40;
-/// Flag of deliver and receipt: about what this user itself sent or read elsewhere.
-pub(crate) const FLAG_OWN: u8 = 0x80;
-
-impl Kind {
-    /// Every kind, in the order of their numbers.
-    pub const ALL: [Kind; 16] = [
-        Kind::Hello,
-        Kind::Welcome,
-        Kind::Refuse,
-        Kind::Send,
-        Kind::Part,
-        Kind::Sent,
-        Kind::Rejected,
-        Kind::Deliver,
-        Kind::Skip,
-        Kind::Ack,
-        Kind::Read,
-        Kind::Receipt,
-        Kind::Ask,
-        Kind::Ping,
-        Kind::Pong,
-        Kind::Goodbye,
-    ];
-
-    /// The kind with this number, if it is defined.
-    #[must_use]
-    pub const fn from_number(number: u8) -> Option<Kind> {
-        if number == 0 || number as usize > Kind::ALL.len() {
-            return None;
-        }
-        Some(Kind::ALL[number as usize - 1])
-    }
-
-    /// A stable name in snake case, for logs, metrics and vectors.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Kind::Hello => "hello",
-            Kind::Welcome => "welcome",
-            Kind::Refuse => "refuse",
-            Kind::Send => "send",
-            Kind::Part => "part",
-            Kind::Sent => "sent",
-            Kind::Rejected => "rejected",
-            Kind::Deliver => "deliver",
-            Kind::Skip => "skip",
-            Kind::Ack => "ack",
-            Kind::Read => "read",
-            Kind::Receipt => "receipt",
-            Kind::Ask => "ask",
-            Kind::Ping => "ping",
-            Kind::Pong => "pong",
-            Kind::Goodbye => "goodbye",
-        }
-    }
-
-    /// The flags that this kind may carry.
-    pub(crate) const fn flags(self) -> u8 {
-        match self {
-            Kind::Send => FLAG_PARTS,
-            Kind::Deliver => FLAG_PARTS | FLAG_OWN,
-            Kind::Receipt => FLAG_OWN,
-            _ => 0,
-        }
-    }
-}
-
-/// A list of number pairs inside a frame: either a slice to encode or checked bytes to iterate.
-#[derive(Debug, Clone, Copy)]
-pub enum Pairs<'a> {
-    /// Pairs to encode.
-    Slice(&'a [(u64, u64)]),
-    /// The encoded pairs of a decoded frame, already checked, and how many there are.
-    Encoded(&'a [u8], usize),
-}
-
-impl<'a> Pairs<'a> {
-    /// How many pairs there are.
-    #[must_use]
-    pub const fn len(&self) -> usize {
-        match self {
-            Pairs::Slice(pairs) => pairs.len(),
-            Pairs::Encoded(_, count) => *count,
-        }
-    }
-
-    /// Whether there are none.
-    #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// The pairs in their order.
-    pub fn iter(&self) -> impl Iterator<Item = (u64, u64)> + 'a {
-        let (slice, mut bytes) = match *self {
-            Pairs::Slice(pairs) => (pairs, &[][..]),
-            Pairs::Encoded(bytes, _) => (&[][..], bytes),
-        };
-        let mut next = move || {
-            let (value, taken) = crate::varint::read(bytes).ok()?;
-            bytes = &bytes[taken..];
-            Some(value)
-        };
-        slice.iter().copied().chain(std::iter::from_fn(move || Some((next()?, next()?))))
-    }
-}
-
-impl PartialEq for Pairs<'_> {
-    fn eq(&self, other: &Self) -> bool {
-        self.len() == other.len() && self.iter().eq(other.iter())
-    }
-}
-
-impl Eq for Pairs<'_> {}
+use crate::group::{
+    Change, GroupDeliver, GroupNotice, GroupReceipt, GroupRejected, GroupSend, GroupState,
+};
+use crate::kind::Kind;
+use crate::lists::{Numbers, Pairs};
 
 /// Client → server, first: who connects and how far it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -182,8 +25,8 @@ pub struct Hello<'a> {
     /// Name and version of the client program, for logs. Without control characters.
     pub agent: &'a str,
     /// How far this device has each log: pairs of (log, cursor), each log once and in increasing
-    /// order. Log 0 is the inbox, other numbers are groups; everything up to the cursor is safe in
-    /// the device's store.
+    /// order. Log 0 is the inbox, the only one in this version; everything up to the cursor is safe in
+    /// the device's store. Groups have their cursors in a resume.
     pub cursors: Pairs<'a>,
 }
 
@@ -358,6 +201,125 @@ pub enum Frame<'a> {
     },
     /// See [`Goodbye`].
     Goodbye(Goodbye<'a>),
+    /// See [`GroupSend`].
+    GroupSend(GroupSend<'a>),
+    /// Server → client: the entry is durable, and every member will be offered it.
+    GroupSent {
+        /// The group; for one that was just made, its number.
+        group: u64,
+        /// The device's number of the send or change.
+        number: u64,
+        /// Its position in the group's log.
+        position: u64,
+        /// When the server took it, in milliseconds since the Unix epoch; 0 if that was earlier.
+        time_ms: u64,
+    },
+    /// See [`GroupRejected`].
+    GroupRejected(GroupRejected),
+    /// See [`GroupDeliver`].
+    GroupDeliver(GroupDeliver<'a>),
+    /// Server → client: the positions up to this one that were not delivered hold nothing for this device.
+    GroupSkip {
+        /// The group.
+        group: u64,
+        /// Position in its log.
+        position: u64,
+    },
+    /// Client → server: every position up to this one is safe in this device's own store.
+    GroupAck {
+        /// The group.
+        group: u64,
+        /// Position in its log.
+        position: u64,
+    },
+    /// Client → server: the person saw the group up to this position. Server → client: this is stored, and
+    /// holds for all of the user's devices.
+    GroupRead {
+        /// The group.
+        group: u64,
+        /// Position in its log.
+        position: u64,
+    },
+    /// See [`GroupReceipt`].
+    GroupReceipt(GroupReceipt<'a>),
+    /// Client → server: asks how far the members after this one are with an entry.
+    GroupAsk {
+        /// The group.
+        group: u64,
+        /// Position of the entry.
+        position: u64,
+        /// Members with larger numbers are told; 0 for the first ones.
+        after: u64,
+    },
+    /// Client → server: makes a group (`group` is 0) or changes one.
+    GroupChange {
+        /// The group, or 0.
+        group: u64,
+        /// This device's number for it, from the same sequence as its sends to the group; creations have
+        /// a sequence of their own.
+        number: u64,
+        /// What is to be done.
+        change: Change<'a>,
+    },
+    /// Client → server: how far this device has its groups, as pairs of (group, cursor), at most
+    /// [`RESUME_MAX`](crate::limits::RESUME_MAX), and no more than fit into a frame. From here on it is
+    /// sent what it lacks of these.
+    GroupResume {
+        /// Each group once, in increasing order.
+        cursors: Pairs<'a>,
+    },
+    /// Client → server: asks what a group is, with the members after this one.
+    GroupLook {
+        /// The group.
+        group: u64,
+        /// Members with larger numbers are told; 0 for the first ones.
+        after: u64,
+    },
+    /// See [`GroupState`].
+    GroupState(GroupState<'a>),
+    /// See [`GroupNotice`].
+    GroupNotice(GroupNotice),
+    /// Server → client: this user is no member of the group: it left, was removed, or never was. What came
+    /// before stays readable up to `position`.
+    GroupGone {
+        /// The group.
+        group: u64,
+        /// Last position for this user; 0 if there is none.
+        position: u64,
+    },
+    /// Client → server: the person has the program before them (or no more).
+    Activity {
+        /// Whether they have.
+        is_here: bool,
+    },
+    /// Client → server: tell me of these people's presence, now and when it changes.
+    Watch {
+        /// The people, at most [`USERS_MAX`](crate::limits::USERS_MAX).
+        users: Numbers<'a>,
+    },
+    /// Client → server: no more.
+    Unwatch {
+        /// The people.
+        users: Numbers<'a>,
+    },
+    /// Server → client: somebody's presence, as far as this user may know it.
+    Presence {
+        /// Who.
+        user: u64,
+        /// Whether the person is there now.
+        is_online: bool,
+        /// When the person was last there, in milliseconds since the Unix epoch; 0 where that isn't told.
+        last_seen_ms: u64,
+    },
+    /// Somebody writes. Client → server: to whom; server → client: who.
+    Typing {
+        /// The group, or 0 in a conversation of two.
+        group: u64,
+        /// Client → server: the peer, or 0 in a group. Server → client: who writes.
+        user: u64,
+        /// Whether they write, or stopped.
+        is_typing: bool,
+    },
     /// A skippable frame that this version doesn't know.
     Unknown {
         /// Its kind byte, flags included.
@@ -386,6 +348,26 @@ impl Frame<'_> {
             Frame::Ping => Kind::Ping,
             Frame::Pong { .. } => Kind::Pong,
             Frame::Goodbye(_) => Kind::Goodbye,
+            Frame::GroupSend(_) => Kind::GroupSend,
+            Frame::GroupSent { .. } => Kind::GroupSent,
+            Frame::GroupRejected(_) => Kind::GroupRejected,
+            Frame::GroupDeliver(_) => Kind::GroupDeliver,
+            Frame::GroupSkip { .. } => Kind::GroupSkip,
+            Frame::GroupAck { .. } => Kind::GroupAck,
+            Frame::GroupRead { .. } => Kind::GroupRead,
+            Frame::GroupReceipt(_) => Kind::GroupReceipt,
+            Frame::GroupAsk { .. } => Kind::GroupAsk,
+            Frame::GroupChange { .. } => Kind::GroupChange,
+            Frame::GroupResume { .. } => Kind::GroupResume,
+            Frame::GroupLook { .. } => Kind::GroupLook,
+            Frame::GroupState(_) => Kind::GroupState,
+            Frame::GroupNotice(_) => Kind::GroupNotice,
+            Frame::GroupGone { .. } => Kind::GroupGone,
+            Frame::Activity { .. } => Kind::Activity,
+            Frame::Watch { .. } => Kind::Watch,
+            Frame::Unwatch { .. } => Kind::Unwatch,
+            Frame::Presence { .. } => Kind::Presence,
+            Frame::Typing { .. } => Kind::Typing,
             Frame::Unknown { .. } => return None,
         })
     }

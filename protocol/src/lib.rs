@@ -20,14 +20,19 @@ mod decode_error;
 mod encode;
 mod frame;
 mod frames;
+pub mod group;
+mod kind;
 pub mod limits;
+mod lists;
 pub mod varint;
 
 pub use body::{Assembly, AssemblyError, Chunks};
 pub use code::Code;
 pub use decode_error::DecodeError;
-pub use frame::{Deliver, Frame, Goodbye, Hello, Kind, Pairs, Send, Welcome};
+pub use frame::{Deliver, Frame, Goodbye, Hello, Send, Welcome};
 pub use frames::{FrameError, Frames, Split, split_frame};
+pub use kind::Kind;
+pub use lists::{Numbers, Pairs};
 
 /// The protocol version that this crate speaks. A hello offers a range of versions; the welcome
 /// names the one in use.

@@ -1,7 +1,8 @@
 //! Decoding allocates nothing, whatever the bytes say; encoding allocates nothing into a buffer
 //! with room. Its own program, because the counter replaces the allocator of the whole program.
 
-use fulmar_protocol::{Deliver, Frame, Frames, Hello, Pairs, Send, limits};
+use fulmar_protocol::group::{Action, CONTENT_CHANGE, Change, GroupDeliver, GroupState};
+use fulmar_protocol::{Deliver, Frame, Frames, Hello, Numbers, Pairs, Send, limits};
 
 fn stream() -> Vec<u8> {
     let mut stream = Vec::with_capacity(64 * 1024);
@@ -33,6 +34,33 @@ fn stream() -> Vec<u8> {
         Frame::Deliver(deliver).encode(&mut stream);
         Frame::Ack { position: number }.encode(&mut stream);
     }
+    let users = Numbers::Slice(&[8, 9]);
+    let change = Change { action: Action::Add, users, value: &[] };
+    let mut body = Vec::new();
+    change.encode(&mut body);
+    let deliver = GroupDeliver {
+        group: 300,
+        position: 1,
+        author: 7,
+        time_ms: 1_790_000_000_000,
+        content: CONTENT_CHANGE,
+        own: false,
+        total_bytes: None,
+        body: &body,
+    };
+    Frame::GroupDeliver(deliver).encode(&mut stream);
+    let state = GroupState {
+        group: 300,
+        head: 1,
+        members: 3,
+        shows_history: false,
+        name: b"family",
+        info: &[b'i'; limits::GROUP_VALUE_BYTES_MAX],
+        roles: Pairs::Slice(&[(7, 3), (8, 1), (9, 1)]),
+    };
+    Frame::GroupState(state).encode(&mut stream);
+    Frame::GroupChange { group: 300, number: 1, change }.encode(&mut stream);
+    Frame::Watch { users }.encode(&mut stream);
     // Announces 65,535 logs and a text of 2^63 bytes, and holds neither.
     stream.extend([4, 0x0f, 0xff, 0xff, 0x03]);
     stream.extend([14, 0x03, 0xc8, 0x01, 0]);
@@ -50,12 +78,18 @@ fn decoding_allocates_nothing() {
         for frame in Frames::new(&stream, limits::FRAME_BYTES_MAX) {
             match frame.map(Frame::decode) {
                 Ok(Ok(Frame::Hello(hello))) => decoded += hello.cursors.iter().count(),
+                Ok(Ok(Frame::GroupDeliver(deliver))) => {
+                    let change = Change::decode(deliver.body).expect("a change");
+                    decoded += change.users.iter().count();
+                }
+                Ok(Ok(Frame::Watch { users })) => decoded += users.iter().count(),
+                Ok(Ok(Frame::GroupState(state))) => decoded += state.roles.iter().count(),
                 Ok(Ok(_)) => decoded += 1,
                 _ => refused += 1,
             }
         }
     });
-    assert_eq!((decoded, refused), (302, 2));
+    assert_eq!((decoded, refused), (310, 2));
     assert_eq!(counted.count_total, 0);
 }
 

@@ -39,6 +39,10 @@ pub(crate) struct Device {
     /// Peers and ordinals that the person hasn't looked at.
     pub(crate) unread: VecDeque<(u64, u64)>,
     pub(crate) rejected: VecDeque<MessageId>,
+    /// Groups that the person heard of, the one heard of last at the end.
+    pub(crate) groups: Vec<u64>,
+    /// Groups and positions that the person hasn't looked at.
+    pub(crate) unread_of_groups: VecDeque<(u64, u64)>,
 }
 
 impl Device {
@@ -57,6 +61,8 @@ impl Device {
             is_lost: false,
             unread: VecDeque::new(),
             rejected: VecDeque::new(),
+            groups: Vec::new(),
+            unread_of_groups: VecDeque::new(),
         }
     }
 
@@ -85,6 +91,8 @@ impl Device {
         self.batch = None;
         self.unread.clear();
         self.rejected.clear();
+        self.groups.clear();
+        self.unread_of_groups.clear();
     }
 
     /// Whether it is logged in and waits for nothing.
@@ -99,6 +107,21 @@ impl Device {
             self.unread.pop_front();
         }
         self.unread.push_back((peer, ordinal));
+    }
+
+    /// The person hears of a group.
+    pub(crate) fn knows_group(&mut self, group: u64) {
+        if group > 0 && !self.groups.contains(&group) {
+            self.groups.push(group);
+        }
+    }
+
+    /// An entry of a group arrived that the person may look at.
+    pub(crate) fn arrived_in_group(&mut self, group: u64, position: u64) {
+        if self.unread_of_groups.len() == UNREAD_MAX {
+            self.unread_of_groups.pop_front();
+        }
+        self.unread_of_groups.push_back((group, position));
     }
 
     /// A message was rejected; the person may send it again.

@@ -11,7 +11,7 @@ use crossbeam_channel::Receiver;
 use fulmar::core_loop::{Answers, Batch, CoreLoop, CoreParts, Job, Mail, Parcel, Reply, Rest};
 use fulmar::mesh::{Doorbell, Inlet, Outlet, lane};
 use fulmar::node::{JournalLane, JournalRound};
-use fulmar::shard::{Counters, Now, Shard, ShardConfig};
+use fulmar::shard::{Counters, Now, Shard, ShardConfig, by_home_core};
 use fulmar::storage::journal::{Drain, JournalCommitter, JournalError, JournalReader};
 use fulmar::storage::{SimulatedDatabase, SimulatedDirectory};
 
@@ -121,6 +121,7 @@ impl Node {
         disk: &Disk,
     ) -> Result<Self, JournalError> {
         let (committer, reader, drain) = disk.open(plan)?;
+        let group_heads = by_home_core(reader.group_heads()?, plan.shard.cores);
         let stop = Arc::new(AtomicBool::new(false));
         let count = usize::from(plan.shard.cores);
         let bell = || Arc::new(Doorbell::new().expect("an eventfd"));
@@ -133,7 +134,8 @@ impl Node {
         let (jobs_in, jobs) = crossbeam_channel::bounded(plan.jobs);
         let mut journal_lanes = Vec::new();
         let mut cores = Vec::new();
-        for ((core, bell), lanes) in (0..).zip(&bells).zip(mesh(&bells, plan.mesh_ring)) {
+        let parts = bells.iter().zip(mesh(&bells, plan.mesh_ring)).zip(group_heads);
+        for (core, ((bell, lanes), group_heads)) in (0..).zip(parts) {
             let (to_journal, batches) = lane::<Batch>(plan.journal_ring, Arc::clone(&journal_bell));
             let (stored, from_journal) = lane(plan.journal_ring, Arc::clone(bell));
             journal_lanes.push(JournalLane { batches, stored });
@@ -141,9 +143,11 @@ impl Node {
             let mail =
                 Mail::new(lanes.0, lanes.1, to_journal, from_journal, jobs_in.clone(), answers);
             let config = ShardConfig { core, ..plan.shard.clone() };
+            let mut shard = Shard::new(config, Now::default());
+            shard.know_group_heads(group_heads);
             let parts = CoreParts {
                 core,
-                shard: Shard::new(config, Now::default()),
+                shard,
                 mail,
                 doorbell: Arc::clone(bell),
                 stop: Arc::clone(&stop),

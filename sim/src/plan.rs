@@ -32,11 +32,13 @@ pub enum Trouble {
     Quota,
     /// Bodies are large.
     Large,
+    /// People have groups.
+    Groups,
 }
 
 impl Trouble {
     /// All of them.
-    pub const ALL: [Trouble; 10] = [
+    pub const ALL: [Trouble; 11] = [
         Trouble::Crashes,
         Trouble::Changes,
         Trouble::Stalls,
@@ -47,6 +49,7 @@ impl Trouble {
         Trouble::Expiry,
         Trouble::Quota,
         Trouble::Large,
+        Trouble::Groups,
     ];
 }
 
@@ -139,6 +142,10 @@ pub(crate) struct Plan {
     /// Of users with several devices: those that are lost in the end, in percent.
     pub(crate) lost_percent: u64,
     pub(crate) uses_tokens: bool,
+    /// Groups that a device makes or is in before it makes no more; 0 where there are none.
+    pub(crate) groups: u64,
+    /// What people do in groups, in percent of all.
+    pub(crate) group_percent: u64,
 }
 
 /// Messages that the people of a world write, at most by this rate: what a world costs.
@@ -166,6 +173,14 @@ impl Plan {
             // Room for everybody, but for little else.
             node.sockets_max = users * devices + dice.below(6) as u32;
         }
+        // The dice of groups are their own: what a seed means besides them stays.
+        let of_groups = &mut Dice::new(seed, 8);
+        let (groups, group_percent) = if has(Trouble::Groups) && of_groups.percent(70) {
+            node.plan_groups(of_groups, wishes);
+            (of_groups.between(1..=8), of_groups.pick(&[10, 30, 60, 90]))
+        } else {
+            (0, 0)
+        };
         Plan {
             seed,
             users,
@@ -190,6 +205,8 @@ impl Plan {
             away_percent: if has(Trouble::Devices) { dice.pick(&[0, 0, 10, 30]) } else { 0 },
             lost_percent: if has(Trouble::Devices) { dice.pick(&[0, 0, 0, 10]) } else { 0 },
             uses_tokens: dice.percent(50),
+            groups,
+            group_percent,
         }
     }
 }
@@ -239,6 +256,20 @@ impl NodePlan {
             segments_kept: dice.between(0..=2) as usize,
             commit: dice.magnitude(200..=20 * MS),
             read: dice.magnitude(50..=50 * MS),
+        }
+    }
+
+    /// Bounds of groups.
+    fn plan_groups(&mut self, dice: &mut Dice, wishes: &Wishes) {
+        if dice.percent(30) {
+            self.shard.group_members_max = dice.between(2..=12) as usize;
+        }
+        if dice.percent(30) {
+            self.shard.groups_warm_max = dice.magnitude(1..=30) as usize;
+        }
+        let quota = (dice.magnitude(5..=1_000), dice.magnitude(20_000..=5_000_000));
+        if dice.percent(20) && !wishes.without.contains(&Trouble::Quota) {
+            (self.shard.group_quota_messages, self.shard.group_quota_bytes) = quota;
         }
     }
 

@@ -6,7 +6,7 @@
 
 use fulmar_protocol::limits::BODY_BYTES_MAX;
 
-use crate::limits::{CORES_MAX, RESENDS_MAX};
+use crate::limits::{CORES_MAX, GROUP_MEMBERS_LIMIT, RESENDS_MAX};
 
 /// Which values a key takes, apart from its word for absence.
 #[derive(Debug, Clone, Copy)]
@@ -100,6 +100,8 @@ pub(super) const KEYS: &[Key] = &[
         "Most connections of this node; auto is what the limit on descriptors leaves").or("auto"),
     key(NETWORK, "idle_seconds", "SECONDS", Allowed::Integer(10, DAY_SECONDS), "300",
         "Silence after which a connection is closed; clients ping at a third of it"),
+    key(NETWORK, "presence_interval_seconds", "SECONDS", Allowed::Integer(5, 600), "30",
+        "Silence of a person who is online after which they aren't, and time between changes told"),
     key(NETWORK, "hello_timeout_ms", "MS", Allowed::Integer(100, 120_000), "5000",
         "Time for a new connection to send its hello"),
     key(NETWORK, "receive_buffers", "COUNT", Allowed::Integer(2, 32_768), "2048",
@@ -124,6 +126,10 @@ pub(super) const KEYS: &[Key] = &[
         "Most messages in one user's inbox; more are refused before the tick"),
     key(STORAGE, "quota_bytes", "BYTES", Allowed::Bytes(1 << 10, 1 << 40), "64 MiB",
         "Most bytes of bodies in one user's inbox"),
+    key(STORAGE, "group_quota_messages", "COUNT", Allowed::Integer(1, 1_000_000_000), "1000000",
+        "Most entries in one group's log; more are refused before the tick"),
+    key(STORAGE, "group_quota_bytes", "BYTES", Allowed::Bytes(1 << 10, 1 << 40), "1 GiB",
+        "Most bytes of bodies in one group's log"),
     key(STORAGE, "segment_mib", "MIB", Allowed::Integer(1, 1_024), "64",
         "Size of a segment of the journal, of which three are usual and thirteen the most"),
     key(STORAGE, "write_buffer_mib", "MIB", Allowed::Integer(1, 1_024), "16",
@@ -133,6 +139,8 @@ pub(super) const KEYS: &[Key] = &[
 
     key(LIMITS, "devices_max", "COUNT", Allowed::Integer(1, 64), "16",
         "Most devices of one user"),
+    key(LIMITS, "group_members_max", "COUNT", Allowed::Integer(1, GROUP_MEMBERS_LIMIT as u64), "1024",
+        "Most members of one group"),
     key(LIMITS, "window_messages", "COUNT", Allowed::Integer(1, 4_096), "128",
         "Most unacknowledged messages on the way to one device"),
     key(LIMITS, "window_bytes", "BYTES", Allowed::Bytes(4 << 10, 64 << 20), "128 KiB",

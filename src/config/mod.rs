@@ -82,6 +82,12 @@ pub struct Config {
     pub expiry_days: u32,
     /// Most messages in one user's inbox.
     pub quota_messages: u64,
+    /// Most entries in a group's log.
+    pub group_quota_messages: u64,
+    /// Most body bytes in a group's log.
+    pub group_quota_bytes: u64,
+    /// Most members of a group.
+    pub group_members_max: usize,
     /// Most bytes of bodies in one user's inbox. Never less than `body_bytes_max`.
     pub quota_bytes: u64,
     /// Most devices of one user.
@@ -97,6 +103,9 @@ pub struct Config {
     pub body_bytes_max: u64,
     /// Seconds without any frame after which a connection is closed.
     pub idle_seconds: u64,
+    /// Seconds after which a person who does nothing isn't online, and between two changes of that
+    /// which are told.
+    pub presence_interval_seconds: u64,
     /// Milliseconds within which a new connection must have sent its hello.
     pub hello_timeout_ms: u64,
     /// Milliseconds within which a frame that was begun must be complete.
@@ -173,6 +182,9 @@ impl Config {
             },
             expiry_days: s.integer("expiry_days") as u32,
             quota_messages: s.integer("quota_messages"),
+            group_quota_messages: s.integer("group_quota_messages"),
+            group_quota_bytes: s.integer("group_quota_bytes"),
+            group_members_max: s.integer("group_members_max") as usize,
             quota_bytes: s.integer("quota_bytes"),
             devices_max: s.integer("devices_max") as usize,
             window_messages: s.integer("window_messages") as u32,
@@ -180,6 +192,7 @@ impl Config {
             sends_max: s.integer("sends_max") as u32,
             body_bytes_max: s.integer("body_bytes_max"),
             idle_seconds: s.integer("idle_seconds"),
+            presence_interval_seconds: s.integer("presence_interval_seconds"),
             hello_timeout_ms: s.integer("hello_timeout_ms"),
             frame_timeout_ms: s.integer("frame_timeout_ms"),
             receive_buffers: s.integer("receive_buffers") as u16,

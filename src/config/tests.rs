@@ -73,12 +73,16 @@ fn every_value_reaches_its_field() {
         expiry_days = 31
         quota_messages = 1_001
         quota_bytes = "2 MiB"
+        group_quota_messages = 1_002
+        group_quota_bytes = "3 MiB"
+        group_members_max = 18
         devices_max = 17
         window_messages = 129
         window_bytes = 131_073
         sends_max = 127
         body_bytes_max = "64 KiB"
         idle_seconds = 301
+        presence_interval_seconds = 31
         hello_timeout_ms = 5001
         frame_timeout_ms = 10001
         receive_buffers = 512
@@ -98,14 +102,16 @@ fn every_value_reaches_its_field() {
     assert_eq!((c.cores, c.pin), (2, Some(2)));
     assert_eq!((c.durability, c.retention), (Durability::Os, Retention::History));
     assert_eq!((c.expiry_days, c.quota_messages, c.quota_bytes), (31, 1_001, 2 << 20));
-    assert_eq!((c.devices_max, c.window_messages, c.window_bytes), (17, 129, 131_073));
+    assert_eq!((c.group_quota_messages, c.group_quota_bytes), (1_002, 3 << 20));
+    assert_eq!((c.devices_max, c.group_members_max), (17, 18));
+    assert_eq!((c.window_messages, c.window_bytes), (129, 131_073));
     assert_eq!((c.sends_max, c.body_bytes_max, c.idle_seconds), (127, 64 << 10, 301));
     assert_eq!((c.hello_timeout_ms, c.frame_timeout_ms, c.connections_max), (5_001, 10_001, 1_000));
     assert_eq!(c.keys, Some(PathBuf::from("/k")));
     assert!(c.insecure_dev);
     assert_eq!((c.log.as_str(), c.log_format), ("debug", LogFormat::Json));
     assert_eq!((c.segment_mib, c.write_buffer_mib, c.block_cache_mib), (63, 17, 33));
-    assert_eq!(c.receive_buffers, 512);
+    assert_eq!((c.receive_buffers, c.presence_interval_seconds), (512, 31));
 }
 
 #[test]

@@ -294,6 +294,7 @@ mod tests {
 
     use super::*;
     use crate::mesh::{Doorbell, lane};
+    use crate::shard::LogId;
 
     const CONN: ConnId = ConnId { slot: 0, generation: 0 };
 
@@ -314,7 +315,8 @@ mod tests {
             mail.ask(Job::Verify { core: 0, conn: CONN, token: Bytes::from_static(b"token") });
         }
         mail.flush();
-        mail.ask(Job::Load { core: 0, load: Load::Conversation { user: 1, peer: 2 } });
+        let load = Load::Conversation { log: LogId::Inbox(1), peer: 2 };
+        mail.ask(Job::Load { core: 0, load });
         mail.flush();
         let before = jobs.try_iter().take_while(|job| matches!(job, Job::Verify { .. })).count();
         assert!(before <= VERIFYING_MAX, "{before} tokens come first");

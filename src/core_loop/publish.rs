@@ -24,6 +24,8 @@ impl CoreLoop<Ring> {
         let counters = self.parts.shard.counters();
         core.connections.set(counters.connections);
         core.sessions.set(counters.sessions);
+        core.users_online.set(counters.users_online);
+        core.watches.set(counters.watches);
         core.users_warm.set(counters.users_warm);
         core.ring_depth.set(self.parts.mail.depth() as u64);
         core.uncommitted.set(self.parts.shard.uncommitted());
@@ -39,6 +41,10 @@ impl CoreLoop<Ring> {
         core.hydrations.set(counters.hydrations);
         core.cold_reads.set(counters.cold_reads);
         core.receipts_held.set(counters.receipts_held);
+        core.presence_told.set(counters.presence_told);
+        core.presence_held.set(counters.presence_held);
+        core.typing_shed.set(counters.typing_shed);
+        core.typing_limited.set(counters.typing_limited);
         core.gathered.set(counters.gathered);
         core.receipts_stalled.set(counters.receipts_stalled);
         core.conversations_warm.set(counters.conversations_warm);

@@ -88,6 +88,10 @@ pub struct CoreMetrics {
     pub connections: Gauge,
     /// Connections that are logged in on this core.
     pub sessions: Gauge,
+    /// People whose home it is and who are online.
+    pub users_online: Gauge,
+    /// People whom sessions of this core watch, counted for each session.
+    pub watches: Gauge,
     /// Users whose inbox state is in memory.
     pub users_warm: Gauge,
     /// Conversations whose state is in memory.
@@ -123,6 +127,14 @@ pub struct CoreMetrics {
     pub cold_reads: Counter,
     /// Receipts held back under load.
     pub receipts_held: Counter,
+    /// Changes of somebody's presence that watchers were told.
+    pub presence_told: Counter,
+    /// Times that telling them had to wait for the load to fall or for an output to empty.
+    pub presence_held: Counter,
+    /// Frames about writing that were dropped under load.
+    pub typing_shed: Counter,
+    /// Frames about writing that came too fast.
+    pub typing_limited: Counter,
     /// Times that ticks or receipts of a connection waited for company.
     pub gathered: Counter,
     /// Receipts that a full output had no room for.
@@ -159,12 +171,12 @@ pub struct CoreMetrics {
 impl CoreMetrics {
     /// Frames of this kind that were received.
     pub fn frames_received(&self, kind: Kind) -> &Counter {
-        &self.frames_received[kind_index(kind)]
+        &self.frames_received.0[kind_index(kind)]
     }
 
     /// Frames of this kind that were sent.
     pub fn frames_sent(&self, kind: Kind) -> &Counter {
-        &self.frames_sent[kind_index(kind)]
+        &self.frames_sent.0[kind_index(kind)]
     }
 
     /// Hellos that were refused for this reason.
@@ -212,7 +224,14 @@ impl Default for CommitHistogram {
     }
 }
 
-type ByKind = [Counter; Kind::ALL.len()];
+#[derive(Debug)]
+struct ByKind([Counter; Kind::ALL.len()]);
+
+impl Default for ByKind {
+    fn default() -> ByKind {
+        ByKind(std::array::from_fn(|_| Counter::default()))
+    }
+}
 
 /// One counter for each code, and the last for codes that this version doesn't define.
 #[derive(Debug)]

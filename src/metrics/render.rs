@@ -39,9 +39,11 @@ fn build_info() -> MetricFamily {
 fn gauges(metrics: &Metrics) -> impl Iterator<Item = MetricFamily> + '_ {
     type Cell = fn(&CoreMetrics) -> &Gauge;
     #[rustfmt::skip]
-    let table: [(&str, &str, f64, Cell); 8] = [
+    let table: [(&str, &str, f64, Cell); 10] = [
         ("fulmar_connections", "Open connections.", 1.0, |c| &c.connections),
         ("fulmar_sessions", "Connections that are logged in.", 1.0, |c| &c.sessions),
+        ("fulmar_users_online", "People who are online.", 1.0, |c| &c.users_online),
+        ("fulmar_watches", "People who are watched, counted for each session that does.", 1.0, |c| &c.watches),
         ("fulmar_users_warm", "Users whose inbox state is in memory.", 1.0, |c| &c.users_warm),
         ("fulmar_conversations_warm", "Conversations whose state is in memory.", 1.0, |c| &c.conversations_warm),
         ("fulmar_ring_depth", "Letters that wait in the rings to a core.", 1.0, |c| &c.ring_depth),
@@ -61,7 +63,7 @@ fn gauges(metrics: &Metrics) -> impl Iterator<Item = MetricFamily> + '_ {
 fn counters(metrics: &Metrics) -> Vec<MetricFamily> {
     type Cell = fn(&CoreMetrics) -> &Counter;
     #[rustfmt::skip]
-    let table: [(&str, &str, Cell); 22] = [
+    let table: [(&str, &str, Cell); 26] = [
         ("fulmar_accepted_total", "Connections accepted.", |c| &c.accepted),
         ("fulmar_received_bytes_total", "Bytes read from sockets.", |c| &c.received_bytes),
         ("fulmar_sent_bytes_total", "Bytes written to sockets.", |c| &c.sent_bytes),
@@ -73,6 +75,10 @@ fn counters(metrics: &Metrics) -> Vec<MetricFamily> {
         ("fulmar_evictions_total", "Inboxes and conversations dropped from memory.", |c| &c.evictions),
         ("fulmar_cold_reads_total", "Deliveries that read messages from storage.", |c| &c.cold_reads),
         ("fulmar_receipts_held_total", "Receipts held back under load.", |c| &c.receipts_held),
+        ("fulmar_presence_told_total", "Changes of somebody's presence that watchers were told.", |c| &c.presence_told),
+        ("fulmar_presence_held_total", "Times that telling of presence waited for load or output.", |c| &c.presence_held),
+        ("fulmar_typing_shed_total", "Frames about writing that were dropped under load.", |c| &c.typing_shed),
+        ("fulmar_typing_limited_total", "Frames about writing that came too fast.", |c| &c.typing_limited),
         ("fulmar_gathered_total", "Times that a connection's ticks or receipts waited for company.", |c| &c.gathered),
         ("fulmar_receipts_stalled_total", "Receipts that a full output had no room for.", |c| &c.receipts_stalled),
         ("fulmar_ring_enters_total", "System calls that submitted to a ring or waited for it.", |c| &c.enters),
@@ -127,8 +133,8 @@ fn labelled(metrics: &Metrics) -> Vec<MetricFamily> {
         family(name, help, MetricType::COUNTER, samples.collect())
     };
     vec![
-        by_kind("fulmar_frames_received_total", "Frames received.", |c, i| &c.frames_received[i]),
-        by_kind("fulmar_frames_sent_total", "Frames sent.", |c, i| &c.frames_sent[i]),
+        by_kind("fulmar_frames_received_total", "Frames received.", |c, i| &c.frames_received.0[i]),
+        by_kind("fulmar_frames_sent_total", "Frames sent.", |c, i| &c.frames_sent.0[i]),
         by_code("fulmar_refused_total", "Hellos refused.", |c, i| &c.refused[i]),
         by_code("fulmar_rejected_total", "Sends rejected.", |c, i| &c.rejected[i]),
         by_code("fulmar_goodbyes_total", "Sessions ended by the server.", |c, i| &c.goodbyes[i]),

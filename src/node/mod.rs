@@ -27,8 +27,8 @@ use crate::core_loop::{Answers, CoreLoop, CoreParts, Mail, Parcel};
 use crate::limits::{ANSWERS_MAX, JOBS_MAX, JOURNAL_RING_BATCHES, MESH_RING_LETTERS};
 use crate::mesh::{Doorbell, Inlet, Outlet, lane};
 use crate::metrics::Metrics;
-use crate::shard::{self, CoreId, Now, Shard, ShardConfig};
-use crate::storage;
+use crate::shard::{self, CoreId, Now, Shard, ShardConfig, by_home_core};
+use crate::storage::{self, OpenError};
 use crate::uring::{Ring, RingConfig};
 
 pub use error::NodeError;
@@ -53,6 +53,8 @@ pub fn run(config: &Config, log: LogFilter) -> Result<(), NodeError> {
     rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     let keys = Arc::new(ArcSwap::from_pointee(load_keys(config)?));
     let store = storage::open(&config.data_dir, &journal::options(config))?;
+    let group_heads = store.reader.group_heads().map_err(OpenError::from)?;
+    let group_heads = by_home_core(group_heads, config.cores as u16);
     let sessions_from_ms = storage::begin_sessions(&config.data_dir)?;
     let metrics = Metrics::new(config.cores);
     let (listeners, address) = listeners::bind(config.listen, config.cores)?;
@@ -74,7 +76,10 @@ pub fn run(config: &Config, log: LogFilter) -> Result<(), NodeError> {
     let started = Instant::now();
     let begin = Now { unix_ms: sessions_from_ms, mono_ms: 0 };
     let mesh = mesh(&doorbells);
-    for (((core, listener), lanes), doorbell) in (0..).zip(listeners).zip(mesh).zip(&doorbells) {
+    let cores_parts = listeners.into_iter().zip(mesh).zip(&doorbells).zip(group_heads);
+    for (core, (((listener, lanes), doorbell), group_heads)) in (0..).zip(cores_parts) {
+        let mut shard = Shard::new(shard_config(config, core), begin);
+        shard.know_group_heads(group_heads);
         let (to_journal, from_core) = lane(JOURNAL_RING_BATCHES, Arc::clone(&journal_bell));
         let (to_core, from_journal) = lane(JOURNAL_RING_BATCHES, Arc::clone(doorbell));
         journal_lanes.push(JournalLane { batches: from_core, stored: to_core });
@@ -88,7 +93,7 @@ pub fn run(config: &Config, log: LogFilter) -> Result<(), NodeError> {
         );
         let parts = CoreParts {
             core,
-            shard: Shard::new(shard_config(config, core), begin),
+            shard,
             mail,
             doorbell: Arc::clone(doorbell),
             stop: Arc::clone(&stop),
@@ -168,6 +173,9 @@ fn shard_config(config: &Config, core: CoreId) -> ShardConfig {
         },
         expiry_ms: u64::from(config.expiry_days) * days_ms,
         quota_messages: config.quota_messages,
+        group_quota_messages: config.group_quota_messages,
+        group_quota_bytes: config.group_quota_bytes,
+        group_members_max: config.group_members_max,
         quota_bytes: config.quota_bytes,
         devices_max: config.devices_max,
         window_messages: config.window_messages,
@@ -175,6 +183,7 @@ fn shard_config(config: &Config, core: CoreId) -> ShardConfig {
         sends_max: config.sends_max,
         body_bytes_max: config.body_bytes_max,
         idle_s: config.idle_seconds,
+        presence_interval_ms: config.presence_interval_seconds * 1_000,
         hello_timeout_ms: config.hello_timeout_ms,
         frame_timeout_ms: config.frame_timeout_ms,
         unsigned_users: config.insecure_dev,

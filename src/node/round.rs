@@ -113,7 +113,7 @@ mod tests {
 
     use super::*;
     use crate::mesh::{Doorbell, lane};
-    use crate::shard::Key;
+    use crate::shard::{Key, LogId};
     use crate::storage::journal::{self, JournalOptions};
     use crate::storage::{SimulatedDatabase, SimulatedDirectory};
 
@@ -131,7 +131,7 @@ mod tests {
         let value = Bytes::from(vec![7; COMMIT_BYTES_ENOUGH / 4]);
         for ticket in 1..=32 {
             for outlet in &mut outlets {
-                let key = Key::Entry { user: 1, position: ticket };
+                let key = Key::Entry { log: LogId::Inbox(1), position: ticket };
                 let writes = vec![Write::Put { key, value: value.clone() }];
                 outlet.push(Batch { ticket, writes, bytes: value.len() });
             }
@@ -168,7 +168,7 @@ mod tests {
 
     fn batch(user: u64, ticket: u64) -> Batch {
         let put = |position| Write::Put {
-            key: Key::Entry { user, position },
+            key: Key::Entry { log: LogId::Inbox(user), position },
             value: Bytes::from_static(&[1; 8]),
         };
         Batch { ticket, writes: vec![put(2 * ticket - 1), put(2 * ticket)], bytes: 16 }

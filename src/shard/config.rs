@@ -3,7 +3,7 @@
 use fulmar_protocol::limits as wire;
 
 use super::seam::CoreId;
-use crate::limits::{CONVERSATIONS_WARM_MAX, OUTPUT_HIGH_BYTES, USERS_WARM_MAX};
+use crate::limits::{CONVERSATIONS_WARM_MAX, GROUPS_WARM_MAX, OUTPUT_HIGH_BYTES, USERS_WARM_MAX};
 
 /// How long messages are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -43,6 +43,9 @@ pub struct ShardConfig {
     pub body_bytes_max: u64,
     /// Connections on which nothing is heard for this long are closed, in seconds.
     pub idle_s: u64,
+    /// Silence of a person after which they aren't online, and the time between two changes of that which
+    /// are told, in milliseconds.
+    pub presence_interval_ms: u64,
     /// Time from accept to a complete hello, in milliseconds.
     pub hello_timeout_ms: u64,
     /// Time from a frame's first byte to its last, in milliseconds.
@@ -51,6 +54,14 @@ pub struct ShardConfig {
     pub unsigned_users: bool,
     /// Unwritten output of a connection from which on nothing is added that can wait, in bytes.
     pub output_high_bytes: usize,
+    /// Members of a group.
+    pub group_members_max: usize,
+    /// Entries that a group's log holds.
+    pub group_quota_messages: u64,
+    /// Body bytes that a group's log holds.
+    pub group_quota_bytes: u64,
+    /// Groups that this core keeps in memory though nothing happens in them just now.
+    pub groups_warm_max: usize,
     /// Inboxes that this core keeps in memory though nobody uses them just now.
     pub users_warm_max: usize,
     /// The same for conversations.
@@ -74,10 +85,15 @@ impl ShardConfig {
             sends_max: 128,
             body_bytes_max: wire::BODY_BYTES_MAX as u64,
             idle_s: 300,
+            presence_interval_ms: 30_000,
             hello_timeout_ms: 5_000,
             frame_timeout_ms: 10_000,
             unsigned_users: false,
             output_high_bytes: OUTPUT_HIGH_BYTES,
+            group_members_max: 1_024,
+            group_quota_messages: 1_000_000,
+            group_quota_bytes: 1 << 30,
+            groups_warm_max: GROUPS_WARM_MAX,
             users_warm_max: USERS_WARM_MAX,
             conversations_warm_max: CONVERSATIONS_WARM_MAX,
         }

@@ -12,8 +12,10 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use fulmar_protocol::Assembly;
 
+use super::group::Feeds;
 use super::output::Patience;
-use super::seam::{Arrival, ConnId, DeviceId, UserId};
+use super::seam::{Arrival, ConnId, DeviceId, LogId, UserId};
+use super::watching::Attention;
 
 /// Body bytes of one connection's sends that may wait for their answers before no more is read from
 /// it: what storage is behind with is held in memory.
@@ -123,7 +125,7 @@ pub(super) struct Download {
 #[derive(Debug)]
 pub(super) enum Upload {
     /// It is kept. `begun` is its place among the bodies that arrive at this core.
-    Taken { begun: u64, peer: UserId, number: u64, content: u8, assembly: Assembly },
+    Taken { begun: u64, to: LogId, number: u64, content: u8, assembly: Assembly },
     /// It isn't taken; this many bytes of it are still to come.
     Ignored { rest_bytes: u64 },
 }
@@ -167,8 +169,12 @@ pub(super) struct Session {
     pub(super) pong_owed: bool,
     /// When the last pong was put into the output; 0 before the first.
     pub(super) ponged_ms: u64,
+    /// What it gets of groups, once it says that it takes them; boxed, since many sessions have none.
+    pub(super) groups: Option<Box<Feeds>>,
     /// Peers whose receipts could not be told since the output was full.
     pub(super) stalled_receipts: Vec<UserId>,
+    /// Boxed, since most sessions of most hours have none.
+    pub(super) attention: Option<Box<Attention>>,
 }
 
 impl Session {
@@ -192,7 +198,9 @@ impl Session {
             download: None,
             pong_owed: false,
             ponged_ms: 0,
+            groups: None,
             stalled_receipts: Vec::new(),
+            attention: None,
         }
     }
 

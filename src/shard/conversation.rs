@@ -1,17 +1,20 @@
-//! State between one inbox and one peer, on the inbox's home core: which sends were taken, and how
-//! far the inbox's owner is with them.
+//! State between one log and one user, on the log's home core: which sends were taken, and of an
+//! inbox how far its owner is with them.
 
 use fulmar_protocol::Code;
 
+use super::group::Entering;
 use super::inbox::Stage;
 use super::record::{ConversationRecord, Sender};
-use super::seam::{ConnId, DeviceId, Message, Origin, Ticket, UserId};
+use super::seam::{ConnId, DeviceId, LogId, Message, Origin, Ticket, UserId};
 
 /// Something that needs the conversation (and the inbox) in memory.
 #[derive(Debug)]
 pub(super) enum Action {
     /// Take a message from the peer, or say under which code it isn't taken.
     Append { origin: Origin, message: Message, copy: bool, refusal: Option<Code> },
+    /// Take a member's message or change into a group's log.
+    Enter { origin: Origin, what: Entering },
     /// Put a copy of an own send, which the peer's inbox has, into this inbox.
     Copy { origin: Origin, ordinal: u64, time_ms: u64, message: Message },
     /// A device stored the peer's messages up to an ordinal.
@@ -67,9 +70,9 @@ pub(super) enum Save {
 #[derive(Debug)]
 #[allow(clippy::struct_excessive_bools)] // independent marks of membership in queues
 pub(super) struct Conversation {
-    /// Whose inbox.
-    pub(super) user: UserId,
-    /// The other side.
+    /// Which log.
+    pub(super) log: LogId,
+    /// The other side, or a member of the group.
     pub(super) peer: UserId,
     pub(super) record: ConversationRecord,
     /// Until the record is here actions wait.
@@ -104,9 +107,9 @@ pub(super) enum Verdict {
 }
 
 impl Conversation {
-    pub(super) fn loading(user: UserId, peer: UserId, mono_ms: u64) -> Self {
+    pub(super) fn loading(log: LogId, peer: UserId, mono_ms: u64) -> Self {
         Conversation {
-            user,
+            log,
             peer,
             record: ConversationRecord::default(),
             stage: Stage::Loading,
@@ -144,17 +147,22 @@ impl Conversation {
 
     /// Takes a send that was judged new; returns its ordinal.
     pub(super) fn accept(&mut self, device: DeviceId, number: u64) -> u64 {
-        self.record.ordinal += 1;
-        let ordinal = self.record.ordinal;
+        let ordinal = self.record.ordinal + 1;
+        self.accept_at(device, number, ordinal);
+        ordinal
+    }
+
+    /// Notes a send to a group that was judged new, whose position is known.
+    pub(super) fn accept_at(&mut self, device: DeviceId, number: u64, position: u64) {
+        self.record.ordinal = position;
         let senders = &mut self.record.senders;
         if let Some(sender) = senders.iter_mut().find(|sender| sender.device == device) {
-            sender.push(number, ordinal);
+            sender.push(number, position);
         } else {
             let mut sender = Sender { device, runs: smallvec::SmallVec::new() };
-            sender.push(number, ordinal);
+            sender.push(number, position);
             senders.push(sender);
         }
-        ordinal
     }
 
     /// Whether the copy of this own send is new; if so it is noted.

@@ -51,11 +51,23 @@ pub struct Counters {
     pub receipts_stalled: u64,
     /// Letters to other cores.
     pub letters: u64,
+    /// Changes of somebody's presence that watchers were told.
+    pub presence_told: u64,
+    /// Times that telling them had to wait for the load to fall or for an output to empty.
+    pub presence_held: u64,
+    /// Frames about writing that were dropped under load.
+    pub typing_shed: u64,
+    /// Those that came too fast.
+    pub typing_limited: u64,
 
     /// Connections now.
     pub connections: u64,
     /// Sessions now.
     pub sessions: u64,
+    /// People of this core who are online now.
+    pub users_online: u64,
+    /// People whom sessions of this core watch now, counted for each session.
+    pub watches: u64,
     /// Users in memory now.
     pub users_warm: u64,
     /// Conversations in memory now.
@@ -87,8 +99,14 @@ impl Default for Counters {
             gathered: 0,
             receipts_stalled: 0,
             letters: 0,
+            presence_told: 0,
+            presence_held: 0,
+            typing_shed: 0,
+            typing_limited: 0,
             connections: 0,
             sessions: 0,
+            users_online: 0,
+            watches: 0,
             users_warm: 0,
             conversations_warm: 0,
             overload_level: 0,

@@ -2,11 +2,12 @@
 //! acknowledgements move the cursors.
 
 use bytes::Bytes;
+use fulmar_protocol::group::GroupNotice;
 use fulmar_protocol::{Chunks, Code, Deliver, Frame};
 
 use super::connection::{Download, InFlight, Session};
 use super::record::{EntryHeader, split_entry};
-use super::{ConnId, Effects, Load, Retention, Shard, UserId};
+use super::{ConnId, Effects, Load, LogId, Retention, Shard, UserId};
 use crate::faults::{Fault, is_planted};
 use crate::limits::{LOAD_ENTRIES_MAX, TAIL_BYTES_MAX};
 
@@ -98,7 +99,7 @@ impl Shard {
         }
         let room = bytes_max.saturating_sub(window_bytes).clamp(1, output_room);
         Next::Cold(Load::Entries {
-            user: id,
+            log: LogId::Inbox(id),
             conn,
             from: next,
             through: durable.min(tail_first - 1),
@@ -141,12 +142,20 @@ impl Shard {
         }
         session.sent(InFlight {
             position,
-            author: if own { 0 } else { header.peer },
+            author: if own || header.is_notice { 0 } else { header.peer },
             ordinal,
             total_bytes,
             body_bytes: Some(body.len() as u32),
         });
         let skip = std::mem::take(&mut session.skip_untold);
+        if header.is_notice {
+            if skip {
+                self.put(conn, &Frame::Skip { position: position - 1 }, fx);
+            }
+            let (group, by, time_ms) = (ordinal, header.peer, header.time_ms);
+            self.put(conn, &Frame::GroupNotice(GroupNotice { position, group, by, time_ms }), fx);
+            return;
+        }
         let piece = Chunks::new(&body).next().unwrap_or_default();
         let done = piece.len();
         let deliver = Deliver {

@@ -21,7 +21,7 @@ pub struct Found {
 }
 
 impl Found {
-    /// Puts together the answer to a [`Load::Inbox`](super::Load::Inbox): the record, the first entry that
+    /// Puts together the answer to a [`Load::Log`](super::Load::Log): the record, the first entry that
     /// hasn't expired, the last one, and the highest position that storage knows of.
     pub fn new(
         record: Option<&[u8]>,

@@ -1,8 +1,8 @@
-//! Which core a user's state lives on.
+//! Which core the state of a user or a group lives on.
 
-use super::seam::{CoreId, UserId};
+use super::seam::{CoreId, GroupId, UserId};
 
-/// The home core of `user` among `cores` cores (at least one).
+/// The home core of `user`, or of the group with this number, among `cores` cores (at least one).
 ///
 /// Jump consistent hash (Lamping and Veach, "A Fast, Minimal Memory, Consistent Hash Algorithm",
 /// 2014): when a core is added only the users that move to it change their home. The user number
@@ -25,6 +25,16 @@ pub fn home_core(user: UserId, cores: u16) -> CoreId {
     bucket as CoreId
 }
 
+/// The groups, each with its head, that have their home on each of `cores` cores.
+#[must_use]
+pub fn by_home_core(heads: Vec<(GroupId, u64)>, cores: u16) -> Vec<Vec<(GroupId, u64)>> {
+    let mut parts = vec![Vec::new(); usize::from(cores)];
+    for (group, head) in heads {
+        parts[usize::from(home_core(group, cores))].push((group, head));
+    }
+    parts
+}
+
 fn mix(mut value: u64) -> u64 {
     value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -44,6 +54,16 @@ mod tests {
             }
             let mean = 100_000 / u32::from(cores);
             assert!(counts.iter().all(|&count| count.abs_diff(mean) < mean / 10), "{counts:?}");
+        }
+    }
+
+    #[test]
+    fn each_group_is_told_to_its_home() {
+        let parts = by_home_core((1..100).map(|group| (group, 2 * group)).collect(), 3);
+        assert_eq!(parts.iter().map(Vec::len).sum::<usize>(), 99);
+        for (core, part) in (0..).zip(parts) {
+            assert!(part.iter().all(|&(group, _)| home_core(group, 3) == core));
+            assert!(part.iter().all(|&(group, head)| head == 2 * group));
         }
     }
 

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 
 use super::record::{Device, EntryHeader, InboxRecord};
-use super::seam::{ConnId, DeviceId, Ticket, UserId};
+use super::seam::{ConnId, CoreId, DeviceId, GroupId, Ticket, UserId};
 use crate::faults::{Fault, is_planted};
 
 /// A message held in memory. Its position is given by its place in the tail.
@@ -59,6 +59,9 @@ pub(super) struct User {
     pub(super) sessions: SmallVec<[(DeviceId, ConnId); 1]>,
     /// Connections that wait for the inbox, or with a new device for receipts to be noted.
     pub(super) logins: Vec<ConnId>,
+    /// Groups to which the user is about to be added, by whom, and who waits to hear that it was told; until
+    /// the inbox is loaded.
+    pub(super) notices: Vec<(GroupId, UserId, CoreId, u64)>,
     /// Conversations with actions that wait for the inbox.
     pub(super) stalled: Vec<UserId>,
     /// Ticket of the last write about this user.
@@ -95,6 +98,7 @@ impl User {
             tail_copied: 0,
             sessions: SmallVec::new(),
             logins: Vec::new(),
+            notices: Vec::new(),
             stalled: Vec::new(),
             last_ticket: 0,
             dirty: false,
@@ -128,6 +132,7 @@ impl User {
             && self.sessions.is_empty()
             && self.logins.is_empty()
             && self.stalled.is_empty()
+            && self.notices.is_empty()
             && self.durable == self.record.head
             && self.last_ticket <= stored
             && self.receipts_waiting == 0

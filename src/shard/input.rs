@@ -1,7 +1,7 @@
 //! Bytes from a client: cut into frames, judged by the stage of the connection, handed on.
 
 use fulmar_protocol::limits::{FRAME_BYTES_MAX, HELLO_BYTES_MAX};
-use fulmar_protocol::{Code, Frame, split_frame, varint};
+use fulmar_protocol::{Code, Frame, Kind, split_frame, varint};
 
 use super::connection::{Connection, Stage};
 use super::{ConnId, Effects, Shard};
@@ -158,6 +158,9 @@ impl Shard {
         match &connection.stage {
             Stage::Open(_) => {
                 connection.heard_ms = now_ms;
+                if frame.kind().is_some_and(Kind::is_by_person) {
+                    self.person_acted(conn, &frame, fx);
+                }
                 self.session_frame(conn, frame, fx);
             }
             Stage::Hello => match frame {
@@ -179,7 +182,24 @@ impl Shard {
             Frame::Ask { peer } => self.ask(conn, peer, fx),
             Frame::Ping => self.pong(conn, fx),
             Frame::Goodbye(_) => self.close(conn, fx),
-            Frame::Unknown { .. } => {}
+            Frame::GroupSend(send) => self.group_send(conn, &send, fx),
+            Frame::GroupAck { group, position } => self.group_ack(conn, group, position, fx),
+            Frame::GroupRead { group, position } => self.group_read(conn, group, position, fx),
+            Frame::GroupAsk { group, position, after } => {
+                self.group_ask(conn, group, position, after, fx);
+            }
+            Frame::GroupChange { group, number, change } => {
+                self.group_change(conn, group, number, &change, fx);
+            }
+            Frame::GroupResume { cursors } => self.resume_groups(conn, cursors.iter(), fx),
+            Frame::GroupLook { group, after } => self.group_look(conn, group, after, fx),
+            Frame::Watch { users } => self.watch(conn, &users, fx),
+            Frame::Unwatch { users } => self.unwatch(conn, &users, fx),
+            Frame::Typing { group, user, is_typing } => {
+                self.typing(conn, group, user, is_typing, fx);
+            }
+            // Activity was taken with everything else that a person does.
+            Frame::Activity { .. } | Frame::Unknown { .. } => {}
             Frame::Hello(_)
             | Frame::Welcome(_)
             | Frame::Refuse { .. }
@@ -188,7 +208,16 @@ impl Shard {
             | Frame::Deliver(_)
             | Frame::Skip { .. }
             | Frame::Receipt { .. }
-            | Frame::Pong { .. } => {
+            | Frame::Pong { .. }
+            | Frame::GroupSent { .. }
+            | Frame::GroupRejected(_)
+            | Frame::GroupDeliver(_)
+            | Frame::GroupSkip { .. }
+            | Frame::GroupReceipt(_)
+            | Frame::GroupState(_)
+            | Frame::GroupNotice(_)
+            | Frame::GroupGone { .. }
+            | Frame::Presence { .. } => {
                 let detail = "this frame isn't one that a client sends after its login";
                 self.end(conn, Code::UnexpectedFrame, detail, fx);
             }

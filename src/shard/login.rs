@@ -63,8 +63,13 @@ impl Shard {
     /// Takes the session of a connection, if it has one, out of its user.
     pub(super) fn leave(&mut self, conn: ConnId) {
         let now_ms = self.now.mono_ms;
+        self.leave_groups(conn);
         let Some(session) = self.session(conn) else { return };
-        let slot = session.user_slot;
+        let (slot, id) = (session.user_slot, session.user);
+        if let Some(attention) = session.attention.take() {
+            self.watching.end(conn, id, attention);
+        }
+        let Some(session) = self.session(conn) else { return };
         if let Some(upload) = session.upload.take() {
             self.forget_upload(&upload);
         }

@@ -6,8 +6,8 @@ use fulmar_protocol::Code;
 use super::conversation::{Action, Conversation, Save};
 use super::found::Found;
 use super::inbox::{Stage, User};
-use super::record::ConversationRecord;
-use super::{ConnId, Effects, Key, Load, Loaded, Retention, Shard, UserId, Write};
+use super::record::{ConversationRecord, PresenceRecord};
+use super::{ConnId, Effects, Key, Load, Loaded, LogId, Retention, Shard, UserId, Write};
 use crate::faults::{Fault, is_planted};
 use crate::limits::{
     PERSIST_DELAY_MS, PERSIST_DIVISOR, PERSIST_PER_TURN, QUOTA_RETRY_MS, SWEEP_MS, SWEEP_SLOTS,
@@ -16,7 +16,7 @@ use crate::limits::{
 
 /// Slots that are looked at for unused state before a table that holds as much as it should grows:
 /// more than one, so that those in use don't keep it growing.
-const SWEEP_SLOTS_CROWDED: usize = 16;
+pub(super) const SWEEP_SLOTS_CROWDED: usize = 16;
 
 /// Where the search for unused state stands.
 #[derive(Debug, Default)]
@@ -41,7 +41,7 @@ impl Shard {
         self.users_by_id.insert(user, slot);
         self.counters.hydrations += 1;
         let expire_through_ms = self.expired_through_ms();
-        fx.loads.push(Load::Inbox { user, expire_through_ms });
+        fx.loads.push(Load::Log { log: LogId::Inbox(user), expire_through_ms });
         slot
     }
 
@@ -51,9 +51,14 @@ impl Shard {
         (self.users[slot].stage == Stage::Ready).then_some(slot)
     }
 
+    /// The slot of the user whose inbox a log is, if it is one and in memory.
+    pub(super) fn loaded_owner(&self, log: LogId) -> Option<u32> {
+        self.loaded_user(log.user()?)
+    }
+
     /// The slot of a conversation that is in memory.
-    pub(super) fn loaded_conversation(&mut self, user: UserId, peer: UserId) -> Option<u32> {
-        let &slot = self.conversations_by_id.get(&(user, peer))?;
+    pub(super) fn loaded_conversation(&mut self, log: LogId, peer: UserId) -> Option<u32> {
+        let &slot = self.conversations_by_id.get(&(log, peer))?;
         let conversation = &mut self.conversations[slot];
         conversation.used_ms = self.now.mono_ms;
         (conversation.stage == Stage::Ready).then_some(slot)
@@ -61,7 +66,7 @@ impl Shard {
 
     /// The slots of a user and a conversation that are in memory, without anything waiting.
     pub(super) fn ready_conversation(&mut self, user: UserId, peer: UserId) -> Option<(u32, u32)> {
-        let conversation = self.loaded_conversation(user, peer)?;
+        let conversation = self.loaded_conversation(LogId::Inbox(user), peer)?;
         let user = self.loaded_user(user)?;
         self.conversations[conversation].waiting.is_none().then_some((user, conversation))
     }
@@ -70,16 +75,18 @@ impl Shard {
     /// conversation keep their order.
     pub(super) fn with_conversation(
         &mut self,
-        user: UserId,
+        log: LogId,
         peer: UserId,
         action: Action,
         fx: &mut Effects,
     ) {
-        if action.needs_inbox() {
+        if action.needs_inbox()
+            && let Some(user) = log.user()
+        {
             self.user_slot(user, fx);
         }
-        let slot = self.conversation_slot(user, peer, fx);
-        let is_user_here = self.loaded_user(user).is_some();
+        let slot = self.conversation_slot(log, peer, fx);
+        let is_user_here = self.loaded_owner(log).is_some();
         let conversation = &mut self.conversations[slot];
         let waits = conversation.waiting.is_some();
         let is_here = conversation.stage == Stage::Ready;
@@ -89,13 +96,22 @@ impl Shard {
         }
         let waiting = conversation.waiting.get_or_insert_default();
         if let Action::Append { origin, .. } = action
+            && let Some(user) = log.user()
             && waiting.len() >= WAITING_MAX
         {
             self.reject(origin, user, Code::Overloaded, fx);
             return;
         }
+        if let (Action::Enter { origin, .. }, LogId::Group(group)) = (&action, log)
+            && waiting.len() >= WAITING_MAX
+        {
+            let origin = *origin;
+            self.reject_group(origin, group, Code::Overloaded, fx);
+            return;
+        }
         let moves_receipt = action.moves_receipt();
         waiting.push(action);
+        let Some(user) = log.user() else { return };
         let Some(&user_slot) = self.users_by_id.get(&user) else { return };
         let user = &mut self.users[user_slot];
         if moves_receipt {
@@ -115,26 +131,26 @@ impl Shard {
         }
     }
 
-    fn conversation_slot(&mut self, user: UserId, peer: UserId, fx: &mut Effects) -> u32 {
-        if let Some(&slot) = self.conversations_by_id.get(&(user, peer)) {
+    fn conversation_slot(&mut self, log: LogId, peer: UserId, fx: &mut Effects) -> u32 {
+        if let Some(&slot) = self.conversations_by_id.get(&(log, peer)) {
             self.conversations[slot].used_ms = self.now.mono_ms;
             return slot;
         }
         if self.conversations.len() >= self.config.conversations_warm_max {
             self.sweep_conversations(SWEEP_SLOTS_CROWDED);
         }
-        let conversation = Conversation::loading(user, peer, self.now.mono_ms);
+        let conversation = Conversation::loading(log, peer, self.now.mono_ms);
         let slot = self.conversations.insert(conversation);
-        self.conversations_by_id.insert((user, peer), slot);
+        self.conversations_by_id.insert((log, peer), slot);
         self.counters.hydrations += 1;
-        fx.loads.push(Load::Conversation { user, peer });
+        fx.loads.push(Load::Conversation { log, peer });
         slot
     }
 
     fn perform(&mut self, slot: u32, action: Action, fx: &mut Effects) {
-        let (user, peer) = {
+        let (log, peer) = {
             let conversation = &self.conversations[slot];
-            (conversation.user, conversation.peer)
+            (conversation.log, conversation.peer)
         };
         match action {
             Action::Delivered { ordinal } => self.note_delivered(slot, ordinal),
@@ -144,16 +160,20 @@ impl Shard {
             }
             Action::Ask { asker } => self.answer_ask(slot, asker, fx),
             Action::AskOwn { conn } => self.answer_ask_own(slot, conn, fx),
+            Action::Enter { origin, what } => {
+                let LogId::Group(group) = self.conversations[slot].log else { return };
+                self.entered(group, slot, origin, what, fx);
+            }
             Action::Append { origin, message, copy, refusal } => {
-                let Some(user_slot) = self.loaded_user(user) else { return };
+                let Some(user_slot) = self.loaded_owner(log) else { return };
                 let (content, body) = (message.content, message.body.clone());
                 let copy = copy.then_some(message);
                 self.append(user_slot, slot, origin, content, &body, copy, refusal, fx);
             }
             Action::Copy { origin, ordinal, time_ms, message } => {
-                debug_assert_eq!(origin.user, user);
-                debug_assert_ne!(peer, user);
-                let Some(user_slot) = self.loaded_user(user) else { return };
+                debug_assert_eq!(log, LogId::Inbox(origin.user));
+                debug_assert_ne!(peer, origin.user);
+                let Some(user_slot) = self.loaded_owner(log) else { return };
                 self.append_copy(user_slot, slot, origin, ordinal, time_ms, &message, fx);
             }
         }
@@ -165,10 +185,13 @@ impl Shard {
         if conversation.stage == Stage::Loading {
             return;
         }
-        let user = conversation.user;
+        let log = conversation.log;
         let needs_inbox = |waiting: &Vec<Action>| waiting.iter().any(Action::needs_inbox);
         let waits_for_inbox = conversation.waiting.as_deref().is_some_and(needs_inbox);
-        if waits_for_inbox && self.loaded_user(user).is_none() {
+        if waits_for_inbox
+            && let Some(user) = log.user()
+            && self.loaded_user(user).is_none()
+        {
             // The inbox may have been let go since the action came.
             let user_slot = self.user_slot(user, fx);
             self.stall(slot, user_slot);
@@ -178,7 +201,7 @@ impl Shard {
         for action in *waiting {
             let moves_receipt = action.moves_receipt();
             self.perform(slot, action, fx);
-            if moves_receipt && let Some(user_slot) = self.loaded_user(user) {
+            if moves_receipt && let Some(user_slot) = self.loaded_owner(log) {
                 self.receipt_arrived(user_slot, fx);
             }
         }
@@ -198,27 +221,36 @@ impl Shard {
 
     pub(super) fn loaded(&mut self, loaded: Loaded, fx: &mut Effects) {
         match loaded {
-            Loaded::Inbox { user, record, last, first, head } => {
+            Loaded::Log { log: LogId::Inbox(user), record, last, first, head } => {
                 // A damaged record must not be taken for an empty one: positions would repeat.
                 let damaged = |error| panic!("inbox of {user}: {error}");
                 let found = Found::new(record.as_deref(), first, last, head);
                 let found = found.unwrap_or_else(damaged);
                 self.inbox_loaded(user, found, fx);
             }
-            Loaded::Conversation { user, peer, record } => {
-                let Some(&slot) = self.conversations_by_id.get(&(user, peer)) else { return };
+            Loaded::Conversation { log, peer, record } => {
+                let Some(&slot) = self.conversations_by_id.get(&(log, peer)) else { return };
                 let record = record.as_deref().map_or(Ok(ConversationRecord::default()), |bytes| {
                     ConversationRecord::decode(bytes)
                 });
                 let conversation = &mut self.conversations[slot];
                 // A damaged record must not be taken for an empty one: ordinals would repeat.
                 conversation.record = record
-                    .unwrap_or_else(|error| panic!("conversation of {user} with {peer}: {error}"));
+                    .unwrap_or_else(|error| panic!("conversation of {log} with {peer}: {error}"));
                 conversation.stage = Stage::Ready;
                 self.perform_waiting(slot, fx);
             }
-            Loaded::Entries { user, conn, entries, through } => {
+            Loaded::Presence { user, record } => {
+                // A damaged record is as good as none: somebody's last seen is known again soon.
+                let record = record.and_then(|bytes| PresenceRecord::decode(&bytes).ok());
+                self.presence_loaded(user, record, fx);
+            }
+            Loaded::Entries { log: LogId::Inbox(user), conn, entries, through } => {
                 self.entries_loaded(user, conn, entries, through, fx);
+            }
+            Loaded::Log { log: LogId::Group(group), .. } => self.group_loaded(group, loaded, fx),
+            Loaded::Entries { log: LogId::Group(group), conn, entries, through } => {
+                self.group_entries_loaded(group, conn, entries, through, fx);
             }
         }
     }
@@ -242,11 +274,12 @@ impl Shard {
         let logins: Vec<ConnId> = std::mem::take(&mut user.logins);
         let stalled: Vec<UserId> = std::mem::take(&mut user.stalled);
         for peer in stalled {
-            if let Some(&conversation) = self.conversations_by_id.get(&(id, peer)) {
+            if let Some(&conversation) = self.conversations_by_id.get(&(LogId::Inbox(id), peer)) {
                 self.conversations[conversation].stalled = false;
                 self.perform_waiting(conversation, fx);
             }
         }
+        self.tell_waiting_notices(slot, fx);
         for conn in logins {
             self.log_in(conn, fx);
         }
@@ -261,7 +294,7 @@ impl Shard {
         if self.config.retention == Retention::Temporary && is_due && !user.is_looking {
             user.is_looking = true;
             user.looked_ms = now_ms.max(1);
-            fx.loads.push(Load::Inbox { user: user.id, expire_through_ms });
+            fx.loads.push(Load::Log { log: LogId::Inbox(user.id), expire_through_ms });
         }
     }
 
@@ -289,7 +322,7 @@ impl Shard {
         while let Some(slot) = self.writes_queued.pop() {
             let conversation = &mut self.conversations[slot];
             conversation.save = Save::Stored;
-            let key = Key::Conversation { user: conversation.user, peer: conversation.peer };
+            let key = Key::Conversation { log: conversation.log, peer: conversation.peer };
             let record = &conversation.record;
             let value = self.arena.value(record.bytes_max(), |block| record.encode(block));
             fx.writes.push(Write::Put { key, value });
@@ -307,10 +340,10 @@ impl Shard {
         user.last_ticket = self.ticket;
         let record = &user.record;
         let value = self.arena.value(record.bytes_max(), |block| record.encode(block));
-        fx.writes.push(Write::Put { key: Key::Inbox { user: user.id }, value });
+        fx.writes.push(Write::Put { key: Key::State { log: LogId::Inbox(user.id) }, value });
         if record.trim > user.trim_stored {
             let (from, through) = (user.trim_stored + 1, record.trim);
-            fx.writes.push(Write::Trim { user: user.id, from, through });
+            fx.writes.push(Write::Trim { log: LogId::Inbox(user.id), from, through });
             user.trim_stored = through;
         }
     }
@@ -330,8 +363,8 @@ impl Shard {
         if conversation.save != Save::Stored {
             return;
         }
-        let (user, peer) = (conversation.user, conversation.peer);
-        let Some(user_slot) = self.loaded_user(user) else { return };
+        let (log, peer) = (conversation.log, conversation.peer);
+        let Some(user_slot) = self.loaded_owner(log) else { return };
         self.conversations[slot].save = Save::Moved;
         self.users[user_slot].dirty_conversations.push(peer);
         self.mark_dirty(user_slot);
@@ -366,7 +399,7 @@ impl Shard {
         let id = user.id;
         let mut peers = std::mem::take(&mut user.dirty_conversations);
         for peer in peers.drain(..) {
-            if let Some(&conversation) = self.conversations_by_id.get(&(id, peer))
+            if let Some(&conversation) = self.conversations_by_id.get(&(LogId::Inbox(id), peer))
                 && self.conversations[conversation].save == Save::Moved
             {
                 self.queue_conversation_write(conversation);
@@ -378,7 +411,7 @@ impl Shard {
     }
 
     /// Looks at some of the tables and lets go of what is stored and unused.
-    pub(super) fn sweep(&mut self) {
+    pub(super) fn sweep(&mut self, fx: &mut Effects) {
         self.counters.users_warm = self.users.len() as u64;
         self.counters.conversations_warm = self.conversations.len() as u64;
         let now_ms = self.now.mono_ms;
@@ -388,6 +421,7 @@ impl Shard {
         self.sweep.next_ms = now_ms + SWEEP_MS;
         self.sweep_users(SWEEP_SLOTS);
         self.sweep_conversations(SWEEP_SLOTS);
+        self.sweep_groups(SWEEP_SLOTS, fx);
     }
 
     fn sweep_users(&mut self, slots: usize) {
@@ -414,7 +448,7 @@ impl Shard {
             let Some(conversation) = self.conversations.get(slot) else { continue };
             let old = now_ms.saturating_sub(conversation.used_ms) >= WARM_MS;
             if (old || crowded) && conversation.is_unused(self.stored) {
-                self.conversations_by_id.remove(&(conversation.user, conversation.peer));
+                self.conversations_by_id.remove(&(conversation.log, conversation.peer));
                 self.conversations.remove(slot);
                 self.counters.evictions += 1;
             }

@@ -9,7 +9,8 @@
 //!
 //! Where to look: `login` (hello to welcome), `input` (bytes to frames), `sending` (a message into
 //! a log, the tick), `delivery` (a log to a device, acknowledgements), `receipts`, `memory` (what is
-//! loaded, stored late, and let go), `output`.
+//! loaded, stored late, and let go), `presence` and `watching` (who is there, and who is told),
+//! `typing`, `output`.
 
 mod arena;
 mod config;
@@ -18,6 +19,7 @@ mod conversation;
 mod counters;
 mod delivery;
 mod found;
+pub mod group;
 mod home;
 mod inbox;
 mod input;
@@ -25,6 +27,7 @@ mod login;
 mod memory;
 mod output;
 mod overload;
+mod presence;
 mod receipts;
 pub mod record;
 pub mod seam;
@@ -33,22 +36,26 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod timers;
+mod typing;
 mod upload;
+mod watching;
 
 use crate::faults::{Fault, is_planted};
 use std::collections::{BTreeMap, VecDeque};
 
+use bytes::Bytes;
 use hashbrown::HashMap;
 
 pub use config::{Retention, ShardConfig};
 pub use counters::{ByCode, Counters, KINDS};
 pub use found::Found;
-pub use home::home_core;
+pub use group::GroupLetter;
+pub use home::{by_home_core, home_core};
 pub use overload::Level;
 use overload::gathers;
 pub use seam::{
-    Arrival, ConnId, CoreId, DeviceId, Effects, Event, Identity, Key, Letter, Load, Loaded,
-    Message, Now, Origin, Ticket, UserId, Write,
+    Arrival, ConnId, CoreId, DeviceId, Effects, Event, GroupId, Identity, Key, Letter, Load,
+    Loaded, LogId, Message, Now, Origin, Ticket, UserId, Write,
 };
 
 use arena::Arena;
@@ -67,6 +74,21 @@ enum Answer {
     Tick { origin: Origin, to: UserId, ordinal: u64, time_ms: u64 },
     /// To a new device: the welcome.
     Welcome { conn: ConnId },
+    /// To a group's members: an entry of its log; and to its author the tick.
+    GroupEntry {
+        slot: u32,
+        position: u64,
+        value: Bytes,
+        origin: Origin,
+        time_ms: u64,
+        is_change: bool,
+    },
+    /// To the author of a resend: the tick.
+    GroupTick { origin: Origin, group: GroupId, position: u64, time_ms: u64 },
+    /// To members: what they saw is stored.
+    GroupReads { group: GroupId, reads: Vec<(UserId, u64)> },
+    /// To a group's home: a user was told that it is being added.
+    Noticed { group: GroupId, adding: u64, home: CoreId },
 }
 
 /// Something that waits for a ticket.
@@ -89,7 +111,22 @@ pub struct Shard {
     users: Table<User>,
     users_by_id: HashMap<UserId, u32>,
     conversations: Table<Conversation>,
-    conversations_by_id: HashMap<(UserId, UserId), u32>,
+    conversations_by_id: HashMap<(LogId, UserId), u32>,
+    groups: Table<group::Group>,
+    groups_by_id: HashMap<GroupId, u32>,
+    /// The last durable position of every group whose home this is, also of those that aren't in memory.
+    group_heads: HashMap<GroupId, u64>,
+    /// Groups with members here that don't rest.
+    seats: HashMap<GroupId, group::Seat>,
+    /// Sessions to serve with groups at the end of the turn.
+    feeding: Vec<ConnId>,
+    /// Cursors in groups that moved in this turn.
+    group_moves: Vec<(GroupId, group::Progress)>,
+    /// Groups with receipts to tell.
+    group_receipts: Vec<GroupId>,
+    /// Groups with moved cursors, and since when.
+    dirty_groups: VecDeque<(u64, GroupId)>,
+    group_sweep: u32,
     timers: Timers,
     arena: Arena,
     /// Empty buffers for input and output.
@@ -141,6 +178,9 @@ pub struct Shard {
     level: Level,
     /// The core is so busy that ticks and receipts wait for company.
     gathers: bool,
+    people: presence::People,
+    watching: watching::Watching,
+    pace: typing::Pace,
     /// Connections with frames that wait for it, at most once each, and until when; by patience.
     gathering: [VecDeque<(u64, ConnId)>; output::Patience::COUNT],
     counters: Counters,
@@ -160,6 +200,15 @@ impl Shard {
             users_by_id: HashMap::new(),
             conversations: Table::new(),
             conversations_by_id: HashMap::new(),
+            groups: Table::new(),
+            groups_by_id: HashMap::new(),
+            group_heads: HashMap::new(),
+            seats: HashMap::new(),
+            feeding: Vec::new(),
+            group_moves: Vec::new(),
+            group_receipts: Vec::new(),
+            dirty_groups: VecDeque::new(),
+            group_sweep: 0,
             timers: Timers::new(now.mono_ms),
             arena: Arena::new(),
             buffers: Vec::new(),
@@ -189,9 +238,18 @@ impl Shard {
             shutting_down: false,
             level: Level::Normal,
             gathers: false,
+            people: presence::People::new(),
+            watching: watching::Watching::default(),
+            pace: typing::Pace::default(),
             gathering: std::array::from_fn(|_| VecDeque::new()),
             counters: Counters::default(),
         }
+    }
+
+    /// Tells, before the first turn, what storage knows of the groups whose home this is: the head of each.
+    pub fn know_group_heads(&mut self, heads: Vec<(GroupId, u64)>) {
+        debug_assert!(heads.iter().all(|&(group, _)| self.is_home_of(group)));
+        self.group_heads.extend(heads);
     }
 
     /// Starts a turn: takes the time and closes what is overdue.
@@ -229,15 +287,25 @@ impl Shard {
         self.hand_over(fx);
         self.measure_lag();
         self.take_over(fx);
-        while !(self.pump.is_empty() && self.receipts.is_empty()) {
+        self.keep_presence(fx);
+        self.follow_up(fx);
+        self.tell_held_presence(fx);
+        while !(self.pump.is_empty() && self.receipts.is_empty() && self.feeding.is_empty()) {
             self.deliver_all(fx);
+            self.feed_all(fx);
             self.tell_receipts(fx);
             self.follow_up(fx);
         }
+        self.post_group_moves(fx);
+        self.follow_up(fx);
+        self.tell_group_receipts(fx);
+        self.follow_up(fx);
         let changed_ms = self.dirty.front().map_or(self.now.mono_ms, |&(since_ms, _)| since_ms);
         self.store_moved_cursors(fx);
+        self.store_groups(fx);
         self.write_conversations(fx);
-        self.sweep();
+        self.sweep(fx);
+        self.follow_up(fx);
         self.counters.letters += fx.letters.len() as u64;
         if !fx.writes.is_empty() {
             fx.ticket = self.ticket;
@@ -254,8 +322,10 @@ impl Shard {
             .dirty
             .front()
             .map_or(u64::MAX, |(since_ms, _)| since_ms + crate::limits::PERSIST_DELAY_MS);
-        let held = if self.receipts_held.is_empty() { u64::MAX } else { self.now.mono_ms + 50 };
-        self.timers.next_ms().min(store).min(held).min(self.gathered_due_ms())
+        let holds = !self.receipts_held.is_empty() || self.people.holds() || self.watching.holds();
+        let held = if holds { self.now.mono_ms + 50 } else { u64::MAX };
+        let due = self.gathered_due_ms().min(self.people.next_ms()).min(self.groups_due_ms());
+        self.timers.next_ms().min(store).min(held).min(due)
     }
 
     /// Whether every write that was asked for is stored and every connection is gone.
@@ -263,6 +333,7 @@ impl Shard {
     pub fn is_drained(&self) -> bool {
         self.counters.connections == 0
             && self.dirty.is_empty()
+            && self.dirty_groups.is_empty()
             && self.local.is_empty()
             && self.stored + 1 == self.ticket
     }
@@ -305,6 +376,12 @@ impl Shard {
                 self.receipt_to_author(author, reader, delivered, read, asker, fx);
             }
             Letter::Ask { author, reader, asker } => self.asked(author, reader, asker, fx),
+            Letter::Group(letter) => self.group_letter(*letter, fx),
+            Letter::Watch { user, core, is_watching } => {
+                self.core_watches(user, core, is_watching, fx);
+            }
+            Letter::Presence { user, seen } => self.presence_changed(user, seen, fx),
+            Letter::Typing { from, to, is_typing } => self.typing_to(from, to, is_typing, fx),
         }
     }
 
@@ -389,6 +466,17 @@ impl Shard {
                 self.tick(origin, to, ordinal, time_ms, fx);
             }
             Answer::Welcome { conn } => self.welcome(conn, fx),
+            Answer::GroupEntry { slot, position, value, origin, time_ms, is_change } => {
+                self.group_entry_stored(slot, position, &value, origin, time_ms, is_change, fx);
+            }
+            Answer::GroupTick { origin, group, position, time_ms } => {
+                self.tick_group(origin, group, position, time_ms, fx);
+            }
+            Answer::GroupReads { group, reads } => self.group_reads_stored(group, reads, fx),
+            Answer::Noticed { group, adding, home } => {
+                let letter = GroupLetter::Noticed { group, adding, refusal: None };
+                self.post_to_core(home, letter.into(), fx);
+            }
         }
     }
 

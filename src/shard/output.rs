@@ -148,10 +148,12 @@ impl Shard {
         }
         self.continue_download(conn, fx);
         self.tell_stalled_receipts(conn, fx);
+        self.tell_owed_presence(conn, fx);
         if let Some(session) = self.session(conn) {
             let slot = session.user_slot;
             self.queue_pump(slot);
         }
+        self.queue_feeds(conn);
         self.resume_later(conn);
         self.queue_flush(conn, fx);
     }
@@ -175,6 +177,7 @@ impl Shard {
                 session.download = None;
                 let slot = session.user_slot;
                 self.queue_pump(slot);
+                self.queue_feeds(conn);
             }
             self.put(conn, &Frame::Part { body: &piece }, fx);
         }

@@ -10,6 +10,10 @@ pub enum Level {
     /// Nothing.
     #[default]
     Normal,
+    /// That somebody writes isn't passed on.
+    DropTyping,
+    /// Presence waits.
+    HoldPresence,
     /// Read receipts wait.
     HoldRead,
     /// Delivered receipts wait.
@@ -27,11 +31,17 @@ pub(super) const fn gathers(before: bool, busy_percent: u8) -> bool {
     busy_percent >= GATHER_PERCENT || (before && busy_percent >= GATHER_PERCENT / 2)
 }
 
-const LEVELS: [Level; 4] =
-    [Level::Normal, Level::HoldRead, Level::HoldDelivered, Level::RefuseLogins];
+const LEVELS: [Level; 6] = [
+    Level::Normal,
+    Level::DropTyping,
+    Level::HoldPresence,
+    Level::HoldRead,
+    Level::HoldDelivered,
+    Level::RefuseLogins,
+];
 
 /// Age of the oldest unconfirmed write at which each level is entered, in milliseconds.
-const ENTER_MS: [u64; 4] = [0, 150, 400, 2_000];
+const ENTER_MS: [u64; 6] = [0, 75, 110, 150, 400, 2_000];
 
 impl Level {
     /// The level after the lag was measured.
@@ -53,10 +63,12 @@ mod tests {
     fn levels_rise_at_once_and_fall_at_half() {
         let mut level = Level::Normal;
         let mut trace = Vec::new();
-        for lag_ms in [0, 149, 150, 100, 75, 74, 5_000, 1_000, 999, 200, 199, 0] {
+        for lag_ms in
+            [0, 74, 75, 109, 110, 149, 150, 75, 74, 55, 54, 38, 37, 5_000, 1_000, 999, 200, 199, 0]
+        {
             level = level.after(lag_ms);
             trace.push(level as u8);
         }
-        assert_eq!(trace, [0, 0, 1, 1, 1, 0, 3, 3, 2, 2, 1, 0]);
+        assert_eq!(trace, [0, 0, 1, 1, 2, 2, 3, 3, 2, 2, 1, 1, 1, 5, 5, 4, 4, 3, 0]);
     }
 }

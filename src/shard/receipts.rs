@@ -9,7 +9,7 @@ use fulmar_protocol::{Code, Frame};
 
 use super::conversation::{Action, News};
 use super::output::Patience;
-use super::{ConnId, DeviceId, Effects, Letter, Level, Shard, UserId};
+use super::{ConnId, DeviceId, Effects, Letter, Level, LogId, Shard, UserId};
 use crate::faults::{Fault, is_planted};
 use crate::limits::STALLED_RECEIPTS_MAX;
 
@@ -17,9 +17,14 @@ impl Shard {
     /// A device of the user stored the author's messages up to `ordinal`.
     pub(super) fn delivered(&mut self, slot: u32, author: UserId, ordinal: u64, fx: &mut Effects) {
         let user = self.users[slot].id;
-        match self.loaded_conversation(user, author) {
+        match self.loaded_conversation(LogId::Inbox(user), author) {
             Some(conversation) => self.note_delivered(conversation, ordinal),
-            None => self.with_conversation(user, author, Action::Delivered { ordinal }, fx),
+            None => self.with_conversation(
+                LogId::Inbox(user),
+                author,
+                Action::Delivered { ordinal },
+                fx,
+            ),
         }
     }
 
@@ -43,7 +48,12 @@ impl Shard {
             return;
         }
         session.asking += 1;
-        self.with_conversation(user, peer, Action::Read { ordinal, device, conn }, fx);
+        self.with_conversation(
+            LogId::Inbox(user),
+            peer,
+            Action::Read { ordinal, device, conn },
+            fx,
+        );
         self.pause_if_full(conn, fx);
     }
 
@@ -58,23 +68,23 @@ impl Shard {
         let delivered = conversation.record.delivered;
         if conversation.set_read(ordinal) {
             let is_delivered_news = conversation.record.delivered > delivered;
-            let user = conversation.user;
+            let log = conversation.log;
             self.mark_conversation_dirty(conversation_slot);
             let news = if is_delivered_news { News::Delivered } else { News::Read };
             self.queue_receipt(conversation_slot, news);
-            self.tell_other_devices(user, conversation_slot, device, fx);
+            self.tell_other_devices(log, conversation_slot, device, fx);
         }
     }
 
     /// Tells the reader's devices but the one on which it read.
     fn tell_other_devices(
         &mut self,
-        user: UserId,
+        log: LogId,
         conversation_slot: u32,
         device: DeviceId,
         fx: &mut Effects,
     ) {
-        let Some(slot) = self.loaded_user(user) else { return };
+        let Some(slot) = self.loaded_owner(log) else { return };
         let peer = self.conversations[conversation_slot].peer;
         let frame = self.own_receipt(conversation_slot);
         self.tell_each(slot, peer, &frame, |other| other != device, fx);
@@ -89,10 +99,11 @@ impl Shard {
 
     fn queue_receipt(&mut self, conversation_slot: u32, news: News) {
         let conversation = &mut self.conversations[conversation_slot];
+        let Some(reader) = conversation.log.user() else { return };
         conversation.news = conversation.news.max(news);
         if !conversation.receipt_queued {
             conversation.receipt_queued = true;
-            self.receipts.push_back((conversation.user, conversation.peer));
+            self.receipts.push_back((reader, conversation.peer));
         }
     }
 
@@ -100,7 +111,9 @@ impl Shard {
     pub(super) fn release_held_receipts(&mut self) {
         let mut held = std::mem::take(&mut self.receipts_held);
         for (reader, author) in held.drain(..) {
-            let Some(slot) = self.loaded_conversation(reader, author) else { continue };
+            let Some(slot) = self.loaded_conversation(LogId::Inbox(reader), author) else {
+                continue;
+            };
             let conversation = &mut self.conversations[slot];
             conversation.receipt_held = false;
             let news = conversation.news;
@@ -114,11 +127,13 @@ impl Shard {
     /// Tells what gathered during the turn, as far as the load allows.
     pub(super) fn tell_receipts(&mut self, fx: &mut Effects) {
         while let Some((reader, author)) = self.receipts.pop_front() {
-            let Some(slot) = self.loaded_conversation(reader, author) else { continue };
+            let Some(slot) = self.loaded_conversation(LogId::Inbox(reader), author) else {
+                continue;
+            };
             let conversation = &mut self.conversations[slot];
             conversation.receipt_queued = false;
             let is_held = match self.level {
-                Level::Normal => false,
+                Level::Normal | Level::DropTyping | Level::HoldPresence => false,
                 Level::HoldRead => conversation.news == News::Read,
                 Level::HoldDelivered | Level::RefuseLogins => true,
             };
@@ -157,7 +172,9 @@ impl Shard {
             if self.is_told_what_it_asked(conn) {
                 self.put(conn, &frame, fx);
             }
-        } else if let Some(slot) = self.loaded_user(author) {
+        } else if delivered > 0
+            && let Some(slot) = self.loaded_user(author)
+        {
             self.tell_each(slot, reader, &frame, |_| true, fx);
         }
     }
@@ -231,7 +248,7 @@ impl Shard {
         let Some(session) = self.session(conn) else { return };
         session.asking += 1;
         let user = session.user;
-        self.with_conversation(user, peer, Action::AskOwn { conn }, fx);
+        self.with_conversation(LogId::Inbox(user), peer, Action::AskOwn { conn }, fx);
     }
 
     /// The own conversation is here: tells the connection that asked, and asks the peer's home.
@@ -242,7 +259,7 @@ impl Shard {
         let frame = self.own_receipt(slot);
         self.put(conn, &frame, fx);
         let conversation = &self.conversations[slot];
-        let (author, reader) = (conversation.user, conversation.peer);
+        let (Some(author), reader) = (conversation.log.user(), conversation.peer) else { return };
         self.post(reader, Letter::Ask { author, reader, asker: Some(conn) }, fx);
     }
 
@@ -253,7 +270,7 @@ impl Shard {
         asker: Option<ConnId>,
         fx: &mut Effects,
     ) {
-        self.with_conversation(reader, author, Action::Ask { asker }, fx);
+        self.with_conversation(LogId::Inbox(reader), author, Action::Ask { asker }, fx);
     }
 
     pub(super) fn answer_ask(
@@ -263,7 +280,7 @@ impl Shard {
         fx: &mut Effects,
     ) {
         let conversation = &self.conversations[conversation_slot];
-        let (author, reader) = (conversation.peer, conversation.user);
+        let (author, Some(reader)) = (conversation.peer, conversation.log.user()) else { return };
         let (delivered, read) = (conversation.record.delivered, conversation.record.read);
         let letter = Letter::Receipt { author, reader, delivered, read, asker };
         self.post(author, letter, fx);

@@ -6,12 +6,14 @@
 //! ```text
 //! inbox         1, trim, trim_bytes, head, head_bytes, device count,
 //!               then per device: number, cursor, cursor_bytes
+//!               group count, then per group its number
 //! conversation  1, ordinal, delivered, read,
 //!               sender count, then per sending device:
 //!                   device, run count, then per run: number and ordinal, each counted from the last
 //!                   one of the run before (from 0 for the first), and length
 //!               copy count, then per own device: device, number
-//! entry         time (8 bytes, little-endian Unix milliseconds), flags (bit 0: own), content,
+//! presence      1, last seen (8 bytes, little-endian Unix milliseconds)
+//! entry         time (8 bytes, little-endian Unix milliseconds), flags (bit 0: own, bit 1: notice), content,
 //!               peer, ordinal, device, total_bytes, body
 //! ```
 
@@ -21,13 +23,18 @@ use bytes::{BufMut, Bytes, BytesMut};
 use fulmar_protocol::{limits as wire, varint};
 use smallvec::SmallVec;
 
-use super::seam::{DeviceId, UserId};
-use crate::limits::{RESENDS_MAX, RUNS_MAX};
+use super::seam::{DeviceId, GroupId, UserId};
+use crate::limits::{GROUPS_LISTED_MAX, RESENDS_MAX, RUNS_MAX};
+
+mod presence;
+
+pub use presence::PresenceRecord;
 
 const VERSION: u8 = 1;
 /// Largest position, ordinal and total: more than there can ever be, and few enough to add to.
 pub(super) const COUNT_MAX: u64 = u64::MAX / 2;
 const FLAG_OWN: u8 = 1;
+const FLAG_NOTICE: u8 = 2;
 /// Longest part of an entry before its body.
 pub const ENTRY_HEADER_BYTES_MAX: usize = 8 + 1 + 1 + 4 * varint::BYTES_MAX;
 const SENDERS_MAX: u64 = wire::DEVICE_MAX;
@@ -69,12 +76,24 @@ pub struct InboxRecord {
     pub head_bytes: u64,
     /// The devices of the user.
     pub devices: SmallVec<[Device; 1]>,
+    /// Groups to which the user was added, the latest last: what a device that lost its store, or a new one,
+    /// learns them from. Some may be over.
+    pub groups: Vec<GroupId>,
 }
 
 impl InboxRecord {
     /// The device that is furthest behind, if there is any.
     pub(super) fn slowest(&self) -> Option<&Device> {
         self.devices.iter().min_by_key(|device| device.cursor)
+    }
+
+    /// Notes a group to which the user was added; of too many the oldest is forgotten.
+    pub(super) fn list_group(&mut self, group: GroupId) {
+        self.groups.retain(|&known| known != group);
+        if self.groups.len() == GROUPS_LISTED_MAX {
+            self.groups.remove(0);
+        }
+        self.groups.push(group);
     }
 
     /// Moves the trim, and the devices behind it, over entries that are gone.
@@ -90,7 +109,8 @@ impl InboxRecord {
 
     /// Most bytes of the encoded form.
     pub(super) fn bytes_max(&self) -> usize {
-        1 + 5 * varint::BYTES_MAX + self.devices.len() * 3 * varint::BYTES_MAX
+        let numbers = 6 + self.devices.len() * 3 + self.groups.len();
+        1 + numbers * varint::BYTES_MAX
     }
 
     /// Appends the encoded form.
@@ -105,6 +125,10 @@ impl InboxRecord {
             put(u64::from(device.device), out);
             put(device.cursor, out);
             put(device.cursor_bytes, out);
+        }
+        put(self.groups.len() as u64, out);
+        for &group in &self.groups {
+            put(group, out);
         }
     }
 
@@ -124,15 +148,19 @@ impl InboxRecord {
                 cursor_bytes: fields.number("inbox.cursor_bytes")?,
             });
         }
+        let mut groups = Vec::new();
+        for _ in 0..fields.count(GROUPS_LISTED_MAX as u64, "inbox.groups")? {
+            groups.push(fields.number("inbox.group")?);
+        }
         fields.end("inbox")?;
-        let record = InboxRecord { trim, trim_bytes, head, head_bytes, devices };
+        let record = InboxRecord { trim, trim_bytes, head, head_bytes, devices, groups };
         record.check()?;
         Ok(record)
     }
 
     /// What holds for every record that is written, and what a shard relies on.
     fn check(&self) -> Result<(), RecordError> {
-        let InboxRecord { trim, trim_bytes, head, head_bytes, devices } = self;
+        let InboxRecord { trim, trim_bytes, head, head_bytes, devices, .. } = self;
         if trim > head || *head > COUNT_MAX {
             return Err(RecordError("inbox.head"));
         }
@@ -294,6 +322,8 @@ pub struct EntryHeader {
     pub time_ms: u64,
     /// Whether it is a copy of what the user sent itself.
     pub own: bool,
+    /// Whether it tells that `peer` adds the user to the group `ordinal`.
+    pub is_notice: bool,
     /// Kind of content.
     pub content: u8,
     /// Who sent it; for a copy, who it was sent to.
@@ -310,7 +340,9 @@ impl EntryHeader {
     /// Appends the header; the body follows it.
     pub fn encode(&self, out: &mut BytesMut) {
         out.put_u64_le(self.time_ms);
-        out.put_u8(if self.own { FLAG_OWN } else { 0 });
+        let own = if self.own { FLAG_OWN } else { 0 };
+        let notice = if self.is_notice { FLAG_NOTICE } else { 0 };
+        out.put_u8(own | notice);
         out.put_u8(self.content);
         put(self.peer, out);
         put(self.ordinal, out);
@@ -323,13 +355,14 @@ impl EntryHeader {
         let (time, rest) = bytes.split_first_chunk().ok_or(RecordError("entry.time"))?;
         let (&[flags, content], rest) =
             rest.split_first_chunk().ok_or(RecordError("entry.flags"))?;
-        if flags & !FLAG_OWN != 0 {
+        if flags & !(FLAG_OWN | FLAG_NOTICE) != 0 {
             return Err(RecordError("entry.flags"));
         }
         let mut fields = Fields { rest };
         let header = EntryHeader {
             time_ms: u64::from_le_bytes(*time),
             own: flags & FLAG_OWN != 0,
+            is_notice: flags & FLAG_NOTICE != 0,
             content,
             peer: fields.number("entry.peer")?,
             ordinal: fields.number("entry.ordinal")?,
@@ -392,7 +425,7 @@ impl Sender {
     }
 }
 
-fn put(mut value: u64, out: &mut BytesMut) {
+pub(super) fn put(mut value: u64, out: &mut BytesMut) {
     while value >= 0x80 {
         out.put_u8(value as u8 | 0x80);
         value >>= 7;
@@ -401,41 +434,49 @@ fn put(mut value: u64, out: &mut BytesMut) {
 }
 
 /// The unread rest of a record.
-struct Fields<'a> {
+pub(super) struct Fields<'a> {
     rest: &'a [u8],
 }
 
 impl<'a> Fields<'a> {
-    fn versioned(bytes: &'a [u8], field: &'static str) -> Result<Self, RecordError> {
+    pub(super) fn versioned(bytes: &'a [u8], field: &'static str) -> Result<Self, RecordError> {
         match bytes.split_first() {
             Some((&VERSION, rest)) => Ok(Fields { rest }),
             _ => Err(RecordError(field)),
         }
     }
 
-    fn number(&mut self, field: &'static str) -> Result<u64, RecordError> {
+    pub(super) fn number(&mut self, field: &'static str) -> Result<u64, RecordError> {
         let (value, taken) = varint::read(self.rest).map_err(|_| RecordError(field))?;
         self.rest = &self.rest[taken..];
         Ok(value)
     }
 
-    fn device(&mut self, field: &'static str) -> Result<DeviceId, RecordError> {
+    pub(super) fn device(&mut self, field: &'static str) -> Result<DeviceId, RecordError> {
         DeviceId::try_from(self.number(field)?).map_err(|_| RecordError(field))
     }
 
+    /// Bytes with their length, in memory of their own.
+    pub(super) fn bytes(&mut self, max: u64, field: &'static str) -> Result<Bytes, RecordError> {
+        let len = self.count(max, field)? as usize;
+        let (bytes, rest) = self.rest.split_at_checked(len).ok_or(RecordError(field))?;
+        self.rest = rest;
+        Ok(Bytes::copy_from_slice(bytes))
+    }
+
     /// A number that is written as its distance from another.
-    fn step(&mut self, from: u64, field: &'static str) -> Result<u64, RecordError> {
+    pub(super) fn step(&mut self, from: u64, field: &'static str) -> Result<u64, RecordError> {
         from.checked_add(self.number(field)?).ok_or(RecordError(field))
     }
 
-    fn count(&mut self, max: u64, field: &'static str) -> Result<u64, RecordError> {
+    pub(super) fn count(&mut self, max: u64, field: &'static str) -> Result<u64, RecordError> {
         match self.number(field)? {
             count if count <= max => Ok(count),
             _ => Err(RecordError(field)),
         }
     }
 
-    fn end(&self, record: &'static str) -> Result<(), RecordError> {
+    pub(super) fn end(&self, record: &'static str) -> Result<(), RecordError> {
         if self.rest.is_empty() { Ok(()) } else { Err(RecordError(record)) }
     }
 }
@@ -482,6 +523,7 @@ mod tests {
                 Device { device: 1, cursor: 7, cursor_bytes: 700 },
                 Device { device: 2, cursor: 5, cursor_bytes: 500 },
             ],
+            groups: vec![9, u64::MAX, 3],
         };
         let bytes = encoded(|out| inbox.encode(out));
         assert!(bytes.len() <= inbox.bytes_max());
@@ -512,6 +554,7 @@ mod tests {
         let header = EntryHeader {
             time_ms: 1_800_000_000_000,
             own: true,
+            is_notice: false,
             content: 200,
             peer: u64::MAX,
             ordinal: 12,

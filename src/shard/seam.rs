@@ -4,12 +4,46 @@ use bytes::Bytes;
 
 use fulmar_protocol::Code;
 
+use super::group::GroupLetter;
+
 /// A person. 64 bits, from 1.
 pub type UserId = u64;
+/// A group. 64 bits, from 1; the numbers of users and of groups have nothing to do with each other.
+pub type GroupId = u64;
 /// A device of a person, from 1.
 pub type DeviceId = u16;
 /// A core of this node, from 0.
 pub type CoreId = u16;
+
+/// A log of messages with the records that belong to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum LogId {
+    /// The inbox of a user.
+    Inbox(UserId),
+    /// The messages of a group.
+    Group(GroupId),
+}
+
+impl LogId {
+    /// Whose inbox it is, if it is one.
+    #[must_use]
+    pub const fn user(self) -> Option<UserId> {
+        match self {
+            LogId::Inbox(user) => Some(user),
+            LogId::Group(_) => None,
+        }
+    }
+}
+
+impl std::fmt::Display for LogId {
+    /// An inbox is called by its user's number.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            LogId::Inbox(user) => write!(f, "{user}"),
+            LogId::Group(group) => write!(f, "group {group}"),
+        }
+    }
+}
 
 /// A connection of this core: a slot in the driver's table, and how often the slot was used before,
 /// so that news about an earlier connection of the slot is recognised as stale.
@@ -54,25 +88,42 @@ pub struct Arrival {
 /// matter, what a value's bytes mean is [`record`](super::record)'s.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Key {
-    /// State of a user's inbox: trim and devices.
-    Inbox {
-        /// Whose inbox.
-        user: UserId,
+    /// State of a log: of an inbox trim and devices, of a group its settings and members.
+    State {
+        /// Which log.
+        log: LogId,
     },
-    /// State between the inbox of `user` and one peer: ordinals, receipts, numbers.
+    /// State between a log and one user. Of an inbox the ordinals, receipts and numbers with this
+    /// peer; of a group what the member sent lately.
     Conversation {
-        /// Whose inbox.
-        user: UserId,
-        /// The other side.
+        /// Which log.
+        log: LogId,
+        /// The other side of the inbox's user, or the member of the group.
         peer: UserId,
     },
-    /// One message of an inbox.
-    Entry {
-        /// Whose inbox.
+    /// When a user was last seen.
+    Presence {
+        /// Who.
         user: UserId,
-        /// Position in the inbox, from 1.
+    },
+    /// One message of a log.
+    Entry {
+        /// Which log.
+        log: LogId,
+        /// Position in the log, from 1.
         position: u64,
     },
+}
+
+impl Key {
+    /// The log that it belongs to, or of whose user it is.
+    #[must_use]
+    pub const fn log(self) -> LogId {
+        match self {
+            Key::State { log } | Key::Conversation { log, .. } | Key::Entry { log, .. } => log,
+            Key::Presence { user } => LogId::Inbox(user),
+        }
+    }
 }
 
 /// A change of durable storage. All writes of one turn are stored together or not at all.
@@ -85,11 +136,11 @@ pub enum Write {
         /// Its value.
         value: Bytes,
     },
-    /// Deletes the entries `from..=through` of an inbox, each of which was put once before or has
+    /// Deletes the entries `from..=through` of a log, each of which was put once before or has
     /// been removed by expiry.
     Trim {
-        /// Whose inbox.
-        user: UserId,
+        /// Which log.
+        log: LogId,
         /// First position to delete.
         from: u64,
         /// Last position to delete.
@@ -103,24 +154,29 @@ pub type Ticket = u64;
 /// A question to storage, answered by one [`Loaded`] in any order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Load {
-    /// The inbox record, the first unexpired and the last entry, and the head.
-    Inbox {
-        /// Whose inbox.
-        user: UserId,
+    /// The log's record, the first unexpired and the last entry, and the head.
+    Log {
+        /// Which log.
+        log: LogId,
         /// Entries of this time (Unix milliseconds) and earlier count as expired.
         expire_through_ms: u64,
     },
     /// One conversation record.
     Conversation {
-        /// Whose inbox.
-        user: UserId,
-        /// The other side.
+        /// Which log.
+        log: LogId,
+        /// The user that the record is about.
         peer: UserId,
     },
-    /// Entries of an inbox, in order, for one connection.
-    Entries {
-        /// Whose inbox.
+    /// When a user was last seen.
+    Presence {
+        /// Who.
         user: UserId,
+    },
+    /// Entries of a log, in order, for one connection.
+    Entries {
+        /// Which log.
+        log: LogId,
         /// Who waits for them.
         conn: ConnId,
         /// First position wanted.
@@ -137,11 +193,11 @@ pub enum Load {
 /// The answer to a [`Load`]. Values are as they were put.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Loaded {
-    /// Answer to [`Load::Inbox`].
-    Inbox {
-        /// Whose inbox.
-        user: UserId,
-        /// The inbox record, if there is one.
+    /// Answer to [`Load::Log`].
+    Log {
+        /// Which log.
+        log: LogId,
+        /// The log's record, if there is one.
         record: Option<Bytes>,
         /// Position and value of the last entry, if the log holds any.
         last: Option<(u64, Bytes)>,
@@ -153,17 +209,24 @@ pub enum Loaded {
     },
     /// Answer to [`Load::Conversation`].
     Conversation {
-        /// Whose inbox.
-        user: UserId,
-        /// The other side.
+        /// Which log.
+        log: LogId,
+        /// The user that the record is about.
         peer: UserId,
+        /// The record, if there is one.
+        record: Option<Bytes>,
+    },
+    /// Answer to [`Load::Presence`].
+    Presence {
+        /// Who.
+        user: UserId,
         /// The record, if there is one.
         record: Option<Bytes>,
     },
     /// Answer to [`Load::Entries`].
     Entries {
-        /// Whose inbox.
-        user: UserId,
+        /// Which log.
+        log: LogId,
         /// Who waits for them.
         conn: ConnId,
         /// Position and value of each entry that exists, in order.
@@ -197,6 +260,15 @@ pub struct Message {
     pub content: u8,
     /// The body, opaque.
     pub body: Bytes,
+}
+
+/// What a watcher is told of a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seen {
+    /// Whether they are there.
+    pub is_online: bool,
+    /// When they last did something, Unix milliseconds; 0 if that isn't known.
+    pub last_seen_ms: u64,
 }
 
 /// What one core tells another (or itself). Letters between two cores keep their order.
@@ -252,6 +324,8 @@ pub enum Letter {
         /// The connection that asked, which alone is told; none where all devices are.
         asker: Option<ConnId>,
     },
+    /// About a group.
+    Group(Box<GroupLetter>),
     /// To the reader's home: send the receipt to the author's home, whatever it is.
     Ask {
         /// Who asks.
@@ -260,6 +334,31 @@ pub enum Letter {
         reader: UserId,
         /// The connection of the author that asks; none where all its devices are to be told.
         asker: Option<ConnId>,
+    },
+    /// To a person's home: sessions of this core began to watch, or none does any more.
+    Watch {
+        /// The person.
+        user: UserId,
+        /// Where the sessions are.
+        core: CoreId,
+        /// Whether there are any.
+        is_watching: bool,
+    },
+    /// To a core that watches: what holds now.
+    Presence {
+        /// The person.
+        user: UserId,
+        /// What watchers are told.
+        seen: Seen,
+    },
+    /// To the peer's home: somebody writes, or stopped.
+    Typing {
+        /// Who writes.
+        from: UserId,
+        /// To whom.
+        to: UserId,
+        /// Whether they write.
+        is_typing: bool,
     },
 }
 

@@ -17,7 +17,8 @@ use super::inbox::{self, TailEntry};
 use super::output::Patience;
 use super::record::{ENTRY_HEADER_BYTES_MAX, EntryHeader};
 use super::{
-    Answer, ConnId, Effects, Key, Letter, Message, Origin, Retention, Shard, UserId, Write,
+    Answer, ConnId, Effects, GroupId, Key, Letter, LogId, Message, Origin, Retention, Shard,
+    UserId, Write,
 };
 use crate::faults::{Fault, is_planted};
 use crate::limits::QUOTA_RETRY_MS;
@@ -118,7 +119,12 @@ impl Shard {
     }
 
     /// Where a complete send comes from, with the slot of its user. It counts in the window from here.
-    fn origin(&mut self, conn: ConnId, number: u64, body_bytes: usize) -> Option<(u32, Origin)> {
+    pub(super) fn origin(
+        &mut self,
+        conn: ConnId,
+        number: u64,
+        body_bytes: usize,
+    ) -> Option<(u32, Origin)> {
         let core = self.config.core;
         let session = self.session(conn)?;
         session.unanswered += 1;
@@ -135,7 +141,7 @@ impl Shard {
         user.id != to && user.has_several_devices() && !is_planted(Fault::CopyForgotten)
     }
 
-    fn is_over_quota(&self, slot: u32, body_bytes: usize) -> bool {
+    pub(super) fn is_over_quota(&self, slot: u32, body_bytes: usize) -> bool {
         let record = &self.users[slot].record;
         let (taken, taken_bytes) = match self.config.retention {
             Retention::Temporary => (record.trim, record.trim_bytes),
@@ -160,7 +166,7 @@ impl Shard {
         fx: &mut Effects,
     ) {
         let action = Action::Append { origin, message, copy, refusal };
-        self.with_conversation(to, origin.user, action, fx);
+        self.with_conversation(LogId::Inbox(to), origin.user, action, fx);
     }
 
     /// Judges a send at the recipient's home and takes it into the inbox.
@@ -223,6 +229,7 @@ impl Shard {
         let header = EntryHeader {
             time_ms,
             own: false,
+            is_notice: false,
             content,
             peer: origin.user,
             ordinal,
@@ -263,9 +270,36 @@ impl Shard {
         user.last_ticket = self.ticket;
         user.used_ms = self.now.mono_ms;
         let (id, position) = (user.id, user.record.head);
-        fx.writes.push(Write::Put { key: Key::Entry { user: id, position }, value });
+        fx.writes.push(Write::Put { key: Key::Entry { log: LogId::Inbox(id), position }, value });
         self.counters.messages += 1;
         self.mark_dirty(slot);
+        position
+    }
+
+    /// Writes an entry that tells the inbox's owner of a group. Returns its position.
+    pub(super) fn append_notice(
+        &mut self,
+        slot: u32,
+        group: GroupId,
+        by: UserId,
+        fx: &mut Effects,
+    ) -> u64 {
+        let header = EntryHeader {
+            time_ms: self.now.unix_ms,
+            own: false,
+            is_notice: true,
+            content: 0,
+            peer: by,
+            ordinal: group,
+            device: 0,
+            total_bytes: 0,
+        };
+        let position = self.append_entry(slot, header, &[], fx);
+        let user = &mut self.users[slot];
+        user.record.list_group(group);
+        if user.receipts_waiting == 0 {
+            self.write_inbox(slot, fx);
+        }
         position
     }
 
@@ -286,7 +320,7 @@ impl Shard {
                     self.tick(origin, to, ordinal, time_ms, fx);
                 }
                 let action = Action::Copy { origin, ordinal, time_ms, message };
-                self.with_conversation(origin.user, to, action, fx);
+                self.with_conversation(LogId::Inbox(origin.user), to, action, fx);
             }
         }
     }
@@ -311,6 +345,7 @@ impl Shard {
             let header = EntryHeader {
                 time_ms: if time_ms == 0 { self.now.unix_ms } else { time_ms },
                 own: true,
+                is_notice: false,
                 content: message.content,
                 peer: to,
                 ordinal,
@@ -341,8 +376,12 @@ impl Shard {
     ) {
         if self.is_answered(origin) {
             let frame = Frame::Sent { peer: to, number: origin.number, ordinal, time_ms };
-            self.put_patiently(origin.conn, &frame, Patience::Tick, fx);
+            self.put_tick(origin.conn, &frame, fx);
         }
+    }
+
+    pub(super) fn put_tick(&mut self, conn: ConnId, frame: &Frame<'_>, fx: &mut Effects) {
+        self.put_patiently(conn, frame, Patience::Tick, fx);
     }
 
     /// Tells the sender, wherever it is, that its message was not taken.
@@ -372,7 +411,7 @@ impl Shard {
     }
 
     /// Counts an answer; `false` if the session that sent is gone.
-    fn is_answered(&mut self, origin: Origin) -> bool {
+    pub(super) fn is_answered(&mut self, origin: Origin) -> bool {
         self.answer_came(origin.body_bytes as usize);
         let Some(session) = self.session(origin.conn) else { return false };
         debug_assert!(session.unanswered > 0);

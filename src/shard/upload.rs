@@ -5,10 +5,11 @@
 //! of a network is done long before, so it is one whose client keeps it open for nothing.
 
 use bytes::Bytes;
+use fulmar_protocol::group::GroupSend;
 use fulmar_protocol::{Assembly, Code, Send};
 
 use super::connection::Upload;
-use super::{ConnId, Effects, Message, Shard};
+use super::{ConnId, Effects, LogId, Message, Shard};
 use crate::limits::{UPLOAD_BYTES_MAX, UPLOAD_STALL_MS};
 
 impl Shard {
@@ -20,13 +21,37 @@ impl Shard {
         total_bytes: usize,
         fx: &mut Effects,
     ) {
+        let to = LogId::Inbox(send.peer);
+        self.take_upload(conn, to, (send.number, send.content), send.body, total_bytes, fx);
+    }
+
+    /// The same to a group.
+    pub(super) fn begin_group_upload(
+        &mut self,
+        conn: ConnId,
+        send: &GroupSend<'_>,
+        total_bytes: usize,
+        fx: &mut Effects,
+    ) {
+        let to = LogId::Group(send.group);
+        self.take_upload(conn, to, (send.number, send.content), send.body, total_bytes, fx);
+    }
+
+    fn take_upload(
+        &mut self,
+        conn: ConnId,
+        to: LogId,
+        (number, content): (u64, u8),
+        piece: &[u8],
+        total_bytes: usize,
+        fx: &mut Effects,
+    ) {
         self.last_upload += 1;
         let begun = self.last_upload;
         self.uploads.insert(begun, conn);
-        self.reserve_upload(conn, send.body.len(), fx);
-        let assembly = Assembly::new(total_bytes, send.body);
-        let (peer, number, content) = (send.peer, send.number, send.content);
-        self.keep_upload(conn, Box::new(Upload::Taken { begun, peer, number, content, assembly }));
+        self.reserve_upload(conn, piece.len(), fx);
+        let assembly = Assembly::new(total_bytes, piece);
+        self.keep_upload(conn, Box::new(Upload::Taken { begun, to, number, content, assembly }));
     }
 
     /// The next piece.
@@ -66,16 +91,25 @@ impl Shard {
     }
 
     fn complete_upload(&mut self, conn: ConnId, upload: Upload, fx: &mut Effects) {
-        let Upload::Taken { peer, number, content, assembly, .. } = upload else { return };
+        let Upload::Taken { to, number, content, assembly, .. } = upload else { return };
         let body = Bytes::from(assembly.into_body());
-        self.offer_large(conn, peer, number, Message { content, body }, fx);
+        let message = Message { content, body };
+        match to {
+            LogId::Inbox(peer) => self.offer_large(conn, peer, number, message, fx),
+            LogId::Group(group) => self.offer_to_group(conn, group, number, message, fx),
+        }
         self.pause_if_full(conn, fx);
     }
 
     /// Ignores the parts of a large body that isn't taken.
     pub(super) fn ignore_parts(&mut self, conn: ConnId, send: &Send<'_>) {
-        if let Some(total_bytes) = send.total_bytes {
-            let rest_bytes = total_bytes - send.body.len() as u64;
+        self.ignore_rest(conn, send.total_bytes, send.body.len());
+    }
+
+    /// Ignores what is still to come of a body of this size.
+    pub(super) fn ignore_rest(&mut self, conn: ConnId, total_bytes: Option<u64>, came: usize) {
+        if let Some(total_bytes) = total_bytes {
+            let rest_bytes = total_bytes - came as u64;
             self.keep_upload(conn, Box::new(Upload::Ignored { rest_bytes }));
         }
     }

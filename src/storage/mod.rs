@@ -36,7 +36,7 @@ pub use simulated::{
     Counts, Fault, Loss, Lost, Operation, SimulatedDatabase, SimulatedDirectory, SimulatedFile,
 };
 
-use crate::shard::seam::{Load, Loaded, Write};
+use crate::shard::seam::{GroupId, Load, Loaded, Write};
 
 /// When a commit counts as done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,8 +70,12 @@ pub trait Storage {
     /// Answers one load.
     fn load(&self, load: Load) -> Result<Loaded, Self::Error>;
 
+    /// The head of every group of which anything is stored, as [`Loaded::Log`] has it; 0 of one without an
+    /// entry.
+    fn group_heads(&self) -> Result<Vec<(GroupId, u64)>, Self::Error>;
+
     /// Takes writes, in order. They are durable after the next flush. Taking the same writes again
-    /// changes nothing. The highest position of each inbox is kept for good, whatever becomes of its entry.
+    /// changes nothing. The highest position of each log is kept for good, whatever becomes of its entry.
     fn apply(&self, writes: &[Write]) -> Result<(), Self::Error>;
 
     /// Makes everything that was applied durable.

@@ -14,9 +14,9 @@ use rocksdb::{
 };
 
 use super::error::{OpenError, StorageError};
-use super::keys::{self, DRAINED, LOG, PREFIX_BYTES, STATE};
+use super::keys::{self, DRAINED, GROUP_LOG, GROUP_STATE, LOG, PREFIX_BYTES, STATE};
 use super::{Options, Storage};
-use crate::shard::seam::{ConnId, Key, Load, Loaded, UserId, Write};
+use crate::shard::seam::{ConnId, GroupId, Key, Load, Loaded, LogId, Write};
 
 /// Bits per key of the filters that tell without a read that a key is absent: 1 % false alarms.
 const BLOOM_BITS: f64 = 10.0;
@@ -33,7 +33,7 @@ const BYTES_PER_SYNC: u64 = 1 << 20;
 const BACKGROUND_JOBS: i32 = 2;
 /// Write buffers of one family: one that fills, the others on their way to files.
 const WRITE_BUFFERS_MAX: i32 = 4;
-/// Part of a write buffer for the filter that tells without a search that a user is absent.
+/// Part of a write buffer for the filter that tells without a search that a log is absent.
 const MEMTABLE_BLOOM_RATIO: f64 = 0.1;
 /// Bytes of one batch of writes.
 const BATCH_BYTES: usize = 1 << 20;
@@ -59,6 +59,8 @@ impl Rocks {
         let families = [
             ColumnFamilyDescriptor::new(LOG, log_options(options, &cache)),
             ColumnFamilyDescriptor::new(STATE, family_options(options, &blocks(&cache))),
+            ColumnFamilyDescriptor::new(GROUP_LOG, log_options(options, &cache)),
+            ColumnFamilyDescriptor::new(GROUP_STATE, family_options(options, &blocks(&cache))),
         ];
         let database = database_options()
             .and_then(|options| Database::open_cf_descriptors(&options, path, families))
@@ -67,7 +69,7 @@ impl Rocks {
     }
 
     fn family(&self, name: &'static str) -> Result<Arc<BoundColumnFamily<'_>>, StorageError> {
-        // Both were made when the database was opened.
+        // All were made when the database was opened.
         self.database.cf_handle(name).ok_or(StorageError::Key)
     }
 
@@ -87,34 +89,36 @@ impl Rocks {
     /// Rewrites all files of entries, so that what has expired is dropped now.
     #[cfg(test)]
     pub(super) fn compact(&self) -> Result<(), StorageError> {
-        self.database.compact_range_cf(&self.family(LOG)?, None::<&[u8]>, None::<&[u8]>);
+        for name in [LOG, GROUP_LOG] {
+            self.database.compact_range_cf(&self.family(name)?, None::<&[u8]>, None::<&[u8]>);
+        }
         Ok(())
     }
 
     fn record(&self, key: Key) -> Result<Option<Bytes>, StorageError> {
-        let found =
-            self.database.get_pinned_cf(&self.family(STATE)?, keys::encode(key).as_slice())?;
+        let family = self.family(keys::records_of(key.log()))?;
+        let found = self.database.get_pinned_cf(&family, keys::encode(key).as_slice())?;
         Ok(found.map(|value| Bytes::copy_from_slice(&value)))
     }
 
-    fn head(&self, user: UserId) -> Result<u64, StorageError> {
-        let found = self.database.get_pinned_cf(&self.family(STATE)?, keys::head(user))?;
-        let Some(found) = found else { return Ok(0) };
-        let bytes = found[..].try_into().map_err(|_| StorageError::Head)?;
-        Ok(u64::from_be_bytes(bytes))
+    fn head(&self, log: LogId) -> Result<u64, StorageError> {
+        let family = self.family(keys::records_of(log))?;
+        let found = self.database.get_pinned_cf(&family, keys::head(log))?;
+        found.map_or(Ok(0), |found| head_in(&found))
     }
 
-    /// Calls `on` with the entries of a user between two positions, in order, until it says stop.
+    /// Calls `on` with the entries of a log between two positions, in order, until it says stop.
     fn scan(
         &self,
-        user: UserId,
+        log: LogId,
         from: u64,
         through: u64,
         mut on: impl FnMut(u64, &[u8]) -> bool,
     ) -> Result<(), StorageError> {
-        let options = read_options(user, from, through);
-        let mut entries = self.database.raw_iterator_cf_opt(&self.family(LOG)?, options);
-        entries.seek(keys::entry(user, from));
+        let options = read_options(log, from, through);
+        let mut entries =
+            self.database.raw_iterator_cf_opt(&self.family(keys::entries_of(log))?, options);
+        entries.seek(keys::entry(log, from));
         while let Some((key, value)) = entries.item() {
             let position = keys::position(key).ok_or(StorageError::Key)?;
             if !on(position, value) {
@@ -125,10 +129,10 @@ impl Rocks {
         Ok(entries.status()?)
     }
 
-    fn inbox(&self, user: UserId, expire_through_ms: u64) -> Result<Loaded, StorageError> {
-        let record = self.record(Key::Inbox { user })?;
+    fn log(&self, log: LogId, expire_through_ms: u64) -> Result<Loaded, StorageError> {
+        let record = self.record(Key::State { log })?;
         let mut first = None;
-        self.scan(user, 0, u64::MAX, |position, value| {
+        self.scan(log, 0, u64::MAX, |position, value| {
             if time_ms(value) <= expire_through_ms {
                 return true;
             }
@@ -136,17 +140,18 @@ impl Rocks {
             false
         })?;
         // Though all have expired, the last one's position must not be used again.
-        let last = self.last(user)?;
+        let last = self.last(log)?;
         // The last one may be gone too.
-        let head = self.head(user)?;
-        Ok(Loaded::Inbox { user, record, last, first, head })
+        let head = self.head(log)?;
+        Ok(Loaded::Log { log, record, last, first, head })
     }
 
-    fn last(&self, user: UserId) -> Result<Option<(u64, Bytes)>, StorageError> {
-        let options = read_options(user, 0, u64::MAX);
-        let mut entries = self.database.raw_iterator_cf_opt(&self.family(LOG)?, options);
-        // Not `seek_to_last`, which seeks to the upper bound, and that has the next user's prefix.
-        entries.seek_for_prev(keys::entry(user, u64::MAX));
+    fn last(&self, log: LogId) -> Result<Option<(u64, Bytes)>, StorageError> {
+        let options = read_options(log, 0, u64::MAX);
+        let mut entries =
+            self.database.raw_iterator_cf_opt(&self.family(keys::entries_of(log))?, options);
+        // Not `seek_to_last`, which seeks to the upper bound, and that has the next log's prefix.
+        entries.seek_for_prev(keys::entry(log, u64::MAX));
         let Some((key, value)) = entries.item() else {
             entries.status()?;
             return Ok(None);
@@ -157,14 +162,14 @@ impl Rocks {
 
     fn entries(
         &self,
-        user: UserId,
+        log: LogId,
         conn: ConnId,
         (from, through): (u64, u64),
         entries_max: u32,
         bytes_max: u32,
     ) -> Result<Loaded, StorageError> {
         let (mut entries, mut bytes, mut reached) = (Vec::new(), 0, through);
-        self.scan(user, from, through, |position, value| {
+        self.scan(log, from, through, |position, value| {
             let is_full = entries.len() >= entries_max as usize || bytes >= bytes_max as usize;
             if is_full && !entries.is_empty() {
                 reached = position - 1;
@@ -174,7 +179,23 @@ impl Rocks {
             entries.push((position, Bytes::copy_from_slice(value)));
             true
         })?;
-        Ok(Loaded::Entries { user, conn, entries, through: reached })
+        Ok(Loaded::Entries { log, conn, entries, through: reached })
+    }
+}
+
+/// Handles of the column families of inboxes or of groups.
+struct Families<'a> {
+    entries: Arc<BoundColumnFamily<'a>>,
+    records: Arc<BoundColumnFamily<'a>>,
+}
+
+impl<'a> Families<'a> {
+    fn new(
+        rocks: &'a Rocks,
+        entries: &'static str,
+        records: &'static str,
+    ) -> Result<Self, StorageError> {
+        Ok(Families { entries: rocks.family(entries)?, records: rocks.family(records)? })
     }
 }
 
@@ -183,36 +204,71 @@ impl Storage for Rocks {
 
     fn load(&self, load: Load) -> Result<Loaded, StorageError> {
         match load {
-            Load::Inbox { user, expire_through_ms } => self.inbox(user, expire_through_ms),
-            Load::Conversation { user, peer } => {
-                let record = self.record(Key::Conversation { user, peer })?;
-                Ok(Loaded::Conversation { user, peer, record })
+            Load::Log { log, expire_through_ms } => self.log(log, expire_through_ms),
+            Load::Conversation { log, peer } => {
+                let record = self.record(Key::Conversation { log, peer })?;
+                Ok(Loaded::Conversation { log, peer, record })
             }
-            Load::Entries { user, conn, from, through, entries_max, bytes_max } => {
-                self.entries(user, conn, (from, through), entries_max, bytes_max)
+            Load::Presence { user } => {
+                let record = self.record(Key::Presence { user })?;
+                Ok(Loaded::Presence { user, record })
+            }
+            Load::Entries { log, conn, from, through, entries_max, bytes_max } => {
+                self.entries(log, conn, (from, through), entries_max, bytes_max)
             }
         }
     }
 
+    fn group_heads(&self) -> Result<Vec<(GroupId, u64)>, StorageError> {
+        let mut options = ReadOptions::default();
+        // What is read once isn't worth a place there.
+        options.fill_cache(false);
+        let mut records = self.database.raw_iterator_cf_opt(&self.family(GROUP_STATE)?, options);
+        let (mut heads, mut next) = (Vec::new(), Some(0_u64));
+        while let Some(from) = next {
+            records.seek(from.to_be_bytes());
+            let Some(key) = records.key() else { break };
+            let group = keys::number_in(key).ok_or(StorageError::Key)?;
+            if key.len() == PREFIX_BYTES {
+                // The group's record. Only the head's key can be between it and those of members.
+                records.next();
+            }
+            let head = match records.item() {
+                Some((key, head)) if *key == keys::head(LogId::Group(group)) => head_in(head)?,
+                _ => 0,
+            };
+            // The next seek would forget that this read failed.
+            records.status()?;
+            heads.push((group, head));
+            next = group.checked_add(1);
+        }
+        records.status()?;
+        Ok(heads)
+    }
+
     fn apply(&self, writes: &[Write]) -> Result<(), StorageError> {
-        let (log, state) = (self.family(LOG)?, self.family(STATE)?);
+        let (inboxes, groups) =
+            (Families::new(self, LOG, STATE)?, Families::new(self, GROUP_LOG, GROUP_STATE)?);
+        let families = |log| if let LogId::Inbox(_) = log { &inboxes } else { &groups };
         let options = unlogged();
         let mut batch = WriteBatch::default();
-        let mut heads: HashMap<UserId, u64> = HashMap::new();
+        let mut heads: HashMap<LogId, u64> = HashMap::new();
         for write in writes {
             match write {
                 Write::Put { key, value } => {
-                    let family = if let Key::Entry { user, position } = *key {
-                        heads.insert(user, position);
-                        &log
+                    let families = families(key.log());
+                    let family = if let Key::Entry { log, position } = *key {
+                        heads.insert(log, position);
+                        &families.entries
                     } else {
-                        &state
+                        &families.records
                     };
                     batch.put_cf(family, keys::encode(*key).as_slice(), value);
                 }
-                Write::Trim { user, from, through } => {
-                    for position in *from..=*through {
-                        batch.delete_cf(&log, keys::entry(*user, position));
+                &Write::Trim { log, from, through } => {
+                    let family = &families(log).entries;
+                    for position in from..=through {
+                        batch.delete_cf(family, keys::entry(log, position));
                         // One trim may delete very many entries.
                         self.write_if_large(&mut batch, &options)?;
                     }
@@ -220,8 +276,8 @@ impl Storage for Rocks {
             }
             self.write_if_large(&mut batch, &options)?;
         }
-        for (user, head) in heads {
-            batch.put_cf(&state, keys::head(user), head.to_be_bytes());
+        for (log, head) in heads {
+            batch.put_cf(&families(log).records, keys::head(log), head.to_be_bytes());
             self.write_if_large(&mut batch, &options)?;
         }
         Ok(self.database.write_opt(batch, &options)?)
@@ -230,7 +286,8 @@ impl Storage for Rocks {
     fn flush(&self) -> Result<(), StorageError> {
         let mut options = FlushOptions::default();
         options.set_wait(true);
-        for name in [LOG, STATE] {
+        // The family that says what was drained last.
+        for name in [LOG, GROUP_LOG, GROUP_STATE, STATE] {
             self.database.flush_cf_opt(&self.family(name)?, &options)?;
         }
         Ok(())
@@ -308,7 +365,7 @@ fn family_options(options: &Options, blocks: &BlockBasedOptions) -> rocksdb::Opt
 
 fn log_options(options: &Options, cache: &Cache) -> rocksdb::Options {
     let mut blocks = blocks(cache);
-    // Entries are only found by their user's prefix.
+    // Entries are only found by their log's prefix.
     blocks.set_whole_key_filtering(false);
     let mut family = family_options(options, &blocks);
     family.set_prefix_extractor(SliceTransform::create_fixed_prefix(PREFIX_BYTES));
@@ -327,12 +384,12 @@ fn log_options(options: &Options, cache: &Cache) -> rocksdb::Options {
     family
 }
 
-/// Bounds of a read of a user's entries. Without them an empty inbox means a walk over everybody's
+/// Bounds of a read of a log's entries. Without them an empty log means a walk over everybody's
 /// deletions.
-fn read_options(user: UserId, from: u64, through: u64) -> ReadOptions {
+fn read_options(log: LogId, from: u64, through: u64) -> ReadOptions {
     let mut options = ReadOptions::default();
-    options.set_iterate_lower_bound(keys::entry(user, from).to_vec());
-    options.set_iterate_upper_bound(upper_bound(user, through));
+    options.set_iterate_lower_bound(keys::entry(log, from).to_vec());
+    options.set_iterate_upper_bound(upper_bound(log, through));
     options.set_prefix_same_as_start(true);
     options
 }
@@ -342,13 +399,17 @@ fn expired_through_ms(expiry: Duration) -> u64 {
     now.saturating_sub(expiry).as_millis() as u64
 }
 
-/// The first key after a user's entries up to `through`.
-fn upper_bound(user: UserId, through: u64) -> Vec<u8> {
-    match (through.checked_add(1), user.checked_add(1)) {
-        (Some(position), _) => keys::entry(user, position).to_vec(),
-        (None, Some(user)) => keys::entry(user, 0).to_vec(),
-        (None, None) => vec![0xff; 17],
+/// The first key after a log's entries up to `through`.
+fn upper_bound(log: LogId, through: u64) -> Vec<u8> {
+    match through.checked_add(1) {
+        Some(position) => keys::entry(log, position).to_vec(),
+        None => keys::after(log).map_or_else(|| vec![0xff; 17], |key| key.to_vec()),
     }
+}
+
+/// The position that a head's value says.
+fn head_in(value: &[u8]) -> Result<u64, StorageError> {
+    Ok(u64::from_be_bytes(value.try_into().map_err(|_| StorageError::Head)?))
 }
 
 /// The time that an entry's value begins with.

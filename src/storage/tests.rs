@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::*;
-use crate::shard::seam::{ConnId, Key};
+use crate::shard::seam::{ConnId, Key, LogId};
 
 fn options() -> Options {
     Options {
@@ -34,19 +34,23 @@ fn value(time_ms: u64, bytes: usize) -> Bytes {
 }
 
 fn any_write() -> impl Strategy<Value = Write> {
-    let user = 1u64..4;
+    let log = (1u64..4, any::<bool>())
+        .prop_map(|(id, is_group)| if is_group { LogId::Group(id) } else { LogId::Inbox(id) });
     prop_oneof![
-        4 => (user.clone(), 1u64..60, 0u64..1_000, 0usize..100).prop_map(|(user, position, time, len)| {
-            Write::Put { key: Key::Entry { user, position }, value: value(time, len) }
+        4 => (log.clone(), 1u64..60, 0u64..1_000, 0usize..100).prop_map(|(log, position, time, len)| {
+            Write::Put { key: Key::Entry { log, position }, value: value(time, len) }
         }),
-        1 => (user.clone(), 1u64..60, 0u64..20).prop_map(|(user, from, more)| {
-            Write::Trim { user, from, through: from + more }
+        1 => (log.clone(), 1u64..60, 0u64..20).prop_map(|(log, from, more)| {
+            Write::Trim { log, from, through: from + more }
         }),
-        1 => (user.clone(), 1u64..4, 0usize..40).prop_map(|(user, peer, len)| {
-            Write::Put { key: Key::Conversation { user, peer }, value: value(0, len) }
+        1 => (log.clone(), 1u64..4, 0usize..40).prop_map(|(log, peer, len)| {
+            Write::Put { key: Key::Conversation { log, peer }, value: value(0, len) }
         }),
-        1 => (user, 0usize..40).prop_map(|(user, len)| {
-            Write::Put { key: Key::Inbox { user }, value: value(0, len) }
+        1 => (1u64..4, 0usize..40).prop_map(|(user, len)| {
+            Write::Put { key: Key::Presence { user }, value: value(0, len) }
+        }),
+        1 => (log, 0usize..40).prop_map(|(log, len)| {
+            Write::Put { key: Key::State { log }, value: value(0, len) }
         }),
     ]
 }
@@ -54,12 +58,13 @@ fn any_write() -> impl Strategy<Value = Write> {
 fn loads() -> Vec<Load> {
     let conn = ConnId { slot: 1, generation: 2 };
     let mut loads = Vec::new();
-    for user in 1..4 {
+    for log in (1..4).flat_map(|id| [LogId::Inbox(id), LogId::Group(id)]) {
         for peer in 1..4 {
-            loads.push(Load::Conversation { user, peer });
+            loads.push(Load::Conversation { log, peer });
         }
+        loads.extend(log.user().map(|user| Load::Presence { user }));
         for expire_through_ms in [0, 300, 2_000] {
-            loads.push(Load::Inbox { user, expire_through_ms });
+            loads.push(Load::Log { log, expire_through_ms });
         }
         for (from, through, entries_max, bytes_max) in [
             (1, 80, 1_000, 1 << 20),
@@ -67,7 +72,7 @@ fn loads() -> Vec<Load> {
             (1, 80, 1_000, 150),
             (1, u64::MAX, 5, 1),
         ] {
-            loads.push(Load::Entries { user, conn, from, through, entries_max, bytes_max });
+            loads.push(Load::Entries { log, conn, from, through, entries_max, bytes_max });
         }
     }
     loads
@@ -91,6 +96,7 @@ proptest! {
                 let (got, expected) = (rocks.load(load).expect("load"), disk.load(load).expect("load"));
                 prop_assert_eq!(got, expected);
             }
+            prop_assert_eq!(rocks.group_heads().expect("heads"), disk.group_heads().expect("heads"));
         }
     }
 
@@ -113,6 +119,7 @@ proptest! {
             let (got, expected) = (rocks.load(load).expect("load"), disk.load(load).expect("load"));
             prop_assert_eq!(got, expected);
         }
+        prop_assert_eq!(rocks.group_heads().expect("heads"), disk.group_heads().expect("heads"));
     }
 }
 
@@ -130,28 +137,34 @@ fn the_last_position_survives_the_expiry_of_its_entry() {
     let options = Options { expiry: Some(Duration::from_secs(1)), ..options() };
     let directory = tempfile::tempdir().expect("directory");
     let path = directory.path().join("data");
-    let inbox = |store: &Store| {
-        let load = Load::Inbox { user: 1, expire_through_ms: 0 };
-        let Loaded::Inbox { last, head, .. } = store.reader.load(load).expect("load") else {
-            panic!("an inbox")
-        };
-        (last.map(|(position, _)| position), head)
+    let logs = [(LogId::Inbox(1), 3), (LogId::Group(1), 5)];
+    let found = |store: &Store| {
+        logs.map(|(log, _)| {
+            let load = Load::Log { log, expire_through_ms: 0 };
+            let Loaded::Log { last, head, .. } = store.reader.load(load).expect("load") else {
+                panic!("a log")
+            };
+            (last.map(|(position, _)| position), head)
+        })
     };
     let mut store = open(&path, &options).expect("open");
-    for position in 1..=3 {
-        let entry = Write::Put { key: Key::Entry { user: 1, position }, value: value(9, 9) };
-        store.committer.commit([entry].iter()).expect("commit");
+    for (log, head) in logs {
+        for position in 1..=head {
+            let entry = Write::Put { key: Key::Entry { log, position }, value: value(9, 9) };
+            store.committer.commit([entry].iter()).expect("commit");
+        }
     }
     drop(store);
     let store = open(&path, &options).expect("open");
-    assert_eq!(inbox(&store), (Some(3), 3));
+    assert_eq!(found(&store), [(Some(3), 3), (Some(5), 5)]);
     store.drain.drain_oldest().expect("drain");
     drop(store);
     let rocks = Rocks::open(&path.join("rocksdb"), &options).expect("open");
     rocks.compact().expect("compact");
     drop(rocks);
     let store = open(&path, &options).expect("open");
-    assert_eq!(inbox(&store), (None, 3));
+    assert_eq!(found(&store), [(None, 3), (None, 5)]);
+    assert_eq!(store.reader.group_heads().expect("heads"), [(1, 5)]);
 }
 
 #[test]
@@ -163,13 +176,13 @@ fn a_store_keeps_what_was_committed() {
         let mut store = open(&path, &options()).expect("open");
         for _ in 0..300 {
             head += 1;
-            let key = Key::Entry { user: 1, position: head };
+            let key = Key::Entry { log: LogId::Inbox(1), position: head };
             let write = Write::Put { key, value: value(head, 500) };
             store.committer.commit([write].iter()).expect("commit");
         }
         store.drain.drain_oldest().expect("drain");
-        let load = Load::Inbox { user: 1, expire_through_ms: 0 };
-        let Loaded::Inbox { last, first, .. } = store.reader.load(load).expect("load") else {
+        let load = Load::Log { log: LogId::Inbox(1), expire_through_ms: 0 };
+        let Loaded::Log { last, first, .. } = store.reader.load(load).expect("load") else {
             panic!("an inbox")
         };
         assert_eq!(last, Some((head, value(head, 500))));

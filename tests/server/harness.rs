@@ -201,6 +201,15 @@ pub(crate) enum Got {
     Pong {
         head: u64,
     },
+    Presence {
+        user: u64,
+        is_online: bool,
+        last_seen_ms: u64,
+    },
+    Typing {
+        user: u64,
+        is_typing: bool,
+    },
     Goodbye(Code),
     /// The server ended the connection.
     Eof,
@@ -388,6 +397,10 @@ impl Client {
                 Got::Receipt { peer, delivered, read, own }
             }
             Frame::Pong { heads } => Got::Pong { head: heads.iter().next().expect("inbox").1 },
+            Frame::Presence { user, is_online, last_seen_ms } => {
+                Got::Presence { user, is_online, last_seen_ms }
+            }
+            Frame::Typing { user, is_typing, .. } => Got::Typing { user, is_typing },
             Frame::Goodbye(goodbye) => Got::Goodbye(goodbye.code),
             other => panic!("not a frame for clients: {other:?}"),
         };

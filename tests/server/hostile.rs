@@ -22,7 +22,7 @@ fn garbage_is_closed_with_a_reason() {
         (b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", Code::MalformedFrame),
         (b"\xff\xff\x7f", Code::FrameTooLarge),
         (b"\x05\x01XXXX", Code::NotFulmar),
-        (b"\x02\x1e\x00", Code::UnknownKind),
+        (b"\x02\x00\x00", Code::UnknownKind),
     ];
     for (bytes, code) in cases {
         let mut client = Client::connect(server.address);

@@ -6,5 +6,6 @@ mod harness;
 mod hostile;
 mod lifecycle;
 mod login;
+mod presence;
 mod python;
 mod windows;

@@ -5,12 +5,13 @@ import json
 import pathlib
 import sys
 
-from fulmar_wire import (CODES, Assembly, Invalid, Stream, Truncated, WireError, cut, decode, encode, read_varint,
-                         retryable, write_varint)
+from fulmar_wire import (CODES, Assembly, Invalid, Stream, Truncated, WireError, cut, decode, decode_change, encode,
+                         encode_change, read_varint, retryable, write_varint)
 
 VECTORS = pathlib.Path(__file__).resolve().parents[2] / "vectors"
-BYTE_FIELDS = ("token", "body", "fields")
+BYTE_FIELDS = ("token", "body", "fields", "value", "name", "info")
 TEXT_FIELDS = ("kind", "agent", "detail", "address")
+PAIR_FIELDS = ("cursors", "heads", "who", "roles")
 
 
 def to_bytes(value):
@@ -32,8 +33,10 @@ def to_frame(fields):
     for name, value in fields.items():
         if name in BYTE_FIELDS:
             value = to_bytes(value)
-        elif name in ("cursors", "heads"):
-            value = [[to_number(log), to_number(position)] for log, position in value]
+        elif name in PAIR_FIELDS:
+            value = [[to_number(first), to_number(second)] for first, second in value]
+        elif name == "users":
+            value = [to_number(user) for user in value]
         elif name not in TEXT_FIELDS:
             value = to_number(value)
         frame[name] = value
@@ -77,6 +80,17 @@ def check_bad_frame(vector):
     assert found == expected, found
 
 
+def check_change(vector):
+    data = to_bytes(vector["hex"])
+    if "error" in vector:
+        found = error_of(lambda: decode_change(data))
+        assert found == {name: vector.get(name) for name in ("error", "code", "field")}, found
+        return
+    change = to_frame(vector["change"])
+    assert decode_change(data) == change, decode_change(data)
+    assert encode_change(change) == data, encode_change(change).hex()
+
+
 def check_stream(vector):
     data = to_bytes(vector["hex"])
     for size in (len(data) or 1, 1, 2, 7):
@@ -104,7 +118,7 @@ def check_body(vector):
     def run():
         for body in Stream().frames(data):
             frame = decode(body)
-            if frame["kind"] in ("send", "deliver", "part"):
+            if frame["kind"] in ("send", "deliver", "group_send", "group_deliver", "part"):
                 whole.append(assembly.take(frame))
 
     found = error_of(run)
@@ -116,7 +130,7 @@ def check_body(vector):
     assert complete["body"] == to_bytes(vector["body"])
     if vector["canonical"]:
         own = [to_bytes(frame) for frame in vector["frames"]]
-        own = [frame for frame in own if next(Stream().frames(frame))[0] & 0x3F in (4, 5, 8)]
+        own = [frame for frame in own if next(Stream().frames(frame))[0] & 0x3F in (4, 5, 8, 17, 20)]
         assert cut(complete) == own
 
 
@@ -126,7 +140,7 @@ def check_code(vector):
 
 
 CHECKS = {"varints": check_varint, "frames": check_frame, "bad_frames": check_bad_frame,
-          "streams": check_stream, "bodies": check_body, "codes": check_code}
+          "changes": check_change, "streams": check_stream, "bodies": check_body, "codes": check_code}
 
 
 def main():

@@ -256,6 +256,18 @@ class Client:
         self.advance()
         return frame if stored else None
 
+    def on_group_notice(self, frame):
+        """Somebody added the user to a group. This client uses none, but it is an entry of the inbox (section 9)."""
+        if frame["position"] > self.next:
+            raise WireError("a hole in the inbox", code="none")
+        return self.on_skip(frame)
+
+    def on_presence(self, frame):
+        return None  # A hint that this client has no use for, as is the next (section 21).
+
+    def on_typing(self, frame):
+        return None
+
     def on_skip(self, frame):
         self.next = max(self.next, frame["position"] + 1)
         self.passed = max(self.passed, frame["position"])

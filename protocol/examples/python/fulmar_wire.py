@@ -1,8 +1,8 @@
 """Frames of the Fulmar protocol, version 1: bytes to fields and back.
 
 Written from SPEC.md and vectors/ alone. It does no I/O and keeps no state but that of a stream. A frame is a
-dict: "kind" is its name, the other keys are its fields under the names of the specification. "token" and
-"body" are bytes; "total_bytes" is None where the parts flag isn't set; "own" is the own flag.
+dict: "kind" is its name, the other keys are its fields under the names of the specification. "token", "body",
+"value", "name" and "info" are bytes; "total_bytes" is None where the parts flag isn't set; "own" is the own flag.
 """
 
 FRAME_BYTES_MAX = 16_383
@@ -10,13 +10,21 @@ HELLO_BYTES_MAX = 2_048
 BODY_BYTES_MAX = 416_384
 PART_BYTES_MAX = 16_300
 LOGS_MAX = 64
+RESUME_MAX = 1_024
+USERS_MAX = 256
+WHO_MAX = 256
+GROUP_VALUE_BYTES_MAX = 4_096
+ACTION_MAX = 11
+CONTENT_CHANGE = 2
 NUMBER_MAX = 2**64 - 1
 CODE_MAX = 65_535
 
 PARTS, OWN = 0x40, 0x80
 MAGIC = b"FLMR"
 
-NUMBER, BYTE, CODE, BYTES, TEXT, PAIRS, TOTAL, BODY = range(8)
+NUMBER, BYTE, CODE, BYTES, TEXT, PAIRS, TOTAL, BODY, USERS, FLAG, ACTION, OWN_CONTENT = range(12)
+
+CHANGE = [("action", ACTION, 0), ("users", USERS, USERS_MAX), ("value", BYTES, GROUP_VALUE_BYTES_MAX)]
 
 # kind number: name, flags it may have, fields as (name, type, limit). The limit is the most bytes or pairs; of
 # a number or a body it is the least
@@ -47,6 +55,36 @@ KINDS = {
     15: ("pong", 0, [("heads", PAIRS, LOGS_MAX)]),
     16: ("goodbye", 0, [("code", CODE, 0), ("retry_after_ms", NUMBER, 0), ("address", TEXT, 256),
                         ("detail", TEXT, 256)]),
+    17: ("group_send", PARTS, [("group", NUMBER, 0), ("number", NUMBER, 1), ("content", OWN_CONTENT, 0),
+                               ("total_bytes", TOTAL, 0), ("body", BODY, 0)]),
+    18: ("group_sent", 0, [("group", NUMBER, 0), ("number", NUMBER, 0), ("position", NUMBER, 0),
+                           ("time_ms", NUMBER, 0)]),
+    19: ("group_rejected", 0, [("group", NUMBER, 0), ("number", NUMBER, 0), ("code", CODE, 0),
+                               ("retry_after_ms", NUMBER, 0)]),
+    20: ("group_deliver", PARTS | OWN, [("group", NUMBER, 0), ("position", NUMBER, 0), ("author", NUMBER, 0),
+                                        ("time_ms", NUMBER, 0), ("content", BYTE, 0), ("total_bytes", TOTAL, 0),
+                                        ("body", BODY, 0)]),
+    21: ("group_skip", 0, [("group", NUMBER, 0), ("position", NUMBER, 0)]),
+    22: ("group_ack", 0, [("group", NUMBER, 0), ("position", NUMBER, 0)]),
+    23: ("group_read", 0, [("group", NUMBER, 0), ("position", NUMBER, 0)]),
+    24: ("group_receipt", 0, [("group", NUMBER, 0), ("position", NUMBER, 0), ("members", NUMBER, 0),
+                              ("delivered", NUMBER, 0), ("read", NUMBER, 0), ("delivered_all", NUMBER, 0),
+                              ("read_all", NUMBER, 0), ("who", PAIRS, WHO_MAX)]),
+    25: ("group_ask", 0, [("group", NUMBER, 0), ("position", NUMBER, 0), ("after", NUMBER, 0)]),
+    26: ("group_change", 0, [("group", NUMBER, 0), ("number", NUMBER, 1)] + CHANGE),
+    27: ("group_resume", 0, [("cursors", PAIRS, RESUME_MAX)]),
+    28: ("group_look", 0, [("group", NUMBER, 0), ("after", NUMBER, 0)]),
+    29: ("group_state", 0, [("group", NUMBER, 0), ("head", NUMBER, 0), ("members", NUMBER, 0),
+                            ("shows_history", FLAG, 0), ("name", BYTES, GROUP_VALUE_BYTES_MAX),
+                            ("info", BYTES, GROUP_VALUE_BYTES_MAX), ("roles", PAIRS, WHO_MAX)]),
+    30: ("group_notice", 0, [("position", NUMBER, 0), ("group", NUMBER, 0), ("by", NUMBER, 0),
+                             ("time_ms", NUMBER, 0)]),
+    31: ("group_gone", 0, [("group", NUMBER, 0), ("position", NUMBER, 0)]),
+    32: ("activity", 0, [("is_here", FLAG, 0)]),
+    33: ("watch", 0, [("users", USERS, USERS_MAX)]),
+    34: ("unwatch", 0, [("users", USERS, USERS_MAX)]),
+    35: ("presence", 0, [("user", NUMBER, 0), ("is_online", FLAG, 0), ("last_seen_ms", NUMBER, 0)]),
+    36: ("typing", 0, [("group", NUMBER, 0), ("user", NUMBER, 0), ("is_typing", FLAG, 0)]),
 }
 KIND_OF = {name: (kind, flags, fields) for kind, (name, flags, fields) in KINDS.items()}
 
@@ -56,7 +94,8 @@ CODES = {
     108: "idle_timeout", 109: "cursor_ahead", 110: "unexpected_part", 200: "token_invalid",
     201: "token_expired", 202: "token_unknown_key", 203: "token_mismatch", 204: "token_required",
     205: "bad_identity", 206: "too_many_devices", 207: "replaced", 300: "body_too_large",
-    301: "quota_exceeded", 302: "stale_number", 303: "bad_peer", 400: "overloaded", 401: "shutting_down",
+    301: "quota_exceeded", 302: "stale_number", 303: "bad_peer", 304: "not_a_member", 305: "not_allowed",
+    306: "group_full", 307: "bad_change", 400: "overloaded", 401: "shutting_down",
     402: "too_many_connections", 403: "moved", 500: "internal",
 }
 NUMBER_OF_CODE = {name: number for number, name in CODES.items()}
@@ -164,6 +203,47 @@ class Reader:
             pairs.append([log, self.number(field)])
         return pairs
 
+    def users(self, field, limit):
+        count = self.number(field)
+        if count > limit:
+            self.fail("too_long", field)
+        users = []
+        for _ in range(count):
+            users.append(self.number(field, least=users[-1] + 1 if users else 1))
+        return users
+
+    def flag(self, field):
+        value = self.number(field)
+        if value > 1:
+            self.fail("value", field)
+        return value == 1
+
+    def action(self, field):
+        value = self.byte(field)
+        if not 1 <= value <= ACTION_MAX:
+            self.fail("value", field)
+        return value
+
+    def own_content(self, field):
+        """Content of what a member sends: not that of the entries that the server makes."""
+        value = self.byte(field)
+        if value == CONTENT_CHANGE:
+            self.fail("value", field)
+        return value
+
+    def fields(self, fields, parts=False):
+        """All of these, by name."""
+        readers = {NUMBER: self.number, BYTE: lambda field, _: self.byte(field),
+                   CODE: lambda field, _: self.code(field), BYTES: self.bytes, TEXT: self.text,
+                   PAIRS: self.pairs, BODY: self.body, USERS: self.users,
+                   FLAG: lambda field, _: self.flag(field), ACTION: lambda field, _: self.action(field),
+                   OWN_CONTENT: lambda field, _: self.own_content(field),
+                   TOTAL: lambda field, _: self.number(field) if parts else None}
+        found = {field: readers[kind](field, limit) for field, kind, limit in fields}
+        if self.at != len(self.data):
+            raise WireError("trailing")
+        return found
+
     def body(self, field, least):
         body = self.take(len(self.data) - self.at, field)
         if len(body) < least:
@@ -196,14 +276,7 @@ def decode(data):
         if bytes(data[1:5]) != MAGIC:
             raise WireError("not_fulmar", code="not_fulmar")
         reader.at = 5
-    readers = {NUMBER: reader.number, BYTE: lambda field, _: reader.byte(field),
-               CODE: lambda field, _: reader.code(field), BYTES: reader.bytes, TEXT: reader.text,
-               PAIRS: reader.pairs, BODY: reader.body,
-               TOTAL: lambda field, _: reader.number(field) if flags & PARTS else None}
-    for field, kind, limit in fields:
-        frame[field] = readers[kind](field, limit)
-    if reader.at != len(data):
-        raise WireError("trailing")
+    frame |= reader.fields(fields, parts=bool(flags & PARTS))
     if frame.get("total_bytes") is not None and frame["total_bytes"] <= len(frame["body"]):
         reader.fail("value", "total_bytes")
     if allowed & OWN:
@@ -219,22 +292,40 @@ def encode(frame):
     out = bytearray([kind])
     if frame["kind"] == "hello":
         out += MAGIC
+    out += encode_fields(fields, frame)
+    return write_varint(len(out)) + bytes(out)
+
+
+def encode_fields(fields, values):
+    out = bytearray()
     for field, kind, _ in fields:
-        value = frame.get(field)
-        if kind in (NUMBER, CODE) or (kind == TOTAL and value is not None):
-            out += write_varint(value)
-        elif kind == BYTE:
+        value = values.get(field)
+        if kind in (NUMBER, CODE, FLAG) or (kind == TOTAL and value is not None):
+            out += write_varint(int(value))
+        elif kind in (BYTE, ACTION, OWN_CONTENT):
             out.append(value)
         elif kind in (BYTES, TEXT):
             raw = value.encode("utf-8") if kind == TEXT else value
             out += write_varint(len(raw)) + raw
         elif kind == PAIRS:
             out += write_varint(len(value))
-            for log, position in value:
-                out += write_varint(log) + write_varint(position)
+            for first, second in value:
+                out += write_varint(first) + write_varint(second)
+        elif kind == USERS:
+            out += write_varint(len(value)) + b"".join(map(write_varint, value))
         elif kind == BODY:
             out += value
-    return write_varint(len(out)) + bytes(out)
+    return bytes(out)
+
+
+def decode_change(body):
+    """The change that an entry of content 2 tells of: its action, users and value."""
+    return Reader(body, 0, "group_change").fields(CHANGE)
+
+
+def encode_change(change):
+    """The body of an entry that tells of `change`."""
+    return encode_fields(CHANGE, change)
 
 
 class Stream:
@@ -272,7 +363,7 @@ class Stream:
 
 
 def cut(first):
-    """The frames of a SEND or DELIVER whose body may be too long for one, largest pieces first."""
+    """The frames of a send or deliver whose body may be too long for one, largest pieces first."""
     body = first["body"]
     if len(body) <= PART_BYTES_MAX:
         return [encode(first | {"total_bytes": None})]
@@ -288,7 +379,7 @@ class Assembly:
         self.first, self.body = None, bytearray()
 
     def take(self, frame):
-        """Takes a SEND, DELIVER or PART; gives the frame with its whole body once that is complete."""
+        """Takes a send, deliver or PART; gives the frame with its whole body once that is complete."""
         if frame["kind"] == "part":
             if self.first is None:
                 raise WireError("no_body", code="unexpected_part")

@@ -116,7 +116,7 @@ def taken_over(folder, server, alice):
 
 
 def wrong_bytes(alice):
-    alice.client.write(write_varint(1) + b"\x11")
+    alice.client.write(write_varint(1) + b"\x00")
     assert ended(alice.client)["code"] == 103, "unknown_kind"
     alice.come()
     alice.client.write(b"\x02\x0a\x7f")

@@ -4,8 +4,12 @@ use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use fulmar_protocol::{Code, Deliver, Frame, Goodbye, Hello, Kind, Pairs, Send, Welcome};
+use fulmar_protocol::{Code, Deliver, Frame, Goodbye, Hello, Kind, Numbers, Pairs, Send, Welcome};
 use serde_json::{Map, Value, json};
+
+mod groups;
+
+pub(crate) use groups::describe_change;
 
 /// Largest integer that every JSON reader keeps exactly; a larger one is written as a string.
 const JSON_INTEGER_MAX: u64 = (1 << 53) - 1;
@@ -80,17 +84,28 @@ pub(crate) fn with_length(frame: &[u8]) -> Vec<u8> {
 pub(crate) struct Fields<'a> {
     json: &'a Value,
     bytes: Vec<u8>,
+    /// A second run of bytes: the description of a group.
+    info: Vec<u8>,
     pairs: Vec<(u64, u64)>,
+    users: Vec<u64>,
 }
+
+/// Fields that are bytes, of which a frame has one.
+const BYTES: [&str; 4] = ["token", "body", "value", "name"];
+/// Fields that are lists of pairs, of which a frame has one.
+const PAIRS: [&str; 4] = ["cursors", "heads", "who", "roles"];
 
 impl<'a> Fields<'a> {
     pub(crate) fn new(json: &'a Value) -> Self {
-        let pairs = ["cursors", "heads"].iter().find_map(|list| json.get(list)?.as_array());
+        let pairs = PAIRS.iter().find_map(|list| json.get(list)?.as_array());
         let pair = |pair: &Value| (number(&pair[0]), number(&pair[1]));
+        let users = json.get("users").and_then(Value::as_array);
         Fields {
             json,
-            bytes: ["token", "body"].iter().find_map(|key| json.get(key)).map_or(vec![], bytes),
+            bytes: BYTES.iter().find_map(|key| json.get(key)).map_or(vec![], bytes),
+            info: json.get("info").map_or(vec![], bytes),
             pairs: pairs.map_or(vec![], |pairs| pairs.iter().map(pair).collect()),
+            users: users.map_or(vec![], |users| users.iter().map(number).collect()),
         }
     }
 
@@ -115,8 +130,20 @@ impl<'a> Fields<'a> {
         (!total.is_null()).then(|| number(total))
     }
 
+    fn flag(&self, field: &str) -> bool {
+        self.json[field].as_bool().unwrap_or_else(|| panic!("{field} of {}", self.json))
+    }
+
     fn own(&self) -> bool {
-        self.json["own"].as_bool().expect("own")
+        self.flag("own")
+    }
+
+    fn pairs(&self) -> Pairs<'_> {
+        Pairs::Slice(&self.pairs)
+    }
+
+    fn users(&self) -> Numbers<'_> {
+        Numbers::Slice(&self.users)
     }
 
     /// The frame with these fields; `None` for an unknown one, which can't be encoded whole.
@@ -159,13 +186,14 @@ impl<'a> Fields<'a> {
             },
             Kind::Ask => Frame::Ask { peer: self.number("peer") },
             Kind::Ping => Frame::Ping,
-            Kind::Pong => Frame::Pong { heads: Pairs::Slice(&self.pairs) },
+            Kind::Pong => Frame::Pong { heads: self.pairs() },
             Kind::Goodbye => Frame::Goodbye(Goodbye {
                 code: self.code(),
                 retry_after_ms: self.number("retry_after_ms"),
                 address: self.text("address"),
                 detail: self.text("detail"),
             }),
+            kind => self.group_frame(kind),
         })
     }
 
@@ -178,7 +206,7 @@ impl<'a> Fields<'a> {
             device: self.number("device"),
             token: &self.bytes,
             agent: self.text("agent"),
-            cursors: Pairs::Slice(&self.pairs),
+            cursors: self.pairs(),
         }
     }
 
@@ -193,7 +221,7 @@ impl<'a> Fields<'a> {
             window_bytes: self.number("window_bytes"),
             sends_max: self.number("sends_max"),
             idle_s: self.number("idle_s"),
-            heads: Pairs::Slice(&self.pairs),
+            heads: self.pairs(),
         }
     }
 
@@ -225,7 +253,7 @@ impl<'a> Fields<'a> {
 pub(crate) fn plain(json: &Value) -> Value {
     let mut fields = json.as_object().expect("fields").clone();
     for (field, value) in &mut fields {
-        if matches!(field.as_str(), "token" | "body" | "fields") {
+        if matches!(field.as_str(), "info" | "fields") || BYTES.contains(&field.as_str()) {
             *value = hex(&bytes(value)).into();
         }
     }
@@ -269,6 +297,7 @@ pub(crate) fn describe(frame: &Frame<'_>, bytes: &[u8]) -> Value {
             "address": goodbye.address, "detail": goodbye.detail,
         }),
         Frame::Unknown { kind } => json!({ "kind_byte": kind, "fields": hex(&bytes[1..]) }),
+        frame => groups::describe(&frame),
     };
     fields["kind"] = frame.kind().map_or("unknown", Kind::name).into();
     fields

@@ -1,9 +1,12 @@
 //! What an attacker would try: endless loops, forged log lines, ambiguous lists, frames that the
 //! other side can't pass on.
 
+use fulmar_protocol::group::{
+    Action, CONTENT_CHANGE, Change, GroupDeliver, GroupReceipt, GroupSend, GroupState,
+};
 use fulmar_protocol::{
-    Code, DecodeError, Deliver, Frame, FrameError, Frames, Goodbye, Hello, Pairs, Send, Welcome,
-    limits, split_frame,
+    Code, DecodeError, Deliver, Frame, FrameError, Frames, Goodbye, Hello, Numbers, Pairs, Send,
+    Welcome, limits, split_frame,
 };
 
 fn encoded(frame: Frame<'_>) -> Vec<u8> {
@@ -65,6 +68,22 @@ fn the_largest_piece_fits_behind_the_longest_header() {
     };
     let whole = deliver(&body[1..]);
     assert!(Frame::decode(fields(&whole)).is_ok());
+
+    let whole = encoded(Frame::GroupDeliver(GroupDeliver {
+        group: u64::MAX,
+        position: u64::MAX,
+        author: u64::MAX,
+        time_ms: u64::MAX,
+        content: 255,
+        own: true,
+        total_bytes: Some(u64::MAX),
+        body: &body[1..],
+    }));
+    assert!(Frame::decode(fields(&whole)).is_ok());
+
+    let send = GroupSend { group: 1, number: 1, content: 0, total_bytes: None, body: &body };
+    let whole = encoded(Frame::GroupSend(send));
+    assert_eq!(Frame::decode(fields(&whole)), Err(DecodeError::TooLong("group_send.body")));
 
     let send = Send { peer: 1, number: 1, content: 0, total_bytes: None, body: &body };
     let whole = encoded(Frame::Send(send));
@@ -159,5 +178,86 @@ fn the_longest_lists_and_texts_fit_into_a_frame() {
         let whole = encoded(frame);
         assert!(whole.len() < 2_048, "{} bytes", whole.len());
         assert_eq!(Frame::decode(fields(&whole)), Ok(frame));
+    }
+}
+
+/// All numbers at their largest: the longest lists, names and values about groups fit into a frame.
+#[test]
+fn the_longest_frames_about_groups_fit() {
+    let most = u64::MAX;
+    let pairs: Vec<(u64, u64)> =
+        (0..limits::WHO_MAX as u64).map(|at| (most - at, most)).rev().collect();
+    let users: Vec<u64> = pairs.iter().map(|pair| pair.0).take(limits::USERS_MAX).collect();
+    let users = Numbers::Slice(&users);
+    let value = [b'v'; limits::GROUP_VALUE_BYTES_MAX];
+    let state = Frame::GroupState(GroupState {
+        group: most,
+        head: most,
+        members: most,
+        shows_history: true,
+        name: &value,
+        info: &value,
+        roles: Pairs::Slice(&pairs),
+    });
+    let receipt = Frame::GroupReceipt(GroupReceipt {
+        group: most,
+        position: most,
+        members: most,
+        delivered: most,
+        read: most,
+        delivered_all: most,
+        read_all: most,
+        who: Pairs::Slice(&pairs),
+    });
+    let change = Change { action: Action::Create, users, value: &value };
+    let request = Frame::GroupChange { group: most, number: most, change };
+    for frame in [state, receipt, request, Frame::Watch { users }] {
+        assert_eq!(Frame::decode(fields(&encoded(frame))), Ok(frame));
+    }
+    // The entry that tells the members of the longest change isn't cut.
+    assert!(change.encoded_len() <= limits::PART_BYTES_MAX);
+}
+
+/// The most groups of a resume fit while positions are below 2^35; beyond that a client sends fewer.
+#[test]
+fn a_resume_of_the_most_groups_fits_up_to_the_stated_position() {
+    let length = |position: u64| {
+        let pair = |at| (u64::MAX - at, position);
+        let cursors: Vec<(u64, u64)> = (0..limits::RESUME_MAX as u64).map(pair).rev().collect();
+        let whole = encoded(Frame::GroupResume { cursors: Pairs::Slice(&cursors) });
+        split_frame(&whole, usize::MAX).unwrap().expect("a frame").0.len()
+    };
+    assert!(length((1 << 35) - 1) <= limits::FRAME_BYTES_MAX);
+    assert!(length(1 << 35) > limits::FRAME_BYTES_MAX);
+}
+
+/// Members take an entry of content 2 for a change that the server made, so no member can send one.
+#[test]
+fn a_member_can_not_forge_a_change() {
+    let mut body = Vec::new();
+    let users = Numbers::Slice(&[9]);
+    Change { action: Action::Promote, users, value: &[] }.encode(&mut body);
+    let send =
+        GroupSend { group: 3, number: 1, content: CONTENT_CHANGE, total_bytes: None, body: &body };
+    let whole = encoded(Frame::GroupSend(send));
+    assert_eq!(Frame::decode(fields(&whole)), Err(DecodeError::Value("group_send.content")));
+    let cut = GroupSend { total_bytes: Some(1_000), ..send };
+    let whole = encoded(Frame::GroupSend(cut));
+    assert_eq!(Frame::decode(fields(&whole)), Err(DecodeError::Value("group_send.content")));
+}
+
+/// A person named twice would be counted twice.
+#[test]
+fn a_user_is_listed_once_and_exists() {
+    for (users, ok) in [
+        (&[1, 2][..], true),
+        (&[], true),
+        (&[u64::MAX], true),
+        (&[0], false),
+        (&[2, 2], false),
+        (&[2, 1], false),
+    ] {
+        let whole = encoded(Frame::Watch { users: Numbers::Slice(users) });
+        assert_eq!(Frame::decode(fields(&whole)).is_ok(), ok, "{users:?}");
     }
 }

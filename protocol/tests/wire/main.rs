@@ -4,6 +4,7 @@
 mod dissector;
 mod golden;
 mod hostile;
+mod material;
 mod overhead;
 mod pcap;
 mod properties;

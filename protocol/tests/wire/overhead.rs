@@ -1,6 +1,7 @@
 //! What a frame costs beyond its body: length prefix, kind and fields, in bytes.
 
-use fulmar_protocol::{Deliver, Frame, Pairs, Send};
+use fulmar_protocol::group::{GroupDeliver, GroupNotice, GroupReceipt, GroupSend};
+use fulmar_protocol::{Deliver, Frame, Numbers, Pairs, Send};
 
 const BODY: [u8; 100] = [0x61; 100];
 /// User numbers below 2^35 take at most five bytes.
@@ -9,6 +10,10 @@ const USER: u64 = (1 << 35) - 1;
 const TIME_MS: u64 = (1 << 42) - 1;
 const POSITION: u64 = (1 << 21) - 1;
 const ORDINAL: u64 = (1 << 14) - 1;
+
+/// As for users.
+const GROUP: u64 = USER;
+const MEMBERS: u64 = 1_024;
 
 fn encoded_bytes(frame: Frame<'_>) -> usize {
     let mut out = Vec::new();
@@ -72,4 +77,65 @@ fn the_other_frames_cost_what_the_specification_says() {
     assert_eq!(encoded_bytes(Frame::Ask { peer: USER }), 7);
     assert_eq!(encoded_bytes(Frame::Pong { heads: Pairs::Slice(&[(0, POSITION)]) }), 7);
     assert_eq!(encoded_bytes(Frame::Part { body: &BODY }) - BODY.len(), 2);
+}
+
+/// The same for the frames about groups.
+#[test]
+fn frames_about_groups_cost_what_the_specification_says() {
+    let send = |number| {
+        let send = GroupSend { group: GROUP, number, content: 1, total_bytes: None, body: &BODY };
+        encoded_bytes(Frame::GroupSend(send)) - BODY.len()
+    };
+    assert_eq!(send(ORDINAL), 10);
+    assert_eq!(send(TIME_MS), 14);
+    let deliver = GroupDeliver {
+        group: GROUP,
+        position: POSITION,
+        author: USER,
+        time_ms: TIME_MS,
+        content: 1,
+        own: false,
+        total_bytes: None,
+        body: &BODY,
+    };
+    assert_eq!(encoded_bytes(Frame::GroupDeliver(deliver)) - BODY.len(), 22);
+    let (group, position) = (GROUP, POSITION);
+    let sent = Frame::GroupSent { group, number: TIME_MS, position, time_ms: TIME_MS };
+    assert_eq!(encoded_bytes(sent), 22);
+    for frame in [
+        Frame::GroupAck { group, position },
+        Frame::GroupSkip { group, position },
+        Frame::GroupRead { group, position },
+        Frame::GroupGone { group, position },
+    ] {
+        assert_eq!(encoded_bytes(frame), 10);
+    }
+    let receipt = GroupReceipt {
+        group,
+        position,
+        members: MEMBERS,
+        delivered: MEMBERS,
+        read: MEMBERS,
+        delivered_all: POSITION,
+        read_all: POSITION,
+        who: Pairs::Slice(&[]),
+    };
+    assert_eq!(encoded_bytes(Frame::GroupReceipt(receipt)), 23);
+    assert_eq!(encoded_bytes(Frame::GroupAsk { group, position, after: 0 }), 11);
+    assert_eq!(encoded_bytes(Frame::GroupLook { group, after: 0 }), 8);
+    let notice = GroupNotice { position, group, by: USER, time_ms: TIME_MS };
+    assert_eq!(encoded_bytes(Frame::GroupNotice(notice)), 21);
+    let resume = |cursors| encoded_bytes(Frame::GroupResume { cursors: Pairs::Slice(cursors) });
+    assert_eq!(resume(&[]), 3);
+    assert_eq!(resume(&[(GROUP, POSITION)]), 11);
+}
+
+#[test]
+fn frames_of_presence_cost_what_the_specification_says() {
+    assert_eq!(encoded_bytes(Frame::Activity { is_here: true }), 3);
+    assert_eq!(encoded_bytes(Frame::Watch { users: Numbers::Slice(&[USER]) }), 8);
+    let presence = Frame::Presence { user: USER, is_online: true, last_seen_ms: TIME_MS };
+    assert_eq!(encoded_bytes(presence), 14);
+    assert_eq!(encoded_bytes(Frame::Typing { group: 0, user: USER, is_typing: true }), 9);
+    assert_eq!(encoded_bytes(Frame::Typing { group: GROUP, user: USER, is_typing: true }), 13);
 }

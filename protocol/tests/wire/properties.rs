@@ -1,17 +1,14 @@
 //! Laws that hold for any bytes and any frame: what is decoded encodes to the same bytes, what is
 //! encoded decodes to the same frame, and where a stream is split makes no difference.
 
-use std::collections::BTreeMap;
-
-use fulmar_protocol::{
-    Assembly, Chunks, Code, Deliver, Frame, FrameError, Frames, Goodbye, Hello, Kind, Pairs, Send,
-    Welcome, limits, split_frame,
-};
-use proptest::collection::{btree_map, vec};
+use fulmar_protocol::group::Change;
+use fulmar_protocol::{Assembly, Chunks, Code, Frame, FrameError, Frames, limits, split_frame};
+use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::Value;
 
 use crate::golden::{self, bytes, name, number, with_length};
+use crate::material::materials;
 
 /// Vectors above this length are corrupted at their edges and at some places between: their middle
 /// is body bytes, which are opaque.
@@ -30,6 +27,34 @@ fn judge(frame: &[u8], out: &mut Vec<u8>) {
             decoded.encode(out);
             let (again, rest) = split_frame(out, usize::MAX).unwrap().expect("a whole frame");
             assert!(again == frame && rest.is_empty(), "{decoded:?} from {frame:02x?}");
+        }
+    }
+}
+
+/// The same for the body of an entry that tells of a change.
+fn judge_change(body: &[u8]) {
+    match Change::decode(body) {
+        Err(error) => assert!(error.code() != Code::None && !error.name().is_empty()),
+        Ok(change) => {
+            let mut again = Vec::new();
+            change.encode(&mut again);
+            assert!(again == body, "{change:?} from {body:02x?}");
+        }
+    }
+}
+
+#[test]
+fn every_corrupted_byte_of_a_change_is_an_error_or_a_change() {
+    for vector in golden::load("changes.json") {
+        let mut body = bytes(&vector["hex"]);
+        for place in places(body.len()) {
+            judge_change(&body[..place]);
+            let original = body[place];
+            for change in 1..=255u8 {
+                body[place] = original ^ change;
+                judge_change(&body);
+            }
+            body[place] = original;
         }
     }
 }
@@ -151,148 +176,6 @@ fn splitting_at_every_byte_changes_nothing() {
     }
 }
 
-/// What a random frame is made of; each kind takes what it needs.
-#[derive(Debug)]
-struct Material {
-    kind: Kind,
-    numbers: [u64; 9],
-    code: u16,
-    content: u8,
-    own: bool,
-    /// How many bytes of the body are in later parts; 0 for a body that isn't cut.
-    later_bytes: u64,
-    bytes: Vec<u8>,
-    short_text: String,
-    long_text: String,
-    pairs: Vec<(u64, u64)>,
-}
-
-impl Material {
-    fn frame(&self) -> Frame<'_> {
-        let [first, second, third, fourth, ..] = self.numbers;
-        let code = Code::from_number(self.code);
-        match self.kind {
-            Kind::Hello => Frame::Hello(self.hello()),
-            Kind::Welcome => Frame::Welcome(self.welcome()),
-            Kind::Refuse => Frame::Refuse { code, retry_after_ms: first, detail: &self.long_text },
-            Kind::Send => Frame::Send(Send {
-                peer: first,
-                number: second.max(1),
-                content: self.content,
-                total_bytes: self.total_bytes(),
-                body: &self.bytes,
-            }),
-            // A part has at least one byte.
-            Kind::Part if self.bytes.is_empty() => Frame::Part { body: &[0] },
-            Kind::Part => Frame::Part { body: &self.bytes },
-            Kind::Sent => {
-                Frame::Sent { peer: first, number: second, ordinal: third, time_ms: fourth }
-            }
-            Kind::Rejected => {
-                Frame::Rejected { peer: first, number: second, code, retry_after_ms: third }
-            }
-            Kind::Deliver => Frame::Deliver(Deliver {
-                position: first,
-                peer: second,
-                ordinal: third,
-                time_ms: fourth,
-                content: self.content,
-                own: self.own,
-                total_bytes: self.total_bytes(),
-                body: &self.bytes,
-            }),
-            Kind::Skip => Frame::Skip { position: first },
-            Kind::Ack => Frame::Ack { position: first },
-            Kind::Read => Frame::Read { peer: first, ordinal: second },
-            Kind::Receipt => {
-                Frame::Receipt { peer: first, delivered: second, read: third, own: self.own }
-            }
-            Kind::Ask => Frame::Ask { peer: first },
-            Kind::Ping => Frame::Ping,
-            Kind::Pong => Frame::Pong { heads: Pairs::Slice(&self.pairs) },
-            Kind::Goodbye => Frame::Goodbye(Goodbye {
-                code,
-                retry_after_ms: first,
-                address: &self.short_text,
-                detail: &self.long_text,
-            }),
-        }
-    }
-
-    fn total_bytes(&self) -> Option<u64> {
-        let total_bytes = (self.bytes.len() as u64).saturating_add(self.later_bytes);
-        (self.later_bytes > 0).then_some(total_bytes)
-    }
-
-    fn hello(&self) -> Hello<'_> {
-        let [version_min, version_max, capabilities, user, device, ..] = self.numbers;
-        Hello {
-            version_min,
-            version_max,
-            capabilities,
-            user,
-            device,
-            token: &self.bytes[..self.bytes.len().min(limits::TOKEN_BYTES_MAX)],
-            agent: &self.short_text,
-            cursors: Pairs::Slice(&self.pairs),
-        }
-    }
-
-    fn welcome(&self) -> Welcome<'_> {
-        let [version, capabilities, session, time_ms, body_bytes_max, ..] = self.numbers;
-        let [.., window_messages, window_bytes, sends_max, idle_s] = self.numbers;
-        Welcome {
-            version,
-            capabilities,
-            session,
-            time_ms,
-            body_bytes_max,
-            window_messages,
-            window_bytes,
-            sends_max,
-            idle_s,
-            heads: Pairs::Slice(&self.pairs),
-        }
-    }
-}
-
-/// Numbers of every length alike.
-fn numbers() -> impl Strategy<Value = u64> + Clone {
-    (any::<u64>(), 0u32..64).prop_map(|(number, shift)| number >> shift)
-}
-
-fn bodies() -> impl Strategy<Value = Vec<u8>> {
-    prop_oneof![
-        8 => vec(any::<u8>(), 0..300),
-        1 => (any::<u8>(), limits::PART_BYTES_MAX - 2..=limits::PART_BYTES_MAX)
-            .prop_map(|(byte, len)| vec![byte; len]),
-    ]
-}
-
-fn materials() -> impl Strategy<Value = Material> {
-    // `\PC` is any character outside Unicode's category C, control characters among them.
-    let texts = ("\\PC{0,16}", "\\PC{0,64}");
-    let pairs = btree_map(numbers(), numbers(), 0..=limits::LOGS_MAX);
-    let kinds = prop::sample::select(Kind::ALL.to_vec());
-    let scalars = (any::<u16>(), any::<u8>(), any::<bool>());
-    let later_bytes = prop_oneof![Just(0), numbers()];
-    (kinds, prop::array::uniform9(numbers()), scalars, later_bytes, bodies(), texts, pairs)
-        .prop_map(|(kind, numbers, (code, content, own), later_bytes, bytes, texts, pairs)| {
-            Material {
-                kind,
-                numbers,
-                code,
-                content,
-                own,
-                later_bytes,
-                bytes,
-                short_text: texts.0,
-                long_text: texts.1,
-                pairs: BTreeMap::into_iter(pairs).collect(),
-            }
-        })
-}
-
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
@@ -312,7 +195,7 @@ proptest! {
 
     #[test]
     fn random_fields_are_an_error_or_a_frame(
-        kind in 0u8..=17, flags in 0u8..4, fields in vec(any::<u8>(), 0..200),
+        kind in 0u8..=37, flags in 0u8..4, fields in vec(any::<u8>(), 0..200),
     ) {
         let mut frame = vec![kind | flags << 6];
         frame.extend(&fields);
@@ -320,6 +203,21 @@ proptest! {
         // Mostly small numbers reach further into the frame than random bytes do.
         frame[1..].iter_mut().for_each(|byte| *byte %= 8);
         judge(&frame, &mut Vec::new());
+    }
+
+    #[test]
+    fn changes_round_trip(material in materials()) {
+        let mut body = Vec::new();
+        material.change().encode(&mut body);
+        prop_assert_eq!(body.len(), material.change().encoded_len());
+        prop_assert_eq!(Change::decode(&body), Ok(material.change()));
+    }
+
+    #[test]
+    fn random_bodies_are_an_error_or_a_change(body in vec(any::<u8>(), 0..200)) {
+        judge_change(&body);
+        let small: Vec<u8> = body.iter().map(|byte| byte % 8).collect();
+        judge_change(&small);
     }
 
     #[test]

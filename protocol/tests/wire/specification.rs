@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
+use fulmar_protocol::group::{Action, CONTENT_CHANGE};
 use fulmar_protocol::{Code, Frame, Kind, limits, split_frame, varint};
 use serde_json::Value;
 
@@ -85,7 +86,11 @@ fn shown(frame: &Frame<'_>, bytes: &[u8]) -> BTreeMap<String, String> {
         .map(|(field, value)| {
             let value = match field.as_str() {
                 "kind" => value.as_str().expect("a kind").to_owned(),
-                "body" | "token" => text(value),
+                // A change isn't text; it stands as the hex that it is.
+                "body" if described["content"] == CONTENT_CHANGE => {
+                    value.as_str().expect("hex").to_owned()
+                }
+                "body" | "token" | "value" | "name" | "info" => text(value),
                 _ => value.to_string(),
             };
             (field.clone(), value)
@@ -102,6 +107,36 @@ fn the_table_of_kinds_is_the_crates() {
     let kinds: Vec<(u64, String)> =
         Kind::ALL.iter().map(|&kind| (kind as u64, kind.name().to_owned())).collect();
     assert_eq!(listed, kinds);
+}
+
+/// The table says of each kind what the code says: whether it comes of what a person does.
+#[test]
+fn the_table_of_kinds_says_what_a_person_does() {
+    let rows = rows(&specification(), "## 4 The frames");
+    let rows = rows.iter().filter(|row| number(&row[0]).is_some());
+    let listed: Vec<(String, bool)> =
+        rows.map(|row| (row[1].to_lowercase(), row[3] == "yes")).collect();
+    let kinds = Kind::ALL.iter().map(|kind| (kind.name().to_owned(), kind.is_by_person()));
+    assert_eq!(listed, kinds.collect::<Vec<_>>());
+}
+
+/// A frame that only the server sends can't be by a person.
+#[test]
+fn what_a_person_does_comes_from_a_client() {
+    let rows = rows(&specification(), "## 4 The frames");
+    for row in rows.iter().filter(|row| number(&row[0]).is_some() && row[3] == "yes") {
+        assert!(["client → server", "both"].contains(&row[2].as_str()), "{}", row[1]);
+    }
+}
+
+#[test]
+fn the_table_of_actions_is_the_crates() {
+    let rows = rows(&specification(), "### Changes");
+    let listed: Vec<(u64, String)> =
+        rows.iter().filter_map(|row| Some((number(&row[0])?, row[1].clone()))).collect();
+    let actions: Vec<(u64, String)> =
+        Action::ALL.iter().map(|&action| (action as u64, action.name().to_owned())).collect();
+    assert_eq!(listed, actions);
 }
 
 /// Every field of every kind has a row.
@@ -181,6 +216,10 @@ fn the_table_of_limits_is_the_crates() {
         ("DETAIL_BYTES_MAX", limits::DETAIL_BYTES_MAX),
         ("ADDRESS_BYTES_MAX", limits::ADDRESS_BYTES_MAX),
         ("LOGS_MAX", limits::LOGS_MAX),
+        ("RESUME_MAX", limits::RESUME_MAX),
+        ("USERS_MAX", limits::USERS_MAX),
+        ("WHO_MAX", limits::WHO_MAX),
+        ("GROUP_VALUE_BYTES_MAX", limits::GROUP_VALUE_BYTES_MAX),
         ("DEVICE_MAX", limits::DEVICE_MAX as usize),
     ];
     assert_eq!(listed, limits);
@@ -206,7 +245,7 @@ fn the_table_of_varints_is_right() {
 #[test]
 fn the_errors_of_the_vectors_are_explained() {
     let page = fs::read_to_string(golden::path("vectors/README.md")).expect("vectors/README.md");
-    for file in ["bad_frames.json", "streams.json", "bodies.json", "varints.json"] {
+    for file in ["bad_frames.json", "changes.json", "streams.json", "bodies.json", "varints.json"] {
         for vector in golden::load(file) {
             if let Some(error) = vector["error"].as_str() {
                 assert!(page.contains(&format!("`{error}`")), "{}: {error}", name(&vector));

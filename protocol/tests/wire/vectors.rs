@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use fulmar_protocol::group::{Action, Change, GroupDeliver, GroupRejected, GroupSend};
 use fulmar_protocol::varint::{self, VarintError};
 use fulmar_protocol::{
     Assembly, Chunks, Code, DecodeError, Frame, FrameError, Frames, Kind, limits, split_frame,
@@ -74,6 +75,36 @@ fn bad_frames_name_what_is_wrong() {
     }
 }
 
+/// Changes as the bodies of the entries that tell of them, in both directions.
+#[test]
+fn changes_decode_to_their_fields_and_encode_to_their_bytes() {
+    let mut actions = HashSet::new();
+    for vector in golden::load("changes.json") {
+        let body = bytes(&vector["hex"]);
+        let change = match Change::decode(&body) {
+            Ok(change) => change,
+            Err(error) => {
+                assert_eq!(error.name(), vector["error"], "{}: {error}", name(&vector));
+                assert_eq!(error.field(), vector["field"].as_str(), "{}: {error}", name(&vector));
+                assert_eq!(error.code().name(), vector["code"], "{}: {error}", name(&vector));
+                continue;
+            }
+        };
+        assert_eq!(vector.get("error"), None, "{}: parses as {change:?}", name(&vector));
+        actions.insert(change.action);
+        let stated = golden::plain(&vector["change"]);
+        assert_eq!(golden::describe_change(&change), stated, "{}", name(&vector));
+        let fields = golden::Fields::new(&vector["change"]);
+        let mut out = Vec::new();
+        fields.change().encode(&mut out);
+        assert_eq!(golden::hex(&out), golden::hex(&body), "{}", name(&vector));
+        assert_eq!(fields.change().encoded_len(), body.len(), "{}", name(&vector));
+    }
+    for action in Action::ALL {
+        assert!(actions.contains(&action), "{action:?}");
+    }
+}
+
 #[test]
 fn streams_are_cut_into_frames() {
     for vector in golden::load("streams.json") {
@@ -125,7 +156,9 @@ fn receive(stream: &[u8]) -> Result<Vec<u8>, (&'static str, Code)> {
         let frame = Frame::decode(frame.expect("a frame")).expect("fields");
         let complete = match frame {
             Frame::Send(fulmar_protocol::Send { total_bytes, body, .. })
-            | Frame::Deliver(fulmar_protocol::Deliver { total_bytes, body, .. }) => {
+            | Frame::Deliver(fulmar_protocol::Deliver { total_bytes, body, .. })
+            | Frame::GroupSend(GroupSend { total_bytes, body, .. })
+            | Frame::GroupDeliver(GroupDeliver { total_bytes, body, .. }) => {
                 let Some(total_bytes) = total_bytes else { return Ok(body.to_vec()) };
                 let total_bytes = usize::try_from(total_bytes).expect("judged by the receiver");
                 assert!(total_bytes <= limits::BODY_BYTES_MAX);
@@ -162,7 +195,8 @@ fn bodies_are_cut_as_the_vectors_show() {
         let is_of_body = |frame: &Vec<u8>| {
             let (frame, _) = split_frame(frame, limits::FRAME_BYTES_MAX).unwrap().expect("a frame");
             let kind = Frame::decode(frame).expect("fields").kind();
-            matches!(kind, Some(Kind::Send | Kind::Deliver | Kind::Part))
+            let of_groups = matches!(kind, Some(Kind::GroupSend | Kind::GroupDeliver));
+            of_groups || matches!(kind, Some(Kind::Send | Kind::Deliver | Kind::Part))
         };
         let expected: Vec<Vec<u8>> = frames.into_iter().filter(is_of_body).collect();
         assert!(cut == expected, "{}", name(&vector));
@@ -176,6 +210,10 @@ fn with_body(whole: &[u8], total_bytes: Option<u64>, body: &[u8]) -> Vec<u8> {
         Frame::Send(send) => Frame::Send(fulmar_protocol::Send { total_bytes, body, ..send }),
         Frame::Deliver(deliver) => {
             Frame::Deliver(fulmar_protocol::Deliver { total_bytes, body, ..deliver })
+        }
+        Frame::GroupSend(send) => Frame::GroupSend(GroupSend { total_bytes, body, ..send }),
+        Frame::GroupDeliver(deliver) => {
+            Frame::GroupDeliver(GroupDeliver { total_bytes, body, ..deliver })
         }
         other => panic!("no body in {other:?}"),
     })
@@ -210,6 +248,7 @@ fn every_kind_flag_and_code_occurs_in_the_frames() {
         match frame {
             Frame::Refuse { code, .. }
             | Frame::Rejected { code, .. }
+            | Frame::GroupRejected(GroupRejected { code, .. })
             | Frame::Goodbye(fulmar_protocol::Goodbye { code, .. }) => _ = codes.insert(code),
             _ => {}
         }
@@ -219,8 +258,11 @@ fn every_kind_flag_and_code_occurs_in_the_frames() {
         assert!(flags.contains(&(kind as u8, 0)), "{kind:?} without a flag");
     }
     assert!(kinds.contains(&None), "an unknown kind");
-    let allowed = [(Kind::Send, 0x40), (Kind::Deliver, 0x40), (Kind::Deliver, 0x80)];
-    for (kind, flag) in allowed.into_iter().chain([(Kind::Deliver, 0xc0), (Kind::Receipt, 0x80)]) {
+    let mut allowed = vec![(Kind::Send, 0x40), (Kind::GroupSend, 0x40), (Kind::Receipt, 0x80)];
+    for kind in [Kind::Deliver, Kind::GroupDeliver] {
+        allowed.extend([(kind, 0x40), (kind, 0x80), (kind, 0xc0)]);
+    }
+    for (kind, flag) in allowed {
         assert!(flags.contains(&(kind as u8, flag)), "{kind:?} with {flag:#x}");
     }
     for code in Code::ALL {

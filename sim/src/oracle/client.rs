@@ -4,6 +4,7 @@ use fulmar_protocol::{Frame, Hello, Send};
 
 use super::Oracle;
 use super::digest::Digest;
+use super::group::Body;
 use super::link::{Large, Link, SendHeader, Stage};
 use crate::coverage::Happening;
 use crate::network::ConnNo;
@@ -58,7 +59,7 @@ impl Oracle {
                 direction.stored = direction.stored.max(ordinal);
             }
             Frame::Ping => link.pinged(),
-            _ => {}
+            ref other => self.wrote_of_group(link, other),
         }
     }
 
@@ -70,7 +71,7 @@ impl Oracle {
                 self.attempt(link, send.peer, send.number, digest);
             }
             Some(total_bytes) => {
-                let header = SendHeader { peer: send.peer, number: send.number };
+                let header = SendHeader { group: 0, peer: send.peer, number: send.number };
                 let mut large = Large::new(header, send.content, total_bytes);
                 // What doesn't fit is the server's to refuse.
                 let _ = large.push(send.body);
@@ -85,8 +86,13 @@ impl Oracle {
             return;
         }
         if let Some(large) = link.sending.take() {
-            let SendHeader { peer, number } = large.header;
-            self.attempt(link, peer, number, large.digester.finish());
+            let SendHeader { group, peer, number } = large.header;
+            let digest = large.digester.finish();
+            if group > 0 {
+                self.attempt_in_group(link, group, number, Body { digest, change: None });
+            } else {
+                self.attempt(link, peer, number, digest);
+            }
         }
     }
 
@@ -115,7 +121,9 @@ impl Oracle {
         let is_early = link.delivering.as_ref().is_some_and(|large| large.header.position <= acked);
         self.users[user as usize].is_liar |= is_ahead || is_early;
         while let Some(position) = link.settled(acked) {
-            let entry = self.users[user as usize].entry(position).filter(|entry| !entry.own);
+            let entry = self.users[user as usize]
+                .entry(position)
+                .filter(|entry| !entry.own && !entry.is_notice);
             if let Some(entry) = entry {
                 let direction = self.direction(entry.peer, user);
                 direction.stored = direction.stored.max(entry.ordinal);

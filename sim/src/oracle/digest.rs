@@ -4,7 +4,7 @@ use crc32fast::Hasher;
 
 /// What a message's content is known by. The people of a world begin each body with a number of its own,
 /// so two messages have the same digest only if their bodies are too short for that.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Digest {
     pub(crate) content: u8,
     pub(crate) bytes: u32,

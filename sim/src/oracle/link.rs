@@ -8,6 +8,7 @@ use hashbrown::HashMap;
 
 use super::Complaint;
 use super::digest::Digester;
+use super::group::Lines;
 use crate::clock::Time;
 
 /// Where a connection stands.
@@ -38,6 +39,8 @@ pub(crate) struct Large<H> {
 /// What a cut send is about.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SendHeader {
+    /// To this group; 0 for a send to the peer.
+    pub(crate) group: u64,
     pub(crate) peer: u64,
     pub(crate) number: u64,
 }
@@ -45,6 +48,8 @@ pub(crate) struct SendHeader {
 /// What a delivery is about.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct DeliverHeader {
+    /// From this group; 0 for the inbox.
+    pub(crate) group: u64,
     pub(crate) position: u64,
     pub(crate) peer: u64,
     pub(crate) ordinal: u64,
@@ -88,6 +93,7 @@ pub(crate) struct Link {
     pings: u64,
     pub(crate) sending: Option<Large<SendHeader>>,
     pub(crate) delivering: Option<Large<DeliverHeader>>,
+    pub(crate) groups: Lines,
 }
 
 impl<H> Large<H> {
@@ -132,6 +138,7 @@ impl Link {
             pings: 0,
             sending: None,
             delivering: None,
+            groups: Lines::default(),
         }
     }
 
@@ -175,6 +182,11 @@ impl Link {
         self.stage = Stage::Open;
         (self.session, self.head, self.run) = (welcome.session, head, run);
         (self.window_messages, self.window_bytes) = (welcome.window_messages, welcome.window_bytes);
+    }
+
+    /// Entries and bytes that may be in flight.
+    pub(crate) const fn window(&self) -> (u64, u64) {
+        (self.window_messages, self.window_bytes)
     }
 
     pub(crate) fn pinged(&mut self) {

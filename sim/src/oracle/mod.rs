@@ -5,11 +5,12 @@
 //! rules are the protocol's page, told again.
 //!
 //! `direction` keeps what one user sent to another, `user` what stands in an inbox, `link` a
-//! connection, `rest` says what is still missing once everything should have come to rest.
+//! connection, `group` does the same for groups, `rest` says what is still missing once everything should have come to rest.
 
 mod client;
 mod digest;
 mod direction;
+mod group;
 mod link;
 mod rest;
 mod server;
@@ -21,6 +22,7 @@ mod user;
 use hashbrown::HashMap;
 
 use direction::Direction;
+use group::Groups;
 use link::Link;
 use user::{Device, User};
 
@@ -52,6 +54,7 @@ pub(crate) struct Oracle {
     users_by_id: HashMap<u64, u32>,
     directions: Vec<Direction>,
     directions_by_pair: HashMap<(u32, u32), u32>,
+    groups: Groups,
     links: HashMap<ConnNo, Link>,
     /// Live welcomed connections by user and device.
     sessions: HashMap<(u32, u16), Vec<ConnNo>>,
@@ -79,6 +82,7 @@ impl Oracle {
             users_by_id: HashMap::new(),
             directions: Vec::new(),
             directions_by_pair: HashMap::new(),
+            groups: Groups::default(),
             links: HashMap::new(),
             sessions: HashMap::new(),
             rejections: HashMap::new(),

@@ -41,6 +41,7 @@ impl Oracle {
                 }
             }
         }
+        missing.extend(self.missing_of_groups());
         self.missing_answers(&mut missing);
         if missing.is_empty() {
             self.coverage.add(Happening::Expired, expired);
@@ -165,6 +166,7 @@ impl Oracle {
             let outcome = self.judge_inbox(&self.users[at]);
             self.judge(outcome);
         }
+        self.judge_groups();
     }
 
     /// Ordinals of an author rise with the positions, and a new device began where it had to.
@@ -172,9 +174,12 @@ impl Oracle {
         let mut last = hashbrown::HashMap::new();
         for (nth, entry) in user.inbox.iter().enumerate() {
             let Some(entry) = entry else { continue };
-            let before = last.insert((entry.peer, entry.own), entry.ordinal);
+            let of = (entry.peer, entry.own, entry.is_notice);
+            let before = last.insert(of, entry.ordinal);
             // Copies are put in once the peer has the message, so they may overtake each other.
-            if !entry.own && before.is_some_and(|before| before >= entry.ordinal) {
+            if !(entry.own || entry.is_notice)
+                && before.is_some_and(|before| before >= entry.ordinal)
+            {
                 let detail = format!("{before:?} before {entry:?} at {}", nth + 1);
                 return Err(Complaint("one order for all devices", detail));
             }

@@ -5,6 +5,7 @@ use std::io::Write as _;
 use fulmar_protocol::{Code, Deliver, Frame, Pairs, Welcome};
 
 use super::digest::Digest;
+use super::group::Body;
 use super::link::{DeliverHeader, Large, Link, Stage};
 use super::user::Entry;
 use super::{Complaint, Oracle};
@@ -73,10 +74,10 @@ impl Oracle {
                 self.head(link, heads, floor)
             }
             Frame::Unknown { .. } => Ok(()),
-            ref other => {
+            ref other => self.told_of_group(link, other).unwrap_or_else(|| {
                 let detail = format!("{other:?}");
                 Err(Complaint("a server sends what servers send", detail))
-            }
+            }),
         }
     }
 
@@ -193,6 +194,7 @@ impl Oracle {
         }
         link.delivers(deliver.position, body_bytes)?;
         let header = DeliverHeader {
+            group: 0,
             position: deliver.position,
             peer: deliver.peer,
             ordinal: deliver.ordinal,
@@ -226,11 +228,15 @@ impl Oracle {
         }
         let Some(large) = link.delivering.take() else { return Ok(()) };
         self.hit(Happening::LargeDelivery);
-        self.delivered(link, &large.header, large.digester.finish())
+        let (header, digest) = (large.header, large.digester.finish());
+        if header.group > 0 {
+            return self.group_delivered(link, &header, &Body { digest, change: None });
+        }
+        self.delivered(link, &header, digest)
     }
 
     /// The first thing that a device hears of its inbox tells where it was put.
-    fn begins(&mut self, link: &Link, position: u64) {
+    pub(super) fn begins(&mut self, link: &Link, position: u64) {
         if link.frontier().is_none() {
             self.starts_at(link, position.saturating_sub(1));
         }
@@ -257,10 +263,10 @@ impl Oracle {
         header: &DeliverHeader,
         digest: Digest,
     ) -> Result<(), Complaint> {
-        let &DeliverHeader { position, peer, ordinal, time_ms, own } = header;
+        let &DeliverHeader { position, peer, ordinal, time_ms, own, .. } = header;
         let peer = self.user(peer);
         let user = link.user;
-        let entry = Entry { peer, ordinal, own, digest, time_ms };
+        let entry = Entry { peer, ordinal, own, is_notice: false, digest, time_ms };
         self.users[user as usize].place(position, entry)?;
         self.judge_size(user, position)?;
         if own {

@@ -9,9 +9,13 @@ use super::{Complaint, Oracle};
 impl Oracle {
     /// A device's store committed a batch.
     pub(crate) fn stored(&mut self, user: u64, device: u16, batch: &[Write]) {
-        let user = self.user(user);
+        let (id, user) = (user, self.user(user));
         for write in batch {
             let outcome = match write {
+                Write::Insert(message) if message.group.is_some() => {
+                    self.inserted_in_group(id, device, message)
+                }
+                Write::Group(state) => self.group_stored(id, device, state),
                 Write::Insert(message) => self.inserted(user, device, message),
                 Write::Cursor(cursor) => self.moved(user, device, *cursor),
                 Write::Conversation(state) => {
@@ -34,6 +38,8 @@ impl Oracle {
                 Write::Enqueue { .. }
                 | Write::Requeue { .. }
                 | Write::Ticked { .. }
+                | Write::Placed { .. }
+                | Write::Roles { .. }
                 | Write::NumberLast(_) => Ok(()),
             };
             self.judge(outcome);
@@ -78,6 +84,7 @@ impl Oracle {
                     None => Ok(()),
                 }
             }
+            Event::GroupMessage(message) => self.shown_of_group(user, device, message),
             Event::Disconnected {
                 reason: reason @ (Reason::Violation(_) | Reason::Gap { .. }),
                 ..
@@ -96,6 +103,7 @@ impl Oracle {
 
     /// A device lost its store.
     pub(crate) fn lost_store(&mut self, user: u64, device: u16) {
+        self.lost_groups(user, device);
         let user = self.user(user);
         if let Some(device) = self.users[user as usize].device(device) {
             device.lose_store();

@@ -13,6 +13,8 @@ pub(crate) struct Entry {
     pub(crate) peer: u32,
     pub(crate) ordinal: u64,
     pub(crate) own: bool,
+    /// It tells of a group, and the digest is the group's.
+    pub(crate) is_notice: bool,
     pub(crate) digest: Digest,
     pub(crate) time_ms: u64,
 }

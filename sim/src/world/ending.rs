@@ -2,7 +2,7 @@
 //! what is left in memory and on the disk must be what is still owed.
 
 use fulmar::shard::record::InboxRecord;
-use fulmar::shard::{Load, Loaded};
+use fulmar::shard::{Load, Loaded, LogId};
 use fulmar::storage::journal::JournalError;
 use fulmar_client::core::{Input, Session};
 
@@ -142,6 +142,10 @@ impl World {
         if unrest.is_empty() {
             unrest = self.oracle.missing_receipts();
         }
+        if unrest.is_empty() {
+            // Those of groups are asked for at the login.
+            unrest = self.oracle.missing_group_receipts();
+        }
         if unrest.is_empty() && self.node.is_some() {
             self.phase = Phase::Storing;
             self.schedule.after(STORE_MAX, Event::Look);
@@ -218,9 +222,9 @@ impl World {
         let has_lost =
             |user| self.devices.iter().any(|device| device.user == user && device.is_lost);
         for &user in self.users.iter().filter(|&&user| !has_lost(user)) {
-            let load = Load::Inbox { user, expire_through_ms: 0 };
+            let load = Load::Log { log: LogId::Inbox(user), expire_through_ms: 0 };
             let loaded = reader.load(load).map_err(unreadable)?;
-            if let Loaded::Inbox { first: Some((position, _)), record, .. } = loaded {
+            if let Loaded::Log { first: Some((position, _)), record, .. } = loaded {
                 let record = record.as_deref().map(InboxRecord::decode);
                 let detail = format!("position {position} of user {user} is left: {record:?}");
                 return Err(("what everybody has is deleted", detail));

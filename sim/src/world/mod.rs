@@ -5,11 +5,12 @@
 //! chaos: people act, things break ──► calm: everything must come to rest ──► last login ──► verdict
 //! ```
 //!
-//! `server` steps the node, `life` starts and ends it, `wires` moves bytes, `people` drives the devices, `faults` breaks things,
+//! `server` steps the node, `life` starts and ends it, `wires` moves bytes, `people` drives the devices, `groups` what people do in groups, `faults` breaks things,
 //! `ending` judges the rest.
 
 mod ending;
 mod faults;
+mod groups;
 mod life;
 mod people;
 mod rogues;

@@ -25,7 +25,7 @@ impl World {
     }
 
     /// Has something done by a device's session, and does what follows from it.
-    fn with_session<T>(
+    pub(super) fn with_session<T>(
         &mut self,
         device: u32,
         does: impl FnOnce(&mut Session, Now, &mut Vec<Action>) -> T,
@@ -98,7 +98,7 @@ impl World {
                 }
             }
             Told::Refused { retry_in_ms: None, .. } => state.is_stopped = true,
-            _ => {}
+            _ => self.notified_of_group(device, event),
         }
     }
 
@@ -272,6 +272,10 @@ impl World {
         if state.is_stopped && self.people.percent(50) {
             self.devices[device as usize].is_stopped = false;
             self.reconnect(device);
+            return;
+        }
+        if self.plan.groups > 0 && self.people.percent(self.plan.group_percent) {
+            self.in_group(device);
             return;
         }
         match self.people.below(100) {

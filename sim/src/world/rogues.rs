@@ -238,7 +238,7 @@ impl World {
                 self.rogue_answers(rogue, conn);
             }
             Deed::Malformed => self.put_bytes(conn, &[3, 10, 0x80, 0x00]),
-            Deed::UnknownKind => self.put_bytes(conn, &[1, 31]),
+            Deed::UnknownKind => self.put_bytes(conn, &[1, 0]),
             Deed::Skippable => self.put_bytes(conn, &[3, 60, 1, 2]),
             Deed::ServerFrame => self.rogue_plays_server(conn),
             Deed::LongFrame => self.put_bytes(conn, &[0x80, 0x80, 0x01]),

@@ -3,7 +3,7 @@
 use fulmar::core_loop::{Job, Reply, Rest};
 use fulmar::limits::{MESH_BACKLOG_LETTERS, OUTPUT_HIGH_BYTES};
 use fulmar::shard::record::InboxRecord;
-use fulmar::shard::{Identity, Loaded, Retention};
+use fulmar::shard::{Identity, Loaded, LogId, Retention};
 use fulmar::storage::{Fault, Operation};
 use fulmar_protocol::Code;
 use fulmar_protocol::limits::FRAME_BYTES_MAX;
@@ -79,8 +79,14 @@ impl World {
             self.coverage.hit(Happening::Gated);
         }
         if level > level_before {
-            let levels = [Happening::LevelOne, Happening::LevelTwo, Happening::LevelThree];
-            let entered = &levels[level_before as usize..(level as usize).min(3)];
+            let levels = [
+                Happening::LevelOne,
+                Happening::LevelTwo,
+                Happening::LevelThree,
+                Happening::LevelFour,
+                Happening::LevelFive,
+            ];
+            let entered = &levels[level_before as usize..level as usize];
             for &happening in entered {
                 self.coverage.hit(happening);
             }
@@ -380,14 +386,14 @@ fn verify(token: &[u8]) -> Result<Identity, Code> {
 /// An answer in words, without the values of entries.
 fn brief(reply: &Reply) -> String {
     match reply {
-        Reply::Loaded(Loaded::Inbox { user, record, last, first, head }) => {
+        Reply::Loaded(Loaded::Log { log: LogId::Inbox(user), record, last, first, head }) => {
             let record = record.as_deref().map(InboxRecord::decode);
             let position =
                 |entry: &Option<(u64, bytes::Bytes)>| entry.as_ref().map(|entry| entry.0);
             let (first, last) = (position(first), position(last));
             format!("inbox of {user}, first {first:?}, last {last:?}, head {head}, {record:?}")
         }
-        Reply::Loaded(Loaded::Entries { user, entries, through, .. }) => {
+        Reply::Loaded(Loaded::Entries { log: LogId::Inbox(user), entries, through, .. }) => {
             format!("{} entries of {user} through {through}", entries.len())
         }
         other => format!("{other:?}"),

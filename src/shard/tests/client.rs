@@ -1,6 +1,9 @@
 //! A client in a test: it speaks real bytes, says in words what it was told, and checks what the
 //! protocol promises on every frame.
 
+use std::collections::BTreeMap;
+
+use fulmar_protocol::group::{CONTENT_CHANGE, Change, GroupDeliver, GroupReceipt, GroupRejected};
 use fulmar_protocol::limits::FRAME_BYTES_MAX;
 use fulmar_protocol::{Assembly, Deliver, Frame, Frames, Pairs};
 
@@ -33,6 +36,10 @@ pub(super) struct Client {
     /// Where the log stands: last position delivered or skipped.
     pub(super) position: Option<u64>,
     pub(super) acked: u64,
+    /// How far it has each group.
+    pub(super) groups: BTreeMap<u64, u64>,
+    /// Groups that notices told of.
+    pub(super) notices: Vec<u64>,
     large: Option<(Delivered, Assembly)>,
     /// Number of the session.
     pub(super) session: u64,
@@ -69,6 +76,8 @@ impl Client {
             cursor: 0,
             position: None,
             acked: 0,
+            groups: BTreeMap::new(),
+            notices: Vec::new(),
             large: None,
             session: 0,
         }
@@ -91,6 +100,17 @@ impl Client {
         match frame {
             Frame::Deliver(deliver) => self.deliver(deliver),
             Frame::Part { body } => self.part(body),
+            Frame::GroupDeliver(deliver) => self.group_deliver(deliver),
+            Frame::GroupSkip { group, position } => {
+                let known = self.groups.entry(*group).or_default();
+                assert!(*position > *known, "skip to {position} after {known}");
+                *known = *position;
+            }
+            Frame::GroupNotice(notice) => {
+                self.position = Some(notice.position);
+                self.told.push(format!("notice @{} by {}", notice.position, notice.by));
+                self.notices.push(notice.group);
+            }
             Frame::Skip { position } => {
                 let from = self.position.unwrap_or(0);
                 assert!(*position > from, "skip to {position} after {from}");
@@ -104,6 +124,23 @@ impl Client {
                 self.told.push(words(frame));
             }
         }
+    }
+
+    fn group_deliver(&mut self, deliver: &GroupDeliver<'_>) {
+        let GroupDeliver { group, position, author, own, content, body, .. } = *deliver;
+        assert_eq!(deliver.total_bytes, None, "tests send small ones to groups");
+        let known = self.groups.entry(group).or_default();
+        assert_eq!(position, *known + 1, "a gap in group {group}");
+        *known = position;
+        let own = if own { "own " } else { "" };
+        let body = if content == CONTENT_CHANGE {
+            let change = Change::decode(body).expect("a change");
+            let users: Vec<u64> = change.users.iter().collect();
+            format!("{} {users:?}", change.action.name())
+        } else {
+            String::from_utf8_lossy(body).into_owned()
+        };
+        self.told.push(format!("{own}@{position} {author}: {body}"));
     }
 
     fn deliver(&mut self, deliver: &Deliver<'_>) {
@@ -174,6 +211,35 @@ fn words(frame: &Frame<'_>) -> String {
         }
         Frame::Pong { heads } => format!("pong {}", head(heads)),
         Frame::Goodbye(goodbye) => format!("goodbye {}", goodbye.code.name()),
+        Frame::GroupSent { group, number, position, .. } => {
+            format!("group {group} sent n{number} @{position}")
+        }
+        Frame::GroupRejected(rejected) => {
+            let GroupRejected { group, number, code, .. } = rejected;
+            format!("group {group} rejected n{number} {}", code.name())
+        }
+        Frame::GroupReceipt(receipt) => {
+            let GroupReceipt { position, members, delivered, read, who, .. } = receipt;
+            let all = (receipt.delivered_all, receipt.read_all);
+            let who: Vec<_> = who.iter().collect();
+            format!("receipt @{position} of {members}: {delivered} {read}, all {all:?} {who:?}")
+        }
+        Frame::GroupRead { group, position } => format!("group {group} read @{position}"),
+        Frame::GroupGone { group, position } => format!("group {group} gone @{position}"),
+        Frame::GroupState(state) => {
+            let roles: Vec<_> = state.roles.iter().collect();
+            let name = String::from_utf8_lossy(state.name);
+            format!("group {} is {name}, head {} {roles:?}", state.group, state.head)
+        }
+        Frame::Presence { user, is_online: true, .. } => format!("presence {user} online"),
+        Frame::Presence { user, last_seen_ms, .. } => {
+            format!("presence {user} seen {last_seen_ms}")
+        }
+        Frame::Typing { group, user, is_typing } if *group > 0 => {
+            format!("typing {user} in a group: {is_typing}")
+        }
+        Frame::Typing { group: 0, user, is_typing: true } => format!("typing {user}"),
+        Frame::Typing { group: 0, user, is_typing: false } => format!("typing {user} stopped"),
         frame => panic!("a server doesn't send {frame:?}"),
     }
 }

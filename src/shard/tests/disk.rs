@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 
-use crate::shard::{Key, Load, Loaded, UserId, Write};
+use crate::shard::{Key, Load, Loaded, LogId, UserId, Write};
 
 /// See the module's description.
 #[derive(Default)]
 pub(super) struct Disk {
     records: BTreeMap<Key, Bytes>,
     /// Every entry that was ever put: a position is never used twice.
-    positions: BTreeSet<(UserId, u64)>,
+    positions: BTreeSet<(LogId, u64)>,
     /// Writes committed so far.
     pub(super) commits: u64,
 }
@@ -22,16 +22,16 @@ impl Disk {
         for write in writes {
             match write {
                 Write::Put { key, value } => {
-                    if let Key::Entry { user, position } = key {
-                        let is_new = self.positions.insert((user, position));
-                        assert!(is_new, "position {position} of {user} was used twice");
+                    if let Key::Entry { log, position } = key {
+                        let is_new = self.positions.insert((log, position));
+                        assert!(is_new, "position {position} of {log:?} was used twice");
                     }
                     // A copy of its own, as a real store makes one.
                     self.records.insert(key, Bytes::copy_from_slice(&value));
                 }
-                Write::Trim { user, from, through } => {
+                Write::Trim { log, from, through } => {
                     for position in from..=through {
-                        self.records.remove(&Key::Entry { user, position });
+                        self.records.remove(&Key::Entry { log, position });
                     }
                 }
             }
@@ -40,24 +40,28 @@ impl Disk {
 
     pub(super) fn answer(&self, load: Load) -> Loaded {
         match load {
-            Load::Inbox { user, expire_through_ms } => {
+            Load::Log { log, expire_through_ms } => {
                 let first =
-                    self.entries(user).find(|(_, value)| time_ms(value) > expire_through_ms);
-                let record = self.records.get(&Key::Inbox { user }).cloned();
-                let last = self.entries(user).next_back();
-                let positions = self.positions.range((user, 0)..=(user, u64::MAX));
+                    self.entries_of(log).find(|(_, value)| time_ms(value) > expire_through_ms);
+                let record = self.records.get(&Key::State { log }).cloned();
+                let last = self.entries_of(log).next_back();
+                let positions = self.positions.range((log, 0)..=(log, u64::MAX));
                 let head = positions.last().map_or(0, |&(_, position)| position);
-                Loaded::Inbox { user, record, last, first, head }
+                Loaded::Log { log, record, last, first, head }
             }
-            Load::Conversation { user, peer } => {
-                let record = self.records.get(&Key::Conversation { user, peer }).cloned();
-                Loaded::Conversation { user, peer, record }
+            Load::Presence { user } => {
+                let record = self.records.get(&Key::Presence { user }).cloned();
+                Loaded::Presence { user, record }
             }
-            Load::Entries { user, conn, from, through, entries_max, bytes_max } => {
+            Load::Conversation { log, peer } => {
+                let record = self.records.get(&Key::Conversation { log, peer }).cloned();
+                Loaded::Conversation { log, peer, record }
+            }
+            Load::Entries { log, conn, from, through, entries_max, bytes_max } => {
                 let mut entries = Vec::new();
                 let mut bytes = 0;
                 let mut covered = through;
-                for (position, value) in self.entries(user) {
+                for (position, value) in self.entries_of(log) {
                     if position < from || position > through {
                         continue;
                     }
@@ -68,9 +72,20 @@ impl Disk {
                         break;
                     }
                 }
-                Loaded::Entries { user, conn, entries, through: covered }
+                Loaded::Entries { log, conn, entries, through: covered }
             }
         }
+    }
+
+    /// The head of each group.
+    pub(super) fn group_heads(&self) -> Vec<(u64, u64)> {
+        let mut heads = BTreeMap::new();
+        for &(log, position) in &self.positions {
+            if let LogId::Group(group) = log {
+                heads.insert(group, position);
+            }
+        }
+        heads.into_iter().collect()
     }
 
     /// The entries of an inbox, in order.
@@ -78,7 +93,11 @@ impl Disk {
         &self,
         user: UserId,
     ) -> impl DoubleEndedIterator<Item = (u64, Bytes)> + '_ {
-        let all = Key::Entry { user, position: 0 }..=Key::Entry { user, position: u64::MAX };
+        self.entries_of(LogId::Inbox(user))
+    }
+
+    fn entries_of(&self, log: LogId) -> impl DoubleEndedIterator<Item = (u64, Bytes)> + '_ {
+        let all = Key::Entry { log, position: 0 }..=Key::Entry { log, position: u64::MAX };
         self.records.range(all).filter_map(|(key, value)| match key {
             Key::Entry { position, .. } => Some((*position, value.clone())),
             _ => None,

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::world::{Happening, World, send};
 use crate::limits::WARM_MS;
-use crate::shard::{Key, Load};
+use crate::shard::{Key, Load, LogId};
 
 /// Time after which unused state has been let go.
 const LET_GO_MS: u64 = WARM_MS + 2_000;
@@ -158,7 +158,8 @@ fn however_many_inboxes_moved_their_records_are_soon_stored() {
     world.pass(10_000);
     world.store();
     assert_eq!(world.shard().dirty.len(), 0);
-    let stored = (2..=5_001).filter(|&user| world.disk.get(Key::Inbox { user }).is_some());
+    let stored = (2..=5_001)
+        .filter(|&user| world.disk.get(Key::State { log: LogId::Inbox(user) }).is_some());
     assert_eq!(stored.count(), 5_000);
 }
 
@@ -171,7 +172,7 @@ fn a_damaged_inbox_record_stops_the_core() {
     let mut world = with_state();
     world.pass(1_000);
     world.crash();
-    world.disk.overwrite(Key::Inbox { user: 2 }, DAMAGED);
+    world.disk.overwrite(Key::State { log: LogId::Inbox(2) }, DAMAGED);
     world.log_in(2, 1);
 }
 
@@ -181,7 +182,7 @@ fn a_damaged_conversation_record_stops_the_core() {
     let mut world = with_state();
     world.pass(1_000);
     world.crash();
-    world.disk.overwrite(Key::Conversation { user: 2, peer: 1 }, DAMAGED);
+    world.disk.overwrite(Key::Conversation { log: LogId::Inbox(2), peer: 1 }, DAMAGED);
     let ann = world.log_in(1, 1);
     world.send(ann, 2, 8, "d");
 }
@@ -190,7 +191,7 @@ fn a_damaged_conversation_record_stops_the_core() {
 fn a_damaged_message_ends_the_connection_and_is_not_passed_over() {
     let mut world = with_state();
     world.pass(1_000);
-    world.disk.overwrite(Key::Entry { user: 2, position: 3 }, DAMAGED);
+    world.disk.overwrite(Key::Entry { log: LogId::Inbox(2), position: 3 }, DAMAGED);
     let bob = world.log_in_from(2, 1, 2);
     world.expect(bob, &["welcome 3", "goodbye internal"]);
     let bob = world.log_in_from(2, 1, 2);
@@ -201,10 +202,10 @@ fn a_damaged_message_ends_the_connection_and_is_not_passed_over() {
 fn an_answer_of_storage_that_nobody_waits_for_changes_nothing() {
     let mut world = with_state();
     world.pass(LET_GO_MS);
-    let load = |user| Load::Inbox { user, expire_through_ms: 0 };
+    let load = |user| Load::Log { log: LogId::Inbox(user), expire_through_ms: 0 };
     let inbox = world.disk.answer(load(2));
     world.happen(0, Happening::Loaded(inbox));
-    let conversation = world.disk.answer(Load::Conversation { user: 2, peer: 1 });
+    let conversation = world.disk.answer(Load::Conversation { log: LogId::Inbox(2), peer: 1 });
     world.happen(0, Happening::Loaded(conversation));
     assert_eq!(world.shard().counters().users_warm, 0);
     check_state(&mut world);

@@ -1,14 +1,20 @@
 //! What the shard promises, as scripts: clients that speak real bytes, a disk that commits when the
 //! script says so, letters between cores. Each test's name is a promise.
 
+mod by_person;
 mod client;
 mod delivery;
 mod devices;
 mod disk;
+mod groups;
+mod groups_hostile;
 mod login;
 mod memory;
+mod presence;
+mod presence_random;
 mod random;
 mod receipts;
 mod sending;
+mod typing;
 mod uploads;
 mod world;

@@ -1,7 +1,7 @@
 //! Receipts: how far a reader is, told to the author and to the reader's other devices.
 
 use super::world::{Happening, World, send, user_on};
-use crate::limits::{RECEIPT_GATHER_MS, STALLED_RECEIPTS_MAX};
+use crate::limits::{RECEIPT_GATHER_MS, STALLED_RECEIPTS_MAX, TICK_GATHER_MS};
 
 #[test]
 fn an_acknowledgement_is_a_delivered_receipt_and_a_read_is_a_read_receipt() {
@@ -181,8 +181,21 @@ fn on_a_busy_core_a_receipt_waits_for_company() {
     world.expect(ann, &[]);
     assert_eq!(world.shard().counters().gathered, 1);
     // It goes with the next frame, and keeps its place before it.
-    world.send(ann, 2, 3, "c");
-    world.expect(ann, &["receipt 2 delivered 1 read 0", "sent 2 n3 #3"]);
+    world.send(bob, 1, 1, "c");
+    world.expect(ann, &["receipt 2 delivered 1 read 0", "deliver @1 2#1 c"]);
+}
+
+#[test]
+fn on_a_busy_core_a_tick_waits_for_company_too_but_not_for_long() {
+    let mut world = World::new();
+    let ann = world.log_in(1, 1);
+    world.log_in(2, 1);
+    world.happen(0, Happening::Load(50));
+    world.send(ann, 2, 1, "a");
+    world.pass(TICK_GATHER_MS - 1);
+    world.expect(ann, &[]);
+    world.pass(1);
+    world.expect(ann, &["sent 2 n1 #1"]);
 }
 
 #[test]

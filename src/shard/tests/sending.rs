@@ -4,7 +4,7 @@ use fulmar_protocol::{Frame, Send};
 
 use super::world::{World, send};
 use crate::limits::{CORE_SENDS_BYTES_MAX, RESENDS_MAX};
-use crate::shard::{Key, home_core};
+use crate::shard::{Key, LogId, home_core};
 
 #[test]
 fn the_tick_and_the_delivery_come_once_the_message_is_stored() {
@@ -19,7 +19,7 @@ fn the_tick_and_the_delivery_come_once_the_message_is_stored() {
     world.store();
     world.expect(ann, &["sent 2 n1 #1"]);
     world.expect(bob, &["deliver @1 1#1 hello"]);
-    assert!(world.disk.get(Key::Entry { user: 2, position: 1 }).is_some());
+    assert!(world.disk.get(Key::Entry { log: LogId::Inbox(2), position: 1 }).is_some());
 }
 
 #[test]

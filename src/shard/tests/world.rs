@@ -93,7 +93,7 @@ impl World {
             .map(|core| {
                 let config = ShardConfig { core, ..self.config.clone() };
                 Core {
-                    shard: Shard::new(config, self.now),
+                    shard: self.shard_of(config),
                     fx: Effects::default(),
                     events: VecDeque::new(),
                     unstored: VecDeque::new(),
@@ -104,6 +104,14 @@ impl World {
                 }
             })
             .collect();
+    }
+
+    fn shard_of(&self, config: ShardConfig) -> Shard {
+        let (core, cores) = (config.core, config.cores);
+        let mut shard = Shard::new(config, self.now);
+        let heads = self.disk.group_heads().into_iter();
+        shard.know_group_heads(heads.filter(|(it, _)| home_core(*it, cores) == core).collect());
+        shard
     }
 
     /// The node dies and starts again: what isn't committed is gone, and every connection.

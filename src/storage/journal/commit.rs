@@ -102,7 +102,7 @@ impl<D: JournalDirectory> JournalCommitter<D> {
         let mut index = self.shared.write();
         for logged in record::writes(payload).flatten() {
             let placed = index.apply(self.active.number, payload_at, logged);
-            placed.expect("positions of an inbox are dense");
+            placed.expect("positions of a log are dense");
         }
     }
 

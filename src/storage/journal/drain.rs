@@ -101,7 +101,7 @@ impl<D: JournalDirectory, S: Storage> Drain<D, S> {
         };
         let mut writes: Vec<Write> = trimmed
             .into_iter()
-            .map(|(user, from, through)| Write::Trim { user, from, through })
+            .map(|(log, from, through)| Write::Trim { log, from, through })
             .collect();
         self.sync_newest()?;
         let keys = self.carry_over(&segment, sequence_after, &mut writes)?;

@@ -8,9 +8,9 @@ use hashbrown::HashMap;
 use super::record::Logged;
 use super::segment::Segment;
 use crate::faults::{Fault, is_planted};
-use crate::shard::seam::{Key, UserId};
+use crate::shard::seam::{GroupId, Key, LogId};
 
-/// Largest position of an inbox: more than there can ever be.
+/// Largest position of a log: more than there can ever be.
 const POSITION_MAX: u64 = u64::MAX / 2;
 
 /// The place of a value. There may be millions, so its numbers are as short as they can be.
@@ -29,23 +29,29 @@ const _: () = assert!(size_of::<Place>() == 16);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct OutOfPlace;
 
-/// The entries of one inbox that lie in the log.
+/// The entries of one inbox or group that lie in the journal.
 ///
 /// Invariant: `places` holds the positions `first ..`, without a gap, and isn't empty; their segments
 /// never fall.
 #[derive(Debug)]
-struct Inbox {
+struct Entries {
     first: u64,
     places: VecDeque<Place>,
+}
+
+impl Entries {
+    fn last(&self) -> u64 {
+        self.first + self.places.len() as u64 - 1
+    }
 }
 
 /// See the module's description.
 #[derive(Debug)]
 pub(super) struct Index<F> {
-    inboxes: HashMap<UserId, Inbox>,
+    logs: HashMap<LogId, Entries>,
     states: HashMap<Key, Place>,
     /// Positions that were trimmed while the database had them, or was about to get them.
-    trimmed: Vec<(UserId, u64, u64)>,
+    trimmed: Vec<(LogId, u64, u64)>,
     /// Values in this segment and older ones are in the database, or on their way there.
     draining: u64,
     /// The segments of the log by number.
@@ -55,7 +61,7 @@ pub(super) struct Index<F> {
 impl<F> Index<F> {
     pub(super) fn new() -> Self {
         Index {
-            inboxes: HashMap::new(),
+            logs: HashMap::new(),
             states: HashMap::new(),
             trimmed: Vec::new(),
             draining: 0,
@@ -76,55 +82,55 @@ impl<F> Index<F> {
                 let (segment, bytes) = (segment as u32, value_bytes as u32);
                 self.put(key, Place { segment, at, bytes, checksum })
             }
-            Logged::Trim { user, from, through } => self.trim(user, from, through),
+            Logged::Trim { log, from, through } => self.trim(log, from, through),
         }
     }
 
     fn put(&mut self, key: Key, place: Place) -> Result<(), OutOfPlace> {
-        let Key::Entry { user, position } = key else {
+        let Key::Entry { log, position } = key else {
             self.states.insert(key, place);
             return Ok(());
         };
         if !(1..=POSITION_MAX).contains(&position) {
             return Err(OutOfPlace);
         }
-        let inbox = self
-            .inboxes
-            .entry(user)
-            .or_insert_with(|| Inbox { first: position, places: VecDeque::new() });
+        let entries = self
+            .logs
+            .entry(log)
+            .or_insert_with(|| Entries { first: position, places: VecDeque::new() });
         // Otherwise every later position would be answered with the value of another.
-        if position != inbox.first + inbox.places.len() as u64 {
+        if position != entries.first + entries.places.len() as u64 {
             return Err(OutOfPlace);
         }
-        inbox.places.push_back(place);
+        entries.places.push_back(place);
         Ok(())
     }
 
     /// Forgets the entries `from..=through`; those that the database has are remembered for deletion.
-    fn trim(&mut self, user: UserId, from: u64, through: u64) -> Result<(), OutOfPlace> {
+    fn trim(&mut self, log: LogId, from: u64, through: u64) -> Result<(), OutOfPlace> {
         if from == 0 || from > through || through > POSITION_MAX {
             return Err(OutOfPlace);
         }
         let through = through + u64::from(is_planted(Fault::IndexTrimsTooMuch));
         let mut database_through = through;
-        if let Some(inbox) = self.inboxes.get_mut(&user) {
-            if inbox.first <= through {
-                database_through = inbox.first - 1;
+        if let Some(entries) = self.logs.get_mut(&log) {
+            if entries.first <= through {
+                database_through = entries.first - 1;
             }
-            while inbox.first <= through
-                && let Some(place) = inbox.places.pop_front()
+            while entries.first <= through
+                && let Some(place) = entries.places.pop_front()
             {
                 if u64::from(place.segment) <= self.draining {
-                    database_through = inbox.first;
+                    database_through = entries.first;
                 }
-                inbox.first += 1;
+                entries.first += 1;
             }
-            if inbox.places.is_empty() {
-                self.inboxes.remove(&user);
+            if entries.places.is_empty() {
+                self.logs.remove(&log);
             }
         }
         if from <= database_through {
-            self.trimmed.push((user, from, database_through));
+            self.trimmed.push((log, from, database_through));
         }
         Ok(())
     }
@@ -132,18 +138,32 @@ impl<F> Index<F> {
     /// Where a state record or an entry lies, if it is in the log.
     pub(super) fn place(&self, key: Key) -> Option<Place> {
         match key {
-            Key::Entry { user, position } => {
-                let inbox = self.inboxes.get(&user)?;
-                inbox.places.get(position.checked_sub(inbox.first)? as usize).copied()
+            Key::Entry { log, position } => {
+                let entries = self.logs.get(&log)?;
+                entries.places.get(position.checked_sub(entries.first)? as usize).copied()
             }
             _ => self.states.get(&key).copied(),
         }
     }
 
-    /// First and last position of a user's entries in the log.
-    pub(super) fn entries(&self, user: UserId) -> Option<(u64, u64)> {
-        let inbox = self.inboxes.get(&user)?;
-        Some((inbox.first, inbox.first + inbox.places.len() as u64 - 1))
+    /// First and last position of a log's entries in the journal.
+    pub(super) fn entries(&self, log: LogId) -> Option<(u64, u64)> {
+        let entries = self.logs.get(&log)?;
+        Some((entries.first, entries.last()))
+    }
+
+    /// The groups of which something lies in the journal, with the last position of their entries there;
+    /// 0 where there are none. One may come twice.
+    pub(super) fn group_heads(&self) -> impl Iterator<Item = (GroupId, u64)> + '_ {
+        let logs = self.logs.iter().filter_map(|(&log, entries)| {
+            let LogId::Group(group) = log else { return None };
+            Some((group, entries.last()))
+        });
+        let states = self.states.keys().filter_map(|key| {
+            let LogId::Group(group) = key.log() else { return None };
+            Some((group, 0))
+        });
+        logs.chain(states)
     }
 
     /// Notes, once the oldest segment of the log was read back, that the database may have what it holds: the
@@ -153,7 +173,7 @@ impl<F> Index<F> {
     }
 
     /// Begins to carry over a segment; returns what the database is to delete.
-    pub(super) fn begin_drain(&mut self, segment: u64) -> Vec<(UserId, u64, u64)> {
+    pub(super) fn begin_drain(&mut self, segment: u64) -> Vec<(LogId, u64, u64)> {
         self.draining = segment;
         std::mem::take(&mut self.trimmed)
     }
@@ -162,19 +182,19 @@ impl<F> Index<F> {
     /// segment itself.
     pub(super) fn end_drain(&mut self, segment: u64, keys: &[Key]) -> Option<Arc<Segment<F>>> {
         for &key in keys {
-            let Key::Entry { user, .. } = key else {
+            let Key::Entry { log, .. } = key else {
                 if self.states.get(&key).is_some_and(|place| u64::from(place.segment) <= segment) {
                     self.states.remove(&key);
                 }
                 continue;
             };
-            let Some(inbox) = self.inboxes.get_mut(&user) else { continue };
-            while inbox.places.front().is_some_and(|place| u64::from(place.segment) <= segment) {
-                inbox.places.pop_front();
-                inbox.first += 1;
+            let Some(entries) = self.logs.get_mut(&log) else { continue };
+            while entries.places.front().is_some_and(|place| u64::from(place.segment) <= segment) {
+                entries.places.pop_front();
+                entries.first += 1;
             }
-            if inbox.places.is_empty() {
-                self.inboxes.remove(&user);
+            if entries.places.is_empty() {
+                self.logs.remove(&log);
             }
         }
         self.segments.remove(&segment)

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use hashbrown::HashMap;
 
 use super::Shared;
 use super::error::JournalError;
 use super::files::{JournalDirectory, JournalFile};
 use super::index::{Index, Place};
 use super::segment::Segment;
-use crate::shard::seam::{ConnId, Key, Load, Loaded, UserId};
+use crate::shard::seam::{ConnId, GroupId, Key, Load, Loaded, LogId};
 use crate::storage::Storage;
 
 /// Answers loads. Cheap to clone; used from several threads.
@@ -31,7 +32,7 @@ type Logged<F> = Vec<(u64, Found<F>)>;
 /// The bounds of a [`Load::Entries`].
 #[derive(Clone, Copy)]
 struct Range {
-    user: UserId,
+    log: LogId,
     conn: ConnId,
     from: u64,
     through: u64,
@@ -53,39 +54,61 @@ impl<D: JournalDirectory, S: Storage> JournalReader<D, S> {
     /// Answers one load.
     pub fn load(&self, load: Load) -> Result<Loaded, JournalError> {
         match load {
-            Load::Conversation { user, peer } => {
-                let found = find(&self.shared.read(), Key::Conversation { user, peer });
+            Load::Conversation { log, peer } => {
+                let found = find(&self.shared.read(), Key::Conversation { log, peer });
                 match found {
                     Some(found) => {
-                        Ok(Loaded::Conversation { user, peer, record: Some(found.value()?) })
+                        Ok(Loaded::Conversation { log, peer, record: Some(found.value()?) })
                     }
                     None => self.behind(load),
                 }
             }
-            Load::Inbox { user, expire_through_ms } => self.inbox(user, expire_through_ms),
-            Load::Entries { user, conn, from, through, entries_max, bytes_max } => {
-                self.entries(Range { user, conn, from, through, entries_max, bytes_max })
+            Load::Presence { user } => {
+                let found = find(&self.shared.read(), Key::Presence { user });
+                match found {
+                    Some(found) => Ok(Loaded::Presence { user, record: Some(found.value()?) }),
+                    None => self.behind(load),
+                }
+            }
+            Load::Log { log, expire_through_ms } => self.log(log, expire_through_ms),
+            Load::Entries { log, conn, from, through, entries_max, bytes_max } => {
+                self.entries(Range { log, conn, from, through, entries_max, bytes_max })
             }
         }
+    }
+
+    /// The head of every group of which anything is stored, as [`Loaded::Log`] has it; 0 of one without an
+    /// entry. In no order. For the start of a node: it takes time in proportion to what the journal
+    /// holds and to the number of groups.
+    pub fn group_heads(&self) -> Result<Vec<(GroupId, u64)>, JournalError> {
+        let mut heads: HashMap<GroupId, u64> = HashMap::new();
+        let mut note = |(group, position): (GroupId, u64)| {
+            let head = heads.entry(group).or_default();
+            *head = position.max(*head);
+        };
+        // The log first, for the same reason as in a load.
+        self.shared.read().group_heads().for_each(&mut note);
+        self.behind.group_heads().map_err(JournalError::database)?.into_iter().for_each(note);
+        Ok(heads.into_iter().collect())
     }
 
     fn behind(&self, load: Load) -> Result<Loaded, JournalError> {
         self.behind.load(load).map_err(JournalError::database)
     }
 
-    fn inbox(&self, user: UserId, expire_through_ms: u64) -> Result<Loaded, JournalError> {
+    fn log(&self, log: LogId, expire_through_ms: u64) -> Result<Loaded, JournalError> {
         // The log first: what the drain moves meanwhile is then found in both, not in neither.
         let (record, entries) = {
             let index = self.shared.read();
-            (find(&index, Key::Inbox { user }), index.entries(user))
+            (find(&index, Key::State { log }), index.entries(log))
         };
         let newest = match entries {
-            Some((_, last)) => self.logged_entry(user, last)?,
+            Some((_, last)) => self.logged_entry(log, last)?,
             None => None,
         };
-        let oldest = self.unexpired(user, entries, expire_through_ms)?;
-        let mut loaded = self.behind(Load::Inbox { user, expire_through_ms })?;
-        if let Loaded::Inbox { record: stored, last, first, head, .. } = &mut loaded {
+        let oldest = self.unexpired(log, entries, expire_through_ms)?;
+        let mut loaded = self.behind(Load::Log { log, expire_through_ms })?;
+        if let Loaded::Log { record: stored, last, first, head, .. } = &mut loaded {
             *head = newest.as_ref().map_or(*head, |&(position, _)| position.max(*head));
             if let Some(found) = record {
                 *stored = Some(found.value()?);
@@ -99,12 +122,12 @@ impl<D: JournalDirectory, S: Storage> JournalReader<D, S> {
     /// The first of the logged entries that hasn't expired.
     fn unexpired(
         &self,
-        user: UserId,
+        log: LogId,
         entries: Option<(u64, u64)>,
         expire_through_ms: u64,
     ) -> Result<Option<(u64, Bytes)>, JournalError> {
         for position in entries.into_iter().flat_map(|(first, last)| first..=last) {
-            match self.logged_entry(user, position)? {
+            match self.logged_entry(log, position)? {
                 Some(entry) if time_ms(&entry.1) > expire_through_ms => return Ok(Some(entry)),
                 _ => {}
             }
@@ -114,23 +137,23 @@ impl<D: JournalDirectory, S: Storage> JournalReader<D, S> {
 
     fn logged_entry(
         &self,
-        user: UserId,
+        log: LogId,
         position: u64,
     ) -> Result<Option<(u64, Bytes)>, JournalError> {
-        let found = find(&self.shared.read(), Key::Entry { user, position });
+        let found = find(&self.shared.read(), Key::Entry { log, position });
         found.map(|found| Ok((position, found.value()?))).transpose()
     }
 
     fn entries(&self, range: Range) -> Result<Loaded, JournalError> {
-        let Range { user, conn, from, through, entries_max, bytes_max } = range;
+        let Range { log, conn, from, through, entries_max, bytes_max } = range;
         let (logged_from, logged) = self.logged(range);
         let mut entries: Vec<(u64, Bytes)> = Vec::new();
         if from < logged_from {
             let through = through.min(logged_from - 1);
-            let load = Load::Entries { user, conn, from, through, entries_max, bytes_max };
+            let load = Load::Entries { log, conn, from, through, entries_max, bytes_max };
             if let Loaded::Entries { entries: older, through: reached, .. } = self.behind(load)? {
                 if reached < through {
-                    return Ok(Loaded::Entries { user, conn, entries: older, through: reached });
+                    return Ok(Loaded::Entries { log, conn, entries: older, through: reached });
                 }
                 entries = older;
             }
@@ -139,24 +162,24 @@ impl<D: JournalDirectory, S: Storage> JournalReader<D, S> {
         for (position, found) in logged {
             let is_full = entries.len() >= entries_max as usize || bytes >= bytes_max as usize;
             if is_full && !entries.is_empty() {
-                return Ok(Loaded::Entries { user, conn, entries, through: position - 1 });
+                return Ok(Loaded::Entries { log, conn, entries, through: position - 1 });
             }
             let value = found.value()?;
             bytes += value.len();
             entries.push((position, value));
         }
-        Ok(Loaded::Entries { user, conn, entries, through })
+        Ok(Loaded::Entries { log, conn, entries, through })
     }
 
     /// The first position of the range that the log holds (or one beyond it), and where the entries lie.
     fn logged(&self, range: Range) -> (u64, Logged<D::File>) {
         let index = self.shared.read();
-        let Some((first, last)) = index.entries(range.user) else { return (u64::MAX, Vec::new()) };
+        let Some((first, last)) = index.entries(range.log) else { return (u64::MAX, Vec::new()) };
         let last = last.min(range.through);
         let found = (first.max(range.from)..=last)
             .take(range.entries_max as usize + 1)
             .filter_map(|position| {
-                let key = Key::Entry { user: range.user, position };
+                let key = Key::Entry { log: range.log, position };
                 Some((position, find(&index, key)?))
             })
             .collect();

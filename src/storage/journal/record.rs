@@ -22,9 +22,11 @@
 //! | 2 | put conversation | user, peer |
 //! | 3 | put entry | user, position |
 //! | 4 | trim | user, first position; then eight bytes more: last position |
+//! | 5 to 8 | the same of a group's log | group in place of user, member in place of peer |
+//! | 9 | put presence | user, 0 |
 
 use crate::faults::{Fault, is_planted};
-use crate::shard::seam::{Key, Write};
+use crate::shard::seam::{Key, LogId, Write};
 
 /// Bytes of a record before its payload.
 pub(super) const HEADER_BYTES: usize = 32;
@@ -38,10 +40,13 @@ const HEAD_BYTES: usize = 17;
 /// The length before a value.
 const LENGTH_BYTES: usize = 4;
 
-const INBOX: u8 = 1;
+const STATE: u8 = 1;
 const CONVERSATION: u8 = 2;
 const ENTRY: u8 = 3;
 const TRIM: u8 = 4;
+/// What the tags of a group's log are above those of an inbox.
+const GROUP: u8 = 4;
+const PRESENCE: u8 = 9;
 
 /// The head of a record that was found intact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,7 +67,7 @@ impl Header {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Logged {
     Put { key: Key, value_at: usize, value_bytes: usize, checksum: u32 },
-    Trim { user: u64, from: u64, through: u64 },
+    Trim { log: LogId, from: u64, through: u64 },
 }
 
 /// Starts a record in an empty buffer.
@@ -73,9 +78,13 @@ pub(super) fn begin(buffer: &mut Vec<u8>) {
 
 /// Adds a write to the record in the buffer.
 pub(super) fn push(buffer: &mut Vec<u8>, write: &Write) {
-    let mut head = |tag: u8, first: u64, second: u64| {
+    let mut head = |tag: u8, log: LogId, second: u64| {
+        let (first, kind) = match log {
+            LogId::Inbox(user) => (user, 0),
+            LogId::Group(group) => (group, GROUP),
+        };
         let mut bytes = [0; HEAD_BYTES];
-        bytes[0] = tag;
+        bytes[0] = tag + kind;
         bytes[1..9].copy_from_slice(&first.to_le_bytes());
         bytes[9..].copy_from_slice(&second.to_le_bytes());
         buffer.extend_from_slice(&bytes);
@@ -83,15 +92,16 @@ pub(super) fn push(buffer: &mut Vec<u8>, write: &Write) {
     match write {
         Write::Put { key, value } => {
             match *key {
-                Key::Inbox { user } => head(INBOX, user, 0),
-                Key::Conversation { user, peer } => head(CONVERSATION, user, peer),
-                Key::Entry { user, position } => head(ENTRY, user, position),
+                Key::State { log } => head(STATE, log, 0),
+                Key::Conversation { log, peer } => head(CONVERSATION, log, peer),
+                Key::Entry { log, position } => head(ENTRY, log, position),
+                Key::Presence { user } => head(PRESENCE, LogId::Inbox(user), 0),
             }
             buffer.extend_from_slice(&(value.len() as u32).to_le_bytes());
             buffer.extend_from_slice(value);
         }
-        Write::Trim { user, from, through } => {
-            head(TRIM, *user, *from);
+        Write::Trim { log, from, through } => {
+            head(TRIM, *log, *from);
             buffer.extend_from_slice(&through.to_le_bytes());
         }
     }
@@ -175,14 +185,19 @@ fn read_write(payload: &[u8], at: usize) -> Option<(Logged, usize)> {
         Some(u64::from_le_bytes(bytes.try_into().ok()?))
     };
     let (first, second) = (number(at + 1)?, number(at + 9)?);
-    let key = match payload[at] {
-        INBOX => Key::Inbox { user: first },
-        CONVERSATION => Key::Conversation { user: first, peer: second },
-        ENTRY => Key::Entry { user: first, position: second },
+    let (tag, log) = match payload[at] {
+        tag if tag > GROUP && tag <= 2 * GROUP => (tag - GROUP, LogId::Group(first)),
+        tag => (tag, LogId::Inbox(first)),
+    };
+    let key = match tag {
+        STATE => Key::State { log },
+        CONVERSATION => Key::Conversation { log, peer: second },
+        ENTRY => Key::Entry { log, position: second },
+        PRESENCE => Key::Presence { user: first },
         TRIM => {
             let through = number(at + HEAD_BYTES)?;
             let end = at + HEAD_BYTES + size_of::<u64>();
-            return Some((Logged::Trim { user: first, from: second, through }, end));
+            return Some((Logged::Trim { log, from: second, through }, end));
         }
         _ => return None,
     };
@@ -213,12 +228,16 @@ mod tests {
     #[test]
     fn records_round_trip_and_any_changed_bit_is_seen() {
         let put = |key, value| Write::Put { key, value: Bytes::from_static(value) };
-        let given = [
-            put(Key::Inbox { user: 7 }, b"state"),
-            put(Key::Conversation { user: 7, peer: u64::MAX }, b""),
-            put(Key::Entry { user: 7, position: 3 }, b"hello"),
-            Write::Trim { user: 7, from: 1, through: 2 },
-        ];
+        let given = [LogId::Inbox(7), LogId::Group(7)].map(|log| {
+            [
+                put(Key::State { log }, b"state"),
+                put(Key::Conversation { log, peer: u64::MAX }, b""),
+                put(Key::Entry { log, position: 3 }, b"hello"),
+                Write::Trim { log, from: 1, through: 2 },
+            ]
+        });
+        let mut given = given.concat();
+        given.push(put(Key::Presence { user: 7 }, b"presence"));
         let bytes = record(&given, 9);
         let header = read(&bytes, SALT).expect("intact");
         assert_eq!(read(&bytes, SALT + 1), None);
@@ -232,7 +251,7 @@ mod tests {
                     key,
                     value: Bytes::copy_from_slice(&payload[value_at..value_at + value_bytes]),
                 },
-                Logged::Trim { user, from, through } => Write::Trim { user, from, through },
+                Logged::Trim { log, from, through } => Write::Trim { log, from, through },
             })
             .collect();
         assert_eq!(got, given);

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use fastrand::Rng;
 
-use crate::shard::seam::{Key, Load, Loaded, UserId, Write};
+use crate::shard::seam::{GroupId, Key, Load, Loaded, LogId, Write};
 use crate::storage::Storage;
 
 /// See the module's description. Clones are handles on the same database.
@@ -34,7 +34,7 @@ struct State {
 #[derive(Debug, Default, Clone)]
 struct Records {
     values: BTreeMap<Key, Bytes>,
-    heads: BTreeMap<UserId, u64>,
+    heads: BTreeMap<LogId, u64>,
 }
 
 impl SimulatedDatabase {
@@ -123,22 +123,26 @@ impl Storage for SimulatedDatabase {
         }
         let records = &state.records;
         Ok(match load {
-            Load::Conversation { user, peer } => {
-                let record = records.values.get(&Key::Conversation { user, peer }).cloned();
-                Loaded::Conversation { user, peer, record }
+            Load::Conversation { log, peer } => {
+                let record = records.values.get(&Key::Conversation { log, peer }).cloned();
+                Loaded::Conversation { log, peer, record }
             }
-            Load::Inbox { user, expire_through_ms } => Loaded::Inbox {
-                user,
-                record: records.values.get(&Key::Inbox { user }).cloned(),
-                last: records.entries(user, 0, u64::MAX).next_back(),
+            Load::Presence { user } => {
+                let record = records.values.get(&Key::Presence { user }).cloned();
+                Loaded::Presence { user, record }
+            }
+            Load::Log { log, expire_through_ms } => Loaded::Log {
+                log,
+                record: records.values.get(&Key::State { log }).cloned(),
+                last: records.entries(log, 0, u64::MAX).next_back(),
                 first: records
-                    .entries(user, 0, u64::MAX)
+                    .entries(log, 0, u64::MAX)
                     .find(|(_, value)| time_ms(value) > expire_through_ms),
-                head: records.heads.get(&user).copied().unwrap_or(0),
+                head: records.heads.get(&log).copied().unwrap_or(0),
             },
-            Load::Entries { user, conn, from, through, entries_max, bytes_max } => {
+            Load::Entries { log, conn, from, through, entries_max, bytes_max } => {
                 let (mut found, mut bytes, mut reached) = (Vec::new(), 0, through);
-                for (position, value) in records.entries(user, from, through) {
+                for (position, value) in records.entries(log, from, through) {
                     let is_full =
                         found.len() >= entries_max as usize || bytes >= bytes_max as usize;
                     if is_full && !found.is_empty() {
@@ -148,9 +152,28 @@ impl Storage for SimulatedDatabase {
                     bytes += value.len();
                     found.push((position, value));
                 }
-                Loaded::Entries { user, conn, entries: found, through: reached }
+                Loaded::Entries { log, conn, entries: found, through: reached }
             }
         })
+    }
+
+    fn group_heads(&self) -> io::Result<Vec<(GroupId, u64)>> {
+        let state = self.state();
+        if state.has_ended() {
+            return Err(ended());
+        }
+        let mut heads = BTreeMap::new();
+        for key in state.records.values.keys() {
+            if let (LogId::Group(group), false) = (key.log(), is_entry(key)) {
+                heads.insert(group, 0);
+            }
+        }
+        for (&log, &head) in &state.records.heads {
+            if let LogId::Group(group) = log {
+                heads.insert(group, head);
+            }
+        }
+        Ok(heads.into_iter().collect())
     }
 
     fn apply(&self, writes: &[Write]) -> io::Result<()> {
@@ -192,8 +215,8 @@ impl Storage for SimulatedDatabase {
     }
 }
 
-const fn entry(user: UserId, position: u64) -> Key {
-    Key::Entry { user, position }
+const fn entry(log: LogId, position: u64) -> Key {
+    Key::Entry { log, position }
 }
 
 impl Records {
@@ -207,9 +230,9 @@ impl Records {
         match write {
             Write::Put { key, value } if is_entry(key) => self.put(*key, value),
             Write::Put { .. } => {}
-            Write::Trim { user, from, through } => {
+            Write::Trim { log, from, through } => {
                 // Whatever the range says, only what is there takes time.
-                let (first, last) = (entry(*user, *from), entry(*user, *through));
+                let (first, last) = (entry(*log, *from), entry(*log, *through));
                 let gone: Vec<Key> = self.values.range(first..=last).map(|(key, _)| *key).collect();
                 for key in gone {
                     self.values.remove(&key);
@@ -221,8 +244,8 @@ impl Records {
     /// Does what a write does to everything else.
     fn apply_to_records(&mut self, write: &Write) {
         match write {
-            Write::Put { key: Key::Entry { user, position }, .. } => {
-                self.heads.insert(*user, *position);
+            Write::Put { key: Key::Entry { log, position }, .. } => {
+                self.heads.insert(*log, *position);
             }
             Write::Put { key, value } => self.put(*key, value),
             Write::Trim { .. } => {}
@@ -236,11 +259,11 @@ impl Records {
 
     fn entries(
         &self,
-        user: UserId,
+        log: LogId,
         from: u64,
         through: u64,
     ) -> impl DoubleEndedIterator<Item = (u64, Bytes)> + '_ {
-        let range = Key::Entry { user, position: from }..=Key::Entry { user, position: through };
+        let range = Key::Entry { log, position: from }..=Key::Entry { log, position: through };
         self.values.range(range).filter_map(|(key, value)| match key {
             Key::Entry { position, .. } => Some((*position, value.clone())),
             _ => None,

@@ -7,25 +7,25 @@ use bytes::Bytes;
 use fastrand::Rng;
 
 use super::*;
-use crate::shard::seam::{Key, Load, Loaded, Write};
+use crate::shard::seam::{Key, Load, Loaded, LogId, Write};
 use crate::storage::Storage as _;
 use crate::storage::journal::{JournalDirectory as _, JournalFile as _};
 
 fn put(position: u64, time_ms: u64) -> Write {
     let value = Bytes::copy_from_slice(&time_ms.to_le_bytes());
-    Write::Put { key: Key::Entry { user: 1, position }, value }
+    Write::Put { key: Key::Entry { log: LogId::Inbox(1), position }, value }
 }
 
 fn conversation(value: &'static [u8]) -> Write {
-    let key = Key::Conversation { user: 1, peer: 2 };
+    let key = Key::Conversation { log: LogId::Inbox(1), peer: 2 };
     Write::Put { key, value: Bytes::from_static(value) }
 }
 
 /// Position of the last entry, and the conversation's record.
 fn newest(database: &SimulatedDatabase) -> (Option<u64>, Option<Bytes>) {
-    let load = Load::Inbox { user: 1, expire_through_ms: 0 };
-    let Loaded::Inbox { last, .. } = database.load(load).expect("load") else { panic!() };
-    let load = Load::Conversation { user: 1, peer: 2 };
+    let load = Load::Log { log: LogId::Inbox(1), expire_through_ms: 0 };
+    let Loaded::Log { last, .. } = database.load(load).expect("load") else { panic!() };
+    let load = Load::Conversation { log: LogId::Inbox(1), peer: 2 };
     let Loaded::Conversation { record, .. } = database.load(load).expect("load") else { panic!() };
     (last.map(|(position, _)| position), record)
 }

@@ -1,20 +1,27 @@
 //! The state of a chat, the same for both ways of showing it.
 
+mod groups;
+
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use fulmar_client::store::StoreError;
 use fulmar_client::{
-    Client, Code, Conversation, Event, Message, MessageId, SendError, State, content,
+    Client, Code, Conversation, Event, Group, Message, MessageId, SendError, State, Target, content,
 };
 
 use crate::text;
+
+pub(crate) use groups::{counts, no_group};
 
 /// Messages that one look into the history brings.
 pub(crate) const PAGE: usize = 200;
 
 /// Messages of the open conversation that are kept at most.
 pub(crate) const LOADED_MAX: usize = 5_000;
+
+/// How long somebody who was told to write is shown, where the end isn't told.
+pub(crate) const TYPING_SHOWN: Duration = Duration::from_secs(6);
 
 /// The connection, as people see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,7 +70,14 @@ pub(crate) struct Chat {
     client: Client,
     pub(crate) link: Link,
     conversations: BTreeMap<u64, Conversation>,
-    open: Option<u64>,
+    groups: BTreeMap<u64, Group>,
+    /// Who is there, and when they were last, of those who were asked about.
+    presence: BTreeMap<u64, (bool, u64)>,
+    /// Who writes where, and since when that is known.
+    typing: BTreeMap<(Target, u64), Instant>,
+    /// Groups that this person is making.
+    making: Vec<MessageId>,
+    open: Option<Target>,
     /// Of the open conversation, the newest without a hole.
     messages: BTreeMap<MessageId, Message>,
     /// Whether the store holds older ones.
@@ -78,6 +92,10 @@ impl Chat {
             client,
             link: Link::Connecting,
             conversations: BTreeMap::new(),
+            groups: BTreeMap::new(),
+            presence: BTreeMap::new(),
+            typing: BTreeMap::new(),
+            making: Vec::new(),
             open: None,
             messages: BTreeMap::new(),
             older: false,
@@ -87,9 +105,60 @@ impl Chat {
         Ok(chat)
     }
 
-    /// The user of the open conversation.
-    pub(crate) const fn open_peer(&self) -> Option<u64> {
+    /// What is open.
+    pub(crate) const fn open_target(&self) -> Option<Target> {
         self.open
+    }
+
+    /// What people call it: a user's number, a group's name.
+    pub(crate) fn label(&self, target: Target) -> String {
+        match target {
+            Target::Peer(peer) => peer.to_string(),
+            Target::Group(0) => "a new group".to_owned(),
+            Target::Group(number) => match self.groups.get(&number) {
+                Some(group) if !group.name.is_empty() => {
+                    text::harmless_line(&String::from_utf8_lossy(&group.name))
+                }
+                _ => format!("group {number}"),
+            },
+        }
+    }
+
+    /// All conversations and groups with what is unread of them, the one with the newest message first.
+    pub(crate) fn list(&self) -> Vec<(Target, u64)> {
+        let conversations = self
+            .conversations
+            .values()
+            .map(|known| (known.last, Target::Peer(known.peer), known.unread));
+        let groups = self
+            .groups
+            .values()
+            .map(|group| (group.last, Target::Group(group.group), group.unread));
+        let mut all: Vec<_> = conversations.chain(groups).collect();
+        all.sort_by_key(|(last, ..)| std::cmp::Reverse(*last));
+        all.into_iter().map(|(_, target, unread)| (target, unread)).collect()
+    }
+
+    /// Whether the person of the open conversation is there, for people; nothing where that isn't known.
+    pub(crate) fn presence(&self) -> Option<String> {
+        let Some(Target::Peer(peer)) = self.open else { return None };
+        self.presence.get(&peer).and_then(|known| presence(known.0, known.1))
+    }
+
+    /// Who writes in what is open.
+    pub(crate) fn writers(&self, now: Instant) -> Vec<u64> {
+        self.typing
+            .iter()
+            .filter(|((target, _), since)| {
+                self.open == Some(*target) && now.saturating_duration_since(**since) < TYPING_SHOWN
+            })
+            .map(|((_, user), _)| *user)
+            .collect()
+    }
+
+    /// When the next of those who write is forgotten.
+    pub(crate) fn writers_until(&self) -> Option<Instant> {
+        self.typing.values().map(|since| *since + TYPING_SHOWN).min()
     }
 
     /// The messages of the open conversation, oldest first.
@@ -106,6 +175,9 @@ impl Chat {
 
     /// How far a message is.
     pub(crate) fn tick(&self, message: &Message) -> Tick {
+        if let Some(group) = message.group {
+            return self.tick_in_group(message, group);
+        }
         let known = self.conversations.get(&message.peer);
         match (message.state, message.ordinal, known) {
             (State::Received, ..) => Tick::Incoming,
@@ -119,10 +191,16 @@ impl Chat {
         }
     }
 
+    async fn load_groups(&mut self) -> Result<(), StoreError> {
+        let all = self.client.groups().await?;
+        self.groups = all.into_iter().map(|known| (known.group, known)).collect();
+        Ok(())
+    }
+
     async fn load_conversations(&mut self) -> Result<(), StoreError> {
         let all = self.client.conversations().await?;
         self.conversations = all.into_iter().map(|known| (known.peer, known)).collect();
-        Ok(())
+        self.load_groups().await
     }
 
     fn conversation(&mut self, peer: u64) -> &mut Conversation {
@@ -136,12 +214,21 @@ impl Chat {
         })
     }
 
-    /// Opens the conversation with a user, with at least what is unread of it.
-    pub(crate) async fn open(&mut self, peer: u64) -> Result<(), StoreError> {
-        self.open = Some(peer);
+    /// Opens a conversation or group, with at least what is unread of it.
+    pub(crate) async fn open(&mut self, target: Target) -> Result<(), StoreError> {
+        if let Some(Target::Peer(peer)) = self.open {
+            self.client.unwatch(&[peer]).await;
+        }
+        self.open = Some(target);
         self.messages.clear();
         self.older = true;
-        let seen = self.conversation(peer).seen;
+        let seen = match target {
+            Target::Peer(peer) => {
+                self.client.watch(&[peer]).await;
+                self.conversation(peer).seen
+            }
+            Target::Group(group) => self.groups.get(&group).map_or(0, |known| known.seen),
+        };
         // The store may already hold more than was counted when the program began.
         let is_seen = |message: &Message| !message.state.is_own() && message.ordinal <= Some(seen);
         while self.load_older().await? && !self.messages.values().take(PAGE).any(is_seen) {}
@@ -158,12 +245,15 @@ impl Chat {
 
     /// Loads a page of older messages; whether there were any.
     pub(crate) async fn load_older(&mut self) -> Result<bool, StoreError> {
-        let (Some(peer), true) = (self.open, self.older) else { return Ok(false) };
+        let (Some(target), true) = (self.open, self.older) else { return Ok(false) };
         if self.messages.len() >= LOADED_MAX {
             return Ok(false);
         }
         let first = self.messages.first_key_value().map(|(id, _)| *id);
-        let page = self.client.history(peer, first, PAGE).await?;
+        let page = match target {
+            Target::Peer(peer) => self.client.history(peer, first, PAGE).await?,
+            Target::Group(group) => self.client.group_history(group, first, PAGE).await?,
+        };
         self.older = page.len() >= PAGE;
         let any = !page.is_empty();
         self.messages.extend(page.into_iter().map(|message| (message.id, message)));
@@ -172,27 +262,55 @@ impl Chat {
 
     /// Sends a text in the open conversation; the message as it stands now.
     pub(crate) async fn say(&mut self, text: &str) -> Result<Message, String> {
-        let peer = self.open.ok_or("nobody to send it to; /with 8 opens a chat with user 8")?;
+        let target = self.open.ok_or("nobody to send it to; /with 8 opens a chat with user 8")?;
         let body = text.as_bytes();
-        let id = self
-            .client
-            .try_send(peer, content::TEXT, body)
-            .await
-            .map_err(|error| format!("not sent: {error}"))?;
+        let sent = match target {
+            Target::Peer(peer) => self.client.try_send(peer, content::TEXT, body).await,
+            Target::Group(group) => self.client.try_send_to_group(group, content::TEXT, body).await,
+        };
+        let id = sent.map_err(|error| format!("not sent: {error}"))?;
+        self.client.typing(target, false).await;
+        Ok(self.wrote(id, target, content::TEXT, body))
+    }
+
+    /// A message that is on its way.
+    fn wrote(&mut self, id: MessageId, target: Target, content: u8, body: &[u8]) -> Message {
+        let (group, peer) = match target {
+            Target::Peer(peer) => (None, peer),
+            // Who wrote it shows in its state.
+            Target::Group(group) => (Some(group), 0),
+        };
         let message = Message {
             id,
+            group,
             peer,
             state: State::Pending,
             ordinal: None,
             position: None,
             time_ms: text::now_ms(),
-            content: content::TEXT,
+            content,
             body: body.into(),
         };
-        self.conversation(peer).last = id;
+        match target {
+            Target::Peer(peer) => self.conversation(peer).last = id,
+            Target::Group(group) => {
+                if let Some(known) = self.groups.get_mut(&group) {
+                    known.last = id;
+                }
+            }
+        }
         // Its tick can't have been told before: events are taken by this task only.
-        self.insert(message.clone());
-        Ok(message)
+        if self.open == Some(target) {
+            self.insert(message.clone());
+        }
+        message
+    }
+
+    /// The person writes.
+    pub(crate) async fn typing(&self) {
+        if let Some(target) = self.open {
+            self.client.typing(target, true).await;
+        }
     }
 
     /// Sends again what was rejected in the open conversation; what it was.
@@ -211,21 +329,35 @@ impl Chat {
         self.client.reconnect().await;
     }
 
-    /// Everything of the open conversation is on screen: tells the author. Whether that was new.
+    /// Everything of what is open is on screen: tells the authors. Whether that was new.
     pub(crate) async fn mark_read(&mut self) -> bool {
         let incoming = |message: &&Message| !message.state.is_own();
         let newest = self.messages.values().rev().find(incoming);
-        let Some((peer, Some(ordinal))) = newest.map(|newest| (newest.peer, newest.ordinal)) else {
+        let Some((target, Some(ordinal))) = newest.map(|it| (it.target(), it.ordinal)) else {
             return false;
         };
-        let known = self.conversation(peer);
-        let new = ordinal > known.seen;
-        if new {
-            known.seen = ordinal;
-            known.unread = 0;
-            self.client.mark_read(peer, ordinal).await;
+        match target {
+            Target::Peer(peer) => {
+                let known = self.conversation(peer);
+                let new = ordinal > known.seen;
+                if new {
+                    known.seen = ordinal;
+                    known.unread = 0;
+                    self.client.mark_read(peer, ordinal).await;
+                }
+                new
+            }
+            Target::Group(group) => {
+                let Some(known) = self.groups.get_mut(&group) else { return false };
+                let new = ordinal > known.seen;
+                if new {
+                    known.seen = ordinal;
+                    known.unread = 0;
+                    self.client.mark_group_read(group, ordinal).await;
+                }
+                new
+            }
         }
-        new
     }
 
     /// Takes what the client tells.
@@ -247,7 +379,7 @@ impl Chat {
                     message.time_ms = if *time_ms == 0 { message.time_ms } else { *time_ms };
                 }
             }
-            Event::Rejected { id, code, .. } => {
+            Event::Rejected { id, code, .. } | Event::GroupRejected { id, code, .. } => {
                 if let Some(message) = self.messages.get_mut(id) {
                     message.state = State::Rejected(*code);
                 }
@@ -255,10 +387,43 @@ impl Chat {
             Event::Delivered { peer, ordinal } => self.conversation(*peer).delivered = *ordinal,
             Event::Read { peer, ordinal } => self.conversation(*peer).read = *ordinal,
             Event::SeenElsewhere { .. } => self.load_conversations().await?,
+            Event::GroupMessage(message) => self.arrived_in_group(message).await?,
+            Event::GroupTicked { id, group, position, time_ms } => {
+                if let Some(message) = self.messages.get_mut(id) {
+                    message.state = State::Sent;
+                    message.group = Some(*group);
+                    message.ordinal = Some(*position);
+                    message.time_ms = if *time_ms == 0 { message.time_ms } else { *time_ms };
+                }
+                // A change of this person's may have been a new name or member.
+                self.load_groups().await?;
+            }
+            Event::AddedToGroup { .. }
+            | Event::GroupGone { .. }
+            | Event::GroupState { .. }
+            | Event::GroupSeenElsewhere { .. } => self.load_groups().await?,
+            Event::GroupReceipt { group, receipt } => {
+                if let Some(known) = self.groups.get_mut(group) {
+                    known.receipt = *receipt;
+                }
+            }
+            Event::GroupWho { .. } => {}
+            Event::Presence { user, is_online, last_seen_ms } => {
+                self.presence.insert(*user, (*is_online, *last_seen_ms));
+            }
+            Event::Typing { group, user, is_typing } => {
+                let place = (group.map_or(Target::Peer(*user), Target::Group), *user);
+                self.typing.retain(|_, since| since.elapsed() < TYPING_SHOWN);
+                if *is_typing {
+                    self.typing.insert(place, Instant::now());
+                } else {
+                    self.typing.remove(&place);
+                }
+            }
             Event::InboxWentBack { .. } => {
                 self.load_conversations().await?;
-                if let Some(peer) = self.open {
-                    self.open(peer).await?;
+                if let Some(target) = self.open {
+                    self.open(target).await?;
                 }
             }
             Event::StoreFailed { detail } => self.disconnected(detail, None),
@@ -274,7 +439,8 @@ impl Chat {
             known.last = message.id;
             known.unread += unread;
         }
-        if self.open == Some(message.peer) {
+        self.typing.remove(&(message.target(), message.peer));
+        if self.open == Some(message.target()) {
             self.insert(message.clone());
         }
     }
@@ -293,6 +459,15 @@ impl Chat {
             Some(ms) => Link::Waiting { reason, until: Instant::now() + Duration::from_millis(ms) },
             None => Link::Stopped { reason },
         };
+    }
+}
+
+/// Whether somebody is there, for people; nothing where that isn't told.
+pub(crate) fn presence(is_online: bool, last_seen_ms: u64) -> Option<String> {
+    match (is_online, last_seen_ms) {
+        (true, _) => Some("online".to_owned()),
+        (false, 0) => None,
+        (false, seen) => Some(format!("last here {}", text::local(seen, "%-d %B, %H:%M"))),
     }
 }
 

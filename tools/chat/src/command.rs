@@ -7,6 +7,14 @@ pub(crate) enum Command {
     Say(String),
     /// Chat with this user.
     With(u64),
+    /// Make a group of this name with these users.
+    Group(String, Vec<u64>),
+    /// Write in the group of this name or number.
+    Join(String),
+    /// Change the open group.
+    Change(Change),
+    /// Show who is in the open group, and how far they are.
+    Who,
     /// Show the conversations.
     List,
     /// Show the newest messages of the conversation again.
@@ -21,9 +29,24 @@ pub(crate) enum Command {
     Quit,
 }
 
+/// What is changed about the open group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Change {
+    Add(Vec<u64>),
+    Remove(Vec<u64>),
+    Promote(Vec<u64>),
+    Rename(String),
+    Leave,
+}
+
 /// The commands, for people.
 pub(crate) const HELP: &[&str] = &[
     "/with 8        chat with user 8",
+    "/group walk 8 9    make a group with users 8 and 9, called walk",
+    "/join walk     write in the group called walk, or with that number",
+    "/add 10        add users to the group; /remove 10 and /promote 10 likewise",
+    "/rename hike   give the group another name; /leave leaves it",
+    "/who           show who is in the group and how far they are",
     "/list          show the conversations and what is unread",
     "/history 50    show the newest messages again (with --plain)",
     "/retry         send again what the server rejected in this conversation",
@@ -44,11 +67,15 @@ pub(crate) fn parse(line: &str) -> Result<Option<Command>, String> {
         return Ok(Some(Command::Say(rest.trim_end().to_owned())));
     }
     let mut words = rest.split_whitespace();
-    let (name, argument) = (words.next().unwrap_or(""), words.next());
-    if words.next().is_some() {
+    let name = words.next().unwrap_or("");
+    let arguments: Vec<_> = words.collect();
+    if let Some(command) = about_groups(name, &arguments)? {
+        return Ok(Some(command));
+    }
+    if arguments.len() > 1 {
         return Err(format!("/{name} takes one value at most; //{rest} sends this as a text"));
     }
-    let command = match (name, argument) {
+    let command = match (name, arguments.first()) {
         ("with", Some(user)) => Command::With(number(user, "/with takes a user number from 1")?),
         ("with", None) => return Err("/with takes a user number from 1, as in /with 8".into()),
         ("history", Some(count)) => {
@@ -66,6 +93,39 @@ pub(crate) fn parse(line: &str) -> Result<Option<Command>, String> {
         _ => return Err(format!("there is no command /{name}; /help shows the commands")),
     };
     Ok(Some(command))
+}
+
+/// Understands the commands about groups; `None` for others.
+fn about_groups(name: &str, arguments: &[&str]) -> Result<Option<Command>, String> {
+    let users = |users: &[&str]| -> Result<Vec<u64>, String> {
+        if users.is_empty() {
+            return Err(format!("/{name} takes user numbers from 1, as in /{name} 8 9"));
+        }
+        let rule = format!("/{name} takes user numbers from 1");
+        users.iter().map(|user| number(user, &rule)).collect()
+    };
+    let none = |command: Command| match arguments {
+        [] => Ok(command),
+        _ => Err(format!("/{name} takes no value")),
+    };
+    let text = || match arguments.join(" ") {
+        text if text.is_empty() => Err(format!("/{name} takes a name, as in /{name} walk")),
+        text => Ok(text),
+    };
+    Ok(Some(match name {
+        "group" => match arguments {
+            [] => return Err("/group takes a name and users, as in /group walk 8 9".into()),
+            [name, members @ ..] => Command::Group((*name).to_owned(), users(members)?),
+        },
+        "join" => Command::Join(text()?),
+        "add" => Command::Change(Change::Add(users(arguments)?)),
+        "remove" => Command::Change(Change::Remove(users(arguments)?)),
+        "promote" => Command::Change(Change::Promote(users(arguments)?)),
+        "rename" => Command::Change(Change::Rename(text()?)),
+        "leave" => none(Command::Change(Change::Leave))?,
+        "who" => none(Command::Who)?,
+        _ => return Ok(None),
+    }))
 }
 
 fn number(text: &str, rule: &str) -> Result<u64, String> {
@@ -86,6 +146,14 @@ mod tests {
             ("  indented \n", Command::Say("  indented".into())),
             ("//etc/hosts", Command::Say("/etc/hosts".into())),
             ("/with 8", Command::With(8)),
+            ("/group walk 8 9", Command::Group("walk".into(), vec![8, 9])),
+            ("/join long walk", Command::Join("long walk".into())),
+            ("/add 10 11", Command::Change(Change::Add(vec![10, 11]))),
+            ("/remove 10", Command::Change(Change::Remove(vec![10]))),
+            ("/promote 10", Command::Change(Change::Promote(vec![10]))),
+            ("/rename long walk", Command::Change(Change::Rename("long walk".into()))),
+            ("/leave", Command::Change(Change::Leave)),
+            ("/who", Command::Who),
             ("/list", Command::List),
             ("/history", Command::History(20)),
             ("/history 3", Command::History(3)),
@@ -105,6 +173,11 @@ mod tests {
             ("/with bob", "\"bob\" is none"),
             ("/with 0", "from 1"),
             ("/list all", "takes no value"),
+            ("/group", "as in /group walk 8 9"),
+            ("/group walk", "as in /group 8 9"),
+            ("/add x", "\"x\" is none"),
+            ("/rename", "as in /rename walk"),
+            ("/leave now", "takes no value"),
             ("/dance", "no command /dance"),
             ("/", "/help"),
             ("/etc/hosts is a file", "//etc/hosts"),

@@ -4,11 +4,11 @@
 //! searched for, by itself.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use fulmar_client::{Client, Event, Events, Message, MessageId};
+use fulmar_client::{Client, Event, Events, Message, MessageId, Progress, Receipt, Target};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -38,7 +38,7 @@ pub(crate) struct AtEnd {
 
 /// A message of this run.
 struct Own {
-    peer: u64,
+    target: Target,
     /// None before the tick.
     ordinal: Option<u64>,
     text: String,
@@ -66,8 +66,10 @@ pub(crate) async fn run(
     let out = io::stdout();
     let mut plain = Plain { chat, out, own: BTreeMap::new(), printed: None, rejected: false };
     if let Some(peer) = with {
-        plain.open(peer).await?;
+        plain.open(Target::Peer(peer)).await?;
     }
+    // A script is nobody who is there.
+    client.set_active(io::stdin().is_terminal()).await;
     let mut lines = Some(input::lines());
     let mut end: Option<Instant> = None;
     loop {
@@ -142,7 +144,23 @@ impl<W: Write> Plain<W> {
         };
         match command {
             Command::Say(text) => self.say(&text).await?,
-            Command::With(peer) => self.open(peer).await?,
+            Command::With(peer) => self.open(Target::Peer(peer)).await?,
+            Command::Group(name, members) => {
+                let made = self.chat.make_group(&name, &members).await;
+                self.sent(made)?;
+            }
+            Command::Join(name) => match self.chat.find_group(&name) {
+                Some(group) => self.open(Target::Group(group)).await?,
+                None => self.note(&chat::no_group(&name))?,
+            },
+            Command::Change(change) => {
+                let changed = self.chat.change(change).await;
+                self.sent(changed)?;
+            }
+            Command::Who => match self.chat.who().await {
+                Ok(members) => members.iter().try_for_each(|member| self.note(member))?,
+                Err(problem) => self.note(&problem)?,
+            },
             Command::List => self.list()?,
             Command::History(count) => self.history(count)?,
             Command::Retry => self.retry().await?,
@@ -158,7 +176,12 @@ impl<W: Write> Plain<W> {
     }
 
     async fn say(&mut self, text: &str) -> io::Result<()> {
-        match self.chat.say(text).await {
+        let said = self.chat.say(text).await;
+        self.sent(said)
+    }
+
+    fn sent(&mut self, sent: Result<Message, String>) -> io::Result<()> {
+        match sent {
             Ok(message) => self.own_message(&message),
             Err(problem) => self.note(&problem),
         }
@@ -167,7 +190,7 @@ impl<W: Write> Plain<W> {
     /// Takes a message of this run and prints it for the first time.
     fn own_message(&mut self, message: &Message) -> io::Result<()> {
         let text = text::harmless_line(&text::of_message(message));
-        let own = Own { peer: message.peer, ordinal: None, text, tick: Tick::Pending };
+        let own = Own { target: message.target(), ordinal: None, text, tick: Tick::Pending };
         self.print_own(&own)?;
         self.own.insert(message.id, own);
         if self.own.len() > OWN_MAX {
@@ -178,9 +201,13 @@ impl<W: Write> Plain<W> {
         Ok(())
     }
 
-    async fn open(&mut self, peer: u64) -> io::Result<()> {
-        self.chat.open(peer).await.map_err(io::Error::other)?;
-        self.note(&format!("chatting with {peer}"))?;
+    async fn open(&mut self, target: Target) -> io::Result<()> {
+        self.chat.open(target).await.map_err(io::Error::other)?;
+        let label = self.chat.label(target);
+        self.note(&match target {
+            Target::Peer(_) => format!("chatting with {label}"),
+            Target::Group(_) => format!("writing in {label}"),
+        })?;
         self.printed = None;
         let Some(first) = self.chat.new_from else { return Ok(()) };
         let unread: Vec<_> = self.chat.messages().filter(|m| m.id >= first).cloned().collect();
@@ -197,15 +224,19 @@ impl<W: Write> Plain<W> {
 
     /// Whether opening the conversation printed this message from the store before it was told.
     fn was_printed(&self, message: &Message) -> bool {
-        self.chat.open_peer() == Some(message.peer)
+        self.chat.open_target() == Some(message.target())
             && self.printed.as_ref().is_some_and(|printed| printed.contains(&message.id))
     }
 
     fn list(&mut self) -> io::Result<()> {
         let mut lines = Vec::new();
-        for known in self.chat.conversations() {
-            let open = if self.chat.open_peer() == Some(known.peer) { " (open)" } else { "" };
-            lines.push(format!("{}: {} unread{open}", known.peer, known.unread));
+        for (target, unread) in self.chat.list() {
+            let open = if self.chat.open_target() == Some(target) { " (open)" } else { "" };
+            let number = match target {
+                Target::Group(group) => format!(" ({group})"),
+                Target::Peer(_) => String::new(),
+            };
+            lines.push(format!("{}{number}: {unread} unread{open}", self.chat.label(target)));
         }
         if lines.is_empty() {
             lines.push("no conversation yet; /with 8 opens one with user 8".into());
@@ -242,11 +273,11 @@ impl<W: Write> Plain<W> {
                 return self.lost(&chat::refusal(*code, detail), *retry_in_ms);
             }
             Event::StoreFailed { detail } => return self.lost(detail, None),
-            Event::Message(message) | Event::OwnCopy(message) => {
+            Event::Message(message) | Event::OwnCopy(message) | Event::GroupMessage(message) => {
                 if !self.was_printed(message) {
                     self.print_stored(message)?;
                 }
-                if self.chat.open_peer() == Some(message.peer) {
+                if self.chat.open_target() == Some(message.target()) {
                     self.chat.mark_read().await;
                 }
             }
@@ -254,14 +285,60 @@ impl<W: Write> Plain<W> {
                 self.step(*id, Tick::Sent, Some(*ordinal), "")?;
                 self.catch_up(*id)?;
             }
-            Event::Rejected { id, code, .. } => {
+            Event::GroupTicked { id, group, position, .. } => {
+                if let Some(own) = self.own.get_mut(id) {
+                    own.target = Target::Group(*group);
+                }
+                self.step(*id, Tick::Sent, Some(*position), "")?;
+                // A receipt may have come before the tick.
+                if let Some(receipt) = self.chat.receipt(*group) {
+                    self.group_receipt(*group, &receipt)?;
+                }
+                if self.chat.is_made(*id) {
+                    self.open(Target::Group(*group)).await?;
+                }
+            }
+            Event::GroupReceipt { group, receipt } => self.group_receipt(*group, receipt)?,
+            Event::GroupWho { who, .. } => {
+                for (user, progress) in who {
+                    let told = match progress {
+                        Progress::NotYet => "doesn't have the newest message",
+                        Progress::Delivered => "has the newest message",
+                        Progress::Read => "saw the newest message",
+                    };
+                    self.note(&format!("{user} {told}"))?;
+                }
+            }
+            Event::AddedToGroup { group, by, .. } => {
+                let label = self.chat.label(Target::Group(*group));
+                self.note(&format!("{by} added you to {label}; /join {group}"))?;
+            }
+            Event::GroupGone { group, .. } => {
+                let label = self.chat.label(Target::Group(*group));
+                self.note(&format!("you are no member of {label}"))?;
+            }
+            Event::Presence { user, is_online, last_seen_ms } => {
+                if let Some(told) = chat::presence(*is_online, *last_seen_ms) {
+                    self.note(&format!("{user} is {told}"))?;
+                }
+            }
+            Event::Typing { group, user, is_typing: true } => {
+                let target = group.map_or(Target::Peer(*user), Target::Group);
+                if self.chat.open_target() == Some(target) {
+                    self.note(&format!("{user} writes …"))?;
+                }
+            }
+            Event::Rejected { id, code, .. } | Event::GroupRejected { id, code, .. } => {
                 self.rejected = true;
                 self.step(*id, Tick::Rejected, None, &format!(" rejected: {code}"))?;
             }
             Event::Delivered { peer, ordinal } => self.receipt(*peer, *ordinal, Tick::Delivered)?,
             Event::Read { peer, ordinal } => self.receipt(*peer, *ordinal, Tick::Read)?,
             Event::InboxWentBack { cursor, head } => self.note(&chat::loss(*cursor, *head))?,
-            Event::SeenElsewhere { .. } => {}
+            Event::SeenElsewhere { .. }
+            | Event::GroupSeenElsewhere { .. }
+            | Event::GroupState { .. }
+            | Event::Typing { .. } => {}
         }
         Ok(false)
     }
@@ -289,7 +366,8 @@ impl<W: Write> Plain<W> {
         own.tick = tick;
         own.ordinal = ordinal.or(own.ordinal);
         let sign = tick.sign();
-        let result = self.print(&format!("me → {}: {}  {sign}{more}", own.peer, own.text));
+        let label = self.chat.label(own.target);
+        let result = self.print(&format!("me → {label}: {}  {sign}{more}", own.text));
         self.own.insert(id, own);
         result
     }
@@ -297,7 +375,7 @@ impl<W: Write> Plain<W> {
     /// A receipt may have come before the tick.
     fn catch_up(&mut self, id: MessageId) -> io::Result<()> {
         let Some(own) = self.own.get(&id) else { return Ok(()) };
-        let (peer, ordinal) = (own.peer, own.ordinal);
+        let (Target::Peer(peer), ordinal) = (own.target, own.ordinal) else { return Ok(()) };
         let known = self.chat.conversations().into_iter().find(|known| known.peer == peer);
         let reached = known.map(|known| (known.delivered, known.read));
         match (reached, ordinal) {
@@ -315,7 +393,9 @@ impl<W: Write> Plain<W> {
         let reached: Vec<_> = self
             .own
             .iter()
-            .filter(|(_, own)| own.peer == peer && own.ordinal.is_some_and(|n| n <= through))
+            .filter(|(_, own)| {
+                own.target == Target::Peer(peer) && own.ordinal.is_some_and(|n| n <= through)
+            })
             .filter(|(_, own)| own.tick != Tick::Read && own.tick != tick)
             .map(|(id, _)| *id)
             .collect();
@@ -328,22 +408,47 @@ impl<W: Write> Plain<W> {
         Ok(())
     }
 
+    /// The counts of the newest message of this run in a group.
+    fn group_receipt(&mut self, group: u64, receipt: &Receipt) -> io::Result<()> {
+        let target = Target::Group(group);
+        let is_it = |own: &Own| own.target == target && own.ordinal == Some(receipt.position);
+        let newest = self.own.iter().find(|(_, own)| is_it(own)).map(|(id, _)| *id);
+        let Some(id) = newest else { return Ok(()) };
+        let tick = match receipt.members {
+            members if members == receipt.read => Tick::Read,
+            members if members == receipt.delivered => Tick::Delivered,
+            _ => Tick::Sent,
+        };
+        self.step(id, tick, None, &format!(" {}", chat::counts(receipt)))
+    }
+
     fn print_own(&mut self, own: &Own) -> io::Result<()> {
-        self.print(&format!("me → {}: {}  {}", own.peer, own.text, own.tick.sign()))
+        let label = self.chat.label(own.target);
+        self.print(&format!("me → {label}: {}  {}", own.text, own.tick.sign()))
     }
 
     /// A message as the store has it.
     fn print_stored(&mut self, message: &Message) -> io::Result<()> {
         let text = text::harmless_line(&text::of_message(message));
         let time = text::local(message.time_ms, "%H:%M:%S");
-        let peer = message.peer;
-        let line = match self.chat.tick(message) {
-            Tick::Incoming if self.chat.open_peer() == Some(peer) => {
-                format!("{time} {peer} → me: {text}")
+        let (target, peer) = (message.target(), message.peer);
+        let label = self.chat.label(target);
+        let is_open = self.chat.open_target() == Some(target);
+        let unread = match target {
+            _ if is_open => String::new(),
+            Target::Peer(peer) => format!("  (unread; /with {peer})"),
+            Target::Group(_) => format!("  (unread; /join {label})"),
+        };
+        let line = match (self.chat.tick(message), target) {
+            (Tick::Incoming, Target::Group(_)) if text::change_of(message).is_some() => {
+                format!("{time} * {label}: {peer} {text}")
             }
-            Tick::Incoming => format!("{time} {peer} → me: {text}  (unread; /with {peer})"),
-            Tick::Read => format!("{time} me → {peer}: {text}  ✓✓ read"),
-            tick => format!("{time} me → {peer}: {text}  {}", tick.sign()),
+            (Tick::Incoming, Target::Group(_)) => {
+                format!("{time} {peer} → {label}: {text}{unread}")
+            }
+            (Tick::Incoming, Target::Peer(_)) => format!("{time} {peer} → me: {text}{unread}"),
+            (Tick::Read, _) => format!("{time} me → {label}: {text}  ✓✓ read"),
+            (tick, _) => format!("{time} me → {label}: {text}  {}", tick.sign()),
         };
         writeln!(self.out, "{line}")?;
         self.out.flush()

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crossterm::event::{
     Event as Input, EventStream, KeyCode, KeyEvent, KeyEventKind, KeyModifiers,
 };
-use fulmar_client::{Client, Event, Events};
+use fulmar_client::{Client, Event, Events, Progress, Target};
 use futures_util::{FutureExt, StreamExt};
 
 use crate::chat::{self, Chat, Link};
@@ -55,13 +55,16 @@ pub(crate) async fn run(
     with: Option<u64>,
 ) -> io::Result<u8> {
     let mut signals = Signals::new()?;
+    let presence = client.clone();
     let chat = Chat::new(client).await.map_err(io::Error::other)?;
     let (editor, notes, seen) = (Editor::new(), Vec::new(), Seen::default());
     let mut app = App { chat, editor, title, notes, scroll: 0, seen };
     match with {
-        Some(peer) => app.open(peer).await?,
+        Some(peer) => app.open(Target::Peer(peer)).await?,
         None => app.note("/with 8 opens a chat with user 8, /help shows more"),
     }
+    // The person has it before them until it ends.
+    presence.set_active(true).await;
     let mut screen = Screen::enter()?;
     let mut inputs = EventStream::new();
     loop {
@@ -108,10 +111,13 @@ impl App {
         }
     }
 
-    /// Waits for the next second of a countdown on the screen.
+    /// Waits for the next second of a countdown on the screen, or until somebody who writes is forgotten.
     async fn clock(&self) {
-        match self.chat.link {
-            Link::Waiting { .. } => tokio::time::sleep(Duration::from_secs(1)).await,
+        match (&self.chat.link, self.chat.writers_until()) {
+            (Link::Waiting { .. }, _) => tokio::time::sleep(Duration::from_secs(1)).await,
+            (_, Some(until)) if until > Instant::now() => {
+                tokio::time::sleep_until(until.into()).await;
+            }
             _ => std::future::pending().await,
         }
     }
@@ -125,8 +131,8 @@ impl App {
         self.scroll = 0;
     }
 
-    async fn open(&mut self, peer: u64) -> io::Result<()> {
-        self.chat.open(peer).await.map_err(io::Error::other)?;
+    async fn open(&mut self, target: Target) -> io::Result<()> {
+        self.chat.open(target).await.map_err(io::Error::other)?;
         self.notes.clear();
         self.scroll = 0;
         Ok(())
@@ -161,6 +167,9 @@ impl App {
                 if let Some(line) = self.editor.key(key) {
                     return self.line(&line).await;
                 }
+                if !self.editor.is_empty() && matches!(key.code, KeyCode::Char(_)) {
+                    self.chat.typing().await;
+                }
             }
         }
         Ok(Flow::Stay)
@@ -168,13 +177,14 @@ impl App {
 
     /// Opens the next conversation with something new, or else the next one by its number.
     async fn next_conversation(&mut self) -> io::Result<()> {
-        let open = self.chat.open_peer();
-        let others = || self.chat.conversations().into_iter().filter(|k| open != Some(k.peer));
-        let unread = others().find(|known| known.unread > 0);
-        let after = || others().filter(|k| Some(k.peer) > open).min_by_key(|known| known.peer);
-        let first = || others().min_by_key(|known| known.peer);
-        if let Some(peer) = unread.or_else(after).or_else(first).map(|known| known.peer) {
-            self.open(peer).await?;
+        let open = self.chat.open_target();
+        let list = self.chat.list();
+        let others = || list.iter().filter(|(target, _)| open != Some(*target));
+        let unread = others().find(|(_, unread)| *unread > 0);
+        let after = || others().filter(|(target, _)| Some(*target) > open).min();
+        let first = || others().min();
+        if let Some(&(target, _)) = unread.or_else(after).or_else(first) {
+            self.open(target).await?;
         }
         Ok(())
     }
@@ -197,7 +207,25 @@ impl App {
                 }
                 Err(problem) => self.note(&problem),
             },
-            Command::With(peer) => self.open(peer).await?,
+            Command::With(peer) => self.open(Target::Peer(peer)).await?,
+            Command::Group(name, members) => {
+                if let Err(problem) = self.chat.make_group(&name, &members).await {
+                    self.note(&problem);
+                }
+            }
+            Command::Join(name) => match self.chat.find_group(&name) {
+                Some(group) => self.open(Target::Group(group)).await?,
+                None => self.note(&chat::no_group(&name)),
+            },
+            Command::Change(change) => {
+                if let Err(problem) = self.chat.change(change).await {
+                    self.note(&problem);
+                }
+            }
+            Command::Who => match self.chat.who().await {
+                Ok(members) => self.note(&members.join("\n")),
+                Err(problem) => self.note(&problem),
+            },
             Command::List => self.list(),
             Command::History(_) => self.note("PageUp shows what was written before"),
             Command::Retry => match self.chat.retry().await {
@@ -215,9 +243,9 @@ impl App {
     fn list(&mut self) {
         let lines: Vec<_> = self
             .chat
-            .conversations()
-            .iter()
-            .map(|known| format!("{}: {} unread", known.peer, known.unread))
+            .list()
+            .into_iter()
+            .map(|(target, unread)| format!("{}: {unread} unread", self.chat.label(target)))
             .collect();
         if lines.is_empty() {
             self.note("no conversation yet; /with 8 opens one with user 8");
@@ -247,6 +275,32 @@ impl App {
             Event::StoreFailed { detail } => {
                 // Nothing can go on, and the reason must stay readable.
                 return Err(io::Error::other(text::harmless_line(detail)));
+            }
+            Event::GroupTicked { id, group, .. } if self.chat.is_made(*id) => {
+                self.open(Target::Group(*group)).await?;
+            }
+            Event::GroupRejected { group: 0, code, .. } => {
+                self.note(&format!("the group isn't made: {code}"));
+            }
+            Event::AddedToGroup { group, by, .. } => {
+                let label = self.chat.label(Target::Group(*group));
+                self.note(&format!("{by} added you to {label}; Tab goes there"));
+            }
+            Event::GroupGone { group, .. } => {
+                let label = self.chat.label(Target::Group(*group));
+                self.note(&format!("you are no member of {label}"));
+            }
+            Event::GroupWho { who, .. } => {
+                let with = |wanted: Progress| {
+                    let users = who.iter().filter(|(_, progress)| *progress == wanted);
+                    users.map(|(user, _)| user.to_string()).collect::<Vec<_>>().join(", ")
+                };
+                let (read, delivered) = (with(Progress::Read), with(Progress::Delivered));
+                let not_yet = with(Progress::NotYet);
+                self.note(&format!(
+                    "the newest message: read by [{read}], delivered to [{delivered}], not yet to \
+                     [{not_yet}]"
+                ));
             }
             Event::InboxWentBack { cursor, head } => self.note(&chat::loss(*cursor, *head)),
             Event::Disconnected { reason, retry_in_ms: None } => {

@@ -1,15 +1,46 @@
 //! Received text made fit for a terminal, and times as people read them.
 
-use fulmar_client::{Message, content};
+use fulmar_client::{Action, GroupChange, Message, content};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 /// The text of a message, harmless to a terminal. A body that isn't text is described.
 pub fn of_message(message: &Message) -> String {
-    if message.content == content::TEXT {
+    if let Some(change) = change_of(message) {
+        of_change(&change)
+    } else if message.content == content::TEXT {
         harmless(&String::from_utf8_lossy(&message.body))
     } else {
         format!("[content {}, {} bytes]", message.content, message.body.len())
+    }
+}
+
+/// The change of its group that a message tells of, if it does.
+pub fn change_of(message: &Message) -> Option<GroupChange> {
+    let is_change = message.group.is_some() && message.content == content::CHANGE;
+    is_change.then(|| GroupChange::of_body(&message.body)).flatten()
+}
+
+/// What somebody did to a group; who did it stands before it.
+fn of_change(change: &GroupChange) -> String {
+    let users: Vec<_> = change.users.iter().map(u64::to_string).collect();
+    let users = users.join(", ");
+    let value = harmless_line(&String::from_utf8_lossy(&change.value));
+    match change.action {
+        Action::Create => format!("made the group {value:?} with {users}"),
+        Action::Rename => format!("called the group {value:?}"),
+        Action::Describe => "changed the description".to_owned(),
+        Action::Add => format!("added {users}"),
+        Action::Remove => format!("removed {users}"),
+        Action::Leave => "left".to_owned(),
+        Action::Promote => format!("made {users} admin"),
+        Action::Demote => format!("made {users} a member like the others"),
+        Action::HandOver => format!("handed the group over to {users}"),
+        Action::Delete => "ended the group".to_owned(),
+        Action::ShowHistory if change.value == [1] => {
+            "shows new members what was before".to_owned()
+        }
+        Action::ShowHistory => "hides what was before from new members".to_owned(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use fulmar_client::{Conversation, Message, MessageId, State};
+use fulmar_client::{Message, MessageId, State, Target};
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style, Stylize};
@@ -107,18 +107,18 @@ fn draw_list(frame: &mut Frame<'_>, area: Rect, look: &Look<'_>) -> Rect {
     }
     let columns = [Constraint::Length(LIST_COLUMNS), Constraint::Length(2), Constraint::Min(1)];
     let [list, line, rest] = Layout::horizontal(columns).areas(area);
-    let open = look.chat.open_peer();
-    let entry = |known: &&Conversation| {
-        let style = if open == Some(known.peer) { Modifier::BOLD } else { Modifier::empty() };
-        let peer = Span::styled(format!(" {}", known.peer), style);
-        let unread = match known.unread {
+    let open = look.chat.open_target();
+    let entry = |(target, unread): (Target, u64)| {
+        let style = if open == Some(target) { Modifier::BOLD } else { Modifier::empty() };
+        let label = Span::styled(format!(" {}", look.chat.label(target)), style);
+        let unread = match unread {
             0 => Span::raw(""),
             unread => Span::from(format!("  {unread} new")).fg(Color::Yellow),
         };
-        Line::from(vec![peer, unread])
+        Line::from(vec![label, unread])
     };
     let entries: Vec<_> =
-        look.chat.conversations().iter().take(list.height.into()).map(entry).collect();
+        look.chat.list().into_iter().take(list.height.into()).map(entry).collect();
     frame.render_widget(Paragraph::new(entries), list);
     let divider = vec![Line::from("│").dim(); line.height.into()];
     frame.render_widget(Paragraph::new(divider), line);
@@ -127,16 +127,28 @@ fn draw_list(frame: &mut Frame<'_>, area: Rect, look: &Look<'_>) -> Rect {
 
 fn draw_bar(frame: &mut Frame<'_>, area: Rect, look: &Look<'_>, seen: Seen) {
     let mut spans = vec![Span::from("── ").dim()];
-    match look.chat.open_peer() {
-        Some(peer) => spans.push(Span::from(format!("with {peer} ")).bold()),
+    match look.chat.open_target() {
+        Some(Target::Peer(peer)) => spans.push(Span::from(format!("with {peer} ")).bold()),
+        Some(target) => {
+            let gone = look.chat.open_group().is_some_and(|group| group.is_gone);
+            let note = if gone { "(no member) " } else { "" };
+            spans.push(Span::from(format!("in {} {note}", look.chat.label(target))).bold());
+        }
         None => spans.push(Span::from("/with 8 opens a chat with user 8 ")),
+    }
+    if let Some(presence) = look.chat.presence() {
+        spans.push(Span::from(format!("{presence} ")).dim());
+    }
+    for user in look.chat.writers(look.now) {
+        spans.push(Span::from(format!("── {user} writes … ")).fg(Color::Cyan));
     }
     if seen.scroll > 0 {
         spans.push(Span::from(format!("── {} lines below, Esc goes there ", seen.scroll)).dim());
     }
-    for known in look.chat.conversations() {
-        if known.unread > 0 && look.chat.open_peer() != Some(known.peer) {
-            let unread = format!("── {} new from {} ", known.unread, known.peer);
+    for (target, unread) in look.chat.list() {
+        if unread > 0 && look.chat.open_target() != Some(target) {
+            let place = if matches!(target, Target::Peer(_)) { "from" } else { "in" };
+            let unread = format!("── {unread} new {place} {} ", look.chat.label(target));
             spans.push(Span::from(unread).fg(Color::Yellow));
         }
     }
@@ -215,6 +227,9 @@ fn message_lines(chat: &Chat, message: &Message, columns: usize) -> Vec<Line<'st
         && own
     {
         last.push_span(tick_span(chat.tick(message)));
+    }
+    if let Some(counts) = chat.counts(message) {
+        lines.push(Line::from(format!("{:margin$}{counts}", "")).dim());
     }
     if let State::Rejected(code) = message.state {
         let told = format!("{:margin$}not taken: {code}; /retry sends it again", "");

@@ -28,6 +28,7 @@ async fn chat() -> Chat {
 fn message(id: u64, peer: u64, state: State, text: &str) -> Message {
     Message {
         id: MessageId(id),
+        group: None,
         peer,
         state,
         ordinal: Some(id),
@@ -74,7 +75,7 @@ fn messages_at(chat: &Chat, columns: u16, rows: u16) -> Vec<String> {
 #[tokio::test]
 async fn ticks_follow_the_receipts() {
     let mut chat = chat().await;
-    chat.open(8).await.unwrap();
+    chat.open(Target::Peer(8)).await.unwrap();
     chat.say("hello").await.unwrap();
     assert_eq!(messages_at(&chat, 40, 10), ["me  hello  ·"]);
     let (id, peer, ordinal, time_ms) = (MessageId(1), 8, 5, NOON_MS);
@@ -92,7 +93,7 @@ async fn ticks_follow_the_receipts() {
 #[tokio::test]
 async fn a_rejection_says_why() {
     let mut chat = chat().await;
-    chat.open(8).await.unwrap();
+    chat.open(Target::Peer(8)).await.unwrap();
     chat.say("hello").await.unwrap();
     let (id, code) = (MessageId(1), Code::QuotaExceeded);
     let rejected = Event::Rejected { id, peer: 8, code, retry_after_ms: 0 };
@@ -105,7 +106,7 @@ async fn a_rejection_says_why() {
 #[tokio::test]
 async fn unread_counts_stand_in_the_list_and_in_the_bar() {
     let mut chat = chat().await;
-    chat.open(8).await.unwrap();
+    chat.open(Target::Peer(8)).await.unwrap();
     received(&mut chat, 1, 9, "a").await;
     received(&mut chat, 2, 9, "b").await;
     received(&mut chat, 2, 9, "told twice").await;
@@ -122,7 +123,7 @@ async fn unread_counts_stand_in_the_list_and_in_the_bar() {
 #[tokio::test]
 async fn long_texts_are_wrapped_and_can_t_command_the_terminal() {
     let mut chat = chat().await;
-    chat.open(8).await.unwrap();
+    chat.open(Target::Peer(8)).await.unwrap();
     received(&mut chat, 1, 8, "a text that is longer than the window\u{1b}[2J").await;
     let lines = messages_at(&chat, 32, 10);
     let expected = ["8   a text that is", "          longer than the", "          window␛[2J"];
@@ -132,7 +133,7 @@ async fn long_texts_are_wrapped_and_can_t_command_the_terminal() {
 #[tokio::test]
 async fn scrolling_stops_at_the_ends() {
     let mut chat = chat().await;
-    chat.open(8).await.unwrap();
+    chat.open(Target::Peer(8)).await.unwrap();
     for id in 1..=50 {
         received(&mut chat, id, 8, &format!("number {id}")).await;
     }
@@ -152,7 +153,7 @@ async fn scrolling_stops_at_the_ends() {
 #[tokio::test]
 async fn notes_stand_where_they_were_made() {
     let mut chat = chat().await;
-    chat.open(8).await.unwrap();
+    chat.open(Target::Peer(8)).await.unwrap();
     received(&mut chat, 1, 8, "before").await;
     let notes = [
         Note { after: None, text: "first of all".into() },
@@ -187,7 +188,7 @@ async fn the_top_line_tells_the_connection() {
 #[tokio::test]
 async fn any_size_of_window_can_be_drawn() {
     let mut chat = chat().await;
-    chat.open(u64::MAX).await.unwrap();
+    chat.open(Target::Peer(u64::MAX)).await.unwrap();
     received(&mut chat, 1, u64::MAX, "世界 and 👩‍👩‍👧").await;
     for columns in 1..100 {
         for rows in 1..12 {

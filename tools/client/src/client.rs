@@ -9,8 +9,9 @@ use tokio::sync::{mpsc, oneshot};
 use crate::core::{Identity, SendError, Session, is_address};
 use crate::driver::{self, Driver, NewMessage, Request, SendReply, StoreThread};
 use crate::event::Event;
+use crate::group::{Group, GroupChange};
 use crate::limits::{EVENTS_WAITING_MAX, HISTORY_MAX, REQUESTS_WAITING_MAX};
-use crate::message::{Conversation, Message, MessageId};
+use crate::message::{Conversation, Message, MessageId, Target};
 use crate::store::{SqliteStore, Store, StoreError};
 
 /// Who connects, whereto, and where the device's store is.
@@ -110,7 +111,7 @@ impl Client {
         content: u8,
         body: impl Into<Arc<[u8]>>,
     ) -> Result<MessageId, SendError> {
-        let message = NewMessage { peer, content, body: body.into() };
+        let message = NewMessage::ToPeer { peer, content, body: body.into() };
         self.ask(|reply| Request::Send(message, reply)).await
     }
 
@@ -121,7 +122,46 @@ impl Client {
         content: u8,
         body: impl Into<Arc<[u8]>>,
     ) -> Result<MessageId, SendError> {
-        let message = NewMessage { peer, content, body: body.into() };
+        let message = NewMessage::ToPeer { peer, content, body: body.into() };
+        self.ask(|reply| Request::TrySend(message, reply)).await
+    }
+
+    /// Sends a message to a group, as [`Client::send`] does to a user.
+    pub async fn send_to_group(
+        &self,
+        group: u64,
+        content: u8,
+        body: impl Into<Arc<[u8]>>,
+    ) -> Result<MessageId, SendError> {
+        let message = NewMessage::ToGroup { group, content, body: body.into() };
+        self.ask(|reply| Request::Send(message, reply)).await
+    }
+
+    /// The same, except that [`SendError::OutboxFull`] is returned instead of waiting for room.
+    pub async fn try_send_to_group(
+        &self,
+        group: u64,
+        content: u8,
+        body: impl Into<Arc<[u8]>>,
+    ) -> Result<MessageId, SendError> {
+        let message = NewMessage::ToGroup { group, content, body: body.into() };
+        self.ask(|reply| Request::TrySend(message, reply)).await
+    }
+
+    /// Makes a group of this user, who owns it, and these others. [`Event::GroupTicked`] with the id
+    /// that is returned here tells the group's number.
+    pub async fn create_group(&self, name: &str, members: &[u64]) -> Result<MessageId, SendError> {
+        self.change_group(0, GroupChange::create(name, members)).await
+    }
+
+    /// Changes a group. The change is kept, sent and answered as a message to the group is, and stands
+    /// among them.
+    pub async fn change_group(
+        &self,
+        group: u64,
+        change: GroupChange,
+    ) -> Result<MessageId, SendError> {
+        let message = NewMessage::Change { group, change };
         self.ask(|reply| Request::TrySend(message, reply)).await
     }
 
@@ -138,6 +178,45 @@ impl Client {
         self.request(Request::MarkRead { peer, ordinal }).await;
     }
 
+    /// The person saw the group up to this position. The server is told until it has it.
+    pub async fn mark_group_read(&self, group: u64, position: u64) {
+        self.request(Request::MarkGroupRead { group, position }).await;
+    }
+
+    /// Asks how far the members whose numbers are above `after` are with an entry. The answer is
+    /// [`Event::GroupWho`]; there is none without a connection.
+    pub async fn ask_group(&self, group: u64, position: u64, after: u64) {
+        self.request(Request::AskGroup { group, position, after }).await;
+    }
+
+    /// Asks for a group's name and members. [`Event::GroupState`] tells that they are in the store;
+    /// there is no answer without a connection.
+    pub async fn look_group(&self, group: u64) {
+        self.request(Request::LookGroup(group)).await;
+    }
+
+    /// The person has the program before them, or no more; as long as they have, others see them as
+    /// online.
+    pub async fn set_active(&self, is_active: bool) {
+        self.request(Request::SetActive(is_active)).await;
+    }
+
+    /// Tells of the presence of these people ([`Event::Presence`]), now and when it changes; at most
+    /// [`WATCHED_MAX`](crate::limits::WATCHED_MAX) people at once.
+    pub async fn watch(&self, users: &[u64]) {
+        self.request(Request::Watch(users.to_vec())).await;
+    }
+
+    /// Tells of it no more.
+    pub async fn unwatch(&self, users: &[u64]) {
+        self.request(Request::Unwatch(users.to_vec())).await;
+    }
+
+    /// The person writes to a user or in a group, or stopped. A program may say so with every key.
+    pub async fn typing(&self, target: Target, is_typing: bool) {
+        self.request(Request::Typing(target, is_typing)).await;
+    }
+
     /// The newest `limit` messages of a conversation that are older than `before` (of all, where it
     /// is `None`), oldest first; at most [`HISTORY_MAX`] at once.
     pub async fn history(
@@ -146,7 +225,22 @@ impl Client {
         before: Option<MessageId>,
         limit: usize,
     ) -> Result<Vec<Message>, StoreError> {
-        self.store.history(peer, before, limit.min(HISTORY_MAX)).await
+        self.store.history(Target::Peer(peer), before, limit.min(HISTORY_MAX)).await
+    }
+
+    /// The same of a group.
+    pub async fn group_history(
+        &self,
+        group: u64,
+        before: Option<MessageId>,
+        limit: usize,
+    ) -> Result<Vec<Message>, StoreError> {
+        self.store.history(Target::Group(group), before, limit.min(HISTORY_MAX)).await
+    }
+
+    /// All groups, the one with the newest message first.
+    pub async fn groups(&self) -> Result<Vec<Group>, StoreError> {
+        self.store.groups().await
     }
 
     /// All conversations, the one with the newest message first.

@@ -4,9 +4,11 @@ use std::fmt;
 
 use fulmar_protocol::Code;
 
+use crate::group::Receipt;
 use crate::message::{Message, MessageId};
 
-/// Something happened. What an event tells is already durable in the device's store.
+/// Something happened. What an event tells is already durable in the device's store, but for
+/// presence, typing and answers who is how far, which aren't kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// Logged in.
@@ -81,6 +83,95 @@ pub enum Event {
         /// The last ordinal of which this is true.
         ordinal: u64,
     },
+    /// An entry of a group arrived: a message or a change, of another member or of this user's other
+    /// devices.
+    GroupMessage(Message),
+    /// One tick in a group: the server has the message or change durably.
+    GroupTicked {
+        /// The message.
+        id: MessageId,
+        /// The group; for one that was just made, its number.
+        group: u64,
+        /// Its position in the group, which all members share.
+        position: u64,
+        /// When the server took it, in milliseconds since the Unix epoch; 0 where it no longer
+        /// knows.
+        time_ms: u64,
+    },
+    /// The server didn't take a message or change of a group and keeps nothing of it.
+    GroupRejected {
+        /// The message.
+        id: MessageId,
+        /// The group; 0 for one that isn't made.
+        group: u64,
+        /// Why.
+        code: Code,
+        /// Earliest time to send it again, in milliseconds from now; 0 where it makes no sense.
+        retry_after_ms: u64,
+    },
+    /// This user was added to a group.
+    AddedToGroup {
+        /// The group.
+        group: u64,
+        /// Who did it.
+        by: u64,
+        /// When, in milliseconds since the Unix epoch.
+        time_ms: u64,
+    },
+    /// This user is no member of the group, or no more.
+    GroupGone {
+        /// The group.
+        group: u64,
+        /// Its last position for this user; 0 where there is none.
+        position: u64,
+    },
+    /// The name and the members of the group are known, as they are now.
+    GroupState {
+        /// The group.
+        group: u64,
+    },
+    /// More members of the group have, or saw, this user's newest message.
+    GroupReceipt {
+        /// The group.
+        group: u64,
+        /// How far they are.
+        receipt: Receipt,
+    },
+    /// The answer to a question how far which members are.
+    GroupWho {
+        /// The group.
+        group: u64,
+        /// How many of them are how far.
+        receipt: Receipt,
+        /// Members by number, and how far each is. They are all where they are fewer than
+        /// [`WHO_MAX`](fulmar_protocol::limits::WHO_MAX); the next ones come after the last.
+        who: Vec<(u64, Progress)>,
+    },
+    /// This user saw a group up to this position, on another device.
+    GroupSeenElsewhere {
+        /// The group.
+        group: u64,
+        /// The last position of which this is true.
+        position: u64,
+    },
+    /// Somebody who is watched is there, or no more.
+    Presence {
+        /// Who.
+        user: u64,
+        /// Whether they are there now.
+        is_online: bool,
+        /// When they were last there, in milliseconds since the Unix epoch; 0 where that isn't told.
+        last_seen_ms: u64,
+    },
+    /// Somebody writes, or stopped.
+    Typing {
+        /// The group in which they do; none where they write to this user.
+        group: Option<u64>,
+        /// Who.
+        user: u64,
+        /// Whether they write.
+        is_typing: bool,
+    },
     /// The server's inbox ends before what this device already has: the server lost data (a backup
     /// was restored), or it is another one. The client goes on from the server's head. What was
     /// received stays in the history; messages with a tick may be lost to their recipients.
@@ -96,6 +187,27 @@ pub enum Event {
         /// The store's error.
         detail: String,
     },
+}
+
+/// How far a member is with an entry of a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Progress {
+    /// Doesn't have it yet.
+    NotYet,
+    /// Has it on a device.
+    Delivered,
+    /// Saw it.
+    Read,
+}
+
+impl Progress {
+    pub(crate) const fn from_number(number: u64) -> Progress {
+        match number {
+            0 => Progress::NotYet,
+            1 => Progress::Delivered,
+            _ => Progress::Read,
+        }
+    }
 }
 
 /// Why a connection ended.
@@ -115,7 +227,7 @@ pub enum Reason {
     },
     /// The server sent something that the protocol doesn't allow.
     Violation(String),
-    /// Inbox positions are missing; the next connection asks for them again.
+    /// Positions of the inbox or of a group are missing; the next connection asks for them again.
     Gap {
         /// The position that had to come.
         expected: u64,

@@ -10,6 +10,9 @@
 //!   that was stored just before a crash is in the history without having been told.
 //! - Ticks, delivered and read only move forward.
 //!
+//! The same holds in groups: each is a log like the inbox, with a cursor of its own. What is done to a
+//! group ([`Client::change_group`]) is sent, ticked and kept as a message to it.
+//!
 //! ```no_run
 //! use fulmar_client::{Client, Config, Event, content};
 //!
@@ -57,12 +60,14 @@ mod client;
 pub mod core;
 mod driver;
 mod event;
+mod group;
 pub mod limits;
 mod message;
 pub mod store;
 
 pub use client::{Client, Config, Events, OpenError};
 pub use core::SendError;
-pub use event::{Event, Reason};
+pub use event::{Event, Progress, Reason};
 pub use fulmar_protocol::Code;
-pub use message::{Conversation, Message, MessageId, State, content};
+pub use group::{Action, Group, GroupChange, Receipt, Role};
+pub use message::{Conversation, Message, MessageId, State, Target, content};

@@ -43,6 +43,18 @@ pub const ASKS_IN_FLIGHT_MAX: usize = 32;
 /// milliseconds.
 pub const ASK_AGAIN_MS: u64 = 60_000;
 
+/// Questions of the program about members of groups that wait for an answer; more fall away.
+pub const QUESTIONS_MAX: usize = 64;
+
+/// Time after which it is told again that the person has the program before them, in milliseconds.
+pub const ACTIVITY_MS: u64 = 30_000;
+
+/// Time in which it isn't told again that the person writes, in milliseconds.
+pub const TYPING_AGAIN_MS: u64 = 3_000;
+
+/// People whose presence is watched at once.
+pub const WATCHED_MAX: usize = 4_096;
+
 /// Time for a TCP connection to open, in milliseconds.
 pub const CONNECT_MS_MAX: u64 = 10_000;
 

@@ -11,6 +11,8 @@ pub mod content {
     pub const OPAQUE: u8 = 0;
     /// Text in UTF-8. A sender may send anything, so check it before it is shown.
     pub const TEXT: u8 = 1;
+    /// In a group only: what its author changed about the group, see [`GroupChange`](crate::GroupChange).
+    pub const CHANGE: u8 = fulmar_protocol::group::CONTENT_CHANGE;
     /// The first of those that belong to the application; those between are reserved.
     pub const APPLICATION_FIRST: u8 = 128;
 }
@@ -23,6 +25,15 @@ impl fmt::Display for MessageId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.0)
     }
+}
+
+/// Where a message goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Target {
+    /// To a user.
+    Peer(u64),
+    /// To a group. Group 0 is the one that a change is about to make.
+    Group(u64),
 }
 
 /// What became of a message.
@@ -60,13 +71,17 @@ impl State {
 pub struct Message {
     /// Its number in this store.
     pub id: MessageId,
-    /// The other user of the conversation.
+    /// The group that it is in; none in a conversation of two. 0 for the change that makes a group, until
+    /// its tick tells the group's number.
+    pub group: Option<u64>,
+    /// The other user of the conversation; in a group the author, this user included.
     pub peer: u64,
     /// What became of it, and with that who wrote it.
     pub state: State,
-    /// Which message of its direction (author → recipient) it is, from 1; none until it is ticked.
+    /// Which message of its direction (author → recipient) it is, from 1, and in a group its position,
+    /// which all members share; none until it is ticked.
     pub ordinal: Option<u64>,
-    /// Its position in the inbox; none for what this device sent.
+    /// Its position in the inbox or group that brought it; none for what this device sent.
     pub position: Option<u64>,
     /// When the server took it, in milliseconds since the Unix epoch; before the tick, and where
     /// the server no longer knows, when it was written by this device's clock.
@@ -75,6 +90,17 @@ pub struct Message {
     pub content: u8,
     /// The body.
     pub body: Arc<[u8]>,
+}
+
+impl Message {
+    /// Where it belongs.
+    #[must_use]
+    pub const fn target(&self) -> Target {
+        match self.group {
+            Some(group) => Target::Group(group),
+            None => Target::Peer(self.peer),
+        }
+    }
 }
 
 /// One conversation, as a list of conversations shows it.

@@ -3,6 +3,7 @@
 //! However the stream is cut into receives, the same frames come out of it and the same error ends
 //! it. Whatever decodes is encoded to the same bytes, and a large body comes out as it went in.
 
+use fulmar_protocol::group::Change;
 use fulmar_protocol::limits::{FRAME_BYTES_MAX, HELLO_BYTES_MAX};
 use fulmar_protocol::{DecodeError, Frame, FrameError, Frames};
 
@@ -27,6 +28,7 @@ pub fn decode(data: &[u8]) {
     let bytes_max = [FRAME_BYTES_MAX, HELLO_BYTES_MAX, 16, 1][usize::from(first) % 4];
     let whole = receive(stream, [stream.len()], bytes_max, check_frame);
     check_frame(stream);
+    check_change(stream);
     if let Some(error) = whole.error {
         assert!(!error.to_string().is_empty() && !error.code().name().is_empty());
     }
@@ -38,6 +40,16 @@ pub fn decode(data: &[u8]) {
     if stream.len() <= CUTS_MAX {
         let single = receive(stream, 0..=stream.len(), bytes_max, |_| {});
         assert_eq!(single, whole, "byte by byte");
+    }
+}
+
+/// Bytes read as the body of an entry that tells of a change of a group.
+fn check_change(bytes: &[u8]) {
+    if let Ok(change) = Change::decode(bytes) {
+        let mut again = Vec::new();
+        change.encode(&mut again);
+        assert_eq!(again, bytes, "a change has one form");
+        assert_eq!(change.encoded_len(), bytes.len());
     }
 }
 

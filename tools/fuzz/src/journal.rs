@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use fastrand::Rng;
-use fulmar::shard::{ConnId, Key, Load, Loaded, Write};
+use fulmar::shard::{ConnId, Key, Load, Loaded, LogId, Write};
 use fulmar::storage::journal::{
     self, Drain, JournalCommitter, JournalError, JournalOptions, JournalReader, Parts,
 };
@@ -22,7 +22,10 @@ use crate::script::Script;
 
 const STEPS_MAX: usize = 48;
 const WRITES_MAX: usize = 6;
-const USERS: u64 = 3;
+/// Whose records are written and read.
+const PEERS: u64 = 3;
+/// The logs that are written and read: inboxes, and groups of the same numbers.
+const LOGS: [LogId; 4] = [LogId::Inbox(1), LogId::Inbox(2), LogId::Group(1), LogId::Group(2)];
 
 const OPTIONS: JournalOptions =
     JournalOptions { segment_bytes: 6 * 1024, segments_kept: 1, segments_max: 1_000 };
@@ -31,8 +34,8 @@ const OPTIONS: JournalOptions =
 #[derive(Debug, Clone, Default)]
 struct Model {
     records: BTreeMap<Key, Bytes>,
-    heads: [u64; USERS as usize],
-    trims: [u64; USERS as usize],
+    heads: [u64; LOGS.len()],
+    trims: [u64; LOGS.len()],
 }
 
 struct Run {
@@ -159,15 +162,15 @@ impl Model {
     /// A write that a shard could ask for.
     fn write(&mut self, script: &mut Script<'_>) -> Option<Write> {
         let kind = script.byte();
-        let index = script.below(USERS as usize);
-        let user = index as u64 + 1;
+        let index = script.below(LOGS.len());
+        let log = LOGS[index];
         let key = match kind {
             0..120 => {
                 self.heads[index] += 1;
-                Key::Entry { user, position: self.heads[index] }
+                Key::Entry { log, position: self.heads[index] }
             }
-            120..160 => Key::Inbox { user },
-            160..200 => Key::Conversation { user, peer: 1 + u64::from(kind) % USERS },
+            120..160 => Key::State { log },
+            160..200 => Key::Conversation { log, peer: 1 + u64::from(kind) % PEERS },
             _ => {
                 let (from, head) = (self.trims[index] + 1, self.heads[index]);
                 let through = head.min(self.trims[index] + u64::from(kind - 199));
@@ -176,9 +179,9 @@ impl Model {
                 }
                 self.trims[index] = through;
                 let gone =
-                    Key::Entry { user, position: from }..=Key::Entry { user, position: through };
+                    Key::Entry { log, position: from }..=Key::Entry { log, position: through };
                 self.records.retain(|key, _| !gone.contains(key));
-                return Some(Write::Trim { user, from, through });
+                return Some(Write::Trim { log, from, through });
             }
         };
         let mut value = u64::from(script.byte()).to_le_bytes().to_vec();
@@ -188,8 +191,8 @@ impl Model {
         Some(Write::Put { key, value })
     }
 
-    fn entries(&self, user: u64) -> impl DoubleEndedIterator<Item = (u64, Bytes)> + '_ {
-        let all = Key::Entry { user, position: 0 }..=Key::Entry { user, position: u64::MAX };
+    fn entries(&self, log: LogId) -> impl DoubleEndedIterator<Item = (u64, Bytes)> + '_ {
+        let all = Key::Entry { log, position: 0 }..=Key::Entry { log, position: u64::MAX };
         self.records.range(all).filter_map(|(key, value)| match key {
             Key::Entry { position, .. } => Some((*position, value.clone())),
             _ => None,
@@ -203,47 +206,52 @@ impl Model {
         reader: &JournalReader<DiskDirectory, SimulatedDatabase>,
         expire_through_ms: u64,
     ) {
-        for user in 1..=USERS {
-            let trim = self.trims[user as usize - 1];
-            for peer in 1..=USERS {
-                let record = self.records.get(&Key::Conversation { user, peer }).cloned();
-                let loaded = reader.load(Load::Conversation { user, peer }).expect("a load");
-                assert_eq!(loaded, Loaded::Conversation { user, peer, record });
+        let heads = reader.group_heads().expect("the heads");
+        for (index, log) in LOGS.into_iter().enumerate() {
+            let trim = self.trims[index];
+            for peer in 1..=PEERS {
+                let record = self.records.get(&Key::Conversation { log, peer }).cloned();
+                let loaded = reader.load(Load::Conversation { log, peer }).expect("a load");
+                assert_eq!(loaded, Loaded::Conversation { log, peer, record });
             }
-            let loaded = reader.load(Load::Inbox { user, expire_through_ms }).expect("a load");
-            let Loaded::Inbox { record, last, first, .. } = loaded else { panic!("no inbox") };
-            assert_eq!(record.as_ref(), self.records.get(&Key::Inbox { user }));
+            let loaded = reader.load(Load::Log { log, expire_through_ms }).expect("a load");
+            let Loaded::Log { record, last, first, head, .. } = loaded else { panic!("no log") };
+            if let LogId::Group(group) = log {
+                let known = heads.iter().find(|(known, _)| *known == group);
+                assert_eq!(known.map_or(0, |&(_, head)| head), head, "the head of {log}");
+            }
+            assert_eq!(record.as_ref(), self.records.get(&Key::State { log }));
             assert_eq!(
                 last.filter(|&(position, _)| position > trim),
-                self.entries(user).next_back()
+                self.entries(log).next_back()
             );
             let is_fresh = |value: &Bytes| u64::from(value[0]) > expire_through_ms;
-            let expected = self.entries(user).find(|(_, value)| is_fresh(value));
+            let expected = self.entries(log).find(|(_, value)| is_fresh(value));
             if first.as_ref().is_none_or(|&(position, _)| position > trim) {
                 assert_eq!(first, expected);
             }
-            self.check_entries(reader, user, trim + 1);
+            self.check_entries(reader, index, trim + 1);
         }
     }
 
     fn check_entries(
         &self,
         reader: &JournalReader<DiskDirectory, SimulatedDatabase>,
-        user: u64,
+        index: usize,
         from: u64,
     ) {
         let conn = ConnId { slot: 0, generation: 0 };
-        let through = self.heads[user as usize - 1];
+        let (log, through) = (LOGS[index], self.heads[index]);
         let (mut next, mut found) = (from, Vec::new());
         while next <= through {
             let (from, entries_max, bytes_max) = (next, 3, 900);
-            let load = Load::Entries { user, conn, from, through, entries_max, bytes_max };
+            let load = Load::Entries { log, conn, from, through, entries_max, bytes_max };
             let loaded = reader.load(load).expect("a load");
             let Loaded::Entries { entries, through: reached, .. } = loaded else { panic!("none") };
             assert!(reached >= next && reached <= through, "each load brings something");
             found.extend(entries);
             next = reached + 1;
         }
-        assert!(found.into_iter().eq(self.entries(user)), "entries of {user}");
+        assert!(found.into_iter().eq(self.entries(log)), "entries of {log}");
     }
 }

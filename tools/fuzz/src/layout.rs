@@ -10,11 +10,17 @@ pub(crate) const SEGMENT_HEADER_BYTES: usize = 36;
 /// Bytes of a record before its payload.
 const RECORD_HEADER_BYTES: usize = 32;
 
-/// Tags of writes.
-pub(crate) const INBOX: u8 = 1;
+/// Tags of writes to an inbox.
+pub(crate) const STATE: u8 = 1;
 pub(crate) const CONVERSATION: u8 = 2;
 pub(crate) const ENTRY: u8 = 3;
 pub(crate) const TRIM: u8 = 4;
+/// Tags of writes to a group's log.
+pub(crate) const GROUP_STATE: u8 = 5;
+pub(crate) const GROUP_CONVERSATION: u8 = 6;
+pub(crate) const GROUP_ENTRY: u8 = 7;
+pub(crate) const GROUP_TRIM: u8 = 8;
+pub(crate) const PRESENCE: u8 = 9;
 
 /// The file of segment `number`.
 pub(crate) fn segment_path(directory: &Path, number: u64) -> PathBuf {
@@ -56,9 +62,9 @@ pub(crate) fn put(tag: u8, first: u64, second: u64, value: &[u8]) -> Vec<u8> {
 }
 
 /// A trim in a record's payload.
-pub(crate) fn trim(user: u64, from: u64, through: u64) -> Vec<u8> {
-    let mut bytes = vec![TRIM];
-    for field in [user, from, through] {
+pub(crate) fn trim(tag: u8, log: u64, from: u64, through: u64) -> Vec<u8> {
+    let mut bytes = vec![tag];
+    for field in [log, from, through] {
         bytes.extend(field.to_le_bytes());
     }
     bytes

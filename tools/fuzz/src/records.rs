@@ -2,10 +2,12 @@
 //! keys sort as what they stand for does.
 
 use bytes::{Bytes, BytesMut};
-use fulmar::shard::Key;
+use fulmar::shard::group::record::GroupRecord;
 use fulmar::shard::record::{
-    ConversationRecord, ENTRY_HEADER_BYTES_MAX, EntryHeader, InboxRecord, split_entry,
+    ConversationRecord, ENTRY_HEADER_BYTES_MAX, EntryHeader, InboxRecord, PresenceRecord,
+    split_entry,
 };
+use fulmar::shard::{Key, LogId};
 use fulmar::storage::keys;
 
 use crate::script::Script;
@@ -22,6 +24,11 @@ pub fn records(data: &[u8]) {
         record.encode(&mut written);
         assert_eq!(written, data);
     }
+    if let Ok(record) = PresenceRecord::decode(data) {
+        written.clear();
+        record.encode(&mut written);
+        assert_eq!(written, data);
+    }
     if let Ok((header, body_at)) = EntryHeader::decode(data) {
         written.clear();
         header.encode(&mut written);
@@ -32,6 +39,11 @@ pub fn records(data: &[u8]) {
             assert!(header.total_bytes >= body.len() as u64);
         }
     }
+    if let Ok(record) = GroupRecord::decode(&Bytes::copy_from_slice(data)) {
+        written.clear();
+        record.encode(&mut written);
+        assert_eq!(written, data);
+    }
     let mut script = Script::new(data);
     check_keys(key(&mut script), key(&mut script));
     if let Some(position) = keys::position(data) {
@@ -40,20 +52,27 @@ pub fn records(data: &[u8]) {
 }
 
 fn key(script: &mut Script<'_>) -> Key {
-    let (user, second) = (script.number(), script.number());
-    match script.below(3) {
-        0 => Key::Inbox { user },
-        1 => Key::Conversation { user, peer: second },
-        _ => Key::Entry { user, position: second },
+    let (number, second) = (script.number(), script.number());
+    let kind = script.below(7);
+    if kind == 6 {
+        return Key::Presence { user: number };
+    }
+    let log = if kind < 3 { LogId::Inbox(number) } else { LogId::Group(number) };
+    match kind % 3 {
+        0 => Key::State { log },
+        1 => Key::Conversation { log, peer: second },
+        _ => Key::Entry { log, position: second },
     }
 }
 
-/// Two keys of one column family.
+/// Two keys. Those of inboxes and groups are in different column families, and so are entries and the rest.
 fn check_keys(one: Key, other: Key) {
     let (bytes, other_bytes) = (keys::encode(one), keys::encode(other));
+    let are_of_one_family = one.log().user().is_some() == other.log().user().is_some();
     match (one, other) {
-        (Key::Entry { user, position }, Key::Entry { .. }) => {
-            assert_eq!(keys::entry(user, position), bytes.as_slice());
+        _ if !are_of_one_family => {}
+        (Key::Entry { log, position }, Key::Entry { .. }) => {
+            assert_eq!(keys::entry(log, position), bytes.as_slice());
             assert_eq!(keys::position(bytes.as_slice()), Some(position));
             assert_eq!(one.cmp(&other), bytes.as_slice().cmp(other_bytes.as_slice()));
         }

@@ -10,7 +10,7 @@ use std::fs;
 use std::path::Path;
 
 use bytes::Bytes;
-use fulmar::shard::{ConnId, Key, Load, Loaded, Write};
+use fulmar::shard::{ConnId, GroupId, Key, Load, Loaded, LogId, Write};
 use fulmar::storage::journal::{self, JournalError, JournalOptions, JournalReader, Parts};
 use fulmar::storage::{DiskDirectory, SimulatedDatabase};
 
@@ -23,7 +23,7 @@ const FILES_MAX: usize = 4;
 const RECORDS_MAX: usize = 12;
 const WRITES_MAX: usize = 12;
 const CHANGES_MAX: usize = 4;
-/// Users whose state is looked at. Most inputs write about these.
+/// Users and groups whose state is looked at. Most inputs write about these.
 const USERS: u64 = 4;
 
 const OPTIONS: JournalOptions =
@@ -66,16 +66,17 @@ pub fn segments(data: &[u8]) {
         Ok((mut committer, reader, drain)) => {
             let held = look(&reader);
             held.iter().flatten().for_each(|loaded| described.check(loaded));
+            check_heads(&reader, held.iter().flatten());
             let user = USERS + 1;
-            let (key, value) = (Key::Inbox { user }, Bytes::from_static(b"new"));
+            let (key, value) = (Key::State { log: LogId::Inbox(user) }, Bytes::from_static(b"new"));
             let new = [Write::Put { key, value: value.clone() }];
             committer.commit(new.iter()).expect("an open journal takes commits");
             drop((committer, reader, drain));
             let opened = open(path, true);
             let (_, reader, _) = opened.expect("what was opened once opens again");
             assert_eq!(look(&reader), held, "and holds the same");
-            let load = Load::Inbox { user, expire_through_ms: 0 };
-            let Ok(Loaded::Inbox { record, .. }) = reader.load(load) else { panic!("an inbox") };
+            let load = Load::Log { log: LogId::Inbox(user), expire_through_ms: 0 };
+            let Ok(Loaded::Log { record, .. }) = reader.load(load) else { panic!("an inbox") };
             assert_eq!(record, Some(value));
         }
     }
@@ -155,32 +156,40 @@ fn make_payload(script: &mut Script<'_>, described: &mut Described) -> Vec<u8> {
     }
     let mut payload = Vec::new();
     for _ in 0..=script.below(WRITES_MAX) {
-        let (user, second, kind) = (script.number(), script.number(), script.byte());
-        // Most are about few users, so that they meet.
-        let (tag, user) = match kind {
-            4..100 => (layout::ENTRY, user % USERS),
-            100..150 => (layout::TRIM, user % USERS),
-            150..200 => (1 + kind % 2, user % USERS),
-            200..230 => (layout::TRIM, user),
-            tag => (tag, user),
+        let (log, second, kind) = (script.number(), script.number(), script.byte());
+        // Most are about few users and groups, so that they meet.
+        let (tag, log) = match kind {
+            9..80 => (layout::ENTRY, log % USERS),
+            80..105 => (layout::GROUP_ENTRY, log % USERS),
+            105..140 => (layout::TRIM, log % USERS),
+            140..155 => (layout::GROUP_TRIM, log % USERS),
+            155..185 => (layout::STATE + kind % 2, log % USERS),
+            185..200 => (layout::GROUP_STATE + kind % 2, log % USERS),
+            200..230 => (layout::TRIM, log),
+            tag => (tag, log),
         };
-        payload.extend(if tag == layout::TRIM {
-            layout::trim(user, second, script.number())
+        payload.extend(if let layout::TRIM | layout::GROUP_TRIM = tag {
+            layout::trim(tag, log, second, script.number())
         } else {
             let value = script.bytes();
-            described.note(tag, user, second, value);
-            layout::put(tag, user, second, value)
+            described.note(tag, log, second, value);
+            layout::put(tag, log, second, value)
         });
     }
     payload
 }
 
 impl Described {
-    fn note(&mut self, tag: u8, user: u64, second: u64, value: &[u8]) {
+    fn note(&mut self, tag: u8, log: u64, second: u64, value: &[u8]) {
+        let (inbox, group) = (LogId::Inbox(log), LogId::Group(log));
         let key = match tag {
-            layout::INBOX => Key::Inbox { user },
-            layout::CONVERSATION => Key::Conversation { user, peer: second },
-            layout::ENTRY => Key::Entry { user, position: second },
+            layout::STATE => Key::State { log: inbox },
+            layout::CONVERSATION => Key::Conversation { log: inbox, peer: second },
+            layout::ENTRY => Key::Entry { log: inbox, position: second },
+            layout::GROUP_STATE => Key::State { log: group },
+            layout::GROUP_CONVERSATION => Key::Conversation { log: group, peer: second },
+            layout::GROUP_ENTRY => Key::Entry { log: group, position: second },
+            layout::PRESENCE => Key::Presence { user: log },
             _ => return,
         };
         self.values.entry(key).or_default().push(Bytes::copy_from_slice(value));
@@ -189,20 +198,23 @@ impl Described {
     /// What was loaded is among what was written under the same key.
     fn check(&self, loaded: &Loaded) {
         match loaded {
-            Loaded::Conversation { user, peer, record } => {
-                self.check_each(Key::Conversation { user: *user, peer: *peer }, record);
+            &Loaded::Conversation { log, peer, ref record } => {
+                self.check_each(Key::Conversation { log, peer }, record);
             }
-            Loaded::Inbox { user, record, last, first, .. } => {
-                self.check_each(Key::Inbox { user: *user }, record);
-                self.check_entries(*user, last.iter().chain(first));
+            &Loaded::Presence { user, ref record } => {
+                self.check_each(Key::Presence { user }, record);
             }
-            Loaded::Entries { user, entries, .. } => self.check_entries(*user, entries),
+            &Loaded::Log { log, ref record, ref last, ref first, .. } => {
+                self.check_each(Key::State { log }, record);
+                self.check_entries(log, last.iter().chain(first));
+            }
+            Loaded::Entries { log, entries, .. } => self.check_entries(*log, entries),
         }
     }
 
-    fn check_entries<'a>(&self, user: u64, entries: impl IntoIterator<Item = &'a (u64, Bytes)>) {
+    fn check_entries<'a>(&self, log: LogId, entries: impl IntoIterator<Item = &'a (u64, Bytes)>) {
         for (position, value) in entries {
-            self.check_each(Key::Entry { user, position: *position }, [value]);
+            self.check_each(Key::Entry { log, position: *position }, [value]);
         }
     }
 
@@ -210,6 +222,20 @@ impl Described {
         for value in values {
             let written = self.values.get(&key).is_some_and(|written| written.contains(value));
             assert!(written || self.is_open, "{key:?} is answered with {value:?}");
+        }
+    }
+}
+
+/// The table of heads says what each group's log does.
+fn check_heads<'a>(
+    reader: &JournalReader<DiskDirectory, SimulatedDatabase>,
+    held: impl Iterator<Item = &'a Loaded>,
+) {
+    let heads = reader.group_heads().expect("it needs no value");
+    let heads: BTreeMap<GroupId, u64> = heads.into_iter().collect();
+    for loaded in held {
+        if let Loaded::Log { log: LogId::Group(group), head, .. } = loaded {
+            assert_eq!(heads.get(group).unwrap_or(&0), head, "the head of group {group}");
         }
     }
 }
@@ -241,15 +267,17 @@ fn contents(directory: &Path) -> BTreeMap<String, Vec<u8>> {
         .collect()
 }
 
-/// What a reader finds about the users that inputs write about.
+/// What a reader finds about the users and groups that inputs write about.
 fn look(reader: &JournalReader<DiskDirectory, SimulatedDatabase>) -> Vec<Option<Loaded>> {
     let conn = ConnId { slot: 0, generation: 0 };
     let (from, through, entries_max, bytes_max) = (1, u64::MAX, 1_000, u32::MAX);
-    let loads = (0..USERS).flat_map(|user| {
-        let entries = Load::Entries { user, conn, from, through, entries_max, bytes_max };
-        let conversations = (0..USERS).map(move |peer| Load::Conversation { user, peer });
-        let inbox = Load::Inbox { user, expire_through_ms: 0 };
-        conversations.chain([inbox, entries])
+    let logs = (0..USERS).flat_map(|log| [LogId::Inbox(log), LogId::Group(log)]);
+    let loads = logs.flat_map(|log| {
+        let entries = Load::Entries { log, conn, from, through, entries_max, bytes_max };
+        let conversations = (0..USERS).map(move |peer| Load::Conversation { log, peer });
+        let user = log.user().unwrap_or(0);
+        let others = [Load::Presence { user }, Load::Log { log, expire_through_ms: 0 }, entries];
+        conversations.chain(others)
     });
     // A value whose checksum is wrong is an error, which is another way to refuse.
     loads.map(|load| reader.load(load).ok()).collect()

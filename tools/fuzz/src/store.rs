@@ -8,8 +8,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use fulmar_client::core::{Action, Identity, Input, Now, Session};
-use fulmar_client::store::{ConversationState, SqliteStore, Store, StoreError, Write};
-use fulmar_client::{Message, MessageId, State, content};
+use fulmar_client::store::{ConversationState, GroupState, SqliteStore, Store, StoreError, Write};
+use fulmar_client::{Message, MessageId, Role, State, Target, content};
+use fulmar_protocol::group::{self, GroupDeliver};
 use fulmar_protocol::{Deliver, Frame, Pairs, VERSION, Welcome};
 use rusqlite::Connection;
 
@@ -19,17 +20,19 @@ use crate::script::Script;
 const USER: u64 = 7;
 const DEVICE: u64 = 1;
 const PEER: u64 = 8;
+const GROUP: u64 = 9;
 const CHANGES_MAX: usize = 6;
 /// Batches of a client that are stored.
 const BATCHES_MAX: usize = 16;
 
-/// Columns that a change may hit. All of them hold numbers, but for a body.
-const COLUMNS: [(&str, &str); 25] = [
+/// Columns that a change may hit. All of them hold numbers, but for those in [`BLOBS`].
+const COLUMNS: [(&str, &str); 46] = [
     ("device", "user"),
     ("device", "device"),
     ("device", "cursor"),
     ("device", "number_last"),
     ("messages", "id"),
+    ("messages", "of_group"),
     ("messages", "peer"),
     ("messages", "state"),
     ("messages", "code"),
@@ -48,9 +51,35 @@ const COLUMNS: [(&str, &str); 25] = [
     ("conversations", "in_last"),
     ("conversations", "out_last"),
     ("conversations", "last"),
+    ("groups", "of_group"),
+    ("groups", "cursor"),
+    ("groups", "name"),
+    ("groups", "info"),
+    ("groups", "owner"),
+    ("groups", "roles_at"),
+    ("groups", "is_gone"),
+    ("groups", "own_last"),
+    ("groups", "seen"),
+    ("groups", "seen_confirmed"),
+    ("groups", "receipt_position"),
+    ("groups", "receipt_members"),
+    ("groups", "receipt_delivered"),
+    ("groups", "receipt_read"),
+    ("groups", "receipt_delivered_all"),
+    ("groups", "receipt_read_all"),
+    ("groups", "last"),
+    ("members", "of_group"),
+    ("members", "user"),
+    ("members", "role"),
     ("messages", "rowid"),
     ("conversations", "rowid"),
 ];
+
+/// Columns that hold bytes.
+const BLOBS: [&str; 3] = ["body", "name", "info"];
+
+/// Every table.
+const TABLES: [&str; 6] = ["device", "messages", "outbox", "conversations", "groups", "members"];
 
 /// See the module's description.
 pub fn store(data: &[u8]) {
@@ -74,6 +103,7 @@ pub fn store(data: &[u8]) {
 fn batch() -> Vec<Write> {
     let message = |id, state, ordinal, position| Message {
         id: MessageId(id),
+        group: None,
         peer: PEER,
         state,
         ordinal,
@@ -84,11 +114,30 @@ fn batch() -> Vec<Write> {
     };
     let conversation =
         ConversationState { in_last: 1, last: MessageId(3), ..ConversationState::new(PEER) };
+    let in_group = |message| Message { group: Some(GROUP), ..message };
+    let group = GroupState {
+        cursor: 2,
+        name: Arc::from(&b"birds"[..]),
+        owner: PEER,
+        roles_at: 1,
+        own_last: 3,
+        last: MessageId(5),
+        ..GroupState::new(GROUP)
+    };
     vec![
         Write::Insert(message(1, State::Received, Some(1), Some(1))),
         Write::Enqueue { message: message(2, State::Pending, None, None), number: 100 },
         Write::Enqueue { message: message(3, State::Pending, None, None), number: 101 },
         Write::Conversation(conversation),
+        Write::Insert(in_group(message(4, State::Received, Some(2), Some(2)))),
+        Write::Enqueue { message: in_group(message(5, State::Pending, None, None)), number: 102 },
+        Write::Group(group),
+        Write::Roles {
+            group: GROUP,
+            after: 0,
+            through: u64::MAX,
+            roles: vec![(USER, Role::Member), (PEER, Role::Owner)],
+        },
         Write::Cursor(1),
     ]
 }
@@ -100,19 +149,26 @@ fn change_values(path: &Path, script: &mut Script<'_>) {
         let (table, column) = script.choose(&COLUMNS);
         let value = script.number() as i64;
         let value = match (column, script.byte()) {
-            ("body", _) => format!("zeroblob({})", value.unsigned_abs() % 1_000_000),
+            (blob, _) if BLOBS.contains(&blob) => {
+                format!("zeroblob({})", value.unsigned_abs() % 1_000_000)
+            }
             (_, 0..32) => "NULL".to_owned(),
             (_, 32..64) => format!("{column} + 1"),
             (_, 64..96) => format!("-{column}"),
             _ => value.to_string(),
         };
         let rows = if script.flag() { "" } else { " WHERE rowid = (SELECT max(rowid) FROM" };
-        let rows = if rows.is_empty() { String::new() } else { format!("{rows} {table})") };
+        let rows = if rows.is_empty() || table == "members" {
+            // Members have no rows by number.
+            String::new()
+        } else {
+            format!("{rows} {table})")
+        };
         // What the tables' own rules forbid stays as it is.
         let _ = connection.execute(&format!("UPDATE {table} SET {column} = {value}{rows}"), []);
     }
     if script.byte() >= 250 {
-        let table = script.choose(&["device", "messages", "outbox", "conversations"]);
+        let table = script.choose(&TABLES);
         let what = script.choose(&["DELETE FROM", "DROP TABLE"]);
         let _ = connection.execute(&format!("{what} {table}"), []);
     }
@@ -136,9 +192,15 @@ fn use_store(path: &Path) -> Result<(), StoreError> {
     let snapshot = store.load()?;
     for conversation in store.conversations()? {
         store.message(conversation.last)?;
-        store.history(conversation.peer, None, 10)?;
-        store.history(conversation.peer, Some(conversation.last), 1)?;
+        store.history(Target::Peer(conversation.peer), None, 10)?;
+        store.history(Target::Peer(conversation.peer), Some(conversation.last), 1)?;
     }
+    for group in store.groups()? {
+        store.message(group.last)?;
+        store.history(Target::Group(group.group), None, 10)?;
+    }
+    let of_group = snapshot.groups.iter().find(|state| state.group == GROUP);
+    let group_head = of_group.map_or(0, |state| state.cursor);
     let identity = Identity { user: USER, device: DEVICE, token: Vec::new(), agent: "fuzz".into() };
     let head = snapshot.cursor;
     let mut session = Session::new(identity, snapshot, 1);
@@ -147,11 +209,13 @@ fn use_store(path: &Path) -> Result<(), StoreError> {
     session.handle(now, Input::Tick, &mut actions);
     session.handle(now, Input::Connected, &mut actions);
     session.handle(now, Input::Transmitted, &mut actions);
-    session.handle(now, Input::Received(&server(head)), &mut actions);
+    session.handle(now, Input::Received(&server(head, group_head)), &mut actions);
     let body = Arc::from(&b"more"[..]);
     // A store whose numbers are used up takes no more.
     let _ = session.send(now, PEER, content::TEXT, body, &mut actions);
     session.mark_read(now, PEER, u64::MAX, &mut actions);
+    session.mark_group_read(now, GROUP, u64::MAX, &mut actions);
+    session.look_group(now, GROUP, &mut actions);
     for _ in 0..BATCHES_MAX {
         let Some(Action::Commit(batch)) =
             actions.drain(..).find(|action| matches!(action, Action::Commit(_)))
@@ -165,8 +229,8 @@ fn use_store(path: &Path) -> Result<(), StoreError> {
     store.load().map(drop)
 }
 
-/// A welcome, the next message, and answers to what waits.
-fn server(head: u64) -> Vec<u8> {
+/// A welcome, the next message of the inbox and of the group, and answers to what waits.
+fn server(head: u64, group_head: u64) -> Vec<u8> {
     let position = head.saturating_add(1);
     let heads = [(0, position)];
     let welcome = Welcome {
@@ -192,12 +256,36 @@ fn server(head: u64) -> Vec<u8> {
         body: b"next",
     };
     let (peer, time_ms) = (PEER, 1_700_000_000_000);
+    let group_deliver = GroupDeliver {
+        group: GROUP,
+        position: group_head.saturating_add(1),
+        author: PEER,
+        time_ms,
+        content: content::TEXT,
+        own: false,
+        total_bytes: None,
+        body: b"to all",
+    };
+    let state = group::GroupState {
+        group: GROUP,
+        head: group_head.saturating_add(1),
+        members: 2,
+        shows_history: false,
+        name: b"birds",
+        info: b"",
+        roles: Pairs::Slice(&[(USER, 1), (PEER, 3)]),
+    };
     let mut bytes = Vec::new();
     for frame in [
         Frame::Welcome(welcome),
         Frame::Deliver(deliver),
         Frame::Sent { peer, number: 100, ordinal: 1, time_ms },
         Frame::Receipt { peer, delivered: 1, read: 1, own: false },
+        Frame::GroupDeliver(group_deliver),
+        Frame::GroupSent { group: GROUP, number: 102, position: 3, time_ms },
+        Frame::GroupRead { group: GROUP, position: 1 },
+        Frame::GroupState(state),
+        Frame::GroupGone { group: GROUP, position: u64::MAX },
     ] {
         frame.encode(&mut bytes);
     }

@@ -6,7 +6,7 @@
 
 use bytes::{Bytes, BytesMut};
 use fulmar::shard::record::{ConversationRecord, EntryHeader};
-use fulmar::shard::{ConnId, Found, Key, Load, Loaded, UserId, Write};
+use fulmar::shard::{ConnId, Found, Key, Load, Loaded, LogId, UserId, Write};
 use fulmar::storage::{SimulatedDatabase, Storage};
 use fulmar_protocol::limits::FRAME_BYTES_MAX;
 use fulmar_protocol::{Frame, Frames, Send};
@@ -56,8 +56,8 @@ fn fill(disk: &SimulatedDatabase, script: &mut Script<'_>) {
         disk.apply(&[Write::Put { key, value }]).expect("nothing is to fail");
     };
     for (key, is_there) in [
-        (Key::Inbox { user: BOB }, script.byte() < 224),
-        (Key::Conversation { user: BOB, peer: ANN }, script.byte() < 224),
+        (Key::State { log: LogId::Inbox(BOB) }, script.byte() < 224),
+        (Key::Conversation { log: LogId::Inbox(BOB), peer: ANN }, script.byte() < 224),
     ] {
         if is_there {
             put(key, script.bytes());
@@ -69,7 +69,7 @@ fn fill(disk: &SimulatedDatabase, script: &mut Script<'_>) {
             0..240 => entry(script),
             _ => script.bytes().to_vec(),
         };
-        put(Key::Entry { user: BOB, position }, &value);
+        put(Key::Entry { log: LogId::Inbox(BOB), position }, &value);
         position = match script.byte() {
             0..240 => position.wrapping_add(1),
             _ => script.number(),
@@ -81,6 +81,7 @@ fn entry(script: &mut Script<'_>) -> Vec<u8> {
     let header = EntryHeader {
         time_ms: script.number().saturating_mul(TIME_MS),
         own: script.flag(),
+        is_notice: false,
         content: script.byte(),
         peer: script.number(),
         ordinal: script.number(),
@@ -96,17 +97,19 @@ fn entry(script: &mut Script<'_>) -> Vec<u8> {
 /// Whether a shard goes on with what it loads of this disk.
 fn is_taken(disk: &SimulatedDatabase) -> bool {
     let expire_through_ms = EXPIRED_THROUGH_MS;
-    let loaded =
-        disk.load(Load::Inbox { user: BOB, expire_through_ms }).expect("nothing is to fail");
-    let Loaded::Inbox { record, last, first, head, .. } = loaded else { return false };
+    let loaded = disk
+        .load(Load::Log { log: LogId::Inbox(BOB), expire_through_ms })
+        .expect("nothing is to fail");
+    let Loaded::Log { record, last, first, head, .. } = loaded else { return false };
     if let (Some((first, _)), Some((last, _))) = (&first, &last)
         && last - first > GAP_MAX
     {
         return false;
     }
     let found = Found::new(record.as_deref(), first, last, head);
-    let loaded =
-        disk.load(Load::Conversation { user: BOB, peer: ANN }).expect("nothing is to fail");
+    let loaded = disk
+        .load(Load::Conversation { log: LogId::Inbox(BOB), peer: ANN })
+        .expect("nothing is to fail");
     let Loaded::Conversation { record, .. } = loaded else { return false };
     let conversation = record.map(|record| ConversationRecord::decode(&record)).transpose();
     found.is_ok() && conversation.is_ok()

@@ -16,6 +16,7 @@ pub fn text(data: &[u8]) {
     let time_ms = script.number();
     let message = Message {
         id: MessageId(1),
+        group: None,
         peer: 8,
         state: State::Received,
         ordinal: Some(1),

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use crate::affinity::Placement;
 use crate::failure::Failure;
 use crate::scenario::{
-    IDLE_HELP, IdleOptions, OFFLINE_HELP, OfflineOptions, PAIRS_HELP, PINGPONG_HELP, PairsOptions,
-    PingpongOptions, Scenario,
+    GROUP_HELP, GroupOptions, IDLE_HELP, IdleOptions, OFFLINE_HELP, OfflineOptions, PAIRS_HELP,
+    PINGPONG_HELP, PairsOptions, PingpongOptions, Scenario,
 };
 use crate::seconds::Seconds;
 
@@ -56,6 +56,8 @@ enum ScenarioCommand<Target: Args> {
     Pairs(Invocation<PairsOptions, Target>),
     #[command(about = PINGPONG_HELP.summary, after_help = PINGPONG_HELP.description)]
     Pingpong(Invocation<PingpongOptions, Target>),
+    #[command(about = GROUP_HELP.summary, after_help = GROUP_HELP.description)]
+    Group(Invocation<GroupOptions, Target>),
     #[command(about = OFFLINE_HELP.summary, after_help = OFFLINE_HELP.description)]
     Offline(Invocation<OfflineOptions, Target>),
     #[command(about = IDLE_HELP.summary, after_help = IDLE_HELP.description)]
@@ -203,6 +205,7 @@ impl<T: Args> ScenarioCommand<T> {
         match self {
             ScenarioCommand::Pairs(invocation) => invocation.plan(Scenario::Pairs, target),
             ScenarioCommand::Pingpong(invocation) => invocation.plan(Scenario::Pingpong, target),
+            ScenarioCommand::Group(invocation) => invocation.plan(Scenario::Group, target),
             ScenarioCommand::Offline(invocation) => invocation.plan(Scenario::Offline, target),
             ScenarioCommand::Idle(invocation) => invocation.plan(Scenario::Idle, target),
         }
@@ -319,6 +322,7 @@ mod tests {
         assert_eq!(plan.durability(), Some("fsync"));
         assert_eq!(plan.scenario.connections(), 1_000);
         assert_eq!(self::plan("measure idle").unwrap().scenario.connections(), 18_000);
+        assert_eq!(self::plan("measure group").unwrap().scenario.connections(), 100);
         let offline = self::plan("measure offline").unwrap();
         assert_eq!(
             (&offline.options()["users"], &offline.options()["each"]),
@@ -345,6 +349,9 @@ mod tests {
             ("measure idle --connections 1", "2..=4000000"),
             ("measure offline --each 10001", "1..=10000"),
             ("measure offline --users 1000000 --each 1000", "at most 100000000 are possible"),
+            ("measure group --members 1", "2..=100000"),
+            ("measure group --body 16301", "24..=16300"),
+            ("measure group --senders 0", "1..=100000"),
             ("measure dance", "unrecognized subcommand"),
         ] {
             let error = plan(line).expect_err(line);

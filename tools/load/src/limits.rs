@@ -24,6 +24,10 @@ pub const CONNECTIONS_PER_SOURCE: usize = 4_000;
 /// so that a server that ticks and never delivers can't fill our memory.
 pub const UNRECEIPTED_MAX: usize = 16_384;
 
+/// Messages of an author in a group that aren't with all members, in windows of the author. A sender at
+/// this bound waits, so that a server that ticks and never delivers can't fill our memory.
+pub const GROUP_WINDOWS_MAX: u64 = 16;
+
 /// Encoded bytes that wait for one socket before its sender stops making more.
 pub const OUT_PENDING_BYTES_MAX: usize = 64 * 1024;
 

@@ -13,6 +13,8 @@
  *
  *   made INODE                      it exists and is empty
  *   synced INODE BEGIN END          the last write that this sync covered
+ *   gone INODE                      the file is removed, or another one has its name; the file system may
+ *                                   use the inode again, for a file that isn't watched too
  *   fired OPERATION PATH            the fault happened there; for a rename both paths
  *
  * The control file is an array of 64-bit numbers, see the enum. What a call does is done by system
@@ -95,11 +97,27 @@ static int ends_with(const char *text, const char *end) {
     return length >= end_length && strcmp(text + length - end_length, end) == 0;
 }
 
+static int is_inside(const char *path) {
+    return control && strncmp(path, data, data_length) == 0 && path[data_length] == '/';
+}
+
 /* Whether a file carries promises. RocksDB's logs and options don't. */
 static int is_watched(const char *path) {
-    if (!control || strncmp(path, data, data_length) != 0 || path[data_length] != '/') return 0;
+    if (!is_inside(path)) return 0;
     if (strncmp(path + data_length, "/journal/", 9) == 0) return 1;
+    /* What becomes CURRENT is written under another name. */
+    if (ends_with(path, ".dbtmp")) return !strstr(path, "/OPTIONS-");
     return ends_with(path, ".sst") || strstr(path, "/MANIFEST-") || ends_with(path, "/CURRENT");
+}
+
+/* The inode behind a name in the data directory; 0 if there is none. */
+static ino_t inode_of(const char *path) {
+    struct stat status;
+    return is_inside(path) && stat(path, &status) == 0 ? status.st_ino : 0;
+}
+
+static void gone(ino_t inode, int result) {
+    if (inode && result == 0) note("gone %llu\n", (unsigned long long)inode);
 }
 
 /* Whether the fault happens at this operation. */
@@ -145,6 +163,8 @@ static void watch(int descriptor, const char *path, int flags) {
 
 static int opened(int directory, const char *path, int flags, mode_t mode) {
     int descriptor = syscall(SYS_openat, directory, path, flags, mode);
+    /* Its last owner may have been closed behind our back. */
+    if (descriptor >= 0 && descriptor < DESCRIPTORS_MAX) atomic_store(&file_of[descriptor], 0);
     if (control && directory == AT_FDCWD) watch(descriptor, path, flags);
     return descriptor;
 }
@@ -241,7 +261,7 @@ ssize_t write(int descriptor, const void *buffer, size_t bytes) {
         allowed = judgement;
     }
     ssize_t written = syscall(SYS_write, descriptor, buffer, allowed);
-    if (allowed < bytes) syscall(SYS_kill, getpid(), SIGKILL);
+    if (is_torn) syscall(SYS_kill, getpid(), SIGKILL);
     if (file && written > 0) {
         off_t end = syscall(SYS_lseek, descriptor, 0, SEEK_CUR);
         if (end >= written) wrote(file, end - written, written);
@@ -281,7 +301,10 @@ int rename(const char *from, const char *to) {
             return -1;
         }
     }
-    return syscall(SYS_renameat, AT_FDCWD, from, AT_FDCWD, to);
+    ino_t replaced = inode_of(to);
+    int result = syscall(SYS_renameat, AT_FDCWD, from, AT_FDCWD, to);
+    gone(replaced, result);
+    return result;
 }
 
 int unlink(const char *path) {
@@ -289,7 +312,10 @@ int unlink(const char *path) {
         errno = EIO;
         return -1;
     }
-    return syscall(SYS_unlinkat, AT_FDCWD, path, 0);
+    ino_t removed = inode_of(path);
+    int result = syscall(SYS_unlinkat, AT_FDCWD, path, 0);
+    gone(removed, result);
+    return result;
 }
 
 static int (*libc_clock_gettime)(clockid_t, struct timespec *);

@@ -9,6 +9,7 @@ use std::fmt;
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 
+use fulmar_protocol::group::GroupNotice;
 use fulmar_protocol::limits::FRAME_BYTES_MAX;
 use fulmar_protocol::{
     Assembly, Deliver, Frame, Frames, Hello, Pairs, Send, VERSION, capability, limits,
@@ -297,6 +298,10 @@ impl Auditor {
                     }
                     Ok(Some(position))
                 }
+                Frame::GroupNotice(notice) => {
+                    inbox.entries.push(told(notice));
+                    Ok(Some(notice.position))
+                }
                 Frame::Skip { position } => Ok(Some(*position)),
                 Frame::Goodbye(goodbye) => Err(format!("goodbye: {}", goodbye.code)),
                 _ => Ok(None),
@@ -337,6 +342,12 @@ impl Auditor {
 fn entry(deliver: &Deliver<'_>) -> Entry {
     let Deliver { position, peer, own, ordinal, content, body, .. } = *deliver;
     Entry { position, peer, own, ordinal, digest: digest(content, body) }
+}
+
+/// A notice as an entry: who added the user, and to which group.
+fn told(notice: &GroupNotice) -> Entry {
+    let GroupNotice { position, group, by, .. } = *notice;
+    Entry { position, peer: by, own: false, ordinal: 0, digest: group }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::failure::Failure;
 use crate::fault::Kind;
-use crate::limits::{DEVICES_MAX, THREADS_MAX, USERS_MAX};
+use crate::limits::{DEVICES_MAX, GROUPS_MAX, THREADS_MAX, USERS_MAX};
 
 /// Kills the server under load, again and again, or makes its disk, its clock or its network fail,
 /// and checks that it kept every promise.
@@ -73,6 +73,9 @@ pub struct RunOptions {
     /// Devices of each user; a device is a thread
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=DEVICES_MAX))]
     pub devices: u64,
+    /// Groups of different sizes, whose members come and go; 0 for a server without groups
+    #[arg(long, value_name = "N", default_value_t = 7, value_parser = clap::value_parser!(u64).range(0..=GROUPS_MAX))]
+    pub groups: u64,
     /// Mean length of a round's load; each is between 0.3 and 1.7 times as long
     #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = seconds)]
     pub seconds_per_round: Duration,

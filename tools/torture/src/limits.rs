@@ -44,6 +44,9 @@ pub const ACK_DELAY: Duration = Duration::from_millis(30);
 /// A question for a receipt is repeated after this time without an answer.
 pub const ASK_AGAIN: Duration = Duration::from_secs(3);
 
+/// A group to which the user was added, and of which nothing came for so long, is named in a resume.
+pub const GROUP_BEGINS: Duration = Duration::from_secs(2);
+
 /// Room for data, where there must be little, in bytes: enough for all other kinds of faults in the same
 /// run, some of which use large segments.
 pub const ROOM_BYTES: u64 = 512 << 20;
@@ -86,6 +89,9 @@ pub const USERS_MAX: u64 = 1_000;
 pub const DEVICES_MAX: u64 = 16;
 /// Most devices together, by what a machine's threads and descriptors allow without being tuned.
 pub const THREADS_MAX: u64 = 2_000;
+
+/// Most groups in a run.
+pub const GROUPS_MAX: u64 = 256;
 
 /// Violations of each kind that are described in words; the others are only counted.
 pub const EXAMPLES_MAX: usize = 8;

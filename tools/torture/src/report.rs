@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
 
-use crate::check::{Promise, Tally, Verdict, Volume};
+use crate::check::{GroupVolume, Promise, Tally, Verdict, Volume};
 use crate::fault::Kind;
 
 /// What was run; nothing of it is known where only histories are checked.
@@ -29,6 +29,8 @@ pub struct Setting {
     pub users: u64,
     /// Devices of each.
     pub devices_per_user: u64,
+    /// Groups.
+    pub groups: u64,
     /// From the first start to the verdict, in seconds.
     pub seconds: f64,
     /// Seed of the choices.
@@ -147,6 +149,13 @@ impl Report {
         writeln!(
             f,
             "{displayed} shown, {redelivered} delivered again and recognised; {receipts} receipts"
+        )?;
+        let GroupVolume { group_messages, group_changes, group_deliveries, group_receipts } =
+            self.volume.groups;
+        writeln!(
+            f,
+            "in groups: {group_messages} messages and {group_changes} changes ticked, \
+             {group_deliveries} shown, {group_receipts} receipts"
         )
     }
 
@@ -179,6 +188,7 @@ mod tests {
             cores: 2,
             users: 40,
             devices_per_user: 2,
+            groups: 7,
             seconds: 61.5,
             seed: 7,
         };

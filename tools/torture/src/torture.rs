@@ -73,6 +73,7 @@ fn run(options: &RunOptions, interrupted: &Arc<AtomicBool>) -> Result<Report, Fa
         cores: plan.server.cores,
         users: plan.users,
         devices_per_user: plan.devices,
+        groups: plan.groups,
         seconds: begin.elapsed().as_secs_f64(),
         seed: plan.seed,
     };
@@ -124,6 +125,7 @@ fn plan(
         kinds,
         users: options.users,
         devices: options.devices,
+        groups: options.groups,
         round: options.seconds_per_round,
         settle: options.settle_seconds,
         seed,

@@ -43,6 +43,9 @@ pub type Tokens = HashMap<(u64, u64), Vec<u8>>;
 /// The last ticked send (number, ordinal) of each user's device to each peer.
 pub type Ticked = BTreeMap<(u64, u64), BTreeMap<u64, (u64, u64)>>;
 
+/// The owner of each group that was made.
+pub type Groups = BTreeMap<u64, u64>;
+
 /// See the module's description.
 #[derive(Debug)]
 pub struct World {
@@ -66,11 +69,15 @@ pub struct World {
     last_ticked: Mutex<Ticked>,
     ticked: AtomicU64,
     shown: AtomicU64,
+    /// Whether devices take frames about groups.
+    has_groups: bool,
+    groups: Mutex<Groups>,
+    last_group_ticked: Mutex<Ticked>,
 }
 
 impl World {
     /// A world of so many devices, whose histories are in a directory.
-    pub fn new(histories: PathBuf, devices: usize, tokens: Tokens) -> World {
+    pub fn new(histories: PathBuf, devices: usize, tokens: Tokens, has_groups: bool) -> World {
         World {
             histories,
             began: Instant::now(),
@@ -87,6 +94,9 @@ impl World {
             last_ticked: Mutex::default(),
             ticked: AtomicU64::new(0),
             shown: AtomicU64::new(0),
+            has_groups,
+            groups: Mutex::default(),
+            last_group_ticked: Mutex::default(),
         }
     }
 
@@ -205,6 +215,33 @@ impl World {
         self.last_ticked.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Whether devices take frames about groups.
+    pub const fn has_groups(&self) -> bool {
+        self.has_groups
+    }
+
+    /// A group was made.
+    pub fn add_group(&self, group: u64, owner: u64) {
+        self.groups.lock().unwrap_or_else(PoisonError::into_inner).insert(group, owner);
+    }
+
+    /// The groups that were made.
+    pub fn groups(&self) -> Groups {
+        self.groups.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// A device's send to a group, or change of it, was ticked.
+    pub fn count_group_tick(&self, device: (u64, u64), group: u64, number: u64, position: u64) {
+        self.ticked.fetch_add(1, Ordering::Relaxed);
+        let mut ticked = self.last_group_ticked.lock().unwrap_or_else(PoisonError::into_inner);
+        ticked.entry(device).or_default().insert(group, (number, position));
+    }
+
+    /// The last ticked send or change of each device in each group, with its position.
+    pub fn last_group_ticked(&self) -> Ticked {
+        self.last_group_ticked.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// A message was shown.
     pub fn count_shown(&self) {
         self.shown.fetch_add(1, Ordering::Relaxed);
@@ -226,7 +263,7 @@ mod tests {
 
     #[test]
     fn phases_only_go_on() {
-        let world = World::new(PathBuf::new(), 2, Tokens::new());
+        let world = World::new(PathBuf::new(), 2, Tokens::new(), false);
         assert_eq!(world.phase(), Phase::Load);
         for (index, phase) in Phase::ALL.into_iter().enumerate() {
             assert_eq!(phase as usize, index);
@@ -238,7 +275,7 @@ mod tests {
 
     #[test]
     fn settled_counts_for_the_present_phase_only() {
-        let world = World::new(PathBuf::new(), 2, Tokens::new());
+        let world = World::new(PathBuf::new(), 2, Tokens::new(), false);
         world.set_phase(Phase::Drain);
         assert_eq!(world.unsettled(), 2);
         world.set_settled(0, Phase::Drain, true);
@@ -252,7 +289,7 @@ mod tests {
 
     #[test]
     fn lines_are_numbered_from_one() {
-        let world = World::new(PathBuf::new(), 0, Tokens::new());
+        let world = World::new(PathBuf::new(), 0, Tokens::new(), false);
         assert_eq!([world.next_line().0, world.next_line().0], [1, 2]);
     }
 }

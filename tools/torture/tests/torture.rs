@@ -12,13 +12,14 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// Counts that are 0 where every promise was kept.
-const KINDS: [&str; 10] = [
+const KINDS: [&str; 11] = [
     "lost",
     "duplicated",
     "reordered",
     "receipts_ahead",
     "receipts_behind",
     "corrupt",
+    "leaked",
     "gaps",
     "protocol",
     "unsettled",
@@ -45,7 +46,16 @@ fn stand_in() -> PathBuf {
 fn run(rounds: u32, settle_seconds: u32, fault: Option<&str>) -> (Output, TempDir) {
     let directory = tempfile::tempdir().unwrap();
     let mut command = torture();
-    command.args(["--rounds", &rounds.to_string(), "--seconds-per-round", "0.4", "--users", "6"]);
+    command.args([
+        "--rounds",
+        &rounds.to_string(),
+        "--seconds-per-round",
+        "0.4",
+        "--users",
+        "6",
+        "--groups",
+        "0",
+    ]);
     command.args(["--settle-seconds", &settle_seconds.to_string(), "--seed", SEED]);
     command.arg("--fulmar").arg(stand_in()).arg("--dir").arg(directory.path());
     if let Some(fault) = fault {
@@ -179,7 +189,7 @@ fn a_server_that_is_stopped_for_a_while_passes() {
     let directory = tempfile::tempdir().unwrap();
     let mut command = torture();
     command.args(["--fault", "stop", "--rounds", "2", "--seconds-per-round", "0.4"]);
-    command.args(["--users", "6", "--seed", SEED, "--settle-seconds", "30"]);
+    command.args(["--users", "6", "--groups", "0", "--seed", SEED, "--settle-seconds", "30"]);
     let output =
         command.arg("--fulmar").arg(stand_in()).arg("--dir").arg(directory.path()).output();
     let report = json(&output.unwrap());
@@ -238,7 +248,16 @@ fn a_killed_run_leaves_no_process_behind() {
 /// Starts a run that would take an hour and waits until it is under way.
 fn begin_long_run(directory: &Path) -> Child {
     let mut command = torture();
-    command.args(["--rounds", "1000", "--seconds-per-round", "0.2", "--users", "4"]);
+    command.args([
+        "--rounds",
+        "1000",
+        "--seconds-per-round",
+        "0.2",
+        "--users",
+        "4",
+        "--groups",
+        "0",
+    ]);
     command.arg("--fulmar").arg(stand_in()).arg("--dir").arg(directory.join("run"));
     let mut child = command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();

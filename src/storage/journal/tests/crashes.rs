@@ -10,6 +10,8 @@ use crate::storage::{Loss, SimulatedDatabase, SimulatedDirectory};
 
 /// Histories that each test goes through.
 const SEEDS: u64 = 3_000;
+/// The log of the tests that need just one.
+const INBOX: LogId = LogId::Inbox(1);
 
 const WITH_FSYNC: History =
     History { is_syncing: true, end: End::KillOrPowerCut, has_faults: false, has_expiry: false };
@@ -47,12 +49,12 @@ const OPTIONS: JournalOptions =
     JournalOptions { segment_bytes: 8_192, segments_kept: 0, segments_max: 4 };
 
 fn state(value: u8) -> Write {
-    let key = Key::Conversation { user: 1, peer: 2 };
+    let key = Key::Conversation { log: INBOX, peer: 2 };
     Write::Put { key, value: Bytes::copy_from_slice(&[value]) }
 }
 
 fn state_in(reader: &SimulatedReader) -> Option<Bytes> {
-    let loaded = reader.load(Load::Conversation { user: 1, peer: 2 }).expect("load");
+    let loaded = reader.load(Load::Conversation { log: INBOX, peer: 2 }).expect("load");
     let Loaded::Conversation { record, .. } = loaded else { panic!("a conversation") };
     record
 }
@@ -83,21 +85,21 @@ fn without_syncing_the_drain_gives_up_nothing_that_a_power_cut_could_bring_back(
         let open = || open(files.clone(), OPTIONS, false, database.clone()).expect("open");
         let (mut committer, _, drain) = open();
         let entry =
-            Write::Put { key: Key::Entry { user: 1, position: 1 }, value: [7; 8][..].into() };
+            Write::Put { key: Key::Entry { log: INBOX, position: 1 }, value: [7; 8][..].into() };
         committer.commit([entry].iter()).expect("commit");
         committer.next_segment(0).expect("segment");
         drain.drain_oldest().expect("drain");
         committer.commit([state(1)].iter()).expect("commit");
         committer.next_segment(0).expect("segment");
         // Overwritten and trimmed, but not synced.
-        let trim = Write::Trim { user: 1, from: 1, through: 1 };
+        let trim = Write::Trim { log: INBOX, from: 1, through: 1 };
         committer.commit([state(2), trim].iter()).expect("commit");
         drain.drain_oldest().expect("drain");
         files.cut_power(&mut Rng::with_seed(seed), Loss::Newest);
         database.crash(&mut Rng::with_seed(seed));
         let (_, reader, _) = open();
-        let load = Load::Inbox { user: 1, expire_through_ms: 0 };
-        let Loaded::Inbox { last, .. } = reader.load(load).expect("load") else { panic!() };
+        let load = Load::Log { log: INBOX, expire_through_ms: 0 };
+        let Loaded::Log { last, .. } = reader.load(load).expect("load") else { panic!() };
         match state_in(&reader).as_deref() {
             Some([1]) => assert_eq!(last.map(|(position, _)| position), Some(1)),
             Some([2]) => {}
@@ -111,7 +113,8 @@ fn what_was_trimmed_after_a_broken_drain_leaves_the_database() {
     let (files, database) = (SimulatedDirectory::new(1), SimulatedDatabase::default());
     let open = || open(files.clone(), OPTIONS, true, database.clone()).expect("open");
     let (mut committer, _, drain) = open();
-    let entry = Write::Put { key: Key::Entry { user: 1, position: 1 }, value: [7; 8][..].into() };
+    let entry =
+        Write::Put { key: Key::Entry { log: INBOX, position: 1 }, value: [7; 8][..].into() };
     committer.commit([entry].iter()).expect("commit");
     committer.next_segment(0).expect("segment");
     // The database has the entry, the segment stays.
@@ -119,13 +122,13 @@ fn what_was_trimmed_after_a_broken_drain_leaves_the_database() {
     drain.drain_oldest().expect_err("it ends");
     files.kill();
     let (mut committer, _, drain) = open();
-    committer.commit([Write::Trim { user: 1, from: 1, through: 1 }].iter()).expect("commit");
+    committer.commit([Write::Trim { log: INBOX, from: 1, through: 1 }].iter()).expect("commit");
     committer.next_segment(0).expect("segment");
     while drain.is_due() {
         drain.drain_oldest().expect("drain");
     }
-    let load = Load::Inbox { user: 1, expire_through_ms: 0 };
-    let Loaded::Inbox { last, .. } = database.load(load).expect("load") else { panic!() };
+    let load = Load::Log { log: INBOX, expire_through_ms: 0 };
+    let Loaded::Log { last, .. } = database.load(load).expect("load") else { panic!() };
     assert_eq!(last, None);
 }
 
@@ -135,14 +138,14 @@ fn the_head_is_known_though_everything_has_expired() {
     let (mut committer, reader, drain) =
         open(files, OPTIONS, true, database.clone()).expect("open");
     let head = || {
-        let load = Load::Inbox { user: 1, expire_through_ms: 0 };
-        let Loaded::Inbox { head, .. } = reader.load(load).expect("load") else { panic!() };
+        let load = Load::Log { log: INBOX, expire_through_ms: 0 };
+        let Loaded::Log { head, .. } = reader.load(load).expect("load") else { panic!() };
         head
     };
     assert_eq!(head(), 0);
     for position in 1..=3u64 {
         let value = Bytes::copy_from_slice(&position.to_le_bytes());
-        let entry = Write::Put { key: Key::Entry { user: 1, position }, value };
+        let entry = Write::Put { key: Key::Entry { log: INBOX, position }, value };
         committer.commit([entry].iter()).expect("commit");
     }
     assert_eq!(head(), 3);

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use tempfile::TempDir;
 
 use super::*;
-use crate::shard::seam::{ConnId, Key, Load, Loaded, Write};
+use crate::shard::seam::{ConnId, GroupId, Key, Load, Loaded, LogId, Write};
 use crate::storage::{SimulatedDatabase, Storage};
 
 fn apply(map: &mut BTreeMap<Key, Bytes>, write: &Write) {
@@ -19,19 +19,19 @@ fn apply(map: &mut BTreeMap<Key, Bytes>, write: &Write) {
         Write::Put { key, value } => {
             map.insert(*key, value.clone());
         }
-        Write::Trim { user, from, through } => {
-            for position in *from..=*through {
-                map.remove(&Key::Entry { user: *user, position });
+        &Write::Trim { log, from, through } => {
+            for position in from..=through {
+                map.remove(&Key::Entry { log, position });
             }
         }
     }
 }
 
-/// The load that brings all entries of an inbox.
-fn all_entries(user: u64) -> Load {
+/// The load that brings all entries of a log.
+fn all_entries(log: LogId) -> Load {
     let conn = ConnId { slot: 0, generation: 0 };
     let (entries_max, bytes_max) = (u32::MAX, u32::MAX);
-    Load::Entries { user, conn, from: 0, through: u64::MAX, entries_max, bytes_max }
+    Load::Entries { log, conn, from: 0, through: u64::MAX, entries_max, bytes_max }
 }
 
 fn time_ms(value: &[u8]) -> u64 {
@@ -39,32 +39,35 @@ fn time_ms(value: &[u8]) -> u64 {
 }
 
 fn load(map: &BTreeMap<Key, Bytes>, load: Load) -> Loaded {
-    let range = |user, from, through| {
+    let range = |log, from, through| {
         let (from, through) =
-            (Key::Entry { user, position: from }, Key::Entry { user, position: through });
+            (Key::Entry { log, position: from }, Key::Entry { log, position: through });
         map.range(from..=through).filter_map(|(key, value)| match key {
             Key::Entry { position, .. } => Some((*position, value.clone())),
             _ => None,
         })
     };
     match load {
-        Load::Conversation { user, peer } => {
-            let record = map.get(&Key::Conversation { user, peer }).cloned();
-            Loaded::Conversation { user, peer, record }
+        Load::Conversation { log, peer } => {
+            let record = map.get(&Key::Conversation { log, peer }).cloned();
+            Loaded::Conversation { log, peer, record }
         }
-        Load::Inbox { user, expire_through_ms } => Loaded::Inbox {
-            user,
-            record: map.get(&Key::Inbox { user }).cloned(),
-            last: range(user, 0, u64::MAX).last(),
-            first: range(user, 0, u64::MAX).find(|(_, value)| time_ms(value) > expire_through_ms),
+        Load::Presence { user } => {
+            Loaded::Presence { user, record: map.get(&Key::Presence { user }).cloned() }
+        }
+        Load::Log { log, expire_through_ms } => Loaded::Log {
+            log,
+            record: map.get(&Key::State { log }).cloned(),
+            last: range(log, 0, u64::MAX).last(),
+            first: range(log, 0, u64::MAX).find(|(_, value)| time_ms(value) > expire_through_ms),
             // The model has its own.
             head: 0,
         },
-        Load::Entries { user, conn, from, through, entries_max, .. } => {
-            let entries: Vec<_> = range(user, from, through).take(entries_max as usize).collect();
+        Load::Entries { log, conn, from, through, entries_max, .. } => {
+            let entries: Vec<_> = range(log, from, through).take(entries_max as usize).collect();
             let is_cut = entries.len() == entries_max as usize;
             let through = entries.last().filter(|_| is_cut).map_or(through, |&(last, _)| last);
-            Loaded::Entries { user, conn, entries, through }
+            Loaded::Entries { log, conn, entries, through }
         }
     }
 }
@@ -87,12 +90,23 @@ fn path(directory: &Path, number: u64) -> PathBuf {
     directory.join(segment::name(number))
 }
 
+/// The logs that histories write: inboxes, and groups of the same numbers.
+const LOGS: [LogId; 7] = [
+    LogId::Inbox(1),
+    LogId::Inbox(2),
+    LogId::Inbox(3),
+    LogId::Inbox(4),
+    LogId::Group(1),
+    LogId::Group(2),
+    LogId::Group(3),
+];
+
 /// What should be there, and a source of plausible writes.
 #[derive(Default, Clone)]
 struct Model {
     all: BTreeMap<Key, Bytes>,
-    heads: BTreeMap<u64, u64>,
-    trims: BTreeMap<u64, u64>,
+    heads: BTreeMap<LogId, u64>,
+    trims: BTreeMap<LogId, u64>,
     /// Entries of this time and earlier may be gone.
     expired: u64,
 }
@@ -101,24 +115,29 @@ impl Model {
     fn random_writes(&mut self) -> Vec<Write> {
         let mut writes = Vec::new();
         for _ in 0..fastrand::usize(1..20) {
-            let user = fastrand::u64(1..8);
-            let head = self.heads.entry(user).or_default();
-            let trim = self.trims.entry(user).or_default();
+            let log = LOGS[fastrand::usize(..LOGS.len())];
+            let head = self.heads.entry(log).or_default();
+            let trim = self.trims.entry(log).or_default();
             let value = Bytes::from(vec![fastrand::u8(1..); fastrand::usize(8..200)]);
             writes.push(match fastrand::u8(0..10) {
                 0..5 => {
                     *head += 1;
-                    Write::Put { key: Key::Entry { user, position: *head }, value }
+                    Write::Put { key: Key::Entry { log, position: *head }, value }
                 }
-                5 => Write::Put { key: Key::Inbox { user }, value },
+                5 => match log {
+                    LogId::Inbox(user) if fastrand::bool() => {
+                        Write::Put { key: Key::Presence { user }, value }
+                    }
+                    log => Write::Put { key: Key::State { log }, value },
+                },
                 6 | 7 => {
                     let peer = fastrand::u64(1..8);
-                    Write::Put { key: Key::Conversation { user, peer }, value }
+                    Write::Put { key: Key::Conversation { log, peer }, value }
                 }
                 _ if *trim < *head => {
                     let (from, through) = (*trim + 1, fastrand::u64(*trim + 1..=*head));
                     *trim = through;
-                    Write::Trim { user, from, through }
+                    Write::Trim { log, from, through }
                 }
                 _ => continue,
             });
@@ -135,11 +154,11 @@ impl Model {
         for write in commits.into_iter().flatten() {
             apply(&mut model.all, write);
             match *write {
-                Write::Put { key: Key::Entry { user, position }, .. } => {
-                    model.heads.insert(user, position);
+                Write::Put { key: Key::Entry { log, position }, .. } => {
+                    model.heads.insert(log, position);
                 }
-                Write::Trim { user, through, .. } => {
-                    model.trims.insert(user, through);
+                Write::Trim { log, through, .. } => {
+                    model.trims.insert(log, through);
                 }
                 Write::Put { .. } => {}
             }
@@ -150,29 +169,40 @@ impl Model {
     /// Everything that can be asked is answered as the model would. Entries below the trim may still be
     /// in the database for a while; nobody asks for them.
     fn check(&self, reader: &JournalReader<impl JournalDirectory, impl Storage>) {
-        for user in 1..8 {
-            let trim = self.trims.get(&user).copied().unwrap_or(0);
+        let heads = reader.group_heads().expect("heads");
+        let known: BTreeMap<GroupId, u64> = heads.iter().copied().collect();
+        assert_eq!(known.len(), heads.len(), "a group is named twice");
+        for log in LOGS {
+            let trim = self.trims.get(&log).copied().unwrap_or(0);
             for peer in 1..8 {
-                let wanted = Load::Conversation { user, peer };
+                let wanted = Load::Conversation { log, peer };
                 assert_eq!(reader.load(wanted).expect("load"), load(&self.all, wanted));
             }
-            let wanted = Load::Inbox { user, expire_through_ms: self.expired };
+            if let LogId::Inbox(user) = log {
+                let wanted = Load::Presence { user };
+                assert_eq!(reader.load(wanted).expect("load"), load(&self.all, wanted));
+            }
+            let wanted = Load::Log { log, expire_through_ms: self.expired };
             let loaded = reader.load(wanted).expect("load");
-            let Loaded::Inbox { record, last, first, head: known_head, .. } = loaded else {
-                panic!("not an inbox");
+            let Loaded::Log { record, last, first, head: known_head, .. } = loaded else {
+                panic!("not a log");
             };
-            let Loaded::Inbox {
-                record: model_record, last: model_last, first: model_first, ..
-            } = load(&self.all, wanted)
+            let Loaded::Log { record: model_record, last: model_last, first: model_first, .. } =
+                load(&self.all, wanted)
             else {
-                panic!("not an inbox");
+                panic!("not a log");
             };
             assert_eq!(record, model_record);
             if model_last.as_ref().is_none_or(|(_, value)| time_ms(value) > self.expired) {
                 assert_eq!(last.filter(|&(position, _)| position > trim), model_last);
             }
-            let head = self.heads.get(&user).copied().unwrap_or(0);
+            let head = self.heads.get(&log).copied().unwrap_or(0);
             assert!(known_head == head || known_head < head && trim == head, "a head is forgotten");
+            if let LogId::Group(group) = log {
+                assert_eq!(known.get(&group).copied().unwrap_or(0), known_head);
+                let is_stored = self.all.keys().any(|key| key.log() == log);
+                assert!(known.contains_key(&group) || !is_stored, "a group is forgotten");
+            }
             if first.as_ref().is_some_and(|&(position, _)| position > trim) {
                 assert_eq!(first, model_first);
             }
@@ -181,8 +211,8 @@ impl Model {
             let through = u64::MAX - 1;
             loop {
                 let entries_max = fastrand::u32(1..30);
-                let wanted =
-                    Load::Entries { user, conn, from, through, entries_max, bytes_max: 500 };
+                let bytes_max = 500;
+                let wanted = Load::Entries { log, conn, from, through, entries_max, bytes_max };
                 let Loaded::Entries { entries, through: reached, .. } =
                     reader.load(wanted).expect("load")
                 else {
@@ -194,7 +224,7 @@ impl Model {
                 }
                 from = reached + 1;
             }
-            let all = load(&self.all, all_entries(user));
+            let all = load(&self.all, all_entries(log));
             let Loaded::Entries { mut entries, .. } = all else { panic!() };
             entries.retain(|(_, value)| time_ms(value) > self.expired);
             got.retain(|(_, value)| time_ms(value) > self.expired);
@@ -302,11 +332,11 @@ fn a_commit_larger_than_a_segment_gets_one_of_its_size() {
     let behind = SimulatedDatabase::default();
     let (mut committer, reader, drain) = start(directory.path(), &behind).expect("open");
     let value = Bytes::from(vec![9; 100_000]);
-    let key = Key::Entry { user: 1, position: 1 };
+    let key = Key::Entry { log: LogId::Inbox(1), position: 1 };
     committer.commit([Write::Put { key, value: value.clone() }].iter()).expect("commit");
-    let wanted = Load::Inbox { user: 1, expire_through_ms: 0 };
+    let wanted = Load::Log { log: LogId::Inbox(1), expire_through_ms: 0 };
     for _ in 0..3 {
-        let Loaded::Inbox { last, .. } = reader.load(wanted).expect("load") else { panic!() };
+        let Loaded::Log { last, .. } = reader.load(wanted).expect("load") else { panic!() };
         assert_eq!(last, Some((1, value.clone())));
         committer.next_segment(0).expect("segment");
         drain.drain_oldest().expect("drain");
@@ -345,7 +375,7 @@ fn a_commit_that_waits_for_the_drain_goes_on_when_the_drain_is_told_to_end() {
     let thread = std::thread::spawn(move || {
         let value = Bytes::from(vec![1; 1_000]);
         for position in 1..=100 {
-            let key = Key::Entry { user: 1, position };
+            let key = Key::Entry { log: LogId::Inbox(1), position };
             committer.commit([Write::Put { key, value: value.clone() }].iter()).expect("commit");
         }
     });
@@ -353,10 +383,10 @@ fn a_commit_that_waits_for_the_drain_goes_on_when_the_drain_is_told_to_end() {
     assert!(!thread.is_finished(), "nothing was drained, so the commits wait");
     stopper.stop();
     thread.join().expect("it ends");
-    let Loaded::Inbox { last, .. } =
-        reader.load(Load::Inbox { user: 1, expire_through_ms: 0 }).expect("load")
+    let Loaded::Log { last, .. } =
+        reader.load(Load::Log { log: LogId::Inbox(1), expire_through_ms: 0 }).expect("load")
     else {
-        panic!("not an inbox")
+        panic!("not a log")
     };
     assert_eq!(last.map(|(position, _)| position), Some(100));
 }

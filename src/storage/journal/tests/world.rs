@@ -11,7 +11,7 @@ pub(super) type SimulatedReader = JournalReader<SimulatedDirectory, SimulatedDat
 pub(super) type SimulatedParts = Parts<SimulatedDirectory, SimulatedDatabase>;
 
 /// Whose conversation says how many commits there were.
-const COUNTER: Key = Key::Conversation { user: 100, peer: 1 };
+const COUNTER: Key = Key::Conversation { log: LogId::Inbox(100), peer: 1 };
 /// What may fail.
 const OPERATIONS: [Operation; 7] = [
     Operation::Create,
@@ -219,7 +219,7 @@ impl World {
         };
         if self.random.u8(0..20) == 0 {
             // More than a segment holds.
-            put(Key::Inbox { user: 3 }, Bytes::from(vec![1; 12_000]));
+            put(Key::State { log: LogId::Inbox(3) }, Bytes::from(vec![1; 12_000]));
         }
         let count = self.commits.len() as u64 + 1;
         put(COUNTER, Bytes::copy_from_slice(&count.to_le_bytes()));
@@ -256,8 +256,8 @@ impl World {
         committer.next_segment(0).expect("segment");
         drain_all(&committer);
         self.model.check(&reader);
-        for user in (1..8).filter(|_| !self.history.has_expiry) {
-            let (all, kept) = (load(&self.model.all, all_entries(user)), all_entries(user));
+        for log in LOGS.into_iter().filter(|_| !self.history.has_expiry) {
+            let (all, kept) = (load(&self.model.all, all_entries(log)), all_entries(log));
             assert_eq!(self.database.load(kept).expect("load"), all, "nothing trimmed is left");
         }
     }
@@ -265,8 +265,8 @@ impl World {
 
 /// How many commits the journal holds.
 fn count(reader: &SimulatedReader) -> usize {
-    let Key::Conversation { user, peer } = COUNTER else { panic!("a conversation") };
-    let loaded = reader.load(Load::Conversation { user, peer }).expect("load");
+    let Key::Conversation { log, peer } = COUNTER else { panic!("a conversation") };
+    let loaded = reader.load(Load::Conversation { log, peer }).expect("load");
     let Loaded::Conversation { record, .. } = loaded else { panic!("a conversation") };
     record.map_or(0, |count| u64::from_le_bytes(count[..].try_into().expect("8"))) as usize
 }

@@ -10,7 +10,9 @@ mod server;
 use std::process::Stdio;
 
 use fulmar_client::store::{SqliteStore, Store};
-use fulmar_protocol::{Code, Frame, Goodbye};
+use fulmar_client::{Action, GroupChange, Target, content};
+use fulmar_protocol::group::{GroupDeliver, GroupNotice, GroupReceipt};
+use fulmar_protocol::{Code, Frame, Goodbye, Pairs};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
@@ -190,7 +192,7 @@ async fn nothing_is_lost_or_doubled_by_kill_9() {
     assert!(stored > 100);
     let path = home.path().join("device.db");
     let mut store = SqliteStore::open(&path, 7, 1).unwrap();
-    let history = store.history(8, None, usize::MAX >> 1).unwrap();
+    let history = store.history(Target::Peer(8), None, usize::MAX >> 1).unwrap();
     let texts: Vec<_> = history.iter().map(|message| message.body.to_vec()).collect();
     let due: Vec<_> = (1..=texts.len()).map(|n| format!("number {n}").into_bytes()).collect();
     assert_eq!(texts, due);
@@ -291,4 +293,115 @@ async fn mistakes_at_the_start_are_told_clearly() {
     let output = full.args(["--user", "7"]).stdin(Stdio::null()).output().await.unwrap();
     let told = String::from_utf8_lossy(&output.stderr);
     assert!(told.contains("--plain works in pipes"), "{told}");
+}
+
+/// An entry of group 30.
+fn entry(position: u64, author: u64, content: u8, body: &[u8]) -> Frame<'_> {
+    Frame::GroupDeliver(GroupDeliver {
+        group: 30,
+        position,
+        author,
+        time_ms: frames::START_MS,
+        content,
+        own: false,
+        total_bytes: None,
+        body,
+    })
+}
+
+#[tokio::test]
+async fn a_group_is_made_written_in_and_left() {
+    let (server, home) = (Server::start().await, TempDir::new().unwrap());
+    let mut program = Program::start(&server, &home, &[]);
+    let mut peer = server.login().await;
+    program.expect("* connected").await;
+    program.write("/group walk 8 9").await;
+    program.expect("me → a new group: made the group \"walk\" with 8, 9  ·").await;
+    peer.expect("change 0 #0 create [8, 9] walk").await;
+    let sent = |number, position| Frame::GroupSent {
+        group: 30,
+        number,
+        position,
+        time_ms: frames::START_MS,
+    };
+    peer.say(&[sent(peer.base(), 1), Frame::GroupSkip { group: 30, position: 1 }]).await;
+    program.expect("me → walk: made the group \"walk\" with 8, 9  ✓").await;
+    program.expect("* writing in walk").await;
+    peer.expect("group ack 30 1").await;
+    program.write("hello").await;
+    program.expect("me → walk: hello  ·").await;
+    peer.expect("group send 30 #1 hello").await;
+    peer.say(&[sent(peer.base() + 1, 2), Frame::GroupSkip { group: 30, position: 2 }]).await;
+    program.expect("me → walk: hello  ✓").await;
+    peer.expect("group ack 30 2").await;
+    let receipt = |delivered, read| {
+        Frame::GroupReceipt(GroupReceipt {
+            group: 30,
+            position: 2,
+            members: 2,
+            delivered,
+            read,
+            delivered_all: 0,
+            read_all: 0,
+            who: Pairs::Slice(&[]),
+        })
+    };
+    peer.say(&[receipt(1, 0)]).await;
+    program.expect("me → walk: hello  ✓ delivered 1 of 2, read 0").await;
+    peer.say(&[receipt(2, 1)]).await;
+    program.expect("me → walk: hello  ✓✓ delivered 2 of 2, read 1").await;
+    let added = GroupChange::of_users(Action::Add, &[10]).body();
+    peer.say(&[entry(3, 8, content::TEXT, b"hi")]).await;
+    program.expect("8 → walk: hi").await;
+    peer.expect("group ack 30 3").await;
+    peer.expect("group read 30 3").await;
+    peer.say(&[entry(4, 8, content::CHANGE, &added)]).await;
+    program.expect("* walk: 8 added 10").await;
+    peer.expect("group ack 30 4").await;
+    peer.expect("group read 30 4").await;
+    let typing = Frame::Typing { group: 30, user: 9, is_typing: true };
+    let presence = Frame::Presence { user: 8, is_online: true, last_seen_ms: 0 };
+    peer.say(&[typing, presence]).await;
+    program.expect("* 9 writes …").await;
+    program.expect("* 8 is online").await;
+    program.write("/who").await;
+    for line in ["* 7: owner", "* 8: member", "* 9: member", "* 10: member"] {
+        program.expect(line).await;
+    }
+    peer.expect("group ask 30 4 who after 0").await;
+    program.write("/remove 8").await;
+    program.expect("me → walk: removed 8  ·").await;
+    peer.expect("change 30 #2 remove [8] ").await;
+    program.write("/with 8").await;
+    program.expect("* chatting with 8").await;
+    program.write("/list").await;
+    program.expect("* walk (30): 0 unread").await;
+    program.expect("* 8: 0 unread (open)").await;
+    program.write("/leave").await;
+    program.expect("* no group is open; /join opens one").await;
+    program.write("/join walk").await;
+    program.expect("* writing in walk").await;
+    program.write("/leave").await;
+    program.expect("me → walk: left  ·").await;
+    peer.expect("change 30 #3 leave [] ").await;
+    let skip = Frame::GroupSkip { group: 30, position: 5 };
+    peer.say(&[skip, Frame::GroupGone { group: 30, position: 5 }]).await;
+    program.expect("* you are no member of walk").await;
+}
+
+#[tokio::test]
+async fn who_is_added_to_a_group_is_told() {
+    let (server, home) = (Server::start().await, TempDir::new().unwrap());
+    let mut program = Program::start(&server, &home, &[]);
+    let mut peer = server.login().await;
+    program.expect("* connected").await;
+    let notice = GroupNotice { position: 1, group: 30, by: 8, time_ms: frames::START_MS };
+    peer.say(&[Frame::GroupNotice(notice)]).await;
+    program.expect("* 8 added you to group 30; /join 30").await;
+    let made = GroupChange::create("walk\u{1b}[2J", &[7]).body();
+    peer.say(&[entry(1, 8, content::CHANGE, &made), entry(2, 8, content::TEXT, b"hi")]).await;
+    program.expect("* walk␛[2J: 8 made the group \"walk␛[2J\" with 7").await;
+    program.expect("8 → walk␛[2J: hi  (unread; /join walk␛[2J)").await;
+    program.write("/join 30").await;
+    program.expect("* writing in walk␛[2J").await;
 }

@@ -1,8 +1,7 @@
 //! Conversations: how far the peer is with what I sent, how far I am with what the peer sent.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::limits::{ASK_AGAIN_MS, ASKS_IN_FLIGHT_MAX};
 use crate::message::MessageId;
 use crate::store::ConversationState;
 
@@ -37,12 +36,6 @@ pub(super) struct Conversations {
     reads_due: BTreeSet<u64>,
     /// Peers whose `seen` was told on this connection: what, and after how many pongs.
     reads_told: BTreeMap<u64, (u64, u64)>,
-    /// Peers whose receipt has to be asked for on this connection, the newest conversation first.
-    asks_due: VecDeque<u64>,
-    /// Peers whose receipt was or will be asked for on this connection. What changes after that is told.
-    covered: BTreeSet<u64>,
-    /// Peers whose receipt was asked for and didn't come yet, and when it was asked for.
-    asked: BTreeMap<u64, u64>,
 }
 
 impl Conversations {
@@ -52,9 +45,6 @@ impl Conversations {
             states: states.into_iter().map(|state| (state.peer, state)).collect(),
             reads_due: BTreeSet::new(),
             reads_told: BTreeMap::new(),
-            asks_due: VecDeque::new(),
-            covered: BTreeSet::new(),
-            asked: BTreeMap::new(),
         }
     }
 
@@ -90,7 +80,6 @@ impl Conversations {
 
     /// A receipt for what I sent to the peer.
     pub(super) fn receipt(&mut self, peer: u64, delivered: u64, read: u64) -> Moved {
-        self.asked.remove(&peer);
         let state = self.state(peer);
         let before = *state;
         state.read = before.read.max(read);
@@ -125,33 +114,24 @@ impl Conversations {
         new
     }
 
-    /// A connection begins: every READ that an earlier one may have lost is due, and a question
-    /// for each conversation whose newest own message isn't read yet.
+    /// A connection begins: every READ that an earlier one may have lost is due.
     pub(super) fn begin(&mut self) {
         let unconfirmed = |state: &&ConversationState| state.seen > state.seen_confirmed;
         self.reads_due = self.states.values().filter(unconfirmed).map(|state| state.peer).collect();
-        let mut unread: Vec<_> =
-            self.states.values().filter(|state| state.out_last > state.read).collect();
-        unread.sort_by_key(|state| std::cmp::Reverse(state.last));
-        self.asks_due = unread.into_iter().map(|state| state.peer).collect();
-        self.covered = self.asks_due.iter().copied().collect();
     }
 
-    /// A message to the peer turned out to be older than this connection, or may be: its receipts may
-    /// have been told before. What is told after the answer is told to this connection too.
-    pub(super) fn ask_once(&mut self, peer: u64) {
-        if self.covered.insert(peer) {
-            self.asks_due.push_back(peer);
-        }
+    /// The peers whose newest own message isn't read yet, the newest conversation first.
+    pub(super) fn unread(&self) -> impl Iterator<Item = u64> + use<> {
+        let mut unread: Vec<_> =
+            self.states.values().filter(|state| state.out_last > state.read).copied().collect();
+        unread.sort_by_key(|state| std::cmp::Reverse(state.last));
+        unread.into_iter().map(|state| state.peer)
     }
 
     /// The connection is gone.
     pub(super) fn reset(&mut self) {
         self.reads_due.clear();
         self.reads_told.clear();
-        self.asks_due.clear();
-        self.covered.clear();
-        self.asked.clear();
     }
 
     /// The next READ that is due: peer and ordinal. It counts as told after `pongs` pongs.
@@ -160,25 +140,6 @@ impl Conversations {
         let seen = self.state(peer).seen;
         self.reads_told.insert(peer, (seen, pongs));
         Some((peer, seen))
-    }
-
-    /// The next question that may go out: the peer. An overloaded server may leave questions
-    /// unanswered; they are asked again later, behind the others.
-    pub(super) fn next_ask(&mut self, now_ms: u64) -> Option<u64> {
-        let asks_due = &mut self.asks_due;
-        self.asked.retain(|peer, asked_ms| {
-            let patient = now_ms.saturating_sub(*asked_ms) < ASK_AGAIN_MS;
-            if !patient {
-                asks_due.push_back(*peer);
-            }
-            patient
-        });
-        if self.asked.len() >= ASKS_IN_FLIGHT_MAX {
-            return None;
-        }
-        let peer = self.asks_due.pop_front()?;
-        self.asked.insert(peer, now_ms);
-        Some(peer)
     }
 
     /// The server's numbers of all directions may have gone back. What was received counts as seen;

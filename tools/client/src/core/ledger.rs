@@ -1,6 +1,7 @@
 //! The writes on their way to the store, and what may only happen once they are durable.
 
 use super::io::Action;
+use super::log::LogId;
 use crate::event::Event;
 use crate::limits::MESSAGE_BYTES;
 use crate::message::MessageId;
@@ -20,8 +21,10 @@ pub(super) enum Effect {
     },
     /// A tick is durable.
     Settled,
-    /// The inbox is stored up to here and may be acknowledged.
-    Inbox {
+    /// The log is stored up to here and may be acknowledged.
+    Log {
+        /// Which.
+        log: LogId,
         /// The position.
         position: u64,
     },
@@ -51,6 +54,13 @@ impl Ledger {
             self.pending.bytes += message.body.len();
         }
         self.pending.writes.push(write);
+    }
+
+    /// Adds writes in their order.
+    pub(super) fn write_all(&mut self, writes: Vec<Write>) {
+        for write in writes {
+            self.write(write);
+        }
     }
 
     /// Adds what the next batch allows, after what was added before.

@@ -21,15 +21,21 @@
 //! There is no I/O, clock, thread or randomness in here: the time is an argument, and the jitter of
 //! reconnects comes from the seed.
 
+mod arrivals;
+mod asks;
 mod backoff;
 mod conversations;
+mod group_frames;
+mod groups;
 mod heartbeat;
-mod inbox;
+mod intake;
 mod io;
 mod ledger;
 mod link;
+mod log;
 mod outbox;
 mod output;
+mod presence;
 mod receive;
 mod session;
 mod violation;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use fulmar_protocol::group::{Change, GroupSend};
 use fulmar_protocol::limits::{BODY_BYTES_MAX, PART_BYTES_MAX};
 use fulmar_protocol::{Chunks, Frame, Send};
 
@@ -12,7 +13,7 @@ use crate::limits::{
     NUMBER_MAX, OUTBOX_BYTES_MAX, OUTBOX_MESSAGES_MAX, SENDS_IN_FLIGHT_MAX, SENDS_LOOKED_AT_MAX,
     SENDS_PER_PART_MAX,
 };
-use crate::message::MessageId;
+use crate::message::{self, MessageId, Target};
 use crate::store::Unanswered;
 
 /// Why a message isn't taken for sending. Nothing of it is kept.
@@ -21,6 +22,15 @@ pub enum SendError {
     /// User 0.
     #[error("user 0 can't be a recipient; users are numbered from 1")]
     BadPeer,
+    /// Group 0.
+    #[error("group 0 can't be written to; groups are numbered from 1")]
+    BadGroup,
+    /// Users that aren't in increasing order from 1, too many of them, or a value that is too long.
+    #[error("the change names too many users, user 0, or has a value that is too long")]
+    BadChange,
+    /// The content of a message to a group says that it is a change.
+    #[error("content {} is what changes of a group have", message::content::CHANGE)]
+    BadContent,
     /// The body is over the limit of the protocol.
     #[error("the body has {bytes} bytes; at most {bytes_max} can be sent")]
     BodyTooLarge {
@@ -69,16 +79,24 @@ enum Stage {
 #[derive(Debug)]
 struct Waiting {
     id: MessageId,
-    peer: u64,
+    target: Target,
     content: u8,
     body: Arc<[u8]>,
     stage: Stage,
 }
 
+/// A send that is too large for the server.
+#[derive(Debug)]
+pub(super) struct Refused {
+    pub(super) id: MessageId,
+    pub(super) target: Target,
+    pub(super) number: u64,
+}
+
 /// The large body in progress; it is finished whatever the answer, for the server counts its bytes.
 #[derive(Debug)]
 struct Cut {
-    peer: u64,
+    target: Target,
     body: Arc<[u8]>,
     sent_bytes: usize,
 }
@@ -87,8 +105,8 @@ struct Cut {
 #[derive(Debug)]
 pub(super) struct Outbox {
     number_last: u64,
-    /// By number, which is the order in which they go out. One counter serves all peers, so the
-    /// numbers grow within each.
+    /// By number, which is the order in which they go out. One counter serves all peers and
+    /// groups, so the numbers grow within each.
     waiting: BTreeMap<u64, Waiting>,
     /// Body bytes in `waiting`.
     bytes: usize,
@@ -128,15 +146,15 @@ impl Outbox {
     }
 
     fn insert(&mut self, send: Unanswered, stage: Stage) {
-        let Unanswered { number, id, peer, content, body } = send;
+        let Unanswered { number, id, target, content, body } = send;
         self.bytes += body.len();
         self.number_last = self.number_last.max(number);
-        self.waiting.insert(number, Waiting { id, peer, content, body, stage });
+        self.waiting.insert(number, Waiting { id, target, content, body, stage });
     }
 
     /// Judges a message before anything of it is kept.
-    pub(super) fn judge(&self, peer: u64, body_bytes: usize) -> Result<(), SendError> {
-        if peer == 0 {
+    pub(super) fn judge(&self, target: Target, body_bytes: usize) -> Result<(), SendError> {
+        if target == Target::Peer(0) {
             return Err(SendError::BadPeer);
         }
         if body_bytes > BODY_BYTES_MAX {
@@ -227,15 +245,18 @@ impl Outbox {
         self.waiting.len()
     }
 
-    /// The server answered; the message that it is about. Nothing for an answer to no question,
-    /// which is what a repeated answer is.
-    pub(super) fn answered(&mut self, peer: u64, number: u64) -> Option<MessageId> {
+    /// The server answered; the send that it is about. Nothing for an answer to no question, which is
+    /// what a repeated answer is. The answer about a group that was just made names its number, which
+    /// the request couldn't.
+    pub(super) fn answered(&mut self, target: Target, number: u64) -> Option<Unanswered> {
         let waiting = self.waiting.get(&number)?;
-        if waiting.peer != peer || waiting.stage != Stage::InFlight {
+        let made_now = waiting.target == Target::Group(0) && matches!(target, Target::Group(_));
+        if (waiting.target != target && !made_now) || waiting.stage != Stage::InFlight {
             return None;
         }
         self.in_flight -= 1;
-        Some(self.remove(number)?.id)
+        let Waiting { id, target, content, body, .. } = self.remove(number)?;
+        Some(Unanswered { number, id, target, content, body })
     }
 
     /// The answer was a tick, which is being stored.
@@ -256,7 +277,7 @@ impl Outbox {
 
     /// Adds sends and parts to the output while it has room. Returns those whose body is over the
     /// server's limit: they are not sent.
-    pub(super) fn fill(&mut self, output: &mut Output) -> Vec<(u64, u64, MessageId)> {
+    pub(super) fn fill(&mut self, output: &mut Output) -> Vec<Refused> {
         let mut too_large = Vec::new();
         loop {
             let mut progress = false;
@@ -279,16 +300,16 @@ impl Outbox {
         }
     }
 
-    /// Takes the next send that may go out from the queue. Sends to other peers pass the large
-    /// body in progress, if they are small; within a peer the order stays.
+    /// Takes the next send that may go out from the queue. Sends to others pass the large
+    /// body in progress, if they are small; within a target the order stays.
     fn next_sendable(&mut self) -> Option<u64> {
         let Some(cut) = &self.cut else { return self.queue.pop_front() };
-        let mut blocked = BTreeSet::from([cut.peer]);
+        let mut blocked = BTreeSet::from([cut.target]);
         let index = self.queue.iter().take(SENDS_LOOKED_AT_MAX).position(|number| {
             let Some(waiting) = self.waiting.get(number) else { return false };
-            let passes = waiting.body.len() <= PART_BYTES_MAX && !blocked.contains(&waiting.peer);
+            let passes = waiting.body.len() <= PART_BYTES_MAX && !blocked.contains(&waiting.target);
             if !passes {
-                blocked.insert(waiting.peer);
+                blocked.insert(waiting.target);
             }
             passes
         })?;
@@ -296,18 +317,32 @@ impl Outbox {
     }
 
     /// Sends one message, or returns what is too large for the server.
-    fn send(&mut self, number: u64, output: &mut Output) -> Option<(u64, u64, MessageId)> {
+    fn send(&mut self, number: u64, output: &mut Output) -> Option<Refused> {
         let waiting = self.waiting.get_mut(&number)?;
         if waiting.body.len() > self.body_bytes_max {
             let refused = self.remove(number)?;
-            return Some((refused.peer, number, refused.id));
+            return Some(Refused { id: refused.id, target: refused.target, number });
         }
         let total_bytes = Chunks::total_bytes(&waiting.body);
         let body = Chunks::new(&waiting.body).next().unwrap_or_default();
-        let (peer, content) = (waiting.peer, waiting.content);
-        output.push(&Frame::Send(Send { peer, number, content, total_bytes, body }));
+        let (target, content) = (waiting.target, waiting.content);
+        match target {
+            Target::Peer(peer) => {
+                output.push(&Frame::Send(Send { peer, number, content, total_bytes, body }));
+            }
+            Target::Group(group) if content == message::content::CHANGE => {
+                // A change is judged before it is kept, so that it parses.
+                if let Ok(change) = Change::decode(body) {
+                    output.push(&Frame::GroupChange { group, number, change });
+                }
+            }
+            Target::Group(group) => {
+                let send = GroupSend { group, number, content, total_bytes, body };
+                output.push(&Frame::GroupSend(send));
+            }
+        }
         if total_bytes.is_some() {
-            self.cut = Some(Cut { peer, body: waiting.body.clone(), sent_bytes: body.len() });
+            self.cut = Some(Cut { target, body: waiting.body.clone(), sent_bytes: body.len() });
         }
         waiting.stage = Stage::InFlight;
         self.in_flight += 1;

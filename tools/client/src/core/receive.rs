@@ -7,11 +7,14 @@ use super::heartbeat::Heartbeat;
 use super::io::{Action, Now};
 use super::ledger::Effect;
 use super::link::{Link, Online, Plan, is_address};
+use super::log::LogId;
+use super::outbox::Refused;
 use super::session::{INBOX, Session};
 use super::violation::{Violation, counted, cursor, user};
 use crate::event::{Event, Reason};
 use crate::limits::{NUMBER_MAX, RETRY_AFTER_MS_MAX};
-use crate::store::Write;
+use crate::message::Target;
+use crate::store::{Unanswered, Write};
 
 impl Session {
     /// Takes bytes, cut anywhere. What arrived whole before an error still counts.
@@ -94,11 +97,11 @@ impl Session {
             let detail = format!("version {} was not offered", welcome.version);
             return Err(Violation::new(Code::UnsupportedVersion, detail));
         }
-        let cursor = self.inbox.frontier();
+        let cursor = self.intake.inbox().frontier;
         if let Some(head) = inbox_head(&welcome.heads)
             && head < cursor
         {
-            self.inbox.went_back(head);
+            self.intake.inbox_went_back(head);
             self.conversations.went_back();
             self.ledger.write(Write::WentBack { head });
             self.ledger.then(Effect::Notify(Event::InboxWentBack { cursor, head }));
@@ -106,6 +109,10 @@ impl Session {
         self.server_ahead_ms = welcome.time_ms.min(NUMBER_MAX).saturating_sub(now.unix_ms);
         self.outbox.begin(welcome.sends_max, welcome.body_bytes_max);
         self.conversations.begin();
+        self.groups.begin();
+        let peers = self.conversations.unread().map(Target::Peer);
+        self.asks.begin(peers.chain(self.groups.unread().map(Target::Group)));
+        self.presence.begin(now.elapsed_ms);
         let heartbeat = Heartbeat::new(now.elapsed_ms, welcome.idle_s);
         self.link = Link::Online(Online { since_ms: now.elapsed_ms, heartbeat });
         actions.push(Action::Notify(Event::Connected { session: welcome.session }));
@@ -130,14 +137,14 @@ impl Session {
         actions: &mut Vec<Action>,
     ) -> Result<(), Violation> {
         match *frame {
-            Frame::Deliver(ref deliver) => self.inbox.deliver(deliver),
-            Frame::Part { body } => self.inbox.part(body),
-            Frame::Skip { position } => self.inbox.skip(position),
+            Frame::Deliver(ref deliver) => self.intake.deliver(deliver),
+            Frame::Part { body } => self.intake.part(body),
+            Frame::Skip { position } => self.intake.skip(LogId::Inbox, position),
             Frame::Sent { peer, number, ordinal, time_ms } => {
                 self.on_sent(peer, number, ordinal, time_ms)
             }
             Frame::Rejected { peer, number, code, retry_after_ms } => {
-                self.on_rejected(now, peer, number, code, retry_after_ms);
+                self.on_rejected(now, Target::Peer(peer), number, code, retry_after_ms);
                 Ok(())
             }
             Frame::Receipt { peer, delivered, read, own } => {
@@ -149,7 +156,10 @@ impl Session {
                 Ok(())
             }
             Frame::Unknown { .. } => Ok(()),
-            ref other => Err(unexpected(other, "from a server after the welcome")),
+            ref other => match self.on_group_frame(now, other, actions) {
+                Some(result) => result,
+                None => Err(unexpected(other, "from a server after the welcome")),
+            },
         }
     }
 
@@ -162,11 +172,11 @@ impl Session {
     ) -> Result<(), Violation> {
         counted("sent.ordinal", ordinal)?;
         let time_ms = time_ms.min(NUMBER_MAX);
-        if let Some(id) = self.outbox.answered(peer, number) {
+        if let Some(Unanswered { id, .. }) = self.outbox.answered(Target::Peer(peer), number) {
             self.conversations.sent(peer, ordinal);
             if time_ms == 0 {
                 // It was taken earlier, and perhaps delivered since.
-                self.conversations.ask_once(peer);
+                self.asks.ask_once(Target::Peer(peer));
             }
             self.outbox.ticked();
             self.ledger.write(Write::Ticked { id, number, ordinal, time_ms });
@@ -177,9 +187,17 @@ impl Session {
         Ok(())
     }
 
-    fn on_rejected(&mut self, now: Now, peer: u64, number: u64, code: Code, retry_after_ms: u64) {
-        let Some(id) = self.outbox.answered(peer, number) else { return };
-        self.reject(id, peer, number, code, retry_after_ms.min(RETRY_AFTER_MS_MAX));
+    pub(super) fn on_rejected(
+        &mut self,
+        now: Now,
+        target: Target,
+        number: u64,
+        code: Code,
+        retry_after_ms: u64,
+    ) {
+        let Some(send) = self.outbox.answered(target, number) else { return };
+        let refused = Refused { id: send.id, target: send.target, number };
+        self.reject(&refused, code, retry_after_ms.min(RETRY_AFTER_MS_MAX));
         // This device's numbers are behind what the server saw of it: its clock was wrong when its
         // store was new. The server's clock is what the numbers should have started at.
         let server_time_ms = now.unix_ms.saturating_add(self.server_ahead_ms);
@@ -206,6 +224,7 @@ impl Session {
             }
             return Ok(());
         }
+        self.asks.answered(Target::Peer(peer));
         let moved = self.conversations.receipt(peer, delivered, read);
         if moved.any() {
             self.write_conversation(peer);
@@ -221,7 +240,7 @@ impl Session {
 
     fn on_pong(&mut self, heads: &Pairs<'_>) -> Result<(), Violation> {
         let Link::Online(online) = &mut self.link else { return Ok(()) };
-        let (frontier, frames) = (self.inbox.frontier(), self.inbox.frames());
+        let (frontier, frames) = (self.intake.inbox().frontier, self.intake.inbox_frames());
         let stalled = online.heartbeat.pong(inbox_head(heads), frontier, frames);
         let pongs = online.heartbeat.pongs();
         for state in self.conversations.confirm_reads(pongs) {

@@ -5,18 +5,22 @@ use std::sync::Arc;
 use fulmar_protocol::limits::DETAIL_BYTES_MAX;
 use fulmar_protocol::{Code, Frame, Goodbye, Hello, Pairs, VERSION, capability};
 
+use super::asks::Asks;
 use super::backoff::Backoff;
 use super::conversations::Conversations;
+use super::groups::Groups;
 use super::heartbeat::Beat;
-use super::inbox::{Entry, Inbox};
+use super::intake::Intake;
 use super::io::{Action, Identity, Input, Now};
 use super::ledger::{Effect, Ledger};
 use super::link::{Link, Plan};
-use super::outbox::{Outbox, SendError};
+use super::log::LogId;
+use super::outbox::{Outbox, Refused, SendError};
 use super::output::Output;
+use super::presence::Presence;
 use crate::event::{Event, Reason};
 use crate::limits::{CONNECT_MS_MAX, UNSTORED_BYTES_PAUSE, WELCOME_MS_MAX};
-use crate::message::{Message, MessageId, State};
+use crate::message::{Message, MessageId, State, Target};
 use crate::store::{Snapshot, StoreError, Unanswered, Write};
 
 /// The log that is the user's inbox.
@@ -25,14 +29,17 @@ pub(super) const INBOX: u64 = 0;
 /// A client without I/O. See the [module](super) for what drives it.
 #[derive(Debug)]
 pub struct Session {
-    identity: Identity,
+    pub(super) identity: Identity,
     pub(super) link: Link,
     pub(super) backoff: Backoff,
     /// Another address that the server named for the next connection.
     pub(super) redirect: Option<String>,
-    pub(super) inbox: Inbox,
+    pub(super) intake: Intake,
     pub(super) outbox: Outbox,
     pub(super) conversations: Conversations,
+    pub(super) groups: Groups,
+    pub(super) asks: Asks,
+    pub(super) presence: Presence,
     pub(super) ledger: Ledger,
     pub(super) output: Output,
     /// Bytes of a frame that isn't complete yet.
@@ -54,9 +61,15 @@ impl Session {
             link: Link::Waiting { until_ms: 0 },
             backoff: Backoff::new(seed),
             redirect: None,
-            inbox: Inbox::new(snapshot.cursor),
+            intake: Intake::new(
+                snapshot.cursor,
+                snapshot.groups.iter().map(|state| (state.group, state.cursor)),
+            ),
             outbox: Outbox::new(snapshot.number_last, snapshot.outbox),
             conversations: Conversations::new(snapshot.conversations),
+            groups: Groups::new(snapshot.groups),
+            asks: Asks::default(),
+            presence: Presence::default(),
             ledger: Ledger::default(),
             output: Output::default(),
             partial: Vec::new(),
@@ -84,14 +97,20 @@ impl Session {
     /// every call; nothing is due where it is `None`.
     #[must_use]
     pub fn deadline_ms(&self) -> Option<u64> {
-        self.link.deadline_ms(self.outbox.is_waiting())
+        let due = self.link.deadline_ms(self.outbox.is_waiting());
+        match (due, self.is_online().then(|| self.presence.deadline_ms()).flatten()) {
+            (Some(due), Some(activity)) => Some(due.min(activity)),
+            (due, activity) => due.or(activity),
+        }
     }
 
     /// Whether the session takes more bytes now. Where it doesn't, the driver leaves them in the
     /// socket, and the network tells the server.
     #[must_use]
     pub fn wants_bytes(&self) -> bool {
-        self.inbox.is_mid_body() || self.ledger.unstored_bytes() < UNSTORED_BYTES_PAUSE
+        // What stands between the parts of a large body may be of other logs.
+        let bytes_max = UNSTORED_BYTES_PAUSE * if self.intake.is_mid_body() { 2 } else { 1 };
+        self.ledger.unstored_bytes() < bytes_max
     }
 
     /// Whether the session has ended and nothing waits for the store any more.
@@ -121,17 +140,43 @@ impl Session {
         body: Arc<[u8]>,
         actions: &mut Vec<Action>,
     ) -> Result<MessageId, SendError> {
-        self.judge(peer, body.len())?;
+        self.send_to(now, Target::Peer(peer), content, body, actions)
+    }
+
+    /// The same to any target. Content [`CHANGE`](crate::content::CHANGE) is what
+    /// [`Session::change_group`] makes.
+    pub fn send_to(
+        &mut self,
+        now: Now,
+        target: Target,
+        content: u8,
+        body: Arc<[u8]>,
+        actions: &mut Vec<Action>,
+    ) -> Result<MessageId, SendError> {
+        self.judge(target, body.len())?;
         let id = self.next_id();
         let time_ms = now.unix_ms;
         let (ordinal, position) = (None, None);
         let state = State::Pending;
-        let send = self.enqueue(now, Unanswered { number: 0, id, peer, content, body });
+        let send = self.enqueue(now, Unanswered { number: 0, id, target, content, body });
         let Unanswered { number, body, .. } = send;
-        let message = Message { id, peer, state, ordinal, position, time_ms, content, body };
+        let (group, peer) = match target {
+            Target::Peer(peer) => (None, peer),
+            Target::Group(group) => (Some(group), self.identity.user),
+        };
+        let message = Message { id, group, peer, state, ordinal, position, time_ms, content, body };
         self.ledger.write(Write::Enqueue { message, number });
-        self.conversations.wrote(peer, id);
-        self.write_conversation(peer);
+        match target {
+            Target::Peer(peer) => {
+                self.conversations.wrote(peer, id);
+                self.write_conversation(peer);
+            }
+            Target::Group(0) => {}
+            Target::Group(group) => {
+                self.groups.met(group, id);
+                self.write_group(group);
+            }
+        }
         self.ledger.then(Effect::Saved { id, number });
         self.pump(now, actions);
         Ok(id)
@@ -144,13 +189,13 @@ impl Session {
         message: &Message,
         actions: &mut Vec<Action>,
     ) -> Result<(), SendError> {
-        let (id, peer, content) = (message.id, message.peer, message.content);
+        let (id, target, content) = (message.id, message.target(), message.content);
         if !matches!(message.state, State::Rejected(_)) || self.outbox.contains(id) {
             return Err(SendError::NotRejected(id));
         }
-        self.judge(peer, message.body.len())?;
+        self.judge(target, message.body.len())?;
         let body = message.body.clone();
-        let send = self.enqueue(now, Unanswered { number: 0, id, peer, content, body });
+        let send = self.enqueue(now, Unanswered { number: 0, id, target, content, body });
         self.ledger.write(Write::Requeue { id, number: send.number });
         self.ledger.then(Effect::Saved { id, number: send.number });
         self.pump(now, actions);
@@ -158,11 +203,11 @@ impl Session {
     }
 
     /// Whether a message would be taken for sending now.
-    pub fn judge(&self, peer: u64, body_bytes: usize) -> Result<(), SendError> {
+    pub fn judge(&self, target: Target, body_bytes: usize) -> Result<(), SendError> {
         if matches!(self.link, Link::Ended) {
             return Err(SendError::Closed);
         }
-        self.outbox.judge(peer, body_bytes)
+        self.outbox.judge(target, body_bytes)
     }
 
     fn enqueue(&mut self, now: Now, send: Unanswered) -> Unanswered {
@@ -255,7 +300,7 @@ impl Session {
                     actions.push(Action::Saved(id));
                 }
                 Effect::Settled => self.outbox.settled(),
-                Effect::Inbox { position } => self.inbox.stored(position),
+                Effect::Log { log, position } => self.intake.stored(log, position),
             }
         }
     }
@@ -299,9 +344,12 @@ impl Session {
         }
         self.partial.clear();
         self.output.reset();
-        self.inbox.reset();
+        self.intake.reset();
         self.outbox.reset();
         self.conversations.reset();
+        self.groups.reset();
+        self.asks.begin(std::iter::empty());
+        self.presence.reset();
         let retry_in_ms = match plan {
             Plan::Retry { retry_after_ms } => Some(self.backoff.next_ms(retry_after_ms)),
             Plan::RetryLate => Some(self.backoff.longest_ms()),
@@ -314,49 +362,8 @@ impl Session {
         retry_in_ms
     }
 
-    /// Gives what arrived whole to the store, and with it what may follow once it is durable.
-    pub(super) fn hand_on_arrivals(&mut self) {
-        let mut through = None;
-        while let Some(entry) = self.inbox.next_ready() {
-            through = Some(match entry {
-                Entry::Skip(position) => position,
-                Entry::Arrival(arrival) => {
-                    let id = self.next_id();
-                    let (peer, ordinal) = (arrival.peer, arrival.ordinal);
-                    let message = Message {
-                        id,
-                        peer,
-                        state: if arrival.own { State::Sent } else { State::Received },
-                        ordinal: Some(ordinal),
-                        position: Some(arrival.position),
-                        time_ms: arrival.time_ms,
-                        content: arrival.content,
-                        body: arrival.body,
-                    };
-                    self.ledger.write(Write::Insert(message.clone()));
-                    let event = if arrival.own {
-                        self.conversations.wrote(peer, id);
-                        self.conversations.sent(peer, ordinal);
-                        self.conversations.ask_once(peer);
-                        Event::OwnCopy(message)
-                    } else {
-                        self.conversations.received(peer, ordinal, id);
-                        Event::Message(message)
-                    };
-                    self.write_conversation(peer);
-                    self.ledger.then(Effect::Notify(event));
-                    arrival.position
-                }
-            });
-        }
-        if let Some(position) = through {
-            self.ledger.write(Write::Cursor(position));
-            self.ledger.then(Effect::Inbox { position });
-        }
-    }
-
     /// Does what is due: timers, the hello, everything that waits to go out, the next batch.
-    fn pump(&mut self, now: Now, actions: &mut Vec<Action>) {
+    pub(super) fn pump(&mut self, now: Now, actions: &mut Vec<Action>) {
         self.run_timers(now, actions);
         self.greet(now);
         self.fill_output(now);
@@ -386,7 +393,7 @@ impl Session {
             }
             Link::Online(online) => match online.heartbeat.next(waiting) {
                 Some((at_ms, Beat::Ping)) if now.elapsed_ms >= at_ms => {
-                    online.heartbeat.ping_queued(self.inbox.is_acknowledged());
+                    online.heartbeat.ping_queued(self.intake.inbox().is_acknowledged());
                     self.output.push(&Frame::Ping);
                     return;
                 }
@@ -418,10 +425,10 @@ impl Session {
     }
 
     fn greet(&mut self, now: Now) {
-        if !matches!(self.link, Link::Settling { .. }) || !self.inbox.is_settled() {
+        if !matches!(self.link, Link::Settling { .. }) || !self.intake.is_settled() {
             return;
         }
-        let cursors = [(INBOX, self.inbox.resume())];
+        let cursors = [(INBOX, self.intake.inbox().resume())];
         self.output.push(&Frame::Hello(Hello {
             version_min: VERSION,
             version_max: VERSION,
@@ -441,13 +448,17 @@ impl Session {
     fn fill_output(&mut self, now: Now) {
         let Link::Online(online) = &self.link else { return };
         let pongs = online.heartbeat.pongs();
-        if self.output.has_room()
-            && let Some(position) = self.inbox.take_ack()
+        self.resume_groups();
+        while self.output.has_room()
+            && let Some((log, position)) = self.intake.take_ack()
         {
-            self.output.push(&Frame::Ack { position });
+            self.output.push(&match log {
+                LogId::Inbox => Frame::Ack { position },
+                LogId::Group(group) => Frame::GroupAck { group, position },
+            });
         }
-        for (peer, number, id) in self.outbox.fill(&mut self.output) {
-            self.reject(id, peer, number, Code::BodyTooLarge, 0);
+        for refused in self.outbox.fill(&mut self.output) {
+            self.reject(&refused, Code::BodyTooLarge, 0);
         }
         while self.output.has_room()
             && let Some((peer, ordinal)) = self.conversations.next_read(pongs)
@@ -455,23 +466,22 @@ impl Session {
             self.output.push(&Frame::Read { peer, ordinal });
         }
         while self.output.has_room()
-            && let Some(peer) = self.conversations.next_ask(now.elapsed_ms)
+            && let Some(target) = self.asks.next(now.elapsed_ms)
         {
-            self.output.push(&Frame::Ask { peer });
+            self.push_ask(target);
         }
+        self.ask_groups();
+        self.presence.fill(now.elapsed_ms, &mut self.output);
     }
 
     /// A send got a no.
-    pub(super) fn reject(
-        &mut self,
-        id: MessageId,
-        peer: u64,
-        number: u64,
-        code: Code,
-        retry_after_ms: u64,
-    ) {
+    pub(super) fn reject(&mut self, refused: &Refused, code: Code, retry_after_ms: u64) {
+        let &Refused { id, target, number } = refused;
         self.ledger.write(Write::Rejected { id, number, code });
-        self.ledger.then(Effect::Notify(Event::Rejected { id, peer, code, retry_after_ms }));
+        self.ledger.then(Effect::Notify(match target {
+            Target::Peer(peer) => Event::Rejected { id, peer, code, retry_after_ms },
+            Target::Group(group) => Event::GroupRejected { id, group, code, retry_after_ms },
+        }));
     }
 }
 

@@ -13,7 +13,8 @@ use tokio::time::Instant;
 
 use crate::core::{Action, Input, Now, SendError, Session};
 use crate::event::Event;
-use crate::message::{Message, MessageId};
+use crate::group::GroupChange;
+use crate::message::{Message, MessageId, Target};
 use crate::store::StoreError;
 use socket::{Happened, Socket};
 
@@ -36,6 +37,20 @@ pub(crate) enum Request {
         peer: u64,
         ordinal: u64,
     },
+    MarkGroupRead {
+        group: u64,
+        position: u64,
+    },
+    AskGroup {
+        group: u64,
+        position: u64,
+        after: u64,
+    },
+    LookGroup(u64),
+    SetActive(bool),
+    Watch(Vec<u64>),
+    Unwatch(Vec<u64>),
+    Typing(Target, bool),
     SetToken(Vec<u8>),
     Reconnect,
     Close(oneshot::Sender<()>),
@@ -43,10 +58,25 @@ pub(crate) enum Request {
 
 /// A message that the program wants to send.
 #[derive(Debug)]
-pub(crate) struct NewMessage {
-    pub(crate) peer: u64,
-    pub(crate) content: u8,
-    pub(crate) body: Arc<[u8]>,
+pub(crate) enum NewMessage {
+    ToPeer { peer: u64, content: u8, body: Arc<[u8]> },
+    ToGroup { group: u64, content: u8, body: Arc<[u8]> },
+    Change { group: u64, change: GroupChange },
+}
+
+impl NewMessage {
+    /// Whether the session has room for it.
+    fn judge(&self, session: &Session) -> Result<(), SendError> {
+        match self {
+            NewMessage::ToPeer { peer, body, .. } => session.judge(Target::Peer(*peer), body.len()),
+            NewMessage::ToGroup { group, body, .. } => {
+                session.judge(Target::Group(*group), body.len())
+            }
+            NewMessage::Change { group, change } => {
+                session.judge(Target::Group(*group), change.body().len())
+            }
+        }
+    }
 }
 
 /// The task's state.
@@ -156,7 +186,7 @@ impl Driver {
         match request {
             Request::Send(message, reply) => {
                 // Behind those that wait already; what can never be sent needs no place there.
-                match self.session.judge(message.peer, message.body.len()) {
+                match message.judge(&self.session) {
                     Ok(()) | Err(SendError::OutboxFull { .. }) => {
                         self.blocked.push_back((message, reply));
                     }
@@ -172,6 +202,21 @@ impl Driver {
             }
             Request::MarkRead { peer, ordinal } => {
                 self.session.mark_read(now, peer, ordinal, &mut actions);
+            }
+            Request::MarkGroupRead { group, position } => {
+                self.session.mark_group_read(now, group, position, &mut actions);
+            }
+            Request::AskGroup { group, position, after } => {
+                self.session.ask_group(now, group, position, after, &mut actions);
+            }
+            Request::LookGroup(group) => self.session.look_group(now, group, &mut actions),
+            Request::SetActive(is_active) => {
+                self.session.set_active(now, is_active, &mut actions);
+            }
+            Request::Watch(users) => self.session.watch(now, &users, &mut actions),
+            Request::Unwatch(users) => self.session.unwatch(now, &users, &mut actions),
+            Request::Typing(target, is_typing) => {
+                self.session.typing(now, target, is_typing, &mut actions);
             }
             Request::SetToken(token) => self.session.set_token(token),
             Request::Reconnect => self.session.reconnect(now, &mut actions),
@@ -195,7 +240,7 @@ impl Driver {
     fn retry_blocked(&mut self) {
         self.blocked.retain(|(_, reply)| !reply.is_closed());
         while let Some((message, _)) = self.blocked.front() {
-            let room = self.session.judge(message.peer, message.body.len());
+            let room = message.judge(&self.session);
             if matches!(room, Err(SendError::OutboxFull { .. })) {
                 return;
             }
@@ -208,8 +253,19 @@ impl Driver {
     fn send(&mut self, message: NewMessage, reply: SendReply) {
         let mut actions = Vec::new();
         let now = self.now();
-        let NewMessage { peer, content, body } = message;
-        match self.session.send(now, peer, content, body, &mut actions) {
+        let session = &mut self.session;
+        let taken = match message {
+            NewMessage::ToPeer { peer, content, body } => {
+                session.send(now, peer, content, body, &mut actions)
+            }
+            NewMessage::ToGroup { group, content, body } => {
+                session.send_to_group(now, group, content, body, &mut actions)
+            }
+            NewMessage::Change { group, change } => {
+                session.change_group(now, group, &change, &mut actions)
+            }
+        };
+        match taken {
             Ok(id) => _ = self.saving.insert(id, reply),
             Err(error) => _ = reply.send(Err(error)),
         }

@@ -5,7 +5,8 @@ use std::thread;
 
 use tokio::sync::oneshot;
 
-use crate::message::{Conversation, Message, MessageId};
+use crate::group::Group;
+use crate::message::{Conversation, Message, MessageId, Target};
 use crate::store::{Snapshot, Store, StoreError, Write};
 
 /// What the thread is asked. Each request has someone who waits for its answer, so the queue is as
@@ -13,8 +14,9 @@ use crate::store::{Snapshot, Store, StoreError, Write};
 enum Request {
     Commit(Vec<Write>, Reply<()>),
     Message(MessageId, Reply<Option<Message>>),
-    History(u64, Option<MessageId>, usize, Reply<Vec<Message>>),
+    History(Target, Option<MessageId>, usize, Reply<Vec<Message>>),
     Conversations(Reply<Vec<Conversation>>),
+    Groups(Reply<Vec<Group>>),
 }
 
 type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
@@ -59,10 +61,11 @@ fn serve(mut store: Box<dyn Store>, inbox: &mpsc::Receiver<Request>) {
         match request {
             Request::Commit(batch, reply) => _ = reply.send(store.commit(&batch)),
             Request::Message(id, reply) => _ = reply.send(store.message(id)),
-            Request::History(peer, before, limit, reply) => {
-                let _ = reply.send(store.history(peer, before, limit));
+            Request::History(target, before, limit, reply) => {
+                let _ = reply.send(store.history(target, before, limit));
             }
             Request::Conversations(reply) => _ = reply.send(store.conversations()),
+            Request::Groups(reply) => _ = reply.send(store.groups()),
         }
     }
 }
@@ -82,15 +85,19 @@ impl StoreThread {
 
     pub(crate) async fn history(
         &self,
-        peer: u64,
+        target: Target,
         before: Option<MessageId>,
         limit: usize,
     ) -> Result<Vec<Message>, StoreError> {
-        self.ask(|reply| Request::History(peer, before, limit, reply)).await
+        self.ask(|reply| Request::History(target, before, limit, reply)).await
     }
 
     pub(crate) async fn conversations(&self) -> Result<Vec<Conversation>, StoreError> {
         self.ask(Request::Conversations).await
+    }
+
+    pub(crate) async fn groups(&self) -> Result<Vec<Group>, StoreError> {
+        self.ask(Request::Groups).await
     }
 
     async fn ask<T>(&self, request: impl FnOnce(Reply<T>) -> Request) -> Result<T, StoreError> {

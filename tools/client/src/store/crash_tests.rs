@@ -11,8 +11,12 @@ use rusqlite::TransactionBehavior;
 use tempfile::TempDir;
 
 use super::sqlite::{SqliteStore, apply};
-use super::{ConversationState, MemoryStore, Snapshot, Store, Write};
-use crate::message::{Message, MessageId, State};
+use super::{ConversationState, GroupState, MemoryStore, Snapshot, Store, Write};
+use crate::group::{Group, Role};
+use crate::message::{Message, MessageId, State, Target};
+
+/// All that a store holds.
+type Kept = (Snapshot, Vec<Message>, Vec<Group>);
 
 const FILE: &str = "device.db";
 const LOG: &str = "device.db-wal";
@@ -20,6 +24,7 @@ const LOG: &str = "device.db-wal";
 fn message(id: u64, state: State, position: Option<u64>) -> Message {
     Message {
         id: MessageId(id),
+        group: None,
         peer: 8,
         state,
         ordinal: position,
@@ -51,12 +56,26 @@ fn batches() -> Vec<Vec<Write>> {
             conversation(1),
         ],
         vec![Write::Requeue { id: MessageId(2), number: 501 }, Write::Cursor(7)],
+        vec![
+            Write::Insert(Message { group: Some(30), ..message(5, State::Received, Some(1)) }),
+            Write::Enqueue {
+                message: Message { group: Some(0), ..message(6, State::Pending, None) },
+                number: 502,
+            },
+            Write::Group(GroupState { cursor: 1, ..GroupState::new(30) }),
+            Write::Roles { group: 30, after: 0, through: 9, roles: vec![(8, Role::Owner)] },
+        ],
+        vec![
+            Write::Placed { id: MessageId(6), group: 31 },
+            Write::Ticked { id: MessageId(6), number: 502, ordinal: 1, time_ms: 3 },
+            Write::Roles { group: 30, after: 7, through: 8, roles: Vec::new() },
+        ],
         vec![Write::WentBack { head: 1 }, conversation(0)],
     ]
 }
 
 /// What a start on a copy of these files finds.
-fn state_of_copy(directory: &Path, log_bytes: Option<u64>) -> (Snapshot, Vec<Message>) {
+fn state_of_copy(directory: &Path, log_bytes: Option<u64>) -> Kept {
     let copy = TempDir::new().unwrap();
     for name in [FILE, LOG] {
         if directory.join(name).exists() {
@@ -70,8 +89,11 @@ fn state_of_copy(directory: &Path, log_bytes: Option<u64>) -> (Snapshot, Vec<Mes
     state(&mut SqliteStore::open(&copy.path().join(FILE), 7, 1).unwrap())
 }
 
-fn state(store: &mut dyn Store) -> (Snapshot, Vec<Message>) {
-    (store.load().unwrap(), store.history(8, None, 100).unwrap())
+fn state(store: &mut dyn Store) -> Kept {
+    let targets = [Target::Peer(8), Target::Group(30), Target::Group(0), Target::Group(31)];
+    let messages =
+        targets.into_iter().flat_map(|target| store.history(target, None, 100).unwrap()).collect();
+    (store.load().unwrap(), messages, store.groups().unwrap())
 }
 
 #[test]

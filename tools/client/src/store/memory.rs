@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{ConversationState, Snapshot, Store, StoreError, Unanswered, Write};
-use crate::message::{Conversation, Message, MessageId, State};
+use super::{ConversationState, GroupState, Snapshot, Store, StoreError, Unanswered, Write};
+use crate::group::{Group, Role};
+use crate::message::{Conversation, Message, MessageId, State, Target, content};
 
 /// Keeps everything in maps. A clone of it is the disk as it was at that moment, so a simulated
 /// crash is a session thrown away and a new one begun on the store.
@@ -15,6 +16,9 @@ pub struct MemoryStore {
     /// Number → message.
     outbox: BTreeMap<u64, MessageId>,
     conversations: BTreeMap<u64, ConversationState>,
+    groups: BTreeMap<u64, GroupState>,
+    /// (group, user) → role.
+    roles: BTreeMap<(u64, u64), Role>,
 }
 
 impl MemoryStore {
@@ -36,12 +40,15 @@ impl MemoryStore {
                 }
                 Write::Requeue { id, .. }
                 | Write::Ticked { id, .. }
-                | Write::Rejected { id, .. } => {
+                | Write::Rejected { id, .. }
+                | Write::Placed { id, .. } => {
                     if !self.messages.contains_key(id) && !new.contains(id) {
                         return Err(StoreError::Damaged(format!("no message {id}")));
                     }
                 }
                 Write::Conversation(_)
+                | Write::Group(_)
+                | Write::Roles { .. }
                 | Write::Cursor(_)
                 | Write::WentBack { .. }
                 | Write::NumberLast(_) => {}
@@ -80,6 +87,19 @@ impl MemoryStore {
             Write::Conversation(state) => {
                 self.conversations.insert(state.peer, *state);
             }
+            Write::Placed { id, group } => {
+                if let Some(message) = self.messages.get_mut(id) {
+                    message.group = Some(*group);
+                }
+            }
+            Write::Group(state) => {
+                self.groups.insert(state.group, state.clone());
+            }
+            Write::Roles { group, after, through, roles } => {
+                let replaced = |user: u64| user > *after && user <= *through;
+                self.roles.retain(|&(of, user), _| of != *group || !replaced(user));
+                self.roles.extend(roles.iter().map(|&(user, role)| ((*group, user), role)));
+            }
             Write::Cursor(position) => self.cursor = *position,
             Write::WentBack { head } => self.go_back(*head),
             Write::NumberLast(number) => self.number_last = self.number_last.max(*number),
@@ -88,7 +108,7 @@ impl MemoryStore {
 
     fn go_back(&mut self, head: u64) {
         self.cursor = head;
-        for message in self.messages.values_mut() {
+        for message in self.messages.values_mut().filter(|message| message.group.is_none()) {
             message.position = message.position.filter(|position| *position <= head);
             message.ordinal = message.ordinal.filter(|_| message.state.is_own());
         }
@@ -103,9 +123,19 @@ impl MemoryStore {
 
     fn unread(&self, conversation: &ConversationState) -> u64 {
         let unread = |message: &&Message| {
-            message.peer == conversation.peer
+            message.target() == Target::Peer(conversation.peer)
                 && message.state == State::Received
                 && message.ordinal > Some(conversation.seen)
+        };
+        self.messages.values().filter(unread).count() as u64
+    }
+
+    fn unread_of_group(&self, state: &GroupState) -> u64 {
+        let unread = |message: &&Message| {
+            message.group == Some(state.group)
+                && message.state == State::Received
+                && message.content != content::CHANGE
+                && message.ordinal > Some(state.seen)
         };
         self.messages.values().filter(unread).count() as u64
     }
@@ -118,7 +148,7 @@ impl Store for MemoryStore {
             Some(Unanswered {
                 number: *number,
                 id: *id,
-                peer: message.peer,
+                target: message.target(),
                 content: message.content,
                 body: message.body.clone(),
             })
@@ -128,6 +158,7 @@ impl Store for MemoryStore {
             number_last: self.number_last,
             id_last: self.messages.last_key_value().map_or(0, |(id, _)| id.0),
             conversations: self.conversations.values().copied().collect(),
+            groups: self.groups.values().cloned().collect(),
             outbox: self.outbox.iter().filter_map(unanswered).collect(),
         })
     }
@@ -146,13 +177,14 @@ impl Store for MemoryStore {
 
     fn history(
         &mut self,
-        peer: u64,
+        target: Target,
         before: Option<MessageId>,
         limit: usize,
     ) -> Result<Vec<Message>, StoreError> {
         let end = before.unwrap_or(MessageId(u64::MAX));
-        let of_peer = self.messages.range(..end).rev().filter(|(_, message)| message.peer == peer);
-        let mut newest: Vec<_> = of_peer.take(limit).map(|(_, message)| message.clone()).collect();
+        let there =
+            self.messages.range(..end).rev().filter(|(_, message)| message.target() == target);
+        let mut newest: Vec<_> = there.take(limit).map(|(_, message)| message.clone()).collect();
         newest.reverse();
         Ok(newest)
     }
@@ -168,6 +200,27 @@ impl Store for MemoryStore {
         };
         let mut all: Vec<_> = self.conversations.values().map(summary).collect();
         all.sort_by_key(|conversation| std::cmp::Reverse(conversation.last));
+        Ok(all)
+    }
+
+    fn groups(&mut self) -> Result<Vec<Group>, StoreError> {
+        let members = |group: u64| {
+            let all = self.roles.range((group, 0)..=(group, u64::MAX));
+            all.map(|(&(_, user), &role)| (user, role)).collect()
+        };
+        let summary = |state: &GroupState| Group {
+            group: state.group,
+            name: state.name.clone(),
+            info: state.info.clone(),
+            is_gone: state.is_gone,
+            seen: state.seen,
+            unread: self.unread_of_group(state),
+            receipt: state.receipt,
+            last: state.last,
+            members: members(state.group),
+        };
+        let mut all: Vec<_> = self.groups.values().map(summary).collect();
+        all.sort_by_key(|group| std::cmp::Reverse(group.last));
         Ok(all)
     }
 }

@@ -15,7 +15,8 @@ use std::sync::Arc;
 
 use fulmar_protocol::Code;
 
-use crate::message::{Conversation, Message, MessageId};
+use crate::group::{Group, Receipt, Role};
+use crate::message::{Conversation, Message, MessageId, Target};
 
 pub use memory::MemoryStore;
 pub use sqlite::SqliteStore;
@@ -31,23 +32,26 @@ pub trait Store: Send {
     /// One message.
     fn message(&mut self, id: MessageId) -> Result<Option<Message>, StoreError>;
 
-    /// The newest `limit` messages of a conversation that are older than `before` (of all, where
-    /// it is `None`), oldest first.
+    /// The newest `limit` messages of a conversation or group that are older than `before` (of all,
+    /// where it is `None`), oldest first.
     fn history(
         &mut self,
-        peer: u64,
+        target: Target,
         before: Option<MessageId>,
         limit: usize,
     ) -> Result<Vec<Message>, StoreError>;
 
     /// All conversations, the one with the newest message first.
     fn conversations(&mut self) -> Result<Vec<Conversation>, StoreError>;
+
+    /// All groups, the one with the newest message first.
+    fn groups(&mut self) -> Result<Vec<Group>, StoreError>;
 }
 
 /// One change. The session makes them; a store only applies them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Write {
-    /// A message from the inbox.
+    /// A message from the inbox or from a group.
     Insert(Message),
     /// A message to be sent, and its number.
     Enqueue {
@@ -69,7 +73,7 @@ pub enum Write {
         id: MessageId,
         /// The number under which it was sent.
         number: u64,
-        /// Which message of its direction it is.
+        /// Which message of its direction it is; in a group its position.
         ordinal: u64,
         /// When the server took it, in milliseconds since the Unix epoch; 0 where the store keeps
         /// the time that it has.
@@ -86,6 +90,26 @@ pub enum Write {
     },
     /// The state of a conversation, which replaces the stored one.
     Conversation(ConversationState),
+    /// The group that the change in this message made has this number.
+    Placed {
+        /// The message.
+        id: MessageId,
+        /// The group.
+        group: u64,
+    },
+    /// The state of a group, which replaces the stored one.
+    Group(GroupState),
+    /// The members of a group among the users above `after` and up to `through`: these, and no others.
+    Roles {
+        /// The group.
+        group: u64,
+        /// A user, or 0.
+        after: u64,
+        /// A user.
+        through: u64,
+        /// The members, by number.
+        roles: Vec<(u64, Role)>,
+    },
     /// Everything up to this inbox position is in the store.
     Cursor(u64),
     /// The server lost data and goes on from this inbox position: forgets the positions above it,
@@ -143,6 +167,56 @@ impl ConversationState {
     }
 }
 
+/// What a session keeps of one group, but for its members, which only the store has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupState {
+    /// The group.
+    pub group: u64,
+    /// Its log is in the store up to this position.
+    pub cursor: u64,
+    /// Its name.
+    pub name: Arc<[u8]>,
+    /// Its description.
+    pub info: Arc<[u8]>,
+    /// Its owner; 0 where that isn't known.
+    pub owner: u64,
+    /// The stored members are right up to this position; 0 where they were never told.
+    pub roles_at: u64,
+    /// Whether this user is a member no more.
+    pub is_gone: bool,
+    /// Position of the newest own entry.
+    pub own_last: u64,
+    /// This user saw everything up to this position.
+    pub seen: u64,
+    /// The server surely knows `seen` up to this position.
+    pub seen_confirmed: u64,
+    /// How far the members are.
+    pub receipt: Receipt,
+    /// The newest message; 0 before the first.
+    pub last: MessageId,
+}
+
+impl GroupState {
+    /// A group of which nothing is known.
+    #[must_use]
+    pub fn new(group: u64) -> Self {
+        GroupState {
+            group,
+            cursor: 0,
+            name: Arc::default(),
+            info: Arc::default(),
+            owner: 0,
+            roles_at: 0,
+            is_gone: false,
+            own_last: 0,
+            seen: 0,
+            seen_confirmed: 0,
+            receipt: Receipt::default(),
+            last: MessageId(0),
+        }
+    }
+}
+
 /// A send without an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unanswered {
@@ -150,8 +224,8 @@ pub struct Unanswered {
     pub number: u64,
     /// The message.
     pub id: MessageId,
-    /// Its recipient.
-    pub peer: u64,
+    /// Whereto.
+    pub target: Target,
     /// What the body is.
     pub content: u8,
     /// The body.
@@ -169,6 +243,8 @@ pub struct Snapshot {
     pub id_last: u64,
     /// Every conversation, by ascending peer.
     pub conversations: Vec<ConversationState>,
+    /// Every group, by ascending number.
+    pub groups: Vec<GroupState>,
     /// The sends without an answer, by ascending number.
     pub outbox: Vec<Unanswered>,
 }

@@ -1,6 +1,6 @@
 //! The tables, and the checks before a file is taken for a store.
 //!
-//! Format 1. Users are 64-bit numbers kept in SQLite's signed integers by their bits; all other
+//! Format 2; a store of format 1, which had no groups, is rewritten when it is opened. Users and groups are 64-bit numbers kept in SQLite's signed integers by their bits; all other
 //! numbers are below 2^63.
 
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
@@ -8,7 +8,10 @@ use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use super::StoreError;
 
 /// The format that this program reads and writes (SQLite's `user_version`).
-pub(super) const FORMAT: i64 = 1;
+pub(super) const FORMAT: i64 = 2;
+
+/// The format before there were groups.
+const FORMAT_BEFORE_GROUPS: i64 = 1;
 
 /// Marks the file as a store of this client (SQLite's `application_id`): "FLMC".
 const APPLICATION: i64 = 0x464c_4d43;
@@ -25,17 +28,26 @@ const TABLES: &str = "
 
     CREATE TABLE messages (
         id INTEGER PRIMARY KEY,
-        peer INTEGER NOT NULL,
+        of_group INTEGER,        -- NULL in a conversation; 0 for a change that makes a group
+        peer INTEGER NOT NULL,   -- the other user; in a group the author
         state INTEGER NOT NULL,  -- 0 received, 1 pending, 2 sent, 3 rejected
         code INTEGER,            -- why it was rejected
-        ordinal INTEGER,         -- n-th of its direction
-        position INTEGER UNIQUE, -- in the inbox; a position is stored once
+        ordinal INTEGER,         -- n-th of its direction; in a group the position
+        position INTEGER,        -- in the inbox or group that brought it
         time_ms INTEGER NOT NULL,
         content INTEGER NOT NULL,
         body BLOB NOT NULL
     ) STRICT;
-    CREATE INDEX messages_of_peer ON messages (peer, id);
-    CREATE INDEX messages_received ON messages (peer, ordinal) WHERE state = 0;
+    CREATE INDEX messages_of_peer ON messages (peer, id) WHERE of_group IS NULL;
+    CREATE INDEX messages_of_group ON messages (of_group, id) WHERE of_group IS NOT NULL;
+    CREATE INDEX messages_received ON messages (peer, ordinal)
+        WHERE state = 0 AND of_group IS NULL;
+    CREATE INDEX messages_received_in_group ON messages (of_group, ordinal)
+        WHERE state = 0 AND of_group IS NOT NULL;
+    -- A position is stored once.
+    CREATE UNIQUE INDEX inbox_positions ON messages (position) WHERE of_group IS NULL;
+    CREATE UNIQUE INDEX group_positions ON messages (of_group, position)
+        WHERE of_group IS NOT NULL;
 
     -- Sends without an answer, in the order in which they go out.
     CREATE TABLE outbox (
@@ -53,6 +65,61 @@ const TABLES: &str = "
         out_last INTEGER NOT NULL,
         last INTEGER NOT NULL
     ) STRICT;
+
+    CREATE TABLE groups (
+        of_group INTEGER PRIMARY KEY,
+        cursor INTEGER NOT NULL,
+        name BLOB NOT NULL,
+        info BLOB NOT NULL,
+        owner INTEGER NOT NULL,
+        roles_at INTEGER NOT NULL,
+        is_gone INTEGER NOT NULL,
+        own_last INTEGER NOT NULL,
+        seen INTEGER NOT NULL,
+        seen_confirmed INTEGER NOT NULL,
+        receipt_position INTEGER NOT NULL,
+        receipt_members INTEGER NOT NULL,
+        receipt_delivered INTEGER NOT NULL,
+        receipt_read INTEGER NOT NULL,
+        receipt_delivered_all INTEGER NOT NULL,
+        receipt_read_all INTEGER NOT NULL,
+        last INTEGER NOT NULL
+    ) STRICT;
+
+    CREATE TABLE members (
+        of_group INTEGER NOT NULL,
+        user INTEGER NOT NULL,   -- the highest bit inverted, so that users sort by their number
+        role INTEGER NOT NULL,   -- 1 member, 2 admin, 3 owner
+        PRIMARY KEY (of_group, user)
+    ) STRICT, WITHOUT ROWID;
+";
+
+/// Makes room for the tables of the present format; none of the old ones has a reference to another
+/// while they are moved.
+const SET_ASIDE: &str = "
+    DROP INDEX messages_of_peer;
+    DROP INDEX messages_received;
+    ALTER TABLE outbox RENAME TO old_outbox;
+    ALTER TABLE messages RENAME TO old_messages;
+    ALTER TABLE conversations RENAME TO old_conversations;
+    ALTER TABLE device RENAME TO old_device;
+";
+
+const BRING_OVER: &str = "
+    INSERT INTO device (row, user, device, cursor, number_last)
+        SELECT row, user, device, cursor, number_last FROM old_device;
+    INSERT INTO messages (id, peer, state, code, ordinal, position, time_ms, content, body)
+        SELECT id, peer, state, code, ordinal, position, time_ms, content, body
+        FROM old_messages;
+    INSERT INTO outbox (number, message) SELECT number, message FROM old_outbox;
+    INSERT INTO conversations
+            (peer, delivered, read, seen, seen_confirmed, in_last, out_last, last)
+        SELECT peer, delivered, read, seen, seen_confirmed, in_last, out_last, last
+        FROM old_conversations;
+    DROP TABLE old_outbox;
+    DROP TABLE old_messages;
+    DROP TABLE old_conversations;
+    DROP TABLE old_device;
 ";
 
 /// Sets the connection's modes and makes sure that the file is a store of this user and device,
@@ -66,9 +133,7 @@ pub(super) fn prepare(
     // falls with the process.
     connection.pragma_update(None, "locking_mode", "EXCLUSIVE").map_err(opening)?;
     let empty = is_empty(connection)?;
-    if !empty {
-        check_format(connection)?;
-    }
+    let format = if empty { FORMAT } else { check_format(connection)? };
     // A commit must survive a power failure before its message is acknowledged: with WAL, FULL is
     // the level that syncs each commit.
     connection.pragma_update(None, "journal_mode", "WAL").map_err(opening)?;
@@ -77,7 +142,11 @@ pub(super) fn prepare(
     if empty {
         create(connection, user, device)?;
     }
-    check_identity(connection, user, device)
+    check_identity(connection, user, device)?;
+    if format == FORMAT_BEFORE_GROUPS {
+        upgrade(connection)?;
+    }
+    Ok(())
 }
 
 fn is_empty(connection: &Connection) -> Result<bool, StoreError> {
@@ -100,13 +169,25 @@ fn create(connection: &mut Connection, user: u64, device: u64) -> Result<(), Sto
     Ok(())
 }
 
-fn check_format(connection: &Connection) -> Result<(), StoreError> {
+/// Rewrites a store of the format before groups, as a whole or not at all.
+fn upgrade(connection: &mut Connection) -> Result<(), StoreError> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    for step in [SET_ASIDE, TABLES, BRING_OVER] {
+        transaction.execute_batch(step)?;
+    }
+    transaction.pragma_update(None, "user_version", FORMAT)?;
+    transaction.commit()?;
+    Ok(())
+}
+
+/// The format of the file, which is one that this program knows.
+fn check_format(connection: &Connection) -> Result<i64, StoreError> {
     let pragma = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     if pragma("application_id")? != APPLICATION {
         return Err(StoreError::NotAStore);
     }
     match pragma("user_version")? {
-        FORMAT => Ok(()),
+        format @ (FORMAT | FORMAT_BEFORE_GROUPS) => Ok(format),
         found => Err(StoreError::Format { found, known: FORMAT }),
     }
 }

@@ -12,13 +12,25 @@ use fulmar_protocol::Code;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, TransactionBehavior, params};
 
-use super::{ConversationState, Snapshot, Store, StoreError, Unanswered, Write, schema};
-use crate::message::{Conversation, Message, MessageId, State};
+use super::{
+    ConversationState, GroupState, Snapshot, Store, StoreError, Unanswered, Write, schema,
+};
+use crate::group::{Group, Receipt, Role};
+use crate::message::{Conversation, Message, MessageId, State, Target};
 
 /// How long an open waits for a program that is just closing the store.
 const BUSY_WAIT: Duration = Duration::from_millis(500);
 
-const MESSAGE_COLUMNS: &str = "id, peer, state, code, ordinal, position, time_ms, content, body";
+const MESSAGE_COLUMNS: &str =
+    "id, peer, state, code, ordinal, position, time_ms, content, body, of_group";
+
+const GROUP_COLUMNS: &str =
+    "of_group, cursor, name, info, owner, roles_at, is_gone, own_last, seen,
+    seen_confirmed, receipt_position, receipt_members, receipt_delivered, receipt_read,
+    receipt_delivered_all, receipt_read_all, last";
+
+/// Inverted in the numbers of members, so that SQLite's signed integers sort as the numbers do.
+const HIGHEST_BIT: u64 = 1 << 63;
 
 /// A store in a file. The file is locked while it is open.
 #[derive(Debug)]
@@ -71,15 +83,17 @@ impl Store for SqliteStore {
             .query_map([], read_conversation)?
             .collect::<Result<_, _>>()?;
         conversations.sort_unstable_by_key(|state| state.peer);
+        let mut groups = self.read_groups()?;
+        groups.sort_unstable_by_key(|state| state.group);
         let outbox = self
             .connection
             .prepare(
-                "SELECT number, id, peer, content, body
+                "SELECT number, id, peer, content, body, of_group
                  FROM outbox JOIN messages ON id = message ORDER BY number",
             )?
             .query_map([], read_unanswered)?
             .collect::<Result<_, _>>()?;
-        Ok(Snapshot { cursor, number_last, id_last, conversations, outbox })
+        Ok(Snapshot { cursor, number_last, id_last, conversations, groups, outbox })
     }
 
     fn commit(&mut self, batch: &[Write]) -> Result<(), StoreError> {
@@ -101,18 +115,22 @@ impl Store for SqliteStore {
 
     fn history(
         &mut self,
-        peer: u64,
+        target: Target,
         before: Option<MessageId>,
         limit: usize,
     ) -> Result<Vec<Message>, StoreError> {
+        let (place, number) = match target {
+            Target::Peer(peer) => ("of_group IS NULL AND peer", peer),
+            Target::Group(group) => ("of_group IS NOT NULL AND of_group", group),
+        };
         let sql = format!(
             "SELECT {MESSAGE_COLUMNS} FROM messages
-             WHERE peer = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3"
+             WHERE {place} = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3"
         );
         let before = before.map_or(i64::MAX, |id| id.0.min(i64::MAX as u64) as i64);
         let mut statement = self.connection.prepare_cached(&sql)?;
         let newest = statement
-            .query_map(params![peer as i64, before, limit as i64], read_message)?
+            .query_map(params![number as i64, before, limit as i64], read_message)?
             .map(|row| row?.check())
             .collect::<Result<Vec<_>, _>>();
         newest.map(|mut messages| {
@@ -125,7 +143,8 @@ impl Store for SqliteStore {
         let mut statement = self.connection.prepare_cached(
             "SELECT peer, delivered, read, seen, last,
                  (SELECT count(*) FROM messages
-                  WHERE messages.peer = conversations.peer AND state = 0 AND ordinal > seen)
+                  WHERE messages.peer = conversations.peer AND of_group IS NULL AND state = 0
+                      AND ordinal > seen)
              FROM conversations ORDER BY last DESC",
         )?;
         let rows = statement.query_map([], |row| {
@@ -139,6 +158,52 @@ impl Store for SqliteStore {
             })
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    fn groups(&mut self) -> Result<Vec<Group>, StoreError> {
+        let mut states = self.read_groups()?;
+        states.sort_by_key(|state| std::cmp::Reverse(state.last));
+        states.into_iter().map(|state| self.summary(state)).collect()
+    }
+}
+
+impl SqliteStore {
+    fn read_groups(&self) -> Result<Vec<GroupState>, StoreError> {
+        let sql = format!("SELECT {GROUP_COLUMNS} FROM groups");
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let states = statement.query_map([], read_group)?.collect::<Result<_, _>>()?;
+        Ok(states)
+    }
+
+    fn summary(&self, state: GroupState) -> Result<Group, StoreError> {
+        let group = state.group as i64;
+        let mut statement = self.connection.prepare_cached(
+            "SELECT count(*) FROM messages
+             WHERE of_group IS NOT NULL AND of_group = ?1 AND state = 0 AND ordinal > ?2
+                 AND content <> ?3",
+        )?;
+        let changes = fulmar_protocol::group::CONTENT_CHANGE;
+        let unread = statement
+            .query_row(params![group, state.seen as i64, changes], |row| unsigned(row, 0))?;
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT user, role FROM members WHERE of_group = ?1 ORDER BY user")?;
+        let members = statement
+            .query_map([group], |row| {
+                Ok((unsigned(row, 0)? ^ HIGHEST_BIT, Role::from_number(unsigned(row, 1)?)))
+            })?
+            .collect::<Result<_, _>>()?;
+        Ok(Group {
+            group: state.group,
+            name: state.name,
+            info: state.info,
+            is_gone: state.is_gone,
+            seen: state.seen,
+            unread,
+            receipt: state.receipt,
+            last: state.last,
+            members,
+        })
     }
 }
 
@@ -169,6 +234,15 @@ pub(super) fn apply(connection: &Connection, write: &Write) -> Result<(), StoreE
             dequeue(connection, *number)
         }
         Write::Conversation(state) => put_conversation(connection, state),
+        Write::Placed { id, group } => execute(
+            connection,
+            "UPDATE messages SET of_group = ?2 WHERE id = ?1",
+            params![id.0 as i64, *group as i64],
+        ),
+        Write::Group(state) => put_group(connection, state),
+        Write::Roles { group, after, through, roles } => {
+            put_roles(connection, *group, *after, *through, roles)
+        }
         Write::Cursor(position) => {
             execute(connection, "UPDATE device SET cursor = ?1", params![*position as i64])
         }
@@ -181,8 +255,9 @@ fn insert(connection: &Connection, message: &Message) -> Result<(), StoreError> 
     let (state, code) = state_columns(message.state);
     execute(
         connection,
-        "INSERT INTO messages (id, peer, state, code, ordinal, position, time_ms, content, body)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        "INSERT INTO messages
+             (id, peer, state, code, ordinal, position, time_ms, content, body, of_group)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
         params![
             message.id.0 as i64,
             message.peer as i64,
@@ -193,6 +268,7 @@ fn insert(connection: &Connection, message: &Message) -> Result<(), StoreError> 
             message.time_ms as i64,
             message.content,
             &*message.body,
+            message.group.map(|group| group as i64),
         ],
     )
 }
@@ -229,8 +305,12 @@ fn raise_number(connection: &Connection, number: u64) -> Result<(), StoreError> 
 
 fn go_back(connection: &Connection, head: u64) -> Result<(), StoreError> {
     execute(connection, "UPDATE device SET cursor = ?1", params![head as i64])?;
-    connection.execute("UPDATE messages SET position = NULL WHERE position > ?1", [head as i64])?;
-    connection.execute("UPDATE messages SET ordinal = NULL WHERE state = 0", [])?;
+    connection.execute(
+        "UPDATE messages SET position = NULL WHERE of_group IS NULL AND position > ?1",
+        [head as i64],
+    )?;
+    connection
+        .execute("UPDATE messages SET ordinal = NULL WHERE of_group IS NULL AND state = 0", [])?;
     connection.execute(
         "UPDATE conversations
          SET delivered = 0, read = 0, seen = 0, seen_confirmed = 0, in_last = 0",
@@ -256,6 +336,57 @@ fn put_conversation(connection: &Connection, state: &ConversationState) -> Resul
             state.last.0 as i64,
         ],
     )
+}
+
+fn put_group(connection: &Connection, state: &GroupState) -> Result<(), StoreError> {
+    let sql = format!(
+        "INSERT OR REPLACE INTO groups ({GROUP_COLUMNS})
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)"
+    );
+    execute(
+        connection,
+        &sql,
+        params![
+            state.group as i64,
+            state.cursor as i64,
+            &*state.name,
+            &*state.info,
+            state.owner as i64,
+            state.roles_at as i64,
+            state.is_gone,
+            state.own_last as i64,
+            state.seen as i64,
+            state.seen_confirmed as i64,
+            state.receipt.position as i64,
+            state.receipt.members as i64,
+            state.receipt.delivered as i64,
+            state.receipt.read as i64,
+            state.receipt.delivered_all as i64,
+            state.receipt.read_all as i64,
+            state.last.0 as i64,
+        ],
+    )
+}
+
+fn put_roles(
+    connection: &Connection,
+    group: u64,
+    after: u64,
+    through: u64,
+    roles: &[(u64, Role)],
+) -> Result<(), StoreError> {
+    let sorted = |user: u64| (user ^ HIGHEST_BIT) as i64;
+    connection
+        .prepare_cached("DELETE FROM members WHERE of_group = ?1 AND user > ?2 AND user <= ?3")?
+        .execute(params![group as i64, sorted(after), sorted(through)])?;
+    for &(user, role) in roles {
+        execute(
+            connection,
+            "INSERT INTO members (of_group, user, role) VALUES (?1, ?2, ?3)",
+            params![group as i64, sorted(user), role as u8],
+        )?;
+    }
+    Ok(())
 }
 
 /// Runs a statement that changes exactly one row; anything else means that session and store
@@ -327,6 +458,7 @@ fn read_message(row: &Row<'_>) -> rusqlite::Result<Stored> {
             time_ms: unsigned(row, 6)?,
             content: row.get(7)?,
             body: blob(row, 8)?,
+            group: row.get::<_, Option<i64>>(9)?.map(|group| group as u64),
         },
     })
 }
@@ -344,11 +476,38 @@ fn read_conversation(row: &Row<'_>) -> rusqlite::Result<ConversationState> {
     })
 }
 
+fn read_group(row: &Row<'_>) -> rusqlite::Result<GroupState> {
+    Ok(GroupState {
+        group: unsigned(row, 0)?,
+        cursor: unsigned(row, 1)?,
+        name: blob(row, 2)?,
+        info: blob(row, 3)?,
+        owner: unsigned(row, 4)?,
+        roles_at: unsigned(row, 5)?,
+        is_gone: row.get(6)?,
+        own_last: unsigned(row, 7)?,
+        seen: unsigned(row, 8)?,
+        seen_confirmed: unsigned(row, 9)?,
+        receipt: Receipt {
+            position: unsigned(row, 10)?,
+            members: unsigned(row, 11)?,
+            delivered: unsigned(row, 12)?,
+            read: unsigned(row, 13)?,
+            delivered_all: unsigned(row, 14)?,
+            read_all: unsigned(row, 15)?,
+        },
+        last: MessageId(unsigned(row, 16)?),
+    })
+}
+
 fn read_unanswered(row: &Row<'_>) -> rusqlite::Result<Unanswered> {
     Ok(Unanswered {
         number: unsigned(row, 0)?,
         id: MessageId(unsigned(row, 1)?),
-        peer: unsigned(row, 2)?,
+        target: match row.get::<_, Option<i64>>(5)? {
+            Some(group) => Target::Group(group as u64),
+            None => Target::Peer(unsigned(row, 2)?),
+        },
         content: row.get(3)?,
         body: blob(row, 4)?,
     })

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use fulmar_client::limits::{EVENTS_WAITING_MAX, OUTBOX_MESSAGES_MAX};
 use fulmar_client::store::{MemoryStore, Snapshot, Store, StoreError, Write};
-use fulmar_client::{Client, Conversation, Message, MessageId, SendError, content};
+use fulmar_client::{Client, Conversation, Group, Message, MessageId, SendError, Target, content};
 use fulmar_protocol::Welcome;
 use tokio::time::timeout;
 
@@ -38,11 +38,15 @@ impl Store for Failing {
 
     fn history(
         &mut self,
-        peer: u64,
+        target: Target,
         before: Option<MessageId>,
         limit: usize,
     ) -> Result<Vec<Message>, StoreError> {
-        self.inside.history(peer, before, limit)
+        self.inside.history(target, before, limit)
+    }
+
+    fn groups(&mut self) -> Result<Vec<Group>, StoreError> {
+        self.inside.groups()
     }
 
     fn conversations(&mut self) -> Result<Vec<Conversation>, StoreError> {

@@ -1,6 +1,6 @@
 //! The server's side of a script: frames to say, and one line for each frame and event that came.
 
-use fulmar_client::{Event, content};
+use fulmar_client::{Event, GroupChange, content};
 use fulmar_protocol::{Chunks, Deliver, Frame, Pairs, Welcome};
 
 /// The server's clock in every script.
@@ -51,6 +51,13 @@ pub(crate) const fn tick(peer: u64, number: u64, ordinal: u64) -> Frame<'static>
     Frame::Sent { peer, number, ordinal, time_ms: START_MS + 1 }
 }
 
+/// What a client without groups says behind every welcome, which scripts about other things leave out.
+pub(crate) const NO_GROUPS: &str = "resume []";
+
+/// What a client says about presence, which scripts on sockets leave out.
+#[allow(dead_code, reason = "the scripts of a session look at all of it")]
+pub(crate) const IN_PASSING: &[&str] = &["here ", "watch ", "unwatch ", "typing "];
+
 /// A receipt for what this user sent.
 pub(crate) const fn receipt(peer: u64, delivered: u64, read: u64) -> Frame<'static> {
     Frame::Receipt { peer, delivered, read, own: false }
@@ -85,6 +92,36 @@ pub(crate) fn describe(frame: &Frame<'_>, base: u64) -> String {
         Frame::Ack { position } => format!("ack {position}"),
         Frame::Read { peer, ordinal } => format!("read {peer} {ordinal}"),
         Frame::Ask { peer } => format!("ask {peer}"),
+        Frame::GroupSend(send) => {
+            let number = send.number as i64 - base as i64;
+            let of = send.total_bytes.map_or(String::new(), |total| format!(" of {total}"));
+            format!("group send {} #{number} {}{of}", send.group, text(send.body))
+        }
+        Frame::GroupChange { group, number, change } => {
+            let number = *number as i64 - base as i64;
+            let users: Vec<_> = change.users.iter().collect();
+            format!(
+                "change {group} #{number} {} {users:?} {}",
+                change.action.name(),
+                text(change.value)
+            )
+        }
+        Frame::GroupResume { cursors } => {
+            format!("resume {:?}", cursors.iter().collect::<Vec<_>>())
+        }
+        Frame::GroupAck { group, position } => format!("group ack {group} {position}"),
+        Frame::GroupRead { group, position } => format!("group read {group} {position}"),
+        Frame::GroupAsk { group, position, after: u64::MAX } => {
+            format!("group ask {group} {position}")
+        }
+        Frame::GroupAsk { group, position, after } => {
+            format!("group ask {group} {position} who after {after}")
+        }
+        Frame::GroupLook { group, after } => format!("look {group} {after}"),
+        Frame::Activity { is_here } => format!("here {is_here}"),
+        Frame::Watch { users } => format!("watch {:?}", users.iter().collect::<Vec<_>>()),
+        Frame::Unwatch { users } => format!("unwatch {:?}", users.iter().collect::<Vec<_>>()),
+        Frame::Typing { group, user, is_typing } => format!("typing {group} {user} {is_typing}"),
         Frame::Ping => "ping".into(),
         Frame::Goodbye(goodbye) => format!("goodbye {}", goodbye.code.name()),
         other => panic!("a client never sends {other:?}"),
@@ -118,6 +155,39 @@ pub(crate) fn tell(event: &Event) -> String {
         Event::Delivered { peer, ordinal } => format!("delivered {peer} #{ordinal}"),
         Event::Read { peer, ordinal } => format!("read {peer} #{ordinal}"),
         Event::SeenElsewhere { peer, ordinal } => format!("seen {peer} #{ordinal}"),
+        Event::GroupMessage(message) => {
+            let (group, position) = (message.group.unwrap(), message.position.unwrap());
+            assert_eq!(message.ordinal, Some(position));
+            let own = if message.state.is_own() { " own" } else { "" };
+            let told = match GroupChange::of_body(&message.body) {
+                Some(change) if message.content == content::CHANGE => {
+                    format!("{} {:?} {}", change.action.name(), change.users, text(&change.value))
+                }
+                _ => text(&message.body),
+            };
+            format!("group {group} @{position} {}{own}: {told}", message.peer)
+        }
+        Event::GroupTicked { id, group, position, .. } => {
+            format!("group ticked {id} {group} @{position}")
+        }
+        Event::GroupRejected { id, group, code, .. } => {
+            format!("group rejected {id} {group} {}", code.name())
+        }
+        Event::AddedToGroup { group, by, .. } => format!("added to {group} by {by}"),
+        Event::GroupGone { group, position } => format!("gone {group} @{position}"),
+        Event::GroupState { group } => format!("state {group}"),
+        Event::GroupReceipt { group, receipt } => format!(
+            "receipt {group} @{} {} of {}, read {}",
+            receipt.position, receipt.delivered, receipt.members, receipt.read
+        ),
+        Event::GroupWho { group, receipt, who } => {
+            format!("who {group} @{} {who:?}", receipt.position)
+        }
+        Event::GroupSeenElsewhere { group, position } => format!("group seen {group} @{position}"),
+        Event::Presence { user, is_online, last_seen_ms } => {
+            format!("presence {user} {is_online} {last_seen_ms}")
+        }
+        Event::Typing { group, user, is_typing } => format!("typing {group:?} {user} {is_typing}"),
         Event::InboxWentBack { cursor, head } => format!("went back from {cursor} to {head}"),
         Event::StoreFailed { detail } => format!("store failed: {detail}"),
     }

@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
-use crate::frames::{WELCOME, describe};
+use crate::frames::{IN_PASSING, NO_GROUPS, WELCOME, describe};
 
 /// What a script waits for comes within this time, or the test fails.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -64,12 +64,21 @@ impl Peer {
             if let Some((frame, rest)) = split_frame(&self.bytes, FRAME_BYTES_MAX).expect("frames")
             {
                 let frame = Frame::decode(frame).expect("a frame");
-                if let Frame::Send(send) = &frame {
-                    let first = (0, send.number, Ordering::Relaxed, Ordering::Relaxed);
+                let number = match &frame {
+                    Frame::Send(send) => Some(send.number),
+                    Frame::GroupSend(send) => Some(send.number),
+                    Frame::GroupChange { number, .. } => Some(*number),
+                    _ => None,
+                };
+                if let Some(number) = number {
+                    let first = (0, number, Ordering::Relaxed, Ordering::Relaxed);
                     let _ = self.base.compare_exchange(first.0, first.1, first.2, first.3);
                 }
                 let line = describe(&frame, self.base());
                 self.bytes = rest.to_vec();
+                if line == NO_GROUPS || IN_PASSING.iter().any(|word| line.starts_with(word)) {
+                    continue;
+                }
                 return Some(line);
             }
             let read = self.stream.read_buf(&mut self.bytes);

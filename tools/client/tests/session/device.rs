@@ -8,7 +8,7 @@ use fulmar_client::{Event, MessageId, content};
 use fulmar_protocol::limits::FRAME_BYTES_MAX;
 use fulmar_protocol::{Frame, Frames, Welcome};
 
-use crate::frames::{START_MS, WELCOME, describe, tell};
+use crate::frames::{NO_GROUPS, START_MS, WELCOME, describe, tell};
 
 /// Whether the driver's side of the seam answers at once or when the script says so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +73,13 @@ impl Device {
     /// Connects and logs in; the hello is not looked at.
     pub(crate) fn login(&mut self) {
         self.welcome(&WELCOME);
+    }
+
+    /// Logs in again after a loss; neither its events nor the resumption of groups is looked at.
+    pub(crate) fn login_with_resume(&mut self) {
+        self.events();
+        self.login();
+        assert!(self.sent()[0].starts_with("resume [("), "groups are resumed");
     }
 
     /// Connects and answers the hello with this welcome.
@@ -145,6 +152,17 @@ impl Device {
         self.carry_out(actions);
     }
 
+    /// Anything else that a program asks of the session.
+    pub(crate) fn ask<T>(
+        &mut self,
+        request: impl FnOnce(&mut Session, Now, &mut Vec<Action>) -> T,
+    ) -> T {
+        let mut actions = Vec::new();
+        let answer = request(&mut self.session, self.now, &mut actions);
+        self.carry_out(actions);
+        answer
+    }
+
     pub(crate) fn reconnect(&mut self) {
         let mut actions = Vec::new();
         self.session.reconnect(self.now, &mut actions);
@@ -185,6 +203,7 @@ impl Device {
             .map(|frame| {
                 describe(&Frame::decode(frame.expect("frames")).expect("a frame"), START_MS)
             })
+            .filter(|line| line != NO_GROUPS)
             .collect();
         assert!(frames.rest().is_empty(), "half a frame was sent");
         lines

@@ -1,5 +1,6 @@
 //! Connecting, logging in, being refused, being sent elsewhere.
 
+use fulmar_client::Target;
 use fulmar_client::store::Store;
 use fulmar_protocol::{Code, Frame, Goodbye, Pairs, Welcome};
 
@@ -165,7 +166,11 @@ fn a_server_that_lost_data_is_gone_on_with_from_its_head() {
     let told = ["delivered 8 #1", "message @3 8 #3 another third"];
     assert_eq!(device.events(), told);
     assert_eq!(device.sent(), ["ack 3"]);
-    assert_eq!(device.store.history(8, None, 10).unwrap().len(), 5, "nothing here is lost");
+    assert_eq!(
+        device.store.history(Target::Peer(8), None, 10).unwrap().len(),
+        5,
+        "nothing here is lost"
+    );
     assert_eq!(device.store.conversations().unwrap()[0].unread, 1);
     device.mark_read(8, 3);
     assert_eq!(device.sent(), ["read 8 3"]);

@@ -4,7 +4,9 @@
 mod device;
 #[path = "../script/frames.rs"]
 mod frames;
+mod groups;
 mod login;
+mod presence;
 mod receipts;
 mod receiving;
 mod sending;

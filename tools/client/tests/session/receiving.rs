@@ -1,5 +1,6 @@
 //! Deliveries: order, gaps, doubles, skips, acknowledgements, large bodies.
 
+use fulmar_client::Target;
 use fulmar_client::store::Store;
 use fulmar_protocol::limits::{BODY_BYTES_MAX, PART_BYTES_MAX};
 use fulmar_protocol::{Deliver, Frame, Pairs};
@@ -127,8 +128,8 @@ fn a_copy_of_an_own_message_belongs_to_the_conversation_with_its_recipient() {
     let mut device = Device::online();
     device.server(&[own_copy(1, 8, 4, "from my other device")]);
     assert_eq!(device.events(), ["own @1 8 #4 from my other device"]);
-    assert_eq!(device.sent(), ["ack 1"]);
-    let history = device.store.history(8, None, 10).unwrap();
+    assert_eq!(device.sent(), ["ask 8", "ack 1"], "its receipts matter here too");
+    let history = device.store.history(Target::Peer(8), None, 10).unwrap();
     assert!(history[0].state.is_own());
     device.lose();
     device.events();
@@ -150,7 +151,7 @@ fn a_large_body_is_put_together_with_other_frames_between_its_parts() {
     assert_eq!(device.sent(), ["ack 6"]);
     let told = ["message @1 8 #1 [48900 bytes]", "message @2 8 #2 b", "message @6 9 #1 c"];
     assert_eq!(device.events(), told);
-    let history = device.store.history(8, None, 10).unwrap();
+    let history = device.store.history(Target::Peer(8), None, 10).unwrap();
     assert_eq!(*history[0].body, *body);
 }
 
@@ -200,7 +201,7 @@ fn a_crash_between_storing_and_acknowledging_shows_nothing_twice() {
     assert_eq!(later.sent(), ["hello 7/1 token script [(0, 1)]"]);
     later.server(&[Frame::Welcome(crate::frames::WELCOME), deliver(1, 8, 1, "a")]);
     assert_eq!(later.events(), ["connected 5"]);
-    assert_eq!(later.store.history(8, None, 10).unwrap().len(), 1);
+    assert_eq!(later.store.history(Target::Peer(8), None, 10).unwrap().len(), 1);
 }
 
 #[test]

@@ -13,7 +13,7 @@ fn an_idle_connection_is_pinged_at_a_third_of_the_limit() {
     assert_eq!(device.sent(), ["ping"]);
     device.pass(100);
     device.server(&[Frame::Pong { heads: Pairs::Slice(&[(0, 0)]) }]);
-    assert_eq!(device.session.deadline_ms(), Some(60_000));
+    assert_eq!(device.session.deadline_ms(), Some(60_100));
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn garbage_ends_the_connection_and_another_attempt_follows() {
     Frame::Send(Send { peer: 8, number: 1, content: 1, total_bytes, body }).encode(&mut send);
     let scripts: &[(&str, &[u8])] = &[
         (
-            "kind 20 is unknown",
+            "group_deliver.total_bytes has a value that is not allowed",
             b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n",
         ),
         ("at most 16383", &[0xff, 0xff, 0x7f]),

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use fastrand::Rng;
 use fulmar_client::core::{Action, Input, Now, Session};
 use fulmar_client::store::{MemoryStore, Store, Write};
-use fulmar_client::{Event, content};
+use fulmar_client::{Event, Target, content};
 use fulmar_protocol::limits::{FRAME_BYTES_MAX, PART_BYTES_MAX};
 use fulmar_protocol::{Assembly, Chunks, Deliver, Frame, Pairs, Welcome, split_frame};
 
@@ -96,6 +96,7 @@ impl Server {
                 let heads = [(0, self.inbox.len() as u64)];
                 Frame::Pong { heads: Pairs::Slice(&heads) }.encode(&mut connection.said);
             }
+            Frame::GroupResume { ref cursors } => assert!(cursors.is_empty()),
             ref other => panic!("unexpected {other:?}"),
         }
     }
@@ -247,7 +248,7 @@ impl World {
         self.written.clear();
         self.shown.clear();
         for peer in PEERS {
-            for message in self.store.history(peer, None, usize::MAX).unwrap() {
+            for message in self.store.history(Target::Peer(peer), None, usize::MAX).unwrap() {
                 let side = if message.state.is_own() { &mut self.written } else { &mut self.shown };
                 side.entry(peer).or_default().push(message.body.to_vec());
             }

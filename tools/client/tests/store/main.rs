@@ -4,8 +4,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use fulmar_client::store::{ConversationState, MemoryStore, SqliteStore, Store, StoreError, Write};
-use fulmar_client::{Message, MessageId, State, content};
+use fulmar_client::store::{
+    ConversationState, GroupState, MemoryStore, SqliteStore, Store, StoreError, Write,
+};
+use fulmar_client::{Message, MessageId, Receipt, Role, State, Target, content};
 use fulmar_protocol::Code;
 use tempfile::TempDir;
 
@@ -23,6 +25,7 @@ fn place() -> Place {
 fn message(id: u64, peer: u64, state: State, position: Option<u64>) -> Message {
     Message {
         id: MessageId(id),
+        group: None,
         peer,
         state,
         ordinal: position,
@@ -78,10 +81,10 @@ fn other_files_and_other_formats_are_left_alone() {
     let later = place();
     drop(SqliteStore::open(&later.path, 7, 1).unwrap());
     let database = rusqlite::Connection::open(&later.path).unwrap();
-    database.pragma_update(None, "user_version", 2).unwrap();
+    database.pragma_update(None, "user_version", 3).unwrap();
     drop(database);
     let error = SqliteStore::open(&later.path, 7, 1).unwrap_err();
-    assert!(matches!(error, StoreError::Format { found: 2, known: 1 }), "{error}");
+    assert!(matches!(error, StoreError::Format { found: 3, known: 2 }), "{error}");
 }
 
 #[test]
@@ -119,10 +122,95 @@ fn history_is_read_in_pages_from_the_newest() {
         store.commit(&[write]).unwrap();
     }
     let ids = |page: Vec<Message>| page.iter().map(|message| message.id.0).collect::<Vec<_>>();
-    assert_eq!(ids(store.history(8, None, 3).unwrap()), [5, 7, 8]);
-    assert_eq!(ids(store.history(8, Some(MessageId(5)), 3).unwrap()), [1, 2, 4]);
-    assert_eq!(ids(store.history(8, Some(MessageId(1)), 3).unwrap()), [0; 0]);
-    assert_eq!(ids(store.history(u64::MAX, None, 100).unwrap()), [3, 6, 9]);
+    assert_eq!(ids(store.history(Target::Peer(8), None, 3).unwrap()), [5, 7, 8]);
+    assert_eq!(ids(store.history(Target::Peer(8), Some(MessageId(5)), 3).unwrap()), [1, 2, 4]);
+    assert_eq!(ids(store.history(Target::Peer(8), Some(MessageId(1)), 3).unwrap()), [0; 0]);
+    assert_eq!(ids(store.history(Target::Peer(u64::MAX), None, 100).unwrap()), [3, 6, 9]);
+}
+
+/// What a store of the format before groups held: two messages, one of them without an answer.
+const OLD_STORE: &str = "
+    CREATE TABLE device (
+        row INTEGER PRIMARY KEY CHECK (row = 1), user INTEGER NOT NULL, device INTEGER NOT NULL,
+        cursor INTEGER NOT NULL DEFAULT 0, number_last INTEGER NOT NULL DEFAULT 0
+    ) STRICT;
+    CREATE TABLE messages (
+        id INTEGER PRIMARY KEY, peer INTEGER NOT NULL, state INTEGER NOT NULL, code INTEGER,
+        ordinal INTEGER, position INTEGER UNIQUE, time_ms INTEGER NOT NULL,
+        content INTEGER NOT NULL, body BLOB NOT NULL
+    ) STRICT;
+    CREATE INDEX messages_of_peer ON messages (peer, id);
+    CREATE INDEX messages_received ON messages (peer, ordinal) WHERE state = 0;
+    CREATE TABLE outbox (
+        number INTEGER PRIMARY KEY,
+        message INTEGER NOT NULL UNIQUE REFERENCES messages (id)
+    ) STRICT;
+    CREATE TABLE conversations (
+        peer INTEGER PRIMARY KEY, delivered INTEGER NOT NULL, read INTEGER NOT NULL,
+        seen INTEGER NOT NULL, seen_confirmed INTEGER NOT NULL, in_last INTEGER NOT NULL,
+        out_last INTEGER NOT NULL, last INTEGER NOT NULL
+    ) STRICT;
+    INSERT INTO device VALUES (1, 7, 1, 4, 90);
+    INSERT INTO messages VALUES (1, 8, 0, NULL, 4, 4, 1001, 1, CAST('body 1' AS BLOB));
+    INSERT INTO messages VALUES (2, 8, 1, NULL, NULL, NULL, 1002, 1, CAST('body 2' AS BLOB));
+    INSERT INTO outbox VALUES (90, 2);
+    INSERT INTO conversations VALUES (8, 1, 2, 3, 3, 4, 5, 2);
+    PRAGMA application_id = 0x464c4d43;
+    PRAGMA user_version = 1;
+";
+
+#[test]
+fn a_store_without_groups_is_brought_over() {
+    let place = place();
+    let old = rusqlite::Connection::open(&place.path).unwrap();
+    old.execute_batch(OLD_STORE).unwrap();
+    drop(old);
+    let mut memory = MemoryStore::new();
+    let conversation = ConversationState {
+        delivered: 1,
+        read: 2,
+        seen: 3,
+        seen_confirmed: 3,
+        in_last: 4,
+        out_last: 5,
+        last: MessageId(2),
+        ..ConversationState::new(8)
+    };
+    let batch = [
+        Write::Insert(message(1, 8, State::Received, Some(4))),
+        Write::Enqueue { message: message(2, 8, State::Pending, None), number: 90 },
+        Write::Conversation(conversation),
+        Write::Cursor(4),
+    ];
+    memory.commit(&batch).unwrap();
+    let other = SqliteStore::open(&place.path, 8, 1);
+    assert!(matches!(other, Err(StoreError::Identity { .. })), "a stranger changes nothing");
+    for _ in 0..2 {
+        let mut store = SqliteStore::open(&place.path, 7, 1).unwrap();
+        assert_eq!(store.load().unwrap(), memory.load().unwrap());
+        let page = |store: &mut dyn Store| store.history(Target::Peer(8), None, 10).unwrap();
+        assert_eq!(page(&mut store), page(&mut memory));
+    }
+    let mut store = SqliteStore::open(&place.path, 7, 1).unwrap();
+    for store in [&mut store as &mut dyn Store, &mut memory] {
+        let ticked = Write::Ticked { id: MessageId(2), number: 90, ordinal: 6, time_ms: 0 };
+        let entry = Message { group: Some(30), ..message(3, 9, State::Received, Some(4)) };
+        store.commit(&[ticked, Write::Insert(entry)]).unwrap();
+    }
+    assert_eq!(store.load().unwrap(), memory.load().unwrap());
+}
+
+#[test]
+fn a_position_of_a_group_is_stored_once() {
+    let place = place();
+    let mut store = SqliteStore::open(&place.path, 7, 1).unwrap();
+    let entry = |id, group| Message { group, ..message(id, 8, State::Received, Some(1)) };
+    let batch: Vec<_> = [(1, None), (2, Some(30)), (3, Some(31))]
+        .map(|(id, group)| Write::Insert(entry(id, group)))
+        .into();
+    store.commit(&batch).unwrap();
+    assert!(store.commit(&[Write::Insert(entry(4, Some(30)))]).is_err());
+    assert!(store.commit(&[Write::Insert(entry(4, None))]).is_err());
 }
 
 /// Batches as a session makes them, drawn by lot.
@@ -137,19 +225,21 @@ struct Life {
 
 impl Life {
     fn write(&mut self) -> Write {
-        let lot = self.rng.u8(0..8);
+        let lot = self.rng.u8(0..12);
         match lot {
             0 | 1 => {
                 self.id_last += 1;
                 self.position += 1;
                 let state = if lot == 0 { State::Received } else { State::Sent };
-                Write::Insert(message(self.id_last, self.peer(), state, Some(self.position)))
+                let message = message(self.id_last, self.peer(), state, Some(self.position));
+                Write::Insert(self.perhaps_in_group(message))
             }
             2 => {
                 self.id_last += 1;
                 self.number_last += 1;
                 self.pending.push((MessageId(self.id_last), self.number_last));
                 let message = message(self.id_last, self.peer(), State::Pending, None);
+                let message = self.perhaps_in_group(message);
                 Write::Enqueue { message, number: self.number_last }
             }
             3 if !self.pending.is_empty() => {
@@ -182,12 +272,62 @@ impl Life {
                 self.position = self.rng.u64(0..=self.position);
                 Write::WentBack { head: self.position }
             }
+            8 if !self.pending.is_empty() => {
+                Write::Placed { id: self.pending[0].0, group: self.group() }
+            }
+            9 | 10 => {
+                let group = self.group();
+                let mut number = || self.rng.u64(0..50);
+                let receipt = Receipt {
+                    position: number(),
+                    members: number(),
+                    delivered: number(),
+                    read: number(),
+                    delivered_all: number(),
+                    read_all: number(),
+                };
+                Write::Group(GroupState {
+                    group,
+                    cursor: number(),
+                    name: Arc::from(format!("name {}", number()).into_bytes()),
+                    info: Arc::from(vec![7; number() as usize]),
+                    owner: u64::MAX - number(),
+                    roles_at: number(),
+                    is_gone: number() < 10,
+                    own_last: number(),
+                    seen: number(),
+                    seen_confirmed: number(),
+                    receipt,
+                    last: MessageId(number().min(self.id_last)),
+                })
+            }
+            11 => {
+                let users = [1, 5, 8, 1 << 63, u64::MAX];
+                let (first, count) = (self.rng.usize(0..5), self.rng.usize(0..3));
+                let through = users[(first + 2).min(4)];
+                let after = users[first] - 1;
+                let kept = users.into_iter().filter(|user| *user > after && *user <= through);
+                let roles: Vec<_> = kept.take(count).map(|user| (user, Role::Admin)).collect();
+                Write::Roles { group: self.group(), after, through, roles }
+            }
             7 => {
                 self.number_last += self.rng.u64(0..3);
                 Write::NumberLast(self.number_last)
             }
             _ => Write::Cursor(self.position),
         }
+    }
+
+    fn perhaps_in_group(&mut self, message: Message) -> Message {
+        let group = self.rng.bool().then(|| self.group());
+        // A group doesn't go back with the inbox, so its positions are never used again.
+        let own = 1_000 + self.id_last;
+        let position = message.position.map(|inbox| if group.is_some() { own } else { inbox });
+        Message { group, position, ..message }
+    }
+
+    fn group(&mut self) -> u64 {
+        [30, 31, u64::MAX][self.rng.usize(0..3)]
     }
 
     fn peer(&mut self) -> u64 {
@@ -213,7 +353,8 @@ fn the_file_does_what_the_memory_does() {
             }
             assert_eq!(file.load().unwrap(), memory.load().unwrap());
             for peer in [8, 9, u64::MAX] {
-                let page = |store: &mut dyn Store| store.history(peer, None, 1_000).unwrap();
+                let page =
+                    |store: &mut dyn Store| store.history(Target::Peer(peer), None, 1_000).unwrap();
                 assert_eq!(page(&mut file), page(&mut memory));
             }
             let sorted = |store: &mut dyn Store| {
@@ -223,6 +364,19 @@ fn the_file_does_what_the_memory_does() {
                 all
             };
             assert_eq!(sorted(&mut file), sorted(&mut memory));
+            for group in [30, 31, u64::MAX] {
+                let page = |store: &mut dyn Store| {
+                    store.history(Target::Group(group), None, 1_000).unwrap()
+                };
+                assert_eq!(page(&mut file), page(&mut memory));
+            }
+            let groups = |store: &mut dyn Store| {
+                let mut all = store.groups().unwrap();
+                assert!(all.is_sorted_by_key(|group| std::cmp::Reverse(group.last)));
+                all.sort_by_key(|group| group.group);
+                all
+            };
+            assert_eq!(groups(&mut file), groups(&mut memory));
             for id in [1, life.id_last, life.id_last + 1].map(MessageId) {
                 assert_eq!(file.message(id).unwrap(), memory.message(id).unwrap());
             }

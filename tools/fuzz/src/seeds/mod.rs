@@ -77,7 +77,14 @@ fn input(vector: &Vector) -> Vec<u8> {
 pub(crate) fn inbox_record() -> Vec<u8> {
     let device = |device, cursor| Device { device, cursor, cursor_bytes: cursor * 10 };
     let devices = [device(1, 3), device(2, 2)].into_iter().collect();
-    let record = InboxRecord { trim: 2, trim_bytes: 20, head: 4, head_bytes: 40, devices };
+    let record = InboxRecord {
+        trim: 2,
+        trim_bytes: 20,
+        head: 4,
+        head_bytes: 40,
+        devices,
+        groups: vec![3, 1],
+    };
     let mut bytes = BytesMut::new();
     record.encode(&mut bytes);
     bytes.to_vec()
@@ -103,6 +110,7 @@ fn records() -> Vec<Seed> {
     let header = EntryHeader {
         time_ms: 1_800_000_000_000,
         own: true,
+        is_notice: false,
         content: 1,
         peer: 1 << 40,
         ordinal: 12,

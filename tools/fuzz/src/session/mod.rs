@@ -3,6 +3,7 @@
 //!
 //! What the session asks for is judged by what was said and stored ([`watch`]).
 
+mod groups;
 mod steps;
 mod watch;
 
@@ -10,7 +11,7 @@ use std::sync::Arc;
 
 use fulmar_client::core::{Action, Identity, Input, Now, Session};
 use fulmar_client::store::{MemoryStore, Store, StoreError, Write};
-use fulmar_client::{Event, Message, State, content};
+use fulmar_client::{Event, GroupChange, Message, State, Target, content};
 
 use crate::script::Script;
 use watch::Watch;
@@ -139,9 +140,26 @@ impl Course {
         self.carry_out(actions);
     }
 
-    /// Sends a rejected message of a peer again.
-    fn resend(&mut self, peer: u64) {
-        let history = self.store.history(peer, None, 16).expect("a history");
+    /// Writes to a group.
+    fn send_to_group(&mut self, group: u64, body: Vec<u8>) {
+        let mut actions = Vec::new();
+        let body = Arc::from(body);
+        let sent = self.session.send_to_group(self.now, group, content::TEXT, body, &mut actions);
+        assert!(sent.is_err() || (group != 0 && !self.is_over));
+        self.carry_out(actions);
+    }
+
+    /// Changes a group, or makes one.
+    fn change_group(&mut self, group: u64, change: &GroupChange) {
+        let mut actions = Vec::new();
+        let sent = self.session.change_group(self.now, group, change, &mut actions);
+        assert!(sent.is_err() || !self.is_over);
+        self.carry_out(actions);
+    }
+
+    /// Sends a rejected message of a peer or group again.
+    fn resend(&mut self, target: Target) {
+        let history = self.store.history(target, None, 16).expect("a history");
         let rejected = |message: &&Message| matches!(message.state, State::Rejected(_));
         let Some(message) = history.iter().find(rejected) else { return };
         let mut actions = Vec::new();
@@ -182,7 +200,9 @@ impl Course {
 
     fn tell(&mut self, event: &Event) {
         self.watch.told(event);
-        if let Event::Message(message) | Event::OwnCopy(message) = event {
+        if let Event::Message(message) | Event::OwnCopy(message) | Event::GroupMessage(message) =
+            event
+        {
             let kept = self.store.message(message.id).expect("a store");
             assert_eq!(kept.as_ref(), Some(message), "what is told is stored");
         }

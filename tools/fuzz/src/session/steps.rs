@@ -1,11 +1,12 @@
 //! What a script can do around a client.
 
+use fulmar_client::Target;
 use fulmar_client::core::Input;
 use fulmar_client::limits::BODY_BYTES_MAX;
 use fulmar_protocol::limits::PART_BYTES_MAX;
 use fulmar_protocol::{Code, Deliver, Frame, Goodbye, Pairs, VERSION, Welcome};
 
-use super::{Course, Link};
+use super::{Course, Link, groups};
 use crate::script::Script;
 
 /// Peers that people write to and that write to them.
@@ -64,10 +65,14 @@ pub(crate) enum Step {
     Close,
     /// The process ends and begins again: whether the batch under way is stored, seed.
     Crash,
+    /// The server says something about a group: what, group, and what that needs.
+    Group,
+    /// The person does something in a group: what, group.
+    InGroup,
 }
 
 impl Step {
-    const ALL: [Step; 25] = [
+    const ALL: [Step; 27] = [
         Step::Open,
         Step::Lose,
         Step::Welcome,
@@ -93,6 +98,8 @@ impl Step {
         Step::Reconnect,
         Step::Close,
         Step::Crash,
+        Step::Group,
+        Step::InGroup,
     ];
 }
 
@@ -124,7 +131,9 @@ impl Course {
                 self.input(Input::Tick);
             }
             Step::Send => self.write(script),
-            Step::Resend => self.resend(peer(script)),
+            Step::Resend => self.resend(Target::Peer(peer(script))),
+            Step::Group => self.group_frame(script),
+            Step::InGroup => self.in_group(script),
             Step::MarkRead => {
                 let mut actions = Vec::new();
                 self.session.mark_read(self.now, peer(script), script.number(), &mut actions);
@@ -232,8 +241,10 @@ impl Course {
                 if in_flight.is_empty() {
                     return;
                 }
-                let (peer, number) = script.choose(&in_flight);
-                answer(peer, number, script)
+                match script.choose(&in_flight) {
+                    (Target::Peer(peer), number) => answer(peer, number, script),
+                    (Target::Group(group), number) => groups::answer(group, number, script),
+                }
             }
             Step::AnswerAny => answer(script.number(), script.number(), script),
             Step::Receipt => Frame::Receipt {
@@ -282,7 +293,7 @@ fn answer(peer: u64, number: u64, script: &mut Script<'_>) -> Frame<'static> {
 }
 
 /// A peer, or nobody.
-fn peer(script: &mut Script<'_>) -> u64 {
+pub(super) fn peer(script: &mut Script<'_>) -> u64 {
     match script.byte() {
         byte @ 0..250 => 8 + u64::from(byte) % PEERS,
         250..254 => script.number(),
@@ -290,7 +301,7 @@ fn peer(script: &mut Script<'_>) -> u64 {
     }
 }
 
-fn code(script: &mut Script<'_>) -> Code {
+pub(super) fn code(script: &mut Script<'_>) -> Code {
     match script.byte() {
         byte @ 0..240 => script_code(byte),
         _ => Code::from_number(script.number() as u16),

@@ -6,15 +6,15 @@ use fulmar_client::limits::{
     BACKOFF_MS_MAX, BODY_BYTES_MAX, NUMBER_MAX, RETRY_AFTER_MS_MAX, SENDS_IN_FLIGHT_MAX,
 };
 use fulmar_client::store::Write;
-use fulmar_client::{Event, MessageId};
+use fulmar_client::{Event, MessageId, Target, content};
 use fulmar_protocol::limits::{FRAME_BYTES_MAX, PART_BYTES_MAX};
-use fulmar_protocol::{Assembly, Frame, Frames, Send, VERSION, Welcome};
+use fulmar_protocol::{Assembly, Frame, Frames, VERSION, Welcome};
 
 /// A send of which the store has the number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Stored {
     id: MessageId,
-    peer: u64,
+    target: Target,
     body: Vec<u8>,
 }
 
@@ -32,6 +32,8 @@ struct Connection {
     /// The last position that was delivered or skipped.
     announced: u64,
     acked: u64,
+    /// The same of the groups that it named: announced, acknowledged.
+    groups: BTreeMap<u64, (u64, u64)>,
     /// Bytes from the server that are no whole frame yet; none once they can't be understood.
     received: Option<Vec<u8>>,
 }
@@ -47,10 +49,13 @@ pub(super) struct Watch {
     id_last: u64,
     /// By number.
     sends: BTreeMap<u64, Stored>,
-    bodies: BTreeMap<MessageId, (u64, Vec<u8>)>,
-    positions: BTreeSet<u64>,
-    /// Positions that the person was shown.
-    shown: BTreeSet<u64>,
+    bodies: BTreeMap<MessageId, (Target, Vec<u8>)>,
+    /// Of the inbox (none) and of groups.
+    positions: BTreeSet<(Option<u64>, u64)>,
+    /// Those that the person was shown.
+    shown: BTreeSet<(Option<u64>, u64)>,
+    /// How far the store has each group.
+    group_cursors: BTreeMap<u64, u64>,
     ticked: BTreeSet<MessageId>,
     /// (delivered, read) by peer.
     receipts: BTreeMap<u64, (u64, u64)>,
@@ -77,15 +82,21 @@ impl Watch {
         self.connection = Connection::default();
     }
 
-    /// Numbers without an answer on this connection, with their peers.
-    pub(super) fn in_flight(&self) -> Vec<(u64, u64)> {
-        let peer = |number: &u64| Some((self.sends.get(number)?.peer, *number));
-        self.connection.in_flight.iter().filter_map(peer).collect()
+    /// Numbers without an answer on this connection, with their targets.
+    pub(super) fn in_flight(&self) -> Vec<(Target, u64)> {
+        let target = |number: &u64| Some((self.sends.get(number)?.target, *number));
+        self.connection.in_flight.iter().filter_map(target).collect()
     }
 
     /// The last position that this connection announced.
     pub(super) const fn announced(&self) -> u64 {
         self.connection.announced
+    }
+
+    /// The last position of a group that this connection announced.
+    pub(super) fn announced_in(&self, group: u64) -> u64 {
+        let announced = self.connection.groups.get(&group).map_or(0, |(announced, _)| *announced);
+        announced.max(self.group_cursors.get(&group).copied().unwrap_or(0))
     }
 
     /// The server's bytes, before the session has them.
@@ -99,7 +110,15 @@ impl Watch {
                 Frame::Welcome(welcome) => self.welcome(&welcome),
                 Frame::Deliver(deliver) => self.announce(deliver.position),
                 Frame::Skip { position } => self.announce(position),
-                Frame::Sent { number, .. } | Frame::Rejected { number, .. } => {
+                Frame::GroupNotice(notice) => self.announce(notice.position),
+                Frame::GroupDeliver(deliver) => self.announce_in(deliver.group, deliver.position),
+                Frame::GroupSkip { group, position } => self.announce_in(group, position),
+                Frame::GroupRejected(rejected) => {
+                    self.connection.in_flight.remove(&rejected.number);
+                }
+                Frame::Sent { number, .. }
+                | Frame::Rejected { number, .. }
+                | Frame::GroupSent { number, .. } => {
                     self.connection.in_flight.remove(&number);
                 }
                 _ => {}
@@ -128,6 +147,11 @@ impl Watch {
         self.connection.announced = self.connection.announced.max(position);
     }
 
+    fn announce_in(&mut self, group: u64, position: u64) {
+        let (announced, _) = self.connection.groups.entry(group).or_default();
+        *announced = position.max(*announced);
+    }
+
     /// The session's bytes.
     pub(super) fn transmitted(&mut self, bytes: &[u8], is_writing: bool) {
         assert!(!bytes.is_empty());
@@ -154,7 +178,34 @@ impl Watch {
         }
         assert!(self.connection.sends_max.is_some(), "{frame:?} before the welcome");
         match frame {
-            Frame::Send(send) => self.check_send(send),
+            Frame::Send(send) => {
+                let target = Target::Peer(send.peer);
+                self.check_send(target, send.number, send.total_bytes, send.body);
+            }
+            Frame::GroupSend(send) => {
+                assert_ne!(send.content, content::CHANGE);
+                let target = Target::Group(send.group);
+                self.check_send(target, send.number, send.total_bytes, send.body);
+            }
+            Frame::GroupChange { group, number, change } => {
+                let mut body = Vec::new();
+                change.encode(&mut body);
+                self.check_send(Target::Group(*group), *number, None, &body);
+            }
+            Frame::GroupResume { cursors } => {
+                for (group, cursor) in cursors.iter() {
+                    assert_eq!(cursor, self.group_cursors.get(&group).copied().unwrap_or(0));
+                }
+            }
+            Frame::GroupAck { group, position } => {
+                let stored = self.group_cursors.get(group).copied().unwrap_or(0);
+                assert!(*position <= stored, "an acknowledgement of what isn't stored");
+                let (announced, acked) = self.connection.groups.entry(*group).or_default();
+                assert!(position <= announced, "of what wasn't delivered");
+                assert!(position > acked, "acknowledged twice");
+                *acked = *position;
+            }
+            Frame::GroupRead { position, .. } => assert!(*position > 0),
             Frame::Part { body } => {
                 let (number, mut assembly) =
                     self.connection.upload.take().expect("a body to go on");
@@ -174,28 +225,27 @@ impl Watch {
             Frame::Read { peer, ordinal } => assert!(*peer != 0 && *ordinal > 0),
             Frame::Ask { peer } => assert_ne!(*peer, 0),
             Frame::Goodbye(_) => self.connection.is_over = true,
-            Frame::Ping => {}
+            Frame::GroupAsk { .. } | Frame::GroupLook { .. } | Frame::Ping => {}
             other => panic!("a client doesn't send {other:?}"),
         }
     }
 
-    fn check_send(&mut self, send: &Send<'_>) {
-        let number = send.number;
+    fn check_send(&mut self, target: Target, number: u64, total_bytes: Option<u64>, body: &[u8]) {
         let stored = self.sends.get(&number).expect("a number is stored before it is used");
-        assert_eq!(stored.peer, send.peer);
+        assert_eq!(stored.target, target);
         assert!(self.connection.in_flight.insert(number), "sent twice on one connection");
         let allowed = self.connection.sends_max.unwrap_or(0).clamp(1, SENDS_IN_FLIGHT_MAX as u64);
         assert!(self.connection.in_flight.len() as u64 <= allowed, "too many without an answer");
         if let Some((other, _)) = &self.connection.upload {
-            let passed = self.sends.get(other).map(|passed| passed.peer);
-            assert_ne!(passed, Some(send.peer), "it passes a large body to the same peer");
+            let passed = self.sends.get(other).map(|passed| passed.target);
+            assert_ne!(passed, Some(target), "it passes a large body to the same target");
         }
-        match send.total_bytes {
-            None => self.check_body(number, send.body),
+        match total_bytes {
+            None => self.check_body(number, body),
             Some(total_bytes) => {
                 assert!(self.connection.upload.is_none(), "two large bodies at once");
                 assert!(total_bytes <= BODY_BYTES_MAX as u64);
-                let assembly = Assembly::new(total_bytes as usize, send.body);
+                let assembly = Assembly::new(total_bytes as usize, body);
                 self.connection.upload = Some((number, assembly));
             }
         }
@@ -217,12 +267,13 @@ impl Watch {
                     let position = message.position.expect("what came has a position");
                     check_number(position);
                     check_number(message.ordinal.expect("what came has an ordinal"));
-                    assert!(self.positions.insert(position), "position {position} is stored twice");
+                    let is_new = self.positions.insert((message.group, position));
+                    assert!(is_new, "position {position} is stored twice");
                 }
                 Write::Enqueue { message, number } => {
                     self.take_id(message.id);
-                    let (id, peer) = (message.id, message.peer);
-                    self.bodies.insert(id, (peer, message.body.to_vec()));
+                    let (id, target) = (message.id, message.target());
+                    self.bodies.insert(id, (target, message.body.to_vec()));
                     self.take_number(*number, id);
                 }
                 Write::Requeue { id, number } => self.take_number(*number, *id),
@@ -243,7 +294,7 @@ impl Watch {
                     assert!(*head < self.cursor, "it is not further on");
                     self.cursor = *head;
                     self.went_back = self.went_back.filter(|pending| pending < head);
-                    self.positions.retain(|position| position <= head);
+                    self.positions.retain(|(group, position)| group.is_some() || position <= head);
                     self.go_back(*head);
                 }
                 Write::Conversation(state) => {
@@ -251,6 +302,24 @@ impl Watch {
                     for number in [state.delivered, state.seen, state.in_last, state.out_last] {
                         assert!(number <= NUMBER_MAX);
                     }
+                }
+                Write::Placed { id, group } => {
+                    let (target, _) = self.bodies.get_mut(id).expect("a message of this device");
+                    assert_eq!(*target, Target::Group(0), "placed twice");
+                    *target = Target::Group(*group);
+                }
+                Write::Group(state) => {
+                    assert!(state.seen_confirmed <= state.seen);
+                    for number in [state.cursor, state.own_last, state.seen, state.roles_at] {
+                        assert!(number <= NUMBER_MAX);
+                    }
+                    let cursor = self.group_cursors.entry(state.group).or_default();
+                    assert!(state.cursor >= *cursor, "the cursor goes forward");
+                    *cursor = state.cursor;
+                }
+                Write::Roles { after, through, roles, .. } => {
+                    assert!(roles.is_sorted_by(|one, other| one.0 < other.0));
+                    assert!(roles.iter().all(|(user, _)| user > after && user <= through));
                 }
                 Write::NumberLast(number) => {
                     check_number(*number);
@@ -262,7 +331,7 @@ impl Watch {
 
     /// What the server said before means nothing any more.
     fn go_back(&mut self, head: u64) {
-        self.shown.retain(|position| *position <= head);
+        self.shown.retain(|(group, position)| group.is_some() || *position <= head);
         self.receipts.clear();
     }
 
@@ -275,8 +344,8 @@ impl Watch {
         check_number(number);
         assert!(number > self.number_last, "number {number} was used before");
         self.number_last = number;
-        let (peer, body) = self.bodies.get(&id).expect("a message of this device").clone();
-        self.sends.insert(number, Stored { id, peer, body });
+        let (target, body) = self.bodies.get(&id).expect("a message of this device").clone();
+        self.sends.insert(number, Stored { id, target, body });
     }
 
     /// The program learnt that a send is safe.
@@ -287,12 +356,17 @@ impl Watch {
     /// What the program is told.
     pub(super) fn told(&mut self, event: &Event) {
         match event {
-            Event::Message(message) | Event::OwnCopy(message) => {
+            Event::Message(message) | Event::OwnCopy(message) | Event::GroupMessage(message) => {
                 let position = message.position.expect("what came has a position");
-                assert!(self.shown.insert(position), "position {position} is shown twice");
+                let is_new = self.shown.insert((message.group, position));
+                assert!(is_new, "position {position} is shown twice");
             }
-            Event::Ticked { id, .. } => assert!(self.ticked.insert(*id), "{id} is ticked twice"),
-            Event::Rejected { id, .. } => assert!(!self.ticked.contains(id), "{id} was ticked"),
+            Event::Ticked { id, .. } | Event::GroupTicked { id, .. } => {
+                assert!(self.ticked.insert(*id), "{id} is ticked twice");
+            }
+            Event::Rejected { id, .. } | Event::GroupRejected { id, .. } => {
+                assert!(!self.ticked.contains(id), "{id} was ticked");
+            }
             Event::Delivered { peer, ordinal } => {
                 let delivered = &mut self.receipts.entry(*peer).or_default().0;
                 assert!(*ordinal > *delivered, "delivered goes forward");
@@ -311,7 +385,17 @@ impl Watch {
                 let longest_ms = RETRY_AFTER_MS_MAX + BACKOFF_MS_MAX;
                 assert!(retry_in_ms.is_none_or(|retry_ms| retry_ms <= longest_ms));
             }
-            Event::Connected { .. } | Event::SeenElsewhere { .. } | Event::StoreFailed { .. } => {}
+            Event::Connected { .. }
+            | Event::SeenElsewhere { .. }
+            | Event::AddedToGroup { .. }
+            | Event::GroupGone { .. }
+            | Event::GroupState { .. }
+            | Event::GroupReceipt { .. }
+            | Event::GroupWho { .. }
+            | Event::GroupSeenElsewhere { .. }
+            | Event::Presence { .. }
+            | Event::Typing { .. }
+            | Event::StoreFailed { .. } => {}
         }
     }
 }

@@ -60,7 +60,7 @@ impl Facts {
         let acked = self.known.acked.entry((user, device)).or_default();
         for position in *acked + 1..=position {
             let header = self.ledger.entry_at(user, position).expect("up to the head").header;
-            if !header.own {
+            if !header.own && !header.is_notice {
                 let delivered = self.delivered.entry((header.peer, user)).or_default();
                 *delivered = header.ordinal.max(*delivered);
             }

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use fulmar::shard::{ConnId, DeviceId, UserId};
+use fulmar_protocol::group::GroupNotice;
 use fulmar_protocol::limits::FRAME_BYTES_MAX;
 use fulmar_protocol::{Assembly, Code, Deliver, Frame, Frames, Send, Welcome};
 
@@ -169,7 +170,13 @@ impl Line {
                 facts.acknowledge(self.identity, *position);
             }
             Frame::Read { peer, ordinal } => facts.read(self.identity.0, *peer, *ordinal),
-            Frame::Ask { .. } | Frame::Ping | Frame::Unknown { .. } => {}
+            Frame::Ask { .. }
+            | Frame::Ping
+            | Frame::Activity { .. }
+            | Frame::Watch { .. }
+            | Frame::Unwatch { .. }
+            | Frame::Typing { .. }
+            | Frame::Unknown { .. } => {}
             // The server ends the connection.
             _ => self.is_garbled = true,
         }
@@ -295,6 +302,18 @@ impl Line {
                 facts.check_receipt(author, reader, delivered, read);
             }
             Frame::Pong { ref heads } => facts.check_heads(user, heads),
+            Frame::GroupNotice(ref notice) => self.notice(notice, facts),
+            Frame::GroupRejected(ref rejected) => assert_ne!(rejected.code, Code::None),
+            // Of a group that a script made by its bytes.
+            Frame::GroupSent { position, .. } => assert!(position > 0),
+            Frame::GroupDeliver(_)
+            | Frame::GroupSkip { .. }
+            | Frame::GroupRead { .. }
+            | Frame::GroupReceipt(_)
+            | Frame::GroupState(_)
+            | Frame::GroupGone { .. }
+            | Frame::Presence { .. }
+            | Frame::Typing { .. } => {}
             ref other => panic!("a server doesn't send {other:?}"),
         }
     }
@@ -318,11 +337,7 @@ impl Line {
         assert!(self.download.is_none(), "a message within a large body");
         let Deliver { position, own, .. } = *deliver;
         let user = self.identity.0;
-        match self.position {
-            Some(last) => assert_eq!(position, last + 1, "a gap"),
-            None => assert!(position <= self.hello_cursor.saturating_add(1), "a gap at first"),
-        }
-        self.position = Some(position);
+        self.advance(position);
         let entry = facts.ledger.entry_at(user, position).expect("what is delivered is stored");
         let is_echo = own && entry.header.device == self.identity.1;
         assert!(!is_echo, "a device gets no copy of its own message");
@@ -334,6 +349,22 @@ impl Line {
                 self.download = Some((without_body(deliver), assembly));
             }
         }
+    }
+
+    fn notice(&mut self, notice: &GroupNotice, facts: &Facts) {
+        let position = notice.position;
+        self.advance(position);
+        let entry = facts.ledger.entry_at(self.identity.0, position).expect("it is stored");
+        assert!(entry.header.is_notice, "a notice for a message");
+        self.check_window(0, position, facts);
+    }
+
+    fn advance(&mut self, position: u64) {
+        match self.position {
+            Some(last) => assert_eq!(position, last + 1, "a gap"),
+            None => assert!(position <= self.hello_cursor.saturating_add(1), "a gap at first"),
+        }
+        self.position = Some(position);
     }
 
     fn check_window(&mut self, body_bytes: u64, position: u64, facts: &Facts) {

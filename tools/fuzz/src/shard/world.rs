@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use fastrand::Rng;
 use fulmar::shard::{
-    Arrival, ConnId, Effects, Event, Identity, Letter, Load, Loaded, Now, Retention, Shard,
+    Arrival, ConnId, Effects, Event, Identity, Letter, Load, Loaded, LogId, Now, Retention, Shard,
     ShardConfig, Ticket, Write, home_core,
 };
 use fulmar::storage::{SimulatedDatabase, Storage};
@@ -183,8 +183,9 @@ impl World {
         let expired_ms = self.expired_through_ms();
         let entry = self.facts.ledger.entry_at(user, position);
         if entry.is_some_and(|entry| entry.header.time_ms <= expired_ms) {
+            let log = LogId::Inbox(user);
             self.disk
-                .apply(&[Write::Trim { user, from: position, through: position }])
+                .apply(&[Write::Trim { log, from: position, through: position }])
                 .expect("nothing is to fail");
             self.disk.flush().expect("nothing is to fail");
         }

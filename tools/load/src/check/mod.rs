@@ -7,6 +7,7 @@
 //! | a message is shown once (`duplicated`) and in order (`reordered`) | [`Incoming`] |
 //! | inbox positions are dense, holes are announced (`gaps`) | [`Mailbox`] |
 //! | bodies arrive as sent (`corrupt`) | [`Mailbox`] |
+//! | all members of a group see one order, without holes | [`Order`] |
 //! | each send is answered, in order, with dense ordinals | [`Outgoing`] |
 //! | receipts never run ahead of the recipient's acknowledgement | [`Outgoing`], [`Incoming`] |
 //!
@@ -15,9 +16,11 @@
 mod faults;
 mod incoming;
 mod mailbox;
+mod order;
 mod outgoing;
 
 pub use faults::Faults;
 pub use incoming::Incoming;
 pub use mailbox::{Arrived, Mailbox};
+pub use order::{Order, Taken};
 pub use outgoing::{Outgoing, Ticked};

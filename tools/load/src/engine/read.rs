@@ -81,6 +81,12 @@ fn on_frame(
         | Frame::Part { .. }
         | Frame::Skip { .. }
         | Frame::Receipt { .. }
+        | Frame::GroupSent { .. }
+        | Frame::GroupRejected(_)
+        | Frame::GroupDeliver(_)
+        | Frame::GroupSkip { .. }
+        | Frame::GroupReceipt(_)
+        | Frame::GroupNotice(_)
         | Frame::Pong { .. } => script.on_frame(&mut Port { index, now_ns, user, link }, frame),
         _ => Err(unexpected(user, frame)),
     }

@@ -7,6 +7,7 @@
 //! [`Script`]: crate::engine::Script
 
 mod drain;
+mod group;
 mod idle;
 mod login;
 mod offline;
@@ -19,6 +20,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 
+pub use group::{GROUP_HELP, GroupOptions};
 pub use idle::{IDLE_HELP, IdleOptions};
 pub use offline::{OFFLINE_HELP, OfflineOptions};
 pub use pairs::{PAIRS_HELP, PINGPONG_HELP, PairsOptions, PingpongOptions};
@@ -79,6 +81,8 @@ pub enum Scenario {
     Pairs(PairsOptions),
     /// One message at a time.
     Pingpong(PingpongOptions),
+    /// One group with many members.
+    Group(GroupOptions),
     /// Messages for users who are not there, who then come.
     Offline(OfflineOptions),
     /// Connections that do nothing.
@@ -91,6 +95,7 @@ impl Scenario {
         match self {
             Scenario::Pairs(_) => "pairs",
             Scenario::Pingpong(_) => "pingpong",
+            Scenario::Group(_) => "group",
             Scenario::Offline(_) => "offline",
             Scenario::Idle(_) => "idle",
         }
@@ -101,6 +106,7 @@ impl Scenario {
         match self {
             Scenario::Pairs(options) => options.pairs as usize * 2,
             Scenario::Pingpong(_) => 2,
+            Scenario::Group(options) => options.members as usize,
             Scenario::Offline(options) => options.users as usize + options.authors() as usize,
             Scenario::Idle(options) => options.connections as usize,
         }
@@ -111,6 +117,7 @@ impl Scenario {
         match self {
             Scenario::Pairs(options) => pairs::run(options, setting),
             Scenario::Pingpong(options) => pairs::run_pingpong(options, setting),
+            Scenario::Group(options) => group::run(options, setting),
             Scenario::Offline(options) => offline::run(options, setting),
             Scenario::Idle(options) => idle::run(options, setting),
         }

@@ -74,6 +74,7 @@ fn roles(plan: &Plan) -> Vec<Role> {
                 user,
                 device,
                 peers: peers(user, plan.users),
+                makes: if device == 1 { makes(user, plan) } else { Vec::new() },
                 joins_in: if is_late { rng.u32(2..=2 + plan.rounds / 2) } else { 0 },
                 seed: rng.u64(..),
             });
@@ -94,6 +95,22 @@ fn peers(user: u64, users: u64) -> Vec<u64> {
     peers.sort_unstable();
     peers.dedup();
     peers
+}
+
+/// Numbers of users who take turns in a group, its owner included. The last stands for all.
+const GROUP_USERS: [u64; 7] = [3, 5, 8, 2, 13, 24, u64::MAX];
+
+/// The groups that a user makes: for each, the others who take turns in it.
+fn makes(user: u64, plan: &Plan) -> Vec<Vec<u64>> {
+    let users = plan.users;
+    let of_user = (0..plan.groups).filter(|nth| nth * 7 % users + 1 == user);
+    let others = |nth: u64| {
+        let count = GROUP_USERS[nth as usize % GROUP_USERS.len()].min(users) - 1;
+        let mut others: Vec<u64> = (1..=count).map(|step| (user - 1 + step) % users + 1).collect();
+        others.sort_unstable();
+        others
+    };
+    of_user.map(others).collect()
 }
 
 #[cfg(test)]

@@ -44,6 +44,8 @@ pub struct Plan {
     pub users: u64,
     /// Devices of each user.
     pub devices: u64,
+    /// Groups, of different sizes; with none, the devices take no frames about groups.
+    pub groups: u64,
     /// Mean length of a round's load.
     pub round: Duration,
     /// Longest time for everything to come to rest in the end.
@@ -90,7 +92,8 @@ pub fn run(plan: &Plan, machine: Machine) -> Result<Outcome, Failure> {
             .map_err(Failure::system("entering the clients' network"))?;
     }
     let devices = (plan.users * plan.devices) as usize;
-    let world = Arc::new(World::new(plan.histories.clone(), devices, plan.tokens.clone()));
+    let world =
+        Arc::new(World::new(plan.histories.clone(), devices, plan.tokens.clone(), plan.groups > 0));
     let devices = Devices::start(plan, &world)?;
     let diary = File::create_new(&plan.diary).map_err(Failure::system("creating campaign.log"))?;
     let mut campaign = Campaign {

@@ -1,6 +1,7 @@
 //! Judges the frame of it all: sessions, heads, goodbyes, and whether the device came to an end.
 
 use super::facts::{Answer, Facts};
+use super::group::GroupEvent;
 use super::identity::{Device, MessageId};
 use super::line::{Event, Line};
 use super::violation::{Promise, Tally};
@@ -48,6 +49,9 @@ impl<'a> ConnectionCheck<'a> {
             Event::Pong { head } => self.head(*head, tally),
             Event::Shown(delivery) | Event::Again(delivery) => {
                 self.position = self.position.max(delivery.position);
+            }
+            Event::Group(GroupEvent::Notice { position, .. }) => {
+                self.position = self.position.max(*position);
             }
             Event::Skip { position } => self.position = self.position.max(*position),
             Event::Refused { code } => self.blamed("the login was refused", *code, tally),
@@ -108,7 +112,8 @@ impl<'a> ConnectionCheck<'a> {
             (false, _) => "",
         };
         let unanswered =
-            written.iter().filter(|id| self.facts.sent[id].answer == Answer::None).count();
+            written.iter().filter(|id| self.facts.sent[id].answer == Answer::None).count()
+                + self.facts.groups.unanswered(self.device);
         let text = format!(
             "{} did not come to an end{when}: {unanswered} sends without an answer, positions up to {} \
              of {} came",

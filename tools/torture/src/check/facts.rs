@@ -5,6 +5,7 @@ use std::collections::{HashMap, VecDeque};
 
 use serde::Serialize;
 
+use super::group::{GroupEvent, GroupFacts, GroupVolume};
 use super::identity::{Device, Direction, MessageId};
 use super::line::{Delivery, Event, Line};
 use super::ordinals::Ordinals;
@@ -69,6 +70,9 @@ pub struct Volume {
     pub receipts: u64,
     /// Second logins of a device that was logged in.
     pub takeovers: u64,
+    /// How much of that was in groups.
+    #[serde(flatten)]
+    pub groups: GroupVolume,
 }
 
 /// See the module's description.
@@ -79,6 +83,7 @@ pub(super) struct Facts {
     pub(super) ordinals: Ordinals,
     pub(super) progress: HashMap<Direction, Progress>,
     pub(super) volume: Volume,
+    pub(super) groups: GroupFacts,
     /// Refusals by code, of sends.
     pub(super) refusals: std::collections::BTreeMap<u16, u64>,
 }
@@ -90,6 +95,7 @@ impl Facts {
             progress.finish();
         }
         self.ordinals.finish(tally);
+        self.groups.finish(tally);
         let mut unheard: Vec<_> =
             self.presence.iter().filter(|(_, presence)| presence.welcomed.is_none()).collect();
         unheard.sort_by_key(|(device, _)| **device);
@@ -173,8 +179,17 @@ impl<'a> Gathering<'a> {
             }
             Event::Drained => self.presence().drained = true,
             Event::Final => self.presence().finished = true,
+            Event::Group(ref event) => self.group(line, event, tally),
             _ => {}
         }
+    }
+
+    fn group(&mut self, line: &Line, event: &GroupEvent, tally: &mut Tally) {
+        if let GroupEvent::Rejected { code, .. } = event {
+            self.facts.volume.rejected += 1;
+            *self.facts.refusals.entry(*code).or_default() += 1;
+        }
+        self.facts.groups.gather(self.device, line.sequence, event, tally);
     }
 
     fn tick(&mut self, id: MessageId, ordinal: u64, answer: Answer, tally: &mut Tally) {

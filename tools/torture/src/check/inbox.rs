@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::facts::{Answer, Facts};
+use super::group::GroupEvent;
 use super::identity::{Device, Direction, MessageId};
 use super::line::{Delivery, Event, Line};
 use super::violation::{Promise, Tally};
@@ -101,6 +102,7 @@ impl<'a> InboxCheck<'a> {
                     tally.add(Promise::Gaps, text);
                 }
             }
+            Event::Group(GroupEvent::Notice { position, .. }) => self.received(*position, tally),
             Event::Skip { position } => {
                 self.received = Some(self.received.unwrap_or_default().max(*position));
             }

@@ -1,6 +1,7 @@
 //! One line of a history, read strictly: what doesn't follow HISTORY.md is an error, for a checker
 //! that passes over what it doesn't understand would find nothing.
 
+use super::group::{GroupEvent, group_event};
 use super::identity::{Device, MessageId};
 
 /// A line.
@@ -51,6 +52,7 @@ pub(super) enum Event {
     Broken { what: String },
     Drained,
     Final,
+    Group(GroupEvent),
 }
 
 impl Line {
@@ -67,7 +69,8 @@ impl Line {
     }
 }
 
-struct Fields<'a> {
+/// The fields of a line that weren't read yet.
+pub(super) struct Fields<'a> {
     words: std::str::Split<'a, char>,
 }
 
@@ -120,7 +123,10 @@ impl<'a> Fields<'a> {
             "broken" => Event::Broken { what: self.text("what")?.replace('_', " ") },
             "drained" => Event::Drained,
             "final" => Event::Final,
-            other => return Err(format!("{other:?} is not an event")),
+            other => {
+                let event = group_event(other, self)?;
+                Event::Group(event.ok_or_else(|| format!("{other:?} is not an event"))?)
+            }
         })
     }
 
@@ -155,17 +161,17 @@ impl<'a> Fields<'a> {
         }
     }
 
-    fn digest(&mut self) -> Result<u64, String> {
+    pub(super) fn digest(&mut self) -> Result<u64, String> {
         let text = self.text("digest")?;
         u64::from_str_radix(text, 16).map_err(|error| format!("digest={text}: {error}"))
     }
 
-    fn code(&mut self) -> Result<u16, String> {
+    pub(super) fn code(&mut self) -> Result<u16, String> {
         let number = self.number("code")?;
         u16::try_from(number).map_err(|error| format!("code={number}: {error}"))
     }
 
-    fn flag(&mut self, key: &str) -> Result<bool, String> {
+    pub(super) fn flag(&mut self, key: &str) -> Result<bool, String> {
         match self.number(key)? {
             0 => Ok(false),
             1 => Ok(true),
@@ -173,12 +179,12 @@ impl<'a> Fields<'a> {
         }
     }
 
-    fn number(&mut self, key: &str) -> Result<u64, String> {
+    pub(super) fn number(&mut self, key: &str) -> Result<u64, String> {
         let text = self.text(key)?;
         text.parse().map_err(|error| format!("{key}={text}: {error}"))
     }
 
-    fn text(&mut self, key: &str) -> Result<&'a str, String> {
+    pub(super) fn text(&mut self, key: &str) -> Result<&'a str, String> {
         let word = self.words.next().ok_or_else(|| format!("{key} is missing"))?;
         word.strip_prefix(key)
             .and_then(|rest| rest.strip_prefix('='))

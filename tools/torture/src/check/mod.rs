@@ -14,12 +14,14 @@
 //! | receipts are never ahead of the recipient and equal it in the end | `receipts`, against `progress` |
 //! | each send is answered once, ticks in the order of the sends, with rising ordinals | `facts` |
 //! | sessions and heads rise; nobody is blamed for nothing | `connection` |
+//! | the same in groups | `group` |
 //!
 //! A message is owed to a device whose first welcome came before the message was written. What was
 //! written earlier may come too: a new device starts at the oldest message that is still kept.
 
 mod connection;
 mod facts;
+mod group;
 mod history;
 mod identity;
 mod inbox;
@@ -35,11 +37,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 pub use facts::Volume;
+pub use group::GroupVolume;
 pub use history::CheckError;
 pub use violation::{Promise, Tally};
 
 use connection::ConnectionCheck;
 use facts::{Facts, Gathering};
+use group::{EntriesCheck, GroupReceiptCheck};
 use history::History;
 use identity::{Device, MessageId};
 use inbox::{InboxCheck, Positions};
@@ -76,7 +80,8 @@ pub fn check(directory: &Path) -> Result<Verdict, CheckError> {
             judge(history, &facts, &mails, &mut positions, &mut tally)?;
         }
     }
-    Ok(Verdict { tally, volume: facts.volume, refusals: facts.refusals })
+    let volume = Volume { groups: facts.groups.volume, ..facts.volume };
+    Ok(Verdict { tally, volume, refusals: facts.refusals })
 }
 
 /// The second reading of one device's history.
@@ -91,12 +96,17 @@ fn judge(
     let mut inbox = InboxCheck::new(facts, device);
     let mut receipts = ReceiptCheck::new(facts, device);
     let mut connection = ConnectionCheck::new(facts, device);
+    let mut entries = EntriesCheck::new(&facts.groups, device);
+    let mut group_receipts = GroupReceiptCheck::new(&facts.groups, device);
     history.read(|line| {
         inbox.line(line, positions, tally);
         receipts.line(line, tally);
         connection.line(line, tally);
+        entries.line(line, tally);
+        group_receipts.line(line, tally);
     })?;
     inbox.finish(mails.owed(device.user), tally);
+    entries.finish(tally);
     connection.finish(mails.written(device), tally);
     Ok(())
 }

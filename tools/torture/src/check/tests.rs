@@ -75,7 +75,7 @@ const HONEST: &str = "\
 4.1 final
 ";
 
-fn verdict(script: &str) -> Verdict {
+pub(super) fn verdict(script: &str) -> Verdict {
     let directory = tempfile::tempdir().unwrap();
     let mut files: BTreeMap<&str, String> = BTreeMap::new();
     for (index, line) in script.lines().enumerate() {
@@ -100,7 +100,7 @@ fn changed(changes: &[(&str, &str)]) -> Verdict {
 }
 
 /// Asserts that exactly these kinds were found, and that one of them says `words`.
-fn complains(verdict: &Verdict, kinds: &[Promise], words: &str) {
+pub(super) fn complains(verdict: &Verdict, kinds: &[Promise], words: &str) {
     let found: Vec<Promise> =
         Promise::ALL.into_iter().filter(|&kind| verdict.tally.count(kind) > 0).collect();
     assert_eq!(found, kinds, "{:#?}", verdict.tally);
@@ -123,6 +123,7 @@ fn an_honest_run_passes() {
         redelivered: 1,
         receipts: 6,
         takeovers: 0,
+        groups: GroupVolume::default(),
     };
     assert_eq!(verdict.volume, expected);
 }

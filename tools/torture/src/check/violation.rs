@@ -19,6 +19,8 @@ pub enum Promise {
     ReceiptsBehind,
     /// A body that is not the one that was sent, or that came to the wrong place.
     Corrupt,
+    /// A member was shown what was sent to a group outside of its time there.
+    Leaked,
     /// A position came where an earlier one was due, without a skip.
     Gaps,
     /// A frame, an answer, a head or a session number against the protocol.
@@ -31,13 +33,14 @@ pub enum Promise {
 
 impl Promise {
     /// All kinds, in the order of reports.
-    pub const ALL: [Promise; 10] = [
+    pub const ALL: [Promise; 11] = [
         Promise::Lost,
         Promise::Duplicated,
         Promise::Reordered,
         Promise::ReceiptsAhead,
         Promise::ReceiptsBehind,
         Promise::Corrupt,
+        Promise::Leaked,
         Promise::Gaps,
         Promise::Protocol,
         Promise::Unsettled,
@@ -53,6 +56,7 @@ impl Promise {
             Promise::ReceiptsAhead => "receipts_ahead",
             Promise::ReceiptsBehind => "receipts_behind",
             Promise::Corrupt => "corrupt",
+            Promise::Leaked => "leaked",
             Promise::Gaps => "gaps",
             Promise::Protocol => "protocol",
             Promise::Unsettled => "unsettled",

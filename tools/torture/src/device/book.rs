@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::body::BodyId;
+use super::group_notes::GroupNote;
 use crate::world::World;
 
 /// A delivery as it is written down.
@@ -42,6 +43,7 @@ pub(super) enum Note<'a> {
     Ask { peer: u64 },
     Receipt { peer: u64, delivered: u64, read: u64, own: bool },
     Pong { head: u64 },
+    Group(GroupNote<'a>),
     Goodbye { code: u16 },
     Closed { why: &'a str },
     Broken { what: &'a str },
@@ -95,6 +97,7 @@ impl fmt::Display for Note<'_> {
                 write!(f, "receipt peer={peer} delivered={delivered} read={read} own={own}")
             }
             Note::Pong { head } => write!(f, "pong head={head}"),
+            Note::Group(ref note) => write!(f, "{note}"),
             Note::Goodbye { code } => write!(f, "goodbye code={code}"),
             Note::Closed { why } => write!(f, "closed why={why}"),
             Note::Broken { what } => write!(f, "broken what={}", OneWord(what)),

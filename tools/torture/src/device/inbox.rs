@@ -1,7 +1,8 @@
-//! The inbox as it arrives: positions without holes, large bodies put together.
+//! A log as it arrives, the inbox or that of a group: positions without holes, large bodies put together.
 
 use std::collections::VecDeque;
 
+use fulmar_protocol::group::GroupNotice;
 use fulmar_protocol::limits::BODY_BYTES_MAX;
 use fulmar_protocol::{Assembly, Deliver};
 
@@ -11,6 +12,7 @@ use crate::limits::HELD_ENTRIES_MAX;
 #[derive(Debug)]
 pub(super) struct Arrival {
     pub(super) position: u64,
+    /// Who sent it; in a group always its author.
     pub(super) peer: u64,
     pub(super) own: bool,
     pub(super) ordinal: u64,
@@ -22,6 +24,8 @@ pub(super) struct Arrival {
 #[derive(Debug)]
 pub(super) enum Entry {
     Message(Arrival),
+    /// The user was added to a group.
+    Notice(GroupNotice),
     /// Nothing, up to here.
     Skip(u64),
 }
@@ -35,7 +39,7 @@ pub(super) enum Refusal {
     Broken(String),
 }
 
-/// The inbox of one device, across connections.
+/// The inbox of one device, or a group on it, across connections.
 #[derive(Debug, Default)]
 pub(super) struct Inbox {
     /// Everything up to here is in the book.
@@ -68,15 +72,32 @@ impl Inbox {
         self.booked
     }
 
-    /// A message, or the first part of one.
-    pub(super) fn deliver(&mut self, deliver: &Deliver<'_>) -> Result<(), Refusal> {
-        let position = deliver.position;
+    /// Whether a large body is in progress here.
+    pub(super) const fn is_in_parts(&self) -> bool {
+        self.large.is_some()
+    }
+
+    /// A position that must be the next one.
+    fn announce(&mut self, position: u64) -> Result<(), Refusal> {
         // The first may be an earlier one than we have: its acknowledgement was lost.
         let due = self.announced.unwrap_or(self.cursor) + 1;
         if position > due || (self.announced.is_some() && position < due) {
             return Err(Refusal::OutOfTurn(position));
         }
         self.announced = Some(position);
+        Ok(())
+    }
+
+    /// Word of a group.
+    pub(super) fn notice(&mut self, notice: &GroupNotice) -> Result<(), Refusal> {
+        self.announce(notice.position)?;
+        self.enter(Entry::Notice(*notice))
+    }
+
+    /// A message, or the first part of one.
+    pub(super) fn deliver(&mut self, deliver: &Deliver<'_>) -> Result<(), Refusal> {
+        let position = deliver.position;
+        self.announce(position)?;
         let Deliver { peer, own, ordinal, content, body, .. } = *deliver;
         let mut arrival = Arrival { position, peer, own, ordinal, content, body: Vec::new() };
         let Some(total_bytes) = deliver.total_bytes else {
@@ -160,6 +181,7 @@ mod tests {
         while let Some(entry) = inbox.next() {
             let position = match entry {
                 Entry::Message(arrival) => arrival.position,
+                Entry::Notice(notice) => notice.position,
                 Entry::Skip(position) => position,
             };
             booked.push((position, inbox.book(position)));

@@ -2,13 +2,16 @@
 //! protocol whatever happens and writes everything down.
 //!
 //! It uses the protocol crate and nothing else of ours. `book` is its store, `link` its connection,
-//! `outbox`, `inbox` and `conversations` what it knows, `habits` what it does by itself; `session`
+//! `outbox`, `inbox`, `groups` and `conversations` what it knows, `habits` what it does by itself; `session`
 //! is where frames meet these, and this file is the life of connections.
 
 mod body;
 mod book;
 mod conversations;
 pub(crate) mod digest;
+mod group_notes;
+mod group_session;
+mod groups;
 mod habits;
 mod inbox;
 mod link;
@@ -25,6 +28,7 @@ use fulmar_protocol::{Frame, Hello, Pairs, VERSION, capability};
 
 use book::{Book, Note};
 use conversations::Conversations;
+use groups::Groups;
 use habits::{Habits, Whim};
 use inbox::Inbox;
 use link::Link;
@@ -50,6 +54,8 @@ pub struct Role {
     pub device: u64,
     /// Whom it writes to.
     pub peers: Vec<u64>,
+    /// Groups that it makes: for each, who besides its user takes turns in being a member.
+    pub makes: Vec<Vec<u64>>,
     /// The round in which it logs in for the first time; 0 is from the start.
     pub joins_in: u32,
     /// Seed of its choices.
@@ -104,6 +110,7 @@ pub struct Device {
     outbox: Outbox,
     inbox: Inbox,
     conversations: Conversations,
+    groups: Groups,
     line: Line,
     /// The connection that a takeover left behind.
     older: Option<Older>,
@@ -122,6 +129,10 @@ pub struct Device {
     shakes: u32,
     /// The head of the inbox as the server said last, on this connection.
     head: Option<u64>,
+    /// The same when this connection began.
+    welcome_head: u64,
+    /// When the device changes a group next.
+    change_at: Instant,
 }
 
 impl Device {
@@ -131,11 +142,12 @@ impl Device {
         let mut book = Book::create(Arc::clone(&world), role.user, role.device)?;
         book.note(Note::Begin { user: role.user, device: role.device });
         book.flush()?;
-        Ok(Device {
+        let mut device = Device {
             habits: Habits::new(role.index, role.seed, now),
             outbox: Outbox::new(role.user, role.device),
             inbox: Inbox::default(),
             conversations: Conversations::default(),
+            groups: Groups::default(),
             line: Line::Away { until: now },
             older: None,
             phase: Phase::Load,
@@ -146,10 +158,15 @@ impl Device {
             heard_at: now,
             shakes: world.shakes(),
             head: None,
+            welcome_head: 0,
+            change_at: now,
             role,
             world,
             book,
-        })
+        };
+        device.make_groups();
+        device.book.flush()?;
+        Ok(device)
     }
 
     /// Lives until the world ends. Only its own store can make it fail.
@@ -228,9 +245,9 @@ impl Device {
                 self.habits.window_is_full(now);
                 return;
             }
-            let peer = self.role.peers[self.habits.choose(self.role.peers.len())];
+            let to = self.whereto();
             let bytes = self.habits.body_bytes();
-            self.outbox.write(peer, bytes, &mut self.book);
+            self.outbox.write(to, bytes, &mut self.book);
         }
     }
 
@@ -370,6 +387,7 @@ impl Device {
             self.older = None;
         }
         self.inbox.reset();
+        self.groups.reset();
         self.outbox.reset();
         self.head = None;
         self.acked = 0;
@@ -386,6 +404,7 @@ impl Device {
             && self.head == Some(self.inbox.cursor())
             && self.acked == self.inbox.booked()
             && self.conversations.is_answered()
+            && self.groups.is_settled()
     }
 }
 

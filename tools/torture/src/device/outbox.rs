@@ -4,12 +4,14 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use fulmar_protocol::group::{CONTENT_CHANGE, Change, GroupSend};
 use fulmar_protocol::limits::PART_BYTES_MAX;
 use fulmar_protocol::{Chunks, Frame, Send};
 
 use super::body::{self, BodyId};
 use super::book::{Book, Note};
 use super::digest::digest;
+use super::group_notes::GroupNote;
 use super::link::Link;
 use crate::limits::OUT_BYTES_HIGH;
 
@@ -24,10 +26,20 @@ enum Stage {
     OnTheWay,
 }
 
+/// Where a send goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum To {
+    User(u64),
+    /// 0 makes one.
+    Group(u64),
+}
+
 #[derive(Debug)]
 struct Outgoing {
-    peer: u64,
+    to: To,
     number: u64,
+    /// The body is a change of the group.
+    is_change: bool,
     body: Arc<[u8]>,
     stage: Stage,
 }
@@ -35,10 +47,14 @@ struct Outgoing {
 /// The large body in progress. It is finished whatever the answer: the server counts its bytes.
 #[derive(Debug)]
 struct Upload {
-    peer: u64,
+    to: To,
     body: Arc<[u8]>,
     done: usize,
 }
+
+/// An answer to what isn't on the way.
+#[derive(Debug)]
+pub(super) struct Unasked;
 
 /// The sends of one device, across connections.
 #[derive(Debug)]
@@ -67,14 +83,34 @@ impl Outbox {
     }
 
     /// Writes a message of `bytes` bytes; it goes out when there is a connection.
-    pub(super) fn write(&mut self, peer: u64, bytes: usize, book: &mut Book) {
+    pub(super) fn write(&mut self, to: To, bytes: usize, book: &mut Book) {
         self.number += 1;
         let (user, device, number) = (self.user, self.device, self.number);
+        let (To::User(peer) | To::Group(peer)) = to;
         let body = body::write(BodyId { user, device, peer, number }, bytes);
-        let digest = digest(body::content(number), &body);
-        book.note(Note::Send { peer, number, bytes: body.len(), digest });
-        let body = Arc::from(body);
-        self.waiting.push_back(Outgoing { peer, number, body, stage: Stage::Written });
+        let (digest, bytes) = (digest(body::content(number), &body), body.len());
+        book.note(match to {
+            To::User(peer) => Note::Send { peer, number, bytes, digest },
+            To::Group(group) => Note::Group(GroupNote::Send { group, number, bytes, digest }),
+        });
+        self.wait(to, false, Arc::from(body));
+    }
+
+    /// Writes a change of a group, or of group 0 to make one; the number that it has.
+    pub(super) fn change(&mut self, group: u64, change: &Change<'_>, book: &mut Book) -> u64 {
+        self.number += 1;
+        let number = self.number;
+        let mut body = Vec::new();
+        change.encode(&mut body);
+        let digest = digest(CONTENT_CHANGE, &body);
+        book.note(Note::Group(GroupNote::Change { group, number, change, digest }));
+        self.wait(To::Group(group), true, Arc::from(body));
+        number
+    }
+
+    fn wait(&mut self, to: To, is_change: bool, body: Arc<[u8]>) {
+        let (number, stage) = (self.number, Stage::Written);
+        self.waiting.push_back(Outgoing { to, number, is_change, body, stage });
     }
 
     /// The connection is gone.
@@ -88,15 +124,15 @@ impl Outbox {
         }
     }
 
-    /// The server answered; whether there was a question.
-    pub(super) fn answered(&mut self, peer: u64, number: u64) -> bool {
+    /// The server answered. What it was, if it was a change; an error if there was no question.
+    pub(super) fn answered(&mut self, to: To, number: u64) -> Result<Option<Arc<[u8]>>, Unasked> {
         let is_it = |outgoing: &Outgoing| {
-            (outgoing.peer, outgoing.number, outgoing.stage) == (peer, number, Stage::OnTheWay)
+            (outgoing.to, outgoing.number, outgoing.stage) == (to, number, Stage::OnTheWay)
         };
-        let Some(index) = self.waiting.iter().position(is_it) else { return false };
-        self.waiting.remove(index);
+        let index = self.waiting.iter().position(is_it).ok_or(Unasked)?;
         self.on_the_way -= 1;
-        true
+        let outgoing = self.waiting.remove(index).ok_or(Unasked)?;
+        Ok(outgoing.is_change.then_some(outgoing.body))
     }
 
     /// Queues what may go out: sends, as long as fewer than `sends_max` are without an answer, and
@@ -120,15 +156,15 @@ impl Outbox {
     /// The first send that may go out now. Beside a large body in progress, small ones to other
     /// peers may; what stays behind holds back what is for the same peer.
     fn next_sendable(&self) -> Option<usize> {
-        let uploading = self.upload.as_ref().map(|upload| upload.peer);
-        let mut held_back: BTreeSet<u64> = uploading.into_iter().collect();
+        let uploading = self.upload.as_ref().map(|upload| upload.to);
+        let mut held_back: BTreeSet<To> = uploading.into_iter().collect();
         for (index, outgoing) in self.waiting.iter().enumerate() {
             if outgoing.stage == Stage::OnTheWay {
                 continue;
             }
             let waits_for_upload = uploading.is_some() && outgoing.body.len() > PART_BYTES_MAX;
-            if waits_for_upload || held_back.contains(&outgoing.peer) {
-                held_back.insert(outgoing.peer);
+            if waits_for_upload || held_back.contains(&outgoing.to) {
+                held_back.insert(outgoing.to);
             } else {
                 return Some(index);
             }
@@ -137,19 +173,32 @@ impl Outbox {
     }
 
     fn send(&mut self, index: usize, link: &mut Link, book: &mut Book) {
-        let Outgoing { peer, number, body, stage } = &mut self.waiting[index];
-        let (peer, number) = (*peer, *number);
+        let Outgoing { to, number, is_change, body, stage } = &mut self.waiting[index];
+        let (to, number) = (*to, *number);
         if *stage == Stage::Broken {
-            book.note(Note::Resend { peer, number });
+            book.note(match to {
+                To::User(peer) => Note::Resend { peer, number },
+                To::Group(group) => Note::Group(GroupNote::Resend { group, number }),
+            });
         }
         *stage = Stage::OnTheWay;
         self.on_the_way += 1;
+        if let (To::Group(group), true) = (to, *is_change) {
+            let change = Change::decode(body).expect("it was encoded here");
+            link.queue(&Frame::GroupChange { group, number, change });
+            return;
+        }
         let total_bytes = Chunks::total_bytes(body);
         let piece = Chunks::new(body).next().unwrap_or_default();
         let content = body::content(number);
-        link.queue(&Frame::Send(Send { peer, number, content, total_bytes, body: piece }));
+        link.queue(&match to {
+            To::User(peer) => Frame::Send(Send { peer, number, content, total_bytes, body: piece }),
+            To::Group(group) => {
+                Frame::GroupSend(GroupSend { group, number, content, total_bytes, body: piece })
+            }
+        });
         if total_bytes.is_some() {
-            self.upload = Some(Upload { peer, body: Arc::clone(body), done: piece.len() });
+            self.upload = Some(Upload { to, body: Arc::clone(body), done: piece.len() });
         }
     }
 

@@ -9,6 +9,7 @@ use fulmar_protocol::{Code, Frame, Frames, Kind, Pairs, Welcome};
 use super::book::{Delivery, Note};
 use super::digest::digest;
 use super::inbox::{Arrival, Entry, Refusal};
+use super::outbox::To;
 use super::{Device, End, INBOX_LOG, Line, body};
 use crate::limits::ACK_DELAY;
 use crate::world::Phase;
@@ -80,6 +81,7 @@ impl Device {
         self.world.heard();
         self.book.note(Note::Welcome { session: welcome.session, head });
         self.head = Some(head);
+        self.welcome_head = head;
         self.ping_at = now;
         let line = std::mem::replace(&mut self.line, Line::Away { until: now });
         let Line::Greeting { mut link, .. } = line else { return Err(End::Lost) };
@@ -91,12 +93,17 @@ impl Device {
         }
         self.conversations.begin(self.phase == Phase::Final);
         self.line = Line::Online { link, terms: Terms { sends_max: welcome.sends_max } };
+        self.resume_groups(now);
         Ok(())
     }
 
     fn on_frame(&mut self, frame: &Frame<'_>) -> Result<(), End> {
-        if !matches!(frame, Frame::Pong { .. }) {
+        // Their answers come for as long as the device asks.
+        if !matches!(frame, Frame::Pong { .. } | Frame::GroupState(_) | Frame::GroupGone { .. }) {
             self.world.heard();
+        }
+        if let Some(taken) = self.on_group_frame(frame) {
+            return taken;
         }
         match frame {
             Frame::Sent { peer, number, ordinal, .. } => {
@@ -112,10 +119,17 @@ impl Device {
                 self.on_answer(peer, number)
             }
             Frame::Deliver(deliver) => {
+                if deliver.total_bytes.is_some() && self.groups.in_parts.is_some() {
+                    let what = "a large body before that of a group was complete";
+                    return Err(End::Broken(what.to_owned()));
+                }
                 let taken = self.inbox.deliver(deliver);
                 self.on_refusal(taken)
             }
             Frame::Part { body } => {
+                if let Some(taken) = self.on_group_part(body) {
+                    return taken;
+                }
                 let taken = self.inbox.part(body);
                 self.on_refusal(taken)
             }
@@ -146,13 +160,13 @@ impl Device {
     }
 
     fn on_answer(&mut self, peer: u64, number: u64) -> Result<(), End> {
-        if self.outbox.answered(peer, number) {
-            return Ok(());
-        }
-        Err(End::Broken(format!("an answer for {peer} #{number}, which isn't on the way")))
+        let answered = self.outbox.answered(To::User(peer), number);
+        answered.map(drop).map_err(|_| {
+            End::Broken(format!("an answer for {peer} #{number}, which isn't on the way"))
+        })
     }
 
-    fn on_refusal(&mut self, taken: Result<(), Refusal>) -> Result<(), End> {
+    pub(super) fn on_refusal(&mut self, taken: Result<(), Refusal>) -> Result<(), End> {
         match taken {
             Ok(()) => Ok(()),
             Err(Refusal::OutOfTurn(position)) => {
@@ -175,13 +189,16 @@ impl Device {
         while let Some(entry) = self.inbox.next() {
             match entry {
                 Entry::Message(arrival) => self.take_message(&arrival),
+                Entry::Notice(notice) => self.take_notice(&notice, now),
                 Entry::Skip(position) => {
                     self.inbox.book(position);
                     self.book.note(Note::Skip { position });
                 }
             }
         }
-        if self.inbox.booked() > self.acked && self.ack_at.is_none() {
+        self.take_group_entries();
+        let owes_acks = self.inbox.booked() > self.acked || self.groups.owes_acks();
+        if owes_acks && self.ack_at.is_none() {
             let at_once = self.phase.settles() || self.habits.happens(PERCENT_ACKED_AT_ONCE);
             let delay = if at_once { Duration::ZERO } else { self.habits.up_to(ACK_DELAY) };
             self.ack_at = Some(now + delay);
@@ -205,23 +222,35 @@ impl Device {
         }
     }
 
-    /// Queues what is due: acknowledgements, then what the person saw, questions, messages, a ping.
-    pub(super) fn speak(&mut self, now: Instant) {
-        let Line::Online { link, terms } = &mut self.line else { return };
-        if self.ack_at.is_some_and(|at| now >= at) {
-            let position = self.inbox.booked();
+    fn acknowledge(&mut self) {
+        let Line::Online { link, .. } = &mut self.line else { return };
+        let position = self.inbox.booked();
+        if position > self.acked {
             self.book.note(Note::Ack { position });
             link.queue(&Frame::Ack { position });
             self.acked = position;
-            self.ack_at = None;
-            let peer = self.role.peers[self.habits.choose(self.role.peers.len())];
-            if self.habits.happens(PERCENT_SEEN)
-                && let Some(ordinal) = self.conversations.see(peer)
-            {
-                self.book.note(Note::Read { peer, ordinal });
-                link.queue(&Frame::Read { peer, ordinal });
-            }
         }
+        let peer = self.role.peers[self.habits.choose(self.role.peers.len())];
+        if self.habits.happens(PERCENT_SEEN)
+            && let Some(ordinal) = self.conversations.see(peer)
+        {
+            self.book.note(Note::Read { peer, ordinal });
+            link.queue(&Frame::Read { peer, ordinal });
+        }
+    }
+
+    /// Queues what is due: acknowledgements, then what the person saw, questions, messages, a ping.
+    pub(super) fn speak(&mut self, now: Instant) {
+        if !matches!(self.line, Line::Online { .. }) {
+            return;
+        }
+        if self.ack_at.is_some_and(|at| now >= at) {
+            self.ack_at = None;
+            self.acknowledge_groups(PERCENT_SEEN, now);
+            self.acknowledge();
+        }
+        self.speak_of_groups(now);
+        let Line::Online { link, terms } = &mut self.line else { return };
         while let Some(peer) = self.conversations.next_ask(now) {
             self.book.note(Note::Ask { peer });
             link.queue(&Frame::Ask { peer });

@@ -186,6 +186,7 @@ impl Layer {
                 let (inode, begin, end) = (number()?, number()?, number()?);
                 self.synced.insert(inode, Synced { begin, end });
             }
+            "gone" => drop(self.synced.remove(&number()?)),
             "fired" => self.fired.push(rest.to_owned()),
             _ => return None,
         }
@@ -272,6 +273,31 @@ mod tests {
         assert_eq!(world.layer.synced(inode).unwrap(), synced);
         assert_eq!(world.layer.synced(inode + 1).unwrap(), None);
         assert!(world.layer.take_fired().unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_is_replaced_or_removed_is_forgotten() {
+        let Some(mut world) = World::new() else { return };
+        assert!(world.write().success());
+        let inode = fs::metadata(world.path("a.log")).unwrap().ino();
+        assert!(world.layer.synced(inode).unwrap().is_some());
+        // The inode may be used again by a file that isn't watched.
+        assert!(world.run(&["new.tmp", "a.log", "remove"]).status.success());
+        assert_eq!(world.layer.synced(inode).unwrap(), None);
+        assert!(world.layer.synced.is_empty(), "{:?}", world.layer.synced);
+    }
+
+    #[test]
+    fn what_becomes_current_is_watched_under_its_first_name() {
+        let Some(mut world) = World::new() else { return };
+        let rocksdb = world.data.join("rocksdb");
+        fs::create_dir_all(&rocksdb).unwrap();
+        let current = rocksdb.join("CURRENT");
+        let mut command = Command::new(&world.program);
+        command.args([&rocksdb.join("000007.dbtmp"), &current]);
+        assert!(command.envs(world.layer.environment(&world.data)).status().unwrap().success());
+        let inode = fs::metadata(&current).unwrap().ino();
+        assert_eq!(world.layer.synced(inode).unwrap(), Some(Synced { begin: 20, end: 30 }));
     }
 
     #[test]

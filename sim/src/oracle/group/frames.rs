@@ -1,0 +1,358 @@
+//! What clients and the server say of groups.
+
+use fulmar_client::{Action, content};
+use fulmar_protocol::group::{Change, GroupDeliver, GroupNotice, GroupReceipt, GroupSend};
+use fulmar_protocol::{Code, Frame};
+
+use super::super::digest::Digest;
+use super::super::link::{DeliverHeader, Large, Link, SendHeader};
+use super::super::user::Entry;
+use super::super::{Complaint, Oracle};
+use super::log::Body;
+use super::members::Members;
+use crate::coverage::Happening;
+
+impl Oracle {
+    // What a client writes.
+
+    /// Takes a frame about groups that a client wrote.
+    pub(crate) fn wrote_of_group(&mut self, link: &mut Link, frame: &Frame<'_>) {
+        let user = self.users[link.user as usize].id;
+        match *frame {
+            Frame::GroupSend(ref send) => self.wrote_group_send(link, send),
+            Frame::GroupChange { group, number, ref change } => {
+                self.wrote_change(link, group, number, change);
+            }
+            Frame::GroupAck { group, position } => {
+                link.groups.acks(group, position);
+                let reader = self.groups.reader(user, group);
+                reader.acked = reader.acked.max(position);
+            }
+            Frame::GroupRead { group, position } => {
+                let reader = self.groups.reader(user, group);
+                reader.acked = reader.acked.max(position);
+                reader.read = reader.read.max(position);
+            }
+            Frame::GroupResume { ref cursors } => {
+                link.groups.resumes(cursors.iter());
+                for (group, cursor) in cursors.iter() {
+                    self.hit(Happening::GroupResume);
+                    let reader = self.groups.reader(user, group);
+                    reader.acked = reader.acked.max(cursor);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn wrote_group_send(&mut self, link: &mut Link, send: &GroupSend<'_>) {
+        link.groups.asks(send.group, send.number);
+        match send.total_bytes {
+            None => {
+                let body = Body::of(send.content, send.body);
+                self.attempt_in_group(link, send.group, send.number, body);
+            }
+            Some(total_bytes) => {
+                let header = SendHeader { group: send.group, peer: 0, number: send.number };
+                let mut large = Large::new(header, send.content, total_bytes);
+                let _ = large.push(send.body);
+                link.sending = Some(large);
+            }
+        }
+    }
+
+    fn wrote_change(&mut self, link: &mut Link, group: u64, number: u64, change: &Change<'_>) {
+        link.groups.asks(group, number);
+        let mut body = Vec::new();
+        change.encode(&mut body);
+        let is_addition = matches!(change.action, Action::Create | Action::Add);
+        if is_addition {
+            // Each of them may be told, again for each attempt, and so may the maker's other devices.
+            let maker = self.users[link.user as usize].id;
+            for user in change.users.iter().chain([maker]) {
+                let user = self.user(user);
+                self.users[user as usize].positions_max += 2;
+            }
+        }
+        self.attempt_in_group(link, group, number, Body::of(content::CHANGE, &body));
+    }
+
+    /// A device sent something whole.
+    pub(crate) fn attempt_in_group(&mut self, link: &Link, group: u64, number: u64, body: Body) {
+        let by = (self.users[link.user as usize].id, link.device, number);
+        let is_new = if group == 0 {
+            self.groups.creations.insert(by, body).is_none()
+        } else {
+            self.groups.log(group).attempt(by, body)
+        };
+        if !is_new {
+            self.hit(Happening::GroupResend);
+        }
+    }
+
+    // What a client reads.
+
+    /// Takes a frame about groups that a client read; `None` for any other.
+    pub(crate) fn told_of_group(
+        &mut self,
+        link: &mut Link,
+        frame: &Frame<'_>,
+    ) -> Option<Result<(), Complaint>> {
+        let user = self.users[link.user as usize].id;
+        Some(match *frame {
+            Frame::GroupSent { group, number, position, time_ms } => {
+                self.group_ticked(link, group, number, (position, time_ms))
+            }
+            Frame::GroupRejected(ref rejected) => {
+                self.group_rejected(link, rejected.group, rejected.number, rejected.code)
+            }
+            Frame::GroupDeliver(ref deliver) => self.group_delivers(link, deliver),
+            Frame::GroupSkip { group, position } => {
+                self.hit(Happening::GroupSkip);
+                link.groups.skips(group, position)
+            }
+            Frame::GroupNotice(ref notice) => self.noticed(link, notice),
+            Frame::GroupReceipt(ref receipt) => self.group_receipt(user, receipt),
+            Frame::GroupRead { group, position } => {
+                let read = self.groups.reader(user, group).read;
+                if position > read && !self.joined_after(user, group, position) {
+                    let detail = format!("{position} of {group}, where {user} saw {read}");
+                    return Some(Err(Complaint("what was seen is told back as it was", detail)));
+                }
+                Ok(())
+            }
+            Frame::GroupGone { .. } => {
+                self.hit(Happening::GroupGone);
+                Ok(())
+            }
+            Frame::GroupState(_) => {
+                self.hit(Happening::GroupLooked);
+                Ok(())
+            }
+            _ => return None,
+        })
+    }
+
+    /// Whether a user joined right behind this position: what was before needn't be read.
+    fn joined_after(&mut self, user: u64, group: u64, position: u64) -> bool {
+        let members = Members::of(group, self.groups.log(group));
+        members.is_ok_and(|members| members.spans(user).iter().any(|it| it.joined == position + 1))
+    }
+
+    fn group_ticked(
+        &mut self,
+        link: &mut Link,
+        group: u64,
+        number: u64,
+        (position, time_ms): (u64, u64),
+    ) -> Result<(), Complaint> {
+        let asked = link.groups.answered(group, number)?;
+        let by = (self.users[link.user as usize].id, link.device, number);
+        if asked == 0 {
+            self.made(by, group)?;
+        }
+        let log = self.groups.log(group);
+        if !log.ticked(by, position, time_ms)? {
+            self.hit(Happening::GroupRepeatTick);
+            return Ok(());
+        }
+        let action = log.entry(position).and_then(|entry| Some(entry.body.change.as_ref()?.action));
+        self.messages += 1;
+        self.hit(match action {
+            None => Happening::GroupTick,
+            Some(Action::Create) => Happening::GroupMade,
+            Some(Action::Add) => Happening::GroupAdd,
+            Some(Action::Remove) => Happening::GroupRemove,
+            Some(Action::Leave) => Happening::GroupLeave,
+            Some(Action::Delete) => Happening::GroupDelete,
+            Some(_) => Happening::GroupChange,
+        });
+        Ok(())
+    }
+
+    /// A creation came to a group.
+    fn made(&mut self, by: (u64, u16, u64), group: u64) -> Result<(), Complaint> {
+        let made = *self.groups.made.entry(by).or_insert(group);
+        if made != group {
+            let detail = format!("{by:?} made {made} and {group}");
+            return Err(Complaint("a group is made once", detail));
+        }
+        if let Some(body) = self.groups.creations.get(&by).cloned() {
+            self.groups.log(group).attempt(by, body);
+        }
+        Ok(())
+    }
+
+    fn group_rejected(
+        &mut self,
+        link: &mut Link,
+        group: u64,
+        number: u64,
+        code: Code,
+    ) -> Result<(), Complaint> {
+        link.groups.answered(group, number)?;
+        let by = (self.users[link.user as usize].id, link.device, number);
+        match code {
+            Code::NotAMember => {
+                self.hit(Happening::GroupStranger);
+                let cursor = self.groups.device(by.0, by.1, group).cursor;
+                self.groups.strangers.push((by.0, group, cursor));
+            }
+            Code::NotAllowed => self.hit(Happening::GroupNotAllowed),
+            Code::BadChange => self.hit(Happening::GroupBadChange),
+            Code::QuotaExceeded => self.hit(Happening::GroupQuota),
+            Code::GroupFull => self.hit(Happening::GroupFull),
+            Code::StaleNumber | Code::BodyTooLarge => {}
+            _ => {
+                let detail = format!("{code}");
+                return Err(Complaint("a group refuses for a reason of its own", detail));
+            }
+        }
+        let ticked = self.groups.log(group).tick_of(by);
+        if let Some(position) = ticked.filter(|_| code != Code::StaleNumber) {
+            let detail = format!("{by:?} has position {position} of {group}: {code}");
+            return Err(Complaint("what a group ticked is never rejected", detail));
+        }
+        Ok(())
+    }
+
+    fn group_delivers(
+        &mut self,
+        link: &mut Link,
+        deliver: &GroupDeliver<'_>,
+    ) -> Result<(), Complaint> {
+        let body_bytes = deliver.total_bytes.unwrap_or(deliver.body.len() as u64);
+        let window = link.window();
+        link.groups.delivers(deliver.group, deliver.position, body_bytes, window)?;
+        let header = DeliverHeader {
+            group: deliver.group,
+            position: deliver.position,
+            peer: deliver.author,
+            ordinal: deliver.position,
+            time_ms: deliver.time_ms,
+            own: deliver.own,
+        };
+        match deliver.total_bytes {
+            None => {
+                let body = Body::of(deliver.content, deliver.body);
+                self.group_delivered(link, &header, &body)
+            }
+            Some(total_bytes) => {
+                if link.delivering.is_some() {
+                    let detail = format!("position {}", deliver.position);
+                    return Err(Complaint("one large body at a time", detail));
+                }
+                self.hit(Happening::GroupLarge);
+                let mut large = Large::new(header, deliver.content, total_bytes);
+                large.push(deliver.body)?;
+                link.delivering = Some(large);
+                Ok(())
+            }
+        }
+    }
+
+    pub(crate) fn group_delivered(
+        &mut self,
+        link: &Link,
+        header: &DeliverHeader,
+        body: &Body,
+    ) -> Result<(), Complaint> {
+        self.hit(Happening::GroupDelivery);
+        let &DeliverHeader { group, position, peer: author, time_ms, own, .. } = header;
+        let user = self.users[link.user as usize].id;
+        if own != (author == user) {
+            let detail = format!("position {position} of {group} is of {author}, own {own}");
+            return Err(Complaint("what is one's own is marked", detail));
+        }
+        if position == 1
+            && let Some(by) = self.creation_of(author, body)
+        {
+            self.made(by, group)?;
+        }
+        let log = self.groups.log(group);
+        log.delivered(position, author, body, time_ms)?;
+        if log.is_of(position, user, link.device) {
+            let detail = format!("position {position} of {group} came to its sender {user}");
+            return Err(Complaint("a device gets nothing of what it sent", detail));
+        }
+        let reader = self.groups.reader(user, group);
+        reader.delivered.insert(position);
+        reader.delivered_max = reader.delivered_max.max(position);
+        Ok(())
+    }
+
+    /// The request that made a group with this first entry; names tell them apart.
+    fn creation_of(&self, author: u64, body: &Body) -> Option<(u64, u16, u64)> {
+        let of_author = self.groups.creations.range((author, 0, 0)..=(author, u16::MAX, u64::MAX));
+        of_author.filter(|(_, known)| *known == body).map(|(by, _)| *by).next()
+    }
+
+    fn noticed(&mut self, link: &mut Link, notice: &GroupNotice) -> Result<(), Complaint> {
+        self.hit(Happening::GroupNotice);
+        let &GroupNotice { position, group, by, time_ms } = notice;
+        if position <= link.head {
+            self.hit(Happening::GroupAddedAway);
+        }
+        self.begins(link, position);
+        link.groups.noticed(group);
+        link.delivers(position, 0)?;
+        let digest = Digest::of(0, &group.to_le_bytes());
+        let peer = self.user(by);
+        let entry = Entry { peer, ordinal: 0, own: false, is_notice: true, digest, time_ms };
+        let user = link.user;
+        self.users[user as usize].place(position, entry)?;
+        let user = self.users[user as usize].id;
+        self.groups.reader(user, group).is_noticed = true;
+        Ok(())
+    }
+
+    fn group_receipt(&mut self, author: u64, receipt: &GroupReceipt<'_>) -> Result<(), Complaint> {
+        self.hit(Happening::GroupReceipt);
+        let &GroupReceipt { group, position, members, delivered, read, .. } = receipt;
+        let (delivered_all, read_all) = (receipt.delivered_all, receipt.read_all);
+        let mut sums = (0, 0);
+        for (&(user, _), reader) in self.readers_of(group) {
+            if user != author {
+                let has =
+                    self.groups.has_through(user, group, reader.acked, self.expired_through_ms);
+                sums.0 += u64::from(has.max(reader.read) >= position);
+                sums.1 += u64::from(reader.read >= position);
+            }
+        }
+        let is_whole = |all: u64, count: u64| all < position || count == members;
+        let is_true = delivered <= sums.0
+            && read <= sums.1
+            && read <= delivered
+            && delivered <= members
+            && is_whole(delivered_all, delivered)
+            && is_whole(read_all, read);
+        if is_true {
+            return Ok(());
+        }
+        let detail = format!("{receipt:?} told to {author}; true are at most {sums:?}");
+        Err(Complaint("a receipt of a group tells the truth", detail))
+    }
+
+    fn readers_of(&self, group: u64) -> impl Iterator<Item = (&(u64, u64), &super::Reader)> {
+        self.groups.readers.iter().filter(move |((_, of), _)| *of == group)
+    }
+}
+
+impl super::Groups {
+    /// How far a user has a group that has it up to `acked`: the server passes over by itself what the user
+    /// wrote, what expired, and what nobody knows.
+    pub(crate) fn has_through(&self, user: u64, group: u64, acked: u64, expired_ms: u64) -> u64 {
+        let Some(log) = self.logs.get(&group) else { return acked };
+        let mut has = acked;
+        while has < log.attempts() {
+            let is_passed = log.entry(has + 1).is_none_or(|entry| {
+                entry.author == user || entry.time_ms.is_none_or(|time_ms| time_ms <= expired_ms)
+            });
+            if !is_passed {
+                break;
+            }
+            has += 1;
+        }
+        has
+    }
+}

@@ -1,0 +1,128 @@
+//! Groups on one connection: where each continues, and what is delivered and not acknowledged.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::super::Complaint;
+
+/// The share of the window that one group may have.
+const SHARE: u64 = 4;
+
+#[derive(Debug, Default)]
+struct Line {
+    /// Where the client said that it goes on from.
+    resumed: Option<u64>,
+    /// The next position, once one was named.
+    next: Option<u64>,
+    acked: u64,
+    /// The user was added again: what it had before may come once more.
+    is_renewed: bool,
+    /// Delivered and not acknowledged: position and body bytes.
+    in_flight: VecDeque<(u64, u64)>,
+}
+
+/// See the module's description.
+#[derive(Debug, Default)]
+pub(crate) struct Lines {
+    /// The client said that it takes groups.
+    is_taking: bool,
+    all: BTreeMap<u64, Line>,
+    messages: u64,
+    bytes: u64,
+    /// Sends and changes without an answer: group and number.
+    unanswered: Vec<(u64, u64)>,
+}
+
+impl Lines {
+    pub(crate) fn resumes(&mut self, cursors: impl Iterator<Item = (u64, u64)>) {
+        self.is_taking = true;
+        for (group, cursor) in cursors {
+            self.all.entry(group).or_default().resumed = Some(cursor);
+        }
+    }
+
+    pub(crate) fn asks(&mut self, group: u64, number: u64) {
+        self.unanswered.push((group, number));
+    }
+
+    /// An answer about this group, or about the creation that made it.
+    pub(crate) fn answered(&mut self, group: u64, number: u64) -> Result<u64, Complaint> {
+        let at = |of: u64| self.unanswered.iter().position(|asked| *asked == (of, number));
+        let Some(at) = at(group).or_else(|| at(0)) else {
+            let detail = format!("number {number} to group {group}");
+            return Err(Complaint("a send to a group is answered once", detail));
+        };
+        Ok(self.unanswered.swap_remove(at).0)
+    }
+
+    pub(crate) fn delivers(
+        &mut self,
+        group: u64,
+        position: u64,
+        body_bytes: u64,
+        (messages_max, bytes_max): (u64, u64),
+    ) -> Result<(), Complaint> {
+        if !self.is_taking {
+            let detail = format!("group {group}");
+            return Err(Complaint("groups come to who takes them", detail));
+        }
+        let line = self.all.entry(group).or_default();
+        let is_next = match line.next {
+            Some(next) => position == next || (line.is_renewed && position < next),
+            None => position <= line.resumed.unwrap_or(0) + 1,
+        };
+        if !is_next {
+            let detail = format!("position {position} of {group}, after {line:?}");
+            return Err(Complaint("positions of a group come without holes", detail));
+        }
+        let share = (messages_max / SHARE).max(1);
+        let is_full = self.messages >= messages_max
+            || (self.messages > 0 && self.bytes >= bytes_max)
+            || line.in_flight.len() as u64 >= share;
+        if is_full {
+            let detail = format!(
+                "{} entries of {} bytes are in flight, {} of them in {group}; allowed are \
+                 {messages_max}, {bytes_max} and {share}",
+                self.messages,
+                self.bytes,
+                line.in_flight.len()
+            );
+            return Err(Complaint("the window of groups is kept", detail));
+        }
+        line.is_renewed &= line.next.is_none();
+        line.next = Some(position + 1);
+        if position > line.acked {
+            line.in_flight.push_back((position, body_bytes));
+            self.messages += 1;
+            self.bytes += body_bytes;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn skips(&mut self, group: u64, position: u64) -> Result<(), Complaint> {
+        let line = self.all.entry(group).or_default();
+        if line.next.is_some_and(|next| position < next && !line.is_renewed) {
+            let detail = format!("skip of {position} in {group}, after {line:?}");
+            return Err(Complaint("a skip says something new", detail));
+        }
+        line.is_renewed &= line.next.is_none();
+        line.next = Some(position + 1);
+        Ok(())
+    }
+
+    /// The user was told that it is added.
+    pub(crate) fn noticed(&mut self, group: u64) {
+        self.all.entry(group).or_default().is_renewed = true;
+    }
+
+    pub(crate) fn acks(&mut self, group: u64, position: u64) {
+        let line = self.all.entry(group).or_default();
+        line.acked = line.acked.max(position);
+        while let Some(&(oldest, bytes)) = line.in_flight.front()
+            && oldest <= position
+        {
+            line.in_flight.pop_front();
+            self.messages -= 1;
+            self.bytes -= bytes;
+        }
+    }
+}

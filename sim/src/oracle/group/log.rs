@@ -1,0 +1,174 @@
+//! A group's log as its members saw it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use fulmar_client::{GroupChange, content};
+
+use super::super::Complaint;
+use super::super::digest::Digest;
+
+/// What somebody wrote to a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Body {
+    pub(crate) digest: Digest,
+    /// The change that it tells of.
+    pub(crate) change: Option<GroupChange>,
+}
+
+impl Body {
+    pub(crate) fn of(content: u8, body: &[u8]) -> Self {
+        let is_change = content == content::CHANGE;
+        let change = is_change.then(|| GroupChange::of_body(body)).flatten();
+        Body { digest: Digest::of(content, body), change }
+    }
+}
+
+/// What stands at a position.
+#[derive(Debug, Clone)]
+pub(crate) struct Entry {
+    pub(crate) author: u64,
+    pub(crate) body: Body,
+    /// When the server took it, as it says itself, in Unix milliseconds.
+    pub(crate) time_ms: Option<u64>,
+    /// Device and number, as a tick told.
+    pub(crate) sender: Option<(u16, u64)>,
+}
+
+/// See the module's description.
+#[derive(Debug, Default)]
+pub(crate) struct Log {
+    /// From position 1.
+    pub(crate) entries: Vec<Option<Entry>>,
+    /// By user, device and number.
+    attempts: BTreeMap<(u64, u16, u64), Body>,
+    /// The same by user, for what is delivered.
+    bodies: BTreeMap<u64, BTreeSet<Digest>>,
+    /// Everything that may stand in it, in body bytes and in entries.
+    pub(crate) attempts_bytes: u64,
+    ticks: BTreeMap<(u64, u16, u64), u64>,
+    /// The largest position that was named.
+    pub(crate) told: u64,
+}
+
+impl Log {
+    pub(crate) fn entry(&self, position: u64) -> Option<&Entry> {
+        self.entries.get((position as usize).checked_sub(1)?)?.as_ref()
+    }
+
+    pub(crate) fn attempts(&self) -> u64 {
+        self.attempts.len() as u64
+    }
+
+    /// Whether a device sent this entry, as far as that is known.
+    pub(crate) fn is_of(&self, position: u64, user: u64, device: u16) -> bool {
+        self.entry(position).is_some_and(|entry| {
+            entry.author == user && entry.sender.is_some_and(|(sender, _)| sender == device)
+        })
+    }
+
+    /// A device wrote something whole; whether it is new.
+    pub(crate) fn attempt(&mut self, by: (u64, u16, u64), body: Body) -> bool {
+        if self.attempts.contains_key(&by) {
+            return false;
+        }
+        self.attempts_bytes += u64::from(body.digest.bytes);
+        self.bodies.entry(by.0).or_default().insert(body.digest);
+        self.attempts.insert(by, body);
+        true
+    }
+
+    /// A position was named.
+    pub(crate) fn tell(&mut self, position: u64) -> Result<(), Complaint> {
+        if position > self.attempts() {
+            let detail = format!("position {position} of {} entries", self.attempts());
+            return Err(Complaint("positions of a group are dense", detail));
+        }
+        self.told = self.told.max(position);
+        Ok(())
+    }
+
+    /// Something of this author is at a position.
+    fn place(&mut self, position: u64, author: u64, body: &Body) -> Result<&mut Entry, Complaint> {
+        self.tell(position)?;
+        let at = position as usize - 1;
+        if self.entries.len() <= at {
+            self.entries.resize(at + 1, None);
+        }
+        let entry = self.entries[at].get_or_insert_with(|| Entry {
+            author,
+            body: body.clone(),
+            time_ms: None,
+            sender: None,
+        });
+        if (entry.author, entry.body.digest) != (author, body.digest) {
+            let detail = format!("position {position} was {entry:?} and is {body:?} of {author}");
+            return Err(Complaint("all members see one entry at a position", detail));
+        }
+        Ok(entry)
+    }
+
+    /// A send or change was answered with a position; whether for the first time.
+    pub(crate) fn ticked(
+        &mut self,
+        by: (u64, u16, u64),
+        position: u64,
+        time_ms: u64,
+    ) -> Result<bool, Complaint> {
+        let (user, device, number) = by;
+        if let Some(&before) = self.ticks.get(&by) {
+            if before != position {
+                let detail = format!("{by:?} got {before}, now {position}");
+                return Err(Complaint("a resend to a group is answered as at first", detail));
+            }
+            return Ok(false);
+        }
+        let Some(body) = self.attempts.get(&by).cloned() else {
+            let detail = format!("{by:?} was never sent whole");
+            return Err(Complaint("a tick of a group is for something that was sent", detail));
+        };
+        let below = self.ticks.range((user, device, 0)..by).next_back();
+        let above = self.ticks.range(by..=(user, device, u64::MAX)).next();
+        // Creations have numbers of their own.
+        let is_wrong = below.is_some_and(|(_, &known)| known >= position && known > 1)
+            || above.is_some_and(|(_, &known)| known <= position && position > 1);
+        if is_wrong {
+            let detail = format!("{by:?} got {position}, between {below:?} and {above:?}");
+            return Err(Complaint("a sender's order is kept in a group", detail));
+        }
+        let entry = self.place(position, user, &body)?;
+        if let Some(sender) = entry.sender {
+            let detail = format!("position {position} is {sender:?} and now {by:?}");
+            return Err(Complaint("a position of a group is used once", detail));
+        }
+        entry.sender = Some((device, number));
+        if time_ms > 0 {
+            entry.time_ms = entry.time_ms.or(Some(time_ms));
+        }
+        self.ticks.insert(by, position);
+        Ok(true)
+    }
+
+    /// An entry was delivered.
+    pub(crate) fn delivered(
+        &mut self,
+        position: u64,
+        author: u64,
+        body: &Body,
+        time_ms: u64,
+    ) -> Result<(), Complaint> {
+        if !self.bodies.get(&author).is_some_and(|bodies| bodies.contains(&body.digest)) {
+            let detail = format!("position {position}: {body:?}, which {author} never sent");
+            return Err(Complaint("a body arrives in a group as it was sent", detail));
+        }
+        let entry = self.place(position, author, body)?;
+        if *entry.time_ms.get_or_insert(time_ms) != time_ms {
+            let detail = format!("position {position}: {:?} and {time_ms}", entry.time_ms);
+            return Err(Complaint("all members see one entry at a position", detail));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn tick_of(&self, by: (u64, u16, u64)) -> Option<u64> {
+        self.ticks.get(&by).copied()
+    }
+}

@@ -1,0 +1,79 @@
+//! Groups as the oracle sees them: logs that many read, and who is a member by what the logs say.
+//!
+//! `log` keeps what stands in a log, `members` plays its changes again, `line` is a group on one connection,
+//! `frames` takes what is said of groups, `store` what devices keep, `rest` says what is missing in the end.
+
+mod frames;
+mod line;
+mod log;
+mod members;
+mod rest;
+mod store;
+
+use std::collections::BTreeMap;
+
+pub(crate) use line::Lines;
+pub(crate) use log::Body;
+
+use log::Log;
+
+use super::user::Positions;
+
+/// All groups.
+#[derive(Debug, Default)]
+pub(crate) struct Groups {
+    logs: BTreeMap<u64, Log>,
+    /// What was asked of group 0: by user, device and number.
+    creations: BTreeMap<(u64, u16, u64), Body>,
+    /// The groups that came of it.
+    made: BTreeMap<(u64, u16, u64), u64>,
+    devices: BTreeMap<(u64, u16, u64), Device>,
+    readers: BTreeMap<(u64, u64), Reader>,
+    /// Rejections that said that somebody is no member: user, group, and how far the device had it.
+    strangers: Vec<(u64, u64, u64)>,
+}
+
+/// A group on a device: user, device, group.
+#[derive(Debug, Default, Clone)]
+struct Device {
+    /// Stored, also in a store that was lost.
+    received: Positions,
+    kept: Positions,
+    shown: Positions,
+    /// As the store has it.
+    cursor: u64,
+    seen: u64,
+    own_last: u64,
+    receipt: fulmar_client::Receipt,
+    /// The store knows the group.
+    is_known: bool,
+    is_gone: bool,
+}
+
+/// A group and a user, all devices together.
+#[derive(Debug, Default, Clone)]
+struct Reader {
+    /// Delivered to any device.
+    delivered: Positions,
+    delivered_max: u64,
+    /// The largest position that any device said it has.
+    acked: u64,
+    /// The largest position that the person saw, as any device said.
+    read: u64,
+    /// Its inbox was told of the group.
+    is_noticed: bool,
+}
+
+impl Groups {
+    fn device(&mut self, user: u64, device: u16, group: u64) -> &mut Device {
+        self.devices.entry((user, device, group)).or_default()
+    }
+
+    fn reader(&mut self, user: u64, group: u64) -> &mut Reader {
+        self.readers.entry((user, group)).or_default()
+    }
+
+    fn log(&mut self, group: u64) -> &mut Log {
+        self.logs.entry(group).or_default()
+    }
+}

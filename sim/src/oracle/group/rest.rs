@@ -1,0 +1,208 @@
+//! What is missing of groups once everything should have come to rest.
+
+use super::super::{Complaint, Oracle};
+use super::log::Log;
+use super::members::{Members, Span};
+use crate::coverage::Happening;
+
+/// Open points that are told at most.
+const TOLD_MAX: usize = 8;
+
+impl Oracle {
+    /// What groups owe the devices of their members.
+    pub(crate) fn missing_of_groups(&mut self) -> Vec<String> {
+        let mut missing = Vec::new();
+        let mut expired = 0;
+        for (&group, log) in &self.groups.logs {
+            let Ok(members) = Members::of(group, log) else { continue };
+            for (user, spans) in members.all() {
+                let Some(&span) = spans.last() else { continue };
+                self.missing_of_member(
+                    group,
+                    log,
+                    &members,
+                    (user, span),
+                    &mut missing,
+                    &mut expired,
+                );
+            }
+            if missing.len() >= TOLD_MAX {
+                break;
+            }
+        }
+        if missing.is_empty() {
+            self.coverage.add(Happening::GroupExpired, expired);
+        }
+        missing.truncate(TOLD_MAX);
+        missing
+    }
+
+    fn missing_of_member(
+        &self,
+        group: u64,
+        log: &Log,
+        members: &Members,
+        (user, span): (u64, Span),
+        missing: &mut Vec<String>,
+        expired: &mut u64,
+    ) {
+        let Some(known) = self.users_by_id.get(&user).map(|&at| &self.users[at as usize]) else {
+            return;
+        };
+        if !known.is_good {
+            return;
+        }
+        let last = span.ended.unwrap_or(members.through).min(members.through);
+        for device in known.devices.iter().filter(|device| !device.is_gone) {
+            let Some(state) = self.groups.devices.get(&(user, device.number, group)) else {
+                continue;
+            };
+            if !state.is_known {
+                continue;
+            }
+            if state.cursor < last {
+                missing.push(format!(
+                    "device {} of {user} has {} of {last} in {group}",
+                    device.number, state.cursor
+                ));
+            }
+            for position in span.joined..=last {
+                let is_there = state.received.contains(position) || log.is_of(position, user, device.number)
+                    // A device that lost its store never learns that this was its own.
+                    || log.entry(position).is_some_and(|it| it.author == user && it.sender.is_none());
+                if is_there {
+                    continue;
+                }
+                let entry = log.entry(position);
+                let time_ms = entry.and_then(|entry| entry.time_ms);
+                if self.is_expiring() && time_ms.is_none_or(|at| at <= self.expired_through_ms) {
+                    *expired += 1;
+                } else if missing.len() < TOLD_MAX {
+                    missing.push(format!(
+                        "position {position} of {group} lacks on device {} of {user} ({entry:?})",
+                        device.number
+                    ));
+                }
+            }
+        }
+    }
+
+    /// What must hold of all groups in the end.
+    pub(crate) fn judge_groups(&mut self) {
+        let outcome = self.judge_each_group();
+        self.judge(outcome);
+    }
+
+    fn judge_each_group(&mut self) -> Result<(), Complaint> {
+        let mut holes = 0;
+        for (&group, log) in &self.groups.logs {
+            let members = Members::of(group, log)?;
+            holes += u64::from(members.through < log.told);
+            for (&(user, of), reader) in &self.groups.readers {
+                if of != group {
+                    continue;
+                }
+                let through = reader.delivered_max.min(members.through);
+                let stranger = (1..=through)
+                    .find(|&at| reader.delivered.contains(at) && !members.may_read(user, at));
+                if let Some(position) = stranger {
+                    let detail = format!(
+                        "{user} got {position} of {group}, in which it is {:?}",
+                        members.spans(user)
+                    );
+                    return Err(Complaint("who isn't a member reads nothing", detail));
+                }
+            }
+            for (user, span) in members.present() {
+                let is_told = self.groups.readers.get(&(user, group)).is_some_and(|r| r.is_noticed);
+                let is_good = |at: &u32| {
+                    let user = &self.users[*at as usize];
+                    let is_back = |device: &super::super::user::Device| {
+                        !device.is_gone && device.welcomed_at.is_some()
+                    };
+                    user.is_good && user.devices.iter().any(is_back)
+                };
+                let is_good = self.users_by_id.get(&user).is_some_and(is_good);
+                let made = log.entry(1).map(|entry| entry.author);
+                if is_good && !is_told && made != Some(user) && !self.is_expiring() {
+                    let detail = format!("{user} is in {group} since {}", span.joined);
+                    return Err(Complaint("who is added is told", detail));
+                }
+            }
+            for &(user, of, cursor) in self.groups.strangers.iter().filter(|it| it.1 == group) {
+                let is_in = |span: &Span| {
+                    span.joined <= cursor && span.ended.is_none() && cursor <= members.through
+                };
+                if members.spans(user).iter().any(is_in) {
+                    let detail = format!("{user} has {cursor} of {of}");
+                    return Err(Complaint("a member may write", detail));
+                }
+            }
+        }
+        self.coverage.add(Happening::GroupHole, holes);
+        Ok(())
+    }
+
+    /// Receipts of groups that an author's device should have by now and hasn't.
+    pub(crate) fn missing_group_receipts(&self) -> Vec<String> {
+        let mut missing = Vec::new();
+        for (&group, log) in &self.groups.logs {
+            let Ok(members) = Members::of(group, log) else { continue };
+            if members.through < log.told {
+                continue;
+            }
+            for (user, _) in members.present() {
+                self.missing_counts(group, log, &members, user, &mut missing);
+            }
+        }
+        missing.truncate(TOLD_MAX);
+        missing
+    }
+
+    fn missing_counts(
+        &self,
+        group: u64,
+        log: &Log,
+        members: &Members,
+        author: u64,
+        missing: &mut Vec<String>,
+    ) {
+        let devices = self.groups.devices.range((author, 0, group)..=(author, u16::MAX, group));
+        for (&(_, device, _), state) in devices.filter(|(at, _)| at.2 == group) {
+            let position = state.own_last;
+            let is_gone = self.users_by_id.get(&author).is_some_and(|&at| {
+                let all = &self.users[at as usize].devices;
+                all.iter().any(|known| known.number == device && known.is_gone)
+            });
+            let time_ms = log.entry(position).and_then(|entry| entry.time_ms);
+            let has_expired = time_ms.is_none_or(|at| at <= self.expired_through_ms);
+            if !state.is_known || state.is_gone || is_gone || position == 0 || has_expired {
+                continue;
+            }
+            let (mut delivered, mut read) = (0, 0);
+            for (user, span) in members.present().filter(|(user, _)| *user != author) {
+                if span.first <= position && span.joined <= position {
+                    let (acked, seen) = self.progress(user, group);
+                    delivered += u64::from(acked.max(seen) >= position);
+                    read += u64::from(seen >= position);
+                }
+            }
+            let told = &state.receipt;
+            let is_told = told.position == position || delivered == 0;
+            if !is_told || told.delivered < delivered || told.read < read {
+                missing.push(format!(
+                    "device {device} of {author} knows {told:?} of {position} in {group}; true \
+                     are {delivered} and {read}"
+                ));
+            }
+        }
+    }
+
+    /// How far a user's devices are with a group, and how far the person is.
+    fn progress(&self, user: u64, group: u64) -> (u64, u64) {
+        let acked = self.groups.readers.get(&(user, group)).map_or(0, |reader| reader.acked);
+        let devices = self.groups.devices.range((user, 0, 0)..=(user, u16::MAX, u64::MAX));
+        let of_group = devices.filter(|(at, _)| at.2 == group).map(|(_, state)| state.seen);
+        (acked, of_group.max().unwrap_or(0))
+    }
+}

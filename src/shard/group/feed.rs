@@ -1,0 +1,591 @@
+//! From a group's log to one device: what its window allows is sent, from the seat's recent entries or
+//! from storage, and acknowledgements free the window.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use fulmar_protocol::group::GroupDeliver;
+use fulmar_protocol::{Chunks, Code, Frame};
+
+use super::super::connection::Download;
+use super::super::output::Patience;
+use super::super::record::{EntryHeader, split_entry};
+use super::super::seam::{ConnId, CoreId, GroupId, Load, LogId, UserId};
+use super::super::{Effects, Shard};
+use super::letter::{Progress, Seated};
+use super::receipts::{Counts, receipt_frame};
+use crate::faults::{Fault, is_planted};
+use crate::limits::{
+    GROUP_FEED_SHARE, GROUP_READS_MAX, LOAD_ENTRIES_MAX, SESSION_GROUPS_MAX, STALLED_RECEIPTS_MAX,
+};
+
+/// An entry that was sent and is not acknowledged, or positions that were passed over.
+#[derive(Debug, Clone, Copy)]
+struct InFlight {
+    position: u64,
+    /// Counts in the window; positions passed over don't.
+    body_bytes: Option<u32>,
+}
+
+/// One group, as one session gets it.
+///
+/// Invariants: `acked < next`; positions in `window` rise and lie in `acked < p < next`.
+#[derive(Debug)]
+#[allow(clippy::struct_excessive_bools)] // independent marks
+pub(super) struct Feed {
+    pub(super) group: GroupId,
+    pub(super) next: u64,
+    pub(super) acked: u64,
+    /// The last durable position that this core knows of.
+    pub(super) head: u64,
+    /// What the user may read ends here.
+    pub(super) until: u64,
+    /// Positions in between that it may not read.
+    pub(super) absence: (u64, u64),
+    window: VecDeque<InFlight>,
+    messages: u32,
+    loading: bool,
+    skip_untold: bool,
+    /// Something of it was sent, or told to be passed over.
+    is_begun: bool,
+    /// It was told that it ends here.
+    is_over: bool,
+}
+
+impl Feed {
+    fn new(group: GroupId, cursor: u64, head: u64, member: Seated) -> Self {
+        Feed {
+            group,
+            next: cursor + 1,
+            acked: cursor,
+            head,
+            until: member.until,
+            absence: member.absence,
+            window: VecDeque::new(),
+            messages: 0,
+            loading: false,
+            skip_untold: false,
+            is_begun: false,
+            is_over: false,
+        }
+    }
+
+    /// What the user may read changed.
+    pub(super) fn bound(&mut self, member: Seated) {
+        (self.until, self.absence) = (member.until, member.absence);
+        self.is_over = false;
+        // Of earlier times nothing may be read any more, and there may have been an absence in them.
+        self.pass_over(member.before);
+    }
+
+    fn last(&self) -> u64 {
+        self.head.min(self.until)
+    }
+
+    /// Whether nothing is left to do here.
+    pub(super) fn is_idle(&self) -> bool {
+        self.next > self.last() && self.window.is_empty() && !self.loading
+    }
+
+    /// Notes that the positions from `next` through `position` hold nothing for the device.
+    fn pass_over(&mut self, position: u64) {
+        if position < self.next {
+            return;
+        }
+        self.next = position + 1;
+        self.skip_untold = true;
+        if self.window.back().is_some_and(|last| last.body_bytes.is_none()) {
+            self.window.pop_back();
+        }
+        self.window.push_back(InFlight { position, body_bytes: None });
+    }
+
+    fn sent(&mut self, position: u64, body_bytes: u32) {
+        debug_assert_eq!(position, self.next);
+        self.next += 1;
+        self.messages += 1;
+        self.is_begun = true;
+        self.window.push_back(InFlight { position, body_bytes: Some(body_bytes) });
+    }
+}
+
+/// The groups of a session, once it says that it takes them.
+#[derive(Debug, Default)]
+pub(in super::super) struct Feeds {
+    pub(super) all: Vec<Feed>,
+    /// The groups that the client named, or that began since, in the order of their numbers. Only these come.
+    named: Vec<GroupId>,
+    /// Cores that know what the session resumed of their groups, a bit each.
+    attached: u64,
+    /// Cold reads under way.
+    reads: usize,
+    /// Entries of all feeds that aren't acknowledged, and their body bytes.
+    window_messages: u32,
+    window_bytes: u64,
+    /// What is to be told once the output has room.
+    stalled: Vec<(GroupId, Telling)>,
+    /// The feed that is served first next time.
+    turn: usize,
+    /// In this turn's list of sessions to serve.
+    is_queued: bool,
+}
+
+/// What a user is told of a group beside its entries. The newest holds all the truth.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Telling {
+    Receipt(Counts),
+    Read(u64),
+}
+
+impl Feeds {
+    /// Remembers what can't be told now, in place of an older one; `false` where there are too many.
+    fn stall(&mut self, group: GroupId, telling: Telling) -> bool {
+        let kind = std::mem::discriminant(&telling);
+        let is_older =
+            |it: &&mut (GroupId, Telling)| it.0 == group && std::mem::discriminant(&it.1) == kind;
+        if let Some(older) = self.stalled.iter_mut().find(is_older) {
+            older.1 = telling;
+        } else if self.stalled.len() < STALLED_RECEIPTS_MAX {
+            self.stalled.push((group, telling));
+        } else {
+            return false;
+        }
+        true
+    }
+
+    pub(super) fn find(&mut self, group: GroupId) -> Option<&mut Feed> {
+        self.all.iter_mut().find(|feed| feed.group == group)
+    }
+
+    /// Notes that a group may come.
+    pub(super) fn name(&mut self, group: GroupId) {
+        if let Err(at) = self.named.binary_search(&group)
+            && self.named.len() < SESSION_GROUPS_MAX
+        {
+            self.named.insert(at, group);
+        }
+    }
+
+    pub(super) fn is_named(&self, group: GroupId) -> bool {
+        self.named.binary_search(&group).is_ok()
+    }
+
+    pub(super) fn is_attached(&self, home: CoreId) -> bool {
+        self.attached & 1 << home != 0
+    }
+
+    pub(super) fn attach(&mut self, home: CoreId) {
+        self.attached |= 1 << home;
+    }
+
+    /// Takes what is acknowledged by `through` out of a feed's window; its cursor, if that moved.
+    fn settle(&mut self, at: usize, through: u64) -> Option<u64> {
+        let feed = &mut self.all[at];
+        let before = feed.acked;
+        while let Some(&InFlight { position, body_bytes }) = feed.window.front() {
+            if position > through && body_bytes.is_some() {
+                break;
+            }
+            feed.window.pop_front();
+            feed.acked = position;
+            if let Some(bytes) = body_bytes {
+                feed.messages -= 1;
+                self.window_messages -= 1;
+                self.window_bytes -= u64::from(bytes);
+            }
+        }
+        (feed.acked > before).then_some(feed.acked)
+    }
+
+    fn remove(&mut self, at: usize) {
+        let feed = self.all.swap_remove(at);
+        for flight in feed.window {
+            if let Some(bytes) = flight.body_bytes {
+                self.window_messages -= 1;
+                self.window_bytes -= u64::from(bytes);
+            }
+        }
+    }
+}
+
+/// What comes next for a feed.
+enum Next {
+    Nothing,
+    Warm(u64),
+    Cold(Load),
+}
+
+impl Shard {
+    /// Whether the session on a connection takes frames about groups.
+    pub(super) fn takes_groups(&mut self, conn: ConnId) -> bool {
+        self.feeds(conn).is_some()
+    }
+
+    pub(super) fn feeds(&mut self, conn: ConnId) -> Option<&mut Feeds> {
+        self.session(conn)?.groups.as_deref_mut()
+    }
+
+    /// Has a session served at the end of the turn.
+    pub(in super::super) fn queue_feeds(&mut self, conn: ConnId) {
+        let Some(feeds) = self.feeds(conn) else { return };
+        if !std::mem::replace(&mut feeds.is_queued, true) {
+            self.feeding.push(conn);
+        }
+    }
+
+    /// Begins to feed a group to a session. A feed that there is goes on where it is: it began where the device
+    /// said, or at its user's joining.
+    pub(super) fn begin_feed(
+        &mut self,
+        conn: ConnId,
+        group: GroupId,
+        device_has: u64,
+        head: u64,
+        member: Seated,
+    ) {
+        let Seated { before, until, .. } = member;
+        let cursor = device_has.max(before).min(head.max(before)).min(until);
+        let Some(feeds) = self.feeds(conn) else { return };
+        feeds.name(group);
+        if let Some(feed) = feeds.find(group) {
+            feed.head = feed.head.max(head);
+            feed.bound(member);
+            let is_untouched = !feed.is_begun && feed.window.is_empty() && !feed.loading;
+            if is_untouched && cursor < feed.acked && feed.acked + 1 == feed.next {
+                (feed.acked, feed.next) = (cursor, cursor + 1);
+            }
+            // What the device says that it has, it acknowledges.
+            let through = device_has.min(feed.next - 1);
+            if through > feed.acked
+                && let Some(at) = feeds.all.iter().position(|feed| feed.group == group)
+            {
+                self.settle_group(conn, at, through);
+            }
+        } else {
+            let mut feed = Feed::new(group, device_has.min(cursor), head, member);
+            // What lies before the user's time is passed over.
+            feed.pass_over(cursor);
+            feeds.all.push(feed);
+        }
+        if let Some(seat) = self.seats.get_mut(&group)
+            && !seat.online.contains(&conn)
+        {
+            seat.online.push(conn);
+        }
+        self.queue_feeds(conn);
+    }
+
+    /// Tells the sessions of a user something of a group: now, or once their output has room.
+    pub(super) fn tell_of_group(
+        &mut self,
+        user: UserId,
+        group: GroupId,
+        telling: Telling,
+        fx: &mut Effects,
+    ) {
+        let Some(slot) = self.loaded_user(user) else { return };
+        let conns: Vec<ConnId> = self.users[slot].sessions.iter().map(|&(_, conn)| conn).collect();
+        for conn in conns {
+            if !self.is_output_full(conn) {
+                self.put_telling(conn, group, telling, fx);
+            } else if self.feeds(conn).is_some_and(|feeds| !feeds.stall(group, telling)) {
+                self.end(conn, Code::Overloaded, "the connection doesn't take what it is sent", fx);
+            }
+        }
+    }
+
+    fn put_telling(&mut self, conn: ConnId, group: GroupId, telling: Telling, fx: &mut Effects) {
+        if !self.takes_groups(conn) {
+            return;
+        }
+        let frame = match telling {
+            Telling::Receipt(counts) => receipt_frame(group, counts, &[]),
+            Telling::Read(position) => Frame::GroupRead { group, position },
+        };
+        self.put_patiently(conn, &frame, Patience::Receipt, fx);
+    }
+
+    fn tell_stalled_of_groups(&mut self, conn: ConnId, fx: &mut Effects) {
+        while !self.is_output_full(conn) {
+            let Some((group, telling)) = self.feeds(conn).and_then(|it| it.stalled.pop()) else {
+                return;
+            };
+            self.put_telling(conn, group, telling, fx);
+        }
+    }
+
+    /// Counts what a device says that it has: the acknowledgement may have been lost, with its connection
+    /// or with this server.
+    pub(super) fn count_cursor(&mut self, conn: ConnId, group: GroupId, delivered: u64) {
+        if let Some(session) = self.session(conn) {
+            let progress = Progress { user: session.user, delivered, read: 0 };
+            self.group_moves.push((group, progress));
+        }
+    }
+
+    /// Serves every session in the list.
+    pub(in super::super) fn feed_all(&mut self, fx: &mut Effects) {
+        while let Some(conn) = self.feeding.pop() {
+            let Some(feeds) = self.feeds(conn) else { continue };
+            feeds.is_queued = false;
+            self.tell_stalled_of_groups(conn, fx);
+            self.feed_session(conn, fx);
+        }
+    }
+
+    /// Serves the feeds of a session in turns, an entry each, as far as the window goes.
+    fn feed_session(&mut self, conn: ConnId, fx: &mut Effects) {
+        let mut idle = 0;
+        loop {
+            let Some(feeds) = self.feeds(conn) else { return };
+            if feeds.all.is_empty() || idle >= feeds.all.len() {
+                break;
+            }
+            let at = feeds.turn % feeds.all.len();
+            feeds.turn = at + 1;
+            match self.next_of(conn, at) {
+                Next::Nothing => idle += 1,
+                Next::Cold(load) => {
+                    idle += 1;
+                    self.counters.cold_reads += 1;
+                    fx.loads.push(load);
+                }
+                Next::Warm(position) => {
+                    let Some(group) = self.feeds(conn).map(|feeds| feeds.all[at].group) else {
+                        return;
+                    };
+                    let value = self.seats.get(&group).and_then(|seat| seat.recent(position));
+                    let Some(value) = value.cloned() else { return };
+                    idle = 0;
+                    if !self.feed_entry(conn, at, position, &value, fx) {
+                        return;
+                    }
+                }
+            }
+        }
+        self.tell_group_skips(conn, fx);
+    }
+
+    fn next_of(&mut self, conn: ConnId, at: usize) -> Next {
+        let (messages_max, bytes_max) = (self.config.window_messages, self.config.window_bytes);
+        let high_bytes = self.config.output_high_bytes;
+        let share = (messages_max / GROUP_FEED_SHARE).max(1);
+        let Some(group) = self.feeds(conn).map(|feeds| feeds.all[at].group) else {
+            return Next::Nothing;
+        };
+        let first = self.seats.get(&group).map_or(u64::MAX, super::seat::Seat::recent_first);
+        let Some(connection) = self.connection(conn) else { return Next::Nothing };
+        let output_room = high_bytes.saturating_sub(connection.output.len()) as u64;
+        let Some(session) = connection.session() else { return Next::Nothing };
+        let is_busy = session.download.is_some();
+        let Some(feeds) = session.groups.as_deref_mut() else { return Next::Nothing };
+        let bytes = feeds.window_bytes;
+        let feed = &feeds.all[at];
+        if feed.next > feed.last() || feed.loading || is_busy || output_room == 0 {
+            return Next::Nothing;
+        }
+        let (next, through, of_feed) = (feed.next, feed.last(), feed.messages);
+        if self.is_feed_full(conn, at) {
+            self.counters.windows_full += 1;
+            return Next::Nothing;
+        }
+        if next >= first {
+            return Next::Warm(next);
+        }
+        let Some(feeds) = self.feeds(conn) else { return Next::Nothing };
+        if feeds.reads >= GROUP_READS_MAX {
+            // Served when one of them is done.
+            return Next::Nothing;
+        }
+        feeds.reads += 1;
+        feeds.all[at].loading = true;
+        Next::Cold(Load::Entries {
+            log: LogId::Group(group),
+            conn,
+            from: next,
+            through: through.min(first - 1),
+            entries_max: (share - of_feed).clamp(1, LOAD_ENTRIES_MAX),
+            bytes_max: bytes_max.saturating_sub(bytes).clamp(1, output_room) as u32,
+        })
+    }
+
+    /// Whether nothing more of a feed may be begun: all groups together, or this one, have as much under way
+    /// as they may.
+    fn is_feed_full(&mut self, conn: ConnId, at: usize) -> bool {
+        let (messages_max, bytes_max) = (self.config.window_messages, self.config.window_bytes);
+        let share = (messages_max / GROUP_FEED_SHARE).max(1);
+        let Some(feeds) = self.feeds(conn) else { return true };
+        let (messages, bytes) = (feeds.window_messages, feeds.window_bytes);
+        let is_full = messages >= messages_max || (messages > 0 && bytes >= bytes_max);
+        is_full || feeds.all[at].messages >= share
+    }
+
+    /// Puts one entry into the output, or passes over it; `false` if it is damaged, and the session over.
+    fn feed_entry(
+        &mut self,
+        conn: ConnId,
+        at: usize,
+        position: u64,
+        value: &Bytes,
+        fx: &mut Effects,
+    ) -> bool {
+        let expired_ms = self.expired_through_ms();
+        let Ok((header, body)) = split_entry(value) else {
+            self.end(conn, Code::Internal, "a stored message is damaged", fx);
+            return false;
+        };
+        let EntryHeader { peer: author, device, time_ms, content, .. } = header;
+        let Some(session) = self.session(conn) else { return false };
+        let own = author == session.user;
+        let is_own_device = own && device == session.device;
+        let Some(feeds) = session.groups.as_deref_mut() else { return false };
+        let feed = &mut feeds.all[at];
+        let is_absent = (feed.absence.0..feed.absence.1).contains(&position);
+        if is_own_device || is_absent || time_ms <= expired_ms {
+            feed.pass_over(position);
+            return true;
+        }
+        let group = feed.group;
+        feed.sent(position, body.len() as u32);
+        let skip = std::mem::take(&mut feed.skip_untold);
+        feeds.window_messages += 1;
+        feeds.window_bytes += body.len() as u64;
+        let piece = Chunks::new(&body).next().unwrap_or_default();
+        let done = piece.len();
+        if skip {
+            self.put(conn, &Frame::GroupSkip { group, position: position - 1 }, fx);
+        }
+        let total_bytes = Chunks::total_bytes(&body);
+        let deliver = GroupDeliver {
+            group,
+            position,
+            author,
+            time_ms,
+            content,
+            own,
+            total_bytes,
+            body: piece,
+        };
+        self.put(conn, &Frame::GroupDeliver(deliver), fx);
+        if done < body.len() {
+            if let Some(session) = self.session(conn) {
+                session.download = Some(Box::new(Download { body, done }));
+            }
+            self.continue_download(conn, fx);
+        }
+        true
+    }
+
+    /// Tells of positions that were passed over, and of ends; settles what nothing holds back.
+    fn tell_group_skips(&mut self, conn: ConnId, fx: &mut Effects) {
+        let mut at = 0;
+        while let Some(feed) = self.feeds(conn).and_then(|feeds| feeds.all.get_mut(at)) {
+            let (group, position, acked) = (feed.group, feed.next - 1, feed.acked);
+            let skip = std::mem::take(&mut feed.skip_untold);
+            feed.is_begun |= skip;
+            let is_end = feed.until <= position
+                && !std::mem::replace(&mut feed.is_over, feed.until <= position);
+            let until = feed.until;
+            if skip {
+                self.put(conn, &Frame::GroupSkip { group, position }, fx);
+                self.settle_group(conn, at, acked);
+            }
+            if is_end {
+                self.put(conn, &Frame::GroupGone { group, position: until }, fx);
+            }
+            at += 1;
+        }
+    }
+
+    fn settle_group(&mut self, conn: ConnId, at: usize, through: u64) {
+        let Some(session) = self.session(conn) else { return };
+        let user = session.user;
+        let Some(feeds) = session.groups.as_deref_mut() else { return };
+        let group = feeds.all[at].group;
+        if let Some(delivered) = feeds.settle(at, through) {
+            self.group_moves.push((group, Progress { user, delivered, read: 0 }));
+        }
+    }
+
+    /// A device has a group's entries up to `position`.
+    pub(in super::super) fn group_ack(
+        &mut self,
+        conn: ConnId,
+        group: GroupId,
+        position: u64,
+        fx: &mut Effects,
+    ) {
+        let Some(feeds) = self.feeds(conn) else { return };
+        let Some(at) = feeds.all.iter().position(|feed| feed.group == group) else {
+            // Of a group that ended meanwhile, or that nothing was sent of.
+            return;
+        };
+        let feed = &feeds.all[at];
+        if position >= feed.next {
+            let detail =
+                format!("acknowledged {position} of a group; sent up to {} so far", feed.next - 1);
+            self.end(conn, Code::CursorAhead, &detail, fx);
+            return;
+        }
+        if position > feed.acked {
+            self.settle_group(conn, at, position);
+            self.queue_feeds(conn);
+        }
+    }
+
+    /// Entries that a feed waited for.
+    pub(in super::super) fn group_entries_loaded(
+        &mut self,
+        group: GroupId,
+        conn: ConnId,
+        entries: Vec<(u64, Bytes)>,
+        through: u64,
+        fx: &mut Effects,
+    ) {
+        let Some(feeds) = self.feeds(conn) else { return };
+        let Some(at) = feeds.all.iter().position(|feed| feed.group == group) else { return };
+        feeds.all[at].loading = false;
+        feeds.reads -= 1;
+        let mut is_cut_short = false;
+        for (position, value) in entries {
+            // Loads of other groups may have filled the window meanwhile.
+            let is_full = self.is_feed_full(conn, at);
+            let Some(session) = self.session(conn) else { return };
+            let is_busy = session.download.is_some();
+            let Some(feeds) = session.groups.as_deref_mut() else { return };
+            let feed = &mut feeds.all[at];
+            is_cut_short = is_full || is_busy;
+            if is_cut_short {
+                break;
+            }
+            // It was passed over meanwhile.
+            if feed.next > position {
+                continue;
+            }
+            feed.pass_over(position - 1);
+            if !self.feed_entry(conn, at, position, &value, fx) {
+                return;
+            }
+        }
+        if let Some(session) = self.session(conn)
+            && session.download.is_none()
+            && !is_cut_short
+            && let Some(feeds) = session.groups.as_deref_mut()
+        {
+            let one_more = u64::from(is_planted(Fault::GroupFeedSkips));
+            let head = feeds.all[at].last();
+            feeds.all[at].pass_over((through + one_more).min(head.max(through)));
+        }
+        self.queue_feeds(conn);
+    }
+
+    /// Forgets the feeds of a group that have nothing left to do.
+    pub(super) fn end_idle_feeds(&mut self, conn: ConnId, group: GroupId) {
+        let Some(feeds) = self.feeds(conn) else { return };
+        if let Some(at) = feeds.all.iter().position(|feed| feed.group == group)
+            && feeds.all[at].is_idle()
+        {
+            feeds.remove(at);
+        }
+    }
+}

@@ -1,0 +1,749 @@
+//! A group on its home core: its entries get their positions here, and from here they go to the cores
+//! with members, one letter per core and entry.
+
+use bytes::Bytes;
+use fulmar_protocol::group::{Action, CONTENT_CHANGE, Change};
+use fulmar_protocol::limits::WHO_MAX;
+use fulmar_protocol::{Code, Numbers};
+
+use super::super::conversation::{self, Verdict};
+use super::super::home_core;
+use super::super::inbox::Stage;
+use super::super::record::{ENTRY_HEADER_BYTES_MAX, EntryHeader};
+use super::super::seam::{CoreId, GroupId, Key, LogId, Message, Origin, Ticket, UserId, Write};
+use super::super::{Answer, Effects, Letter, Shard};
+use super::letter::{Asker, GroupLetter, Progress, Seated, State};
+use super::record::{GroupRecord, Member, Role};
+use super::rules::Wanted;
+use crate::faults::{Fault, is_planted};
+use crate::limits::WAITING_MAX;
+
+/// A change that waits until the users whom it adds were told.
+#[derive(Debug)]
+struct Adding {
+    number: u64,
+    origin: Origin,
+    wanted: Box<Wanted>,
+    /// Users who weren't told yet.
+    untold: usize,
+    refusal: Option<Code>,
+    /// What its device sent after it, which must not overtake it.
+    behind: Vec<GroupLetter>,
+}
+
+impl Adding {
+    /// Whether a later send or change of the same device has to wait for this one.
+    const fn holds_back(&self, origin: Origin) -> bool {
+        self.origin.user == origin.user
+            && self.origin.device == origin.device
+            && self.origin.number < origin.number
+    }
+}
+
+/// See the module's description.
+///
+/// Invariant: `record.trim <= durable <= record.head`.
+#[derive(Debug)]
+#[allow(clippy::struct_excessive_bools)] // independent marks
+pub(in super::super) struct Group {
+    pub(super) id: GroupId,
+    pub(in super::super) stage: Stage,
+    pub(super) record: GroupRecord,
+    /// Position up to which everything is stored.
+    pub(super) durable: u64,
+    /// Entries up to here were deleted, or their deletion was handed to storage.
+    pub(super) trim_stored: u64,
+    /// What came before the record was here.
+    pub(super) waiting: Vec<GroupLetter>,
+    /// Cores with members, which were told who these are; empty while they weren't.
+    pub(super) cores: Vec<CoreId>,
+    pub(super) is_seated: bool,
+    adding: Vec<Adding>,
+    last_adding: u64,
+    /// Users who were told, or are being told, that they are added, and aren't members yet.
+    joining: Vec<UserId>,
+    /// Sessions of such users that want the group: they hear once that is decided.
+    early: Vec<(Asker, u64)>,
+    /// Members who wait to hear how far the others are with their newest entry.
+    pub(super) authors: Vec<(UserId, u64)>,
+    pub(super) receipts_queued: bool,
+    /// When receipts were told last.
+    pub(super) told_ms: u64,
+    /// Members who said what they saw and weren't told that it is stored.
+    pub(super) said: Vec<UserId>,
+    /// In the list of those to store.
+    pub(super) dirty: bool,
+    pub(super) last_ticket: Ticket,
+    /// Storage is asked what expired, and when it was asked last; 0 for never.
+    pub(super) is_looking: bool,
+    pub(super) looked_ms: u64,
+    pub(super) used_ms: u64,
+}
+
+impl Group {
+    pub(super) fn loading(id: GroupId, mono_ms: u64) -> Self {
+        Group {
+            id,
+            stage: Stage::Loading,
+            record: GroupRecord::default(),
+            durable: 0,
+            trim_stored: 0,
+            waiting: Vec::new(),
+            cores: Vec::new(),
+            is_seated: false,
+            adding: Vec::new(),
+            last_adding: 0,
+            joining: Vec::new(),
+            early: Vec::new(),
+            authors: Vec::new(),
+            receipts_queued: false,
+            told_ms: 0,
+            said: Vec::new(),
+            dirty: false,
+            last_ticket: 0,
+            is_looking: false,
+            looked_ms: 0,
+            used_ms: mono_ms,
+        }
+    }
+
+    /// Whether it can be let go.
+    pub(super) fn is_unused(&self, stored: Ticket) -> bool {
+        self.stage == Stage::Ready
+            && self.durable == self.record.head
+            && self.last_ticket <= stored
+            && self.adding.is_empty()
+            && self.joining.is_empty()
+            && !(self.dirty || self.receipts_queued || self.is_looking)
+    }
+}
+
+/// Something that needs the record of a member's sends.
+#[derive(Debug)]
+pub(in super::super) enum Entering {
+    /// A message.
+    Message(Message),
+    /// A change.
+    Change(Box<Wanted>),
+    /// A change whose new members were told of it.
+    Addition(Box<Wanted>),
+}
+
+impl Entering {
+    /// The letter that it came with.
+    fn into_letter(self, origin: Origin, group: GroupId) -> GroupLetter {
+        match self {
+            Entering::Message(message) => GroupLetter::Append { origin, group, message },
+            Entering::Change(wanted) | Entering::Addition(wanted) => {
+                GroupLetter::Change { origin, group, wanted }
+            }
+        }
+    }
+}
+
+impl Shard {
+    /// A letter to a group, at its home: now, or once the group is loaded.
+    pub(super) fn hand_to_group(&mut self, id: GroupId, letter: GroupLetter, fx: &mut Effects) {
+        let slot = self.group_slot(id, fx);
+        if self.groups[slot].stage == Stage::Ready {
+            self.at_group(slot, letter, fx);
+            return;
+        }
+        // Cursors and who writes come from whoever likes, unasked, so they leave room for the others.
+        let is_said = matches!(letter, GroupLetter::Moved { .. } | GroupLetter::Typing { .. });
+        let waiting_max = if is_said { WAITING_MAX / 2 } else { WAITING_MAX };
+        if self.groups[slot].waiting.len() < waiting_max {
+            self.groups[slot].waiting.push(letter);
+            return;
+        }
+        match letter {
+            GroupLetter::Append { origin, group, .. }
+            | GroupLetter::Change { origin, group, .. } => {
+                self.reject_group(origin, group, Code::Overloaded, fx);
+            }
+            // Its session would wait for what doesn't come; on the next one it asks again.
+            GroupLetter::Resume { asker, .. }
+            | GroupLetter::Ask { asker, .. }
+            | GroupLetter::Look { asker, .. } => {
+                let letter = GroupLetter::Overloaded { conn: asker.conn };
+                self.post_to_core(asker.core, letter.into(), fx);
+            }
+            // What a device says of itself it says again.
+            _ => {}
+        }
+    }
+
+    /// What a letter wants of a group that is here.
+    pub(super) fn at_group(&mut self, slot: u32, letter: GroupLetter, fx: &mut Effects) {
+        if let GroupLetter::Append { origin, .. } | GroupLetter::Change { origin, .. } = &letter
+            && let Some(before) =
+                self.groups[slot].adding.iter_mut().find(|it| it.holds_back(*origin))
+        {
+            before.behind.push(letter);
+            return;
+        }
+        match letter {
+            GroupLetter::Append { origin, group, message } => {
+                self.enter(group, origin, Entering::Message(message), fx);
+            }
+            GroupLetter::Change { origin, group, wanted } => {
+                if wanted.action == Action::Create {
+                    self.create_group(slot, origin, wanted, fx);
+                } else {
+                    self.enter(group, origin, Entering::Change(wanted), fx);
+                }
+            }
+            GroupLetter::Moved { moves, .. } => self.group_moved(slot, &moves),
+            GroupLetter::Resume { asker, cursors } => {
+                for (_, cursor) in cursors {
+                    self.open_group(slot, asker, cursor, fx);
+                }
+            }
+            GroupLetter::Ask { asker, position, after, .. } => {
+                self.group_asked(slot, asker, position, after, fx);
+            }
+            GroupLetter::Look { asker, after, .. } => self.group_looked(slot, asker, after, fx),
+            GroupLetter::Typing { user, is_typing, .. } => {
+                self.member_types(slot, user, is_typing, fx);
+            }
+            GroupLetter::Noticed { adding, refusal, .. } => {
+                self.noticed(slot, adding, refusal, fx);
+            }
+            _ => debug_assert!(false, "not a letter to a group's home"),
+        }
+    }
+
+    /// Judges the number of a send or change once what the member sent lately is here.
+    fn enter(&mut self, group: GroupId, origin: Origin, what: Entering, fx: &mut Effects) {
+        let action = conversation::Action::Enter { origin, what };
+        self.with_conversation(LogId::Group(group), origin.user, action, fx);
+    }
+
+    /// Takes a send or a change into the log, or says why not.
+    pub(in super::super) fn entered(
+        &mut self,
+        group: GroupId,
+        conversation_slot: u32,
+        origin: Origin,
+        what: Entering,
+        fx: &mut Effects,
+    ) {
+        let Some(slot) = self.loaded_group(group) else {
+            // It was let go meanwhile.
+            let letter = what.into_letter(origin, group);
+            self.hand_to_group(group, letter, fx);
+            return;
+        };
+        let before = self.groups[slot].adding.iter_mut().find(|it| it.holds_back(origin));
+        let what = match (before, what) {
+            // It came while both waited for what the member sent lately.
+            (Some(before), Entering::Message(message)) => {
+                before.behind.push(GroupLetter::Append { origin, group, message });
+                return;
+            }
+            (Some(before), Entering::Change(wanted)) => {
+                before.behind.push(GroupLetter::Change { origin, group, wanted });
+                return;
+            }
+            (_, what) => what,
+        };
+        let addition = match &what {
+            Entering::Addition(wanted) => Some(wanted.clone()),
+            Entering::Message(_) | Entering::Change(_) => None,
+        };
+        self.enter_judged(slot, conversation_slot, origin, what, fx);
+        if let Some(wanted) = addition {
+            self.end_joining(slot, origin.user, &wanted, fx);
+        }
+    }
+
+    fn enter_judged(
+        &mut self,
+        slot: u32,
+        conversation_slot: u32,
+        origin: Origin,
+        what: Entering,
+        fx: &mut Effects,
+    ) {
+        let group = self.groups[slot].id;
+        match self.conversations[conversation_slot].judge(origin.device, origin.number) {
+            Verdict::New => {}
+            Verdict::Repeated { .. } | Verdict::Stale
+                if is_planted(Fault::GroupResendNotRecognised) => {}
+            Verdict::Repeated { ordinal } => {
+                // What was told of it may have found nobody.
+                self.groups[slot].note_author(origin.user, ordinal);
+                self.queue_group_receipts(slot);
+                let answer = Answer::GroupTick { origin, group, position: ordinal, time_ms: 0 };
+                self.answer_when_stored(None, answer, fx);
+                return;
+            }
+            Verdict::Stale => return self.reject_group(origin, group, Code::StaleNumber, fx),
+        }
+        let is_member = self.groups[slot].record.active(origin.user).is_some();
+        match what {
+            _ if !is_member => self.reject_group(origin, group, Code::NotAMember, fx),
+            Entering::Message(message) => {
+                if self.is_group_full(slot, message.body.len(), fx) {
+                    return self.reject_group(origin, group, Code::QuotaExceeded, fx);
+                }
+                self.append_to_group(slot, conversation_slot, origin, &message, false, fx);
+            }
+            Entering::Addition(wanted) => {
+                // The group may have changed meanwhile.
+                let members_max = self.config.group_members_max;
+                match self.groups[slot].record.judge(origin.user, &wanted, members_max) {
+                    Ok(()) => self.enter_change(slot, conversation_slot, origin, &wanted, fx),
+                    Err(code) => self.reject_group(origin, group, code, fx),
+                }
+            }
+            Entering::Change(wanted) => {
+                self.change_group(slot, conversation_slot, origin, wanted, fx);
+            }
+        }
+    }
+
+    fn change_group(
+        &mut self,
+        slot: u32,
+        conversation_slot: u32,
+        origin: Origin,
+        wanted: Box<Wanted>,
+        fx: &mut Effects,
+    ) {
+        let members_max = self.config.group_members_max;
+        let group = &mut self.groups[slot];
+        if let Err(code) = group.record.judge(origin.user, &wanted, members_max) {
+            return self.reject_group(origin, self.groups[slot].id, code, fx);
+        }
+        let is_ending = matches!(wanted.action, Action::Leave | Action::Remove | Action::Delete);
+        if !is_ending && self.is_group_full(slot, wanted.value.len(), fx) {
+            return self.reject_group(origin, self.groups[slot].id, Code::QuotaExceeded, fx);
+        }
+        let group = &mut self.groups[slot];
+        // A resend that came while the first one waits.
+        let is_same = |it: &Adding| {
+            (it.origin.user, it.origin.device, it.origin.number)
+                == (origin.user, origin.device, origin.number)
+        };
+        if let Some(waiting) = group.adding.iter_mut().find(|it| is_same(it)) {
+            let older = std::mem::replace(&mut waiting.origin, origin);
+            self.forget_send(older, fx);
+            return;
+        }
+        if wanted.action == Action::Add {
+            self.tell_before_adding(slot, origin, wanted, fx);
+        } else {
+            self.enter_change(slot, conversation_slot, origin, &wanted, fx);
+        }
+    }
+
+    /// Tells users that they are being added, before they are: what they were told must be durable when
+    /// the change is ticked.
+    fn tell_before_adding(
+        &mut self,
+        slot: u32,
+        origin: Origin,
+        wanted: Box<Wanted>,
+        fx: &mut Effects,
+    ) {
+        let home = self.config.core;
+        let group = &mut self.groups[slot];
+        group.last_adding += 1;
+        let (id, adding, by) = (group.id, group.last_adding, origin.user);
+        let mut users = wanted.users.clone();
+        if wanted.action == Action::Create {
+            // Its maker's other devices learn of it in the same way.
+            users.push(by);
+        }
+        let untold = users.len();
+        group.joining.extend(&users);
+        group.adding.push(Adding {
+            number: adding,
+            origin,
+            wanted,
+            untold,
+            refusal: None,
+            behind: Vec::new(),
+        });
+        for user in users {
+            self.post(user, GroupLetter::Notice { user, group: id, by, adding, home }.into(), fx);
+        }
+    }
+
+    fn noticed(&mut self, slot: u32, adding: u64, refusal: Option<Code>, fx: &mut Effects) {
+        let group = &mut self.groups[slot];
+        let Some(at) = group.adding.iter().position(|it| it.number == adding) else { return };
+        let waiting = &mut group.adding[at];
+        waiting.untold = waiting.untold.saturating_sub(1);
+        waiting.refusal = waiting.refusal.or(refusal);
+        if waiting.untold > 0 {
+            return;
+        }
+        let Adding { origin, wanted, refusal, behind, .. } = group.adding.remove(at);
+        let id = group.id;
+        let is_creation = wanted.action == Action::Create;
+        if let Some(code) = refusal {
+            self.reject_group(origin, if is_creation { 0 } else { id }, code, fx);
+            self.end_joining(slot, origin.user, &wanted, fx);
+        } else if is_creation {
+            self.enter_creation(slot, origin, &wanted, fx);
+            self.end_joining(slot, origin.user, &wanted, fx);
+        } else {
+            let action = conversation::Action::Enter { origin, what: Entering::Addition(wanted) };
+            self.with_conversation(LogId::Group(id), origin.user, action, fx);
+        }
+        for letter in behind {
+            self.hand_to_group(id, letter, fx);
+        }
+    }
+
+    /// Whether these users are members is decided: their sessions that asked early get the group, or hear
+    /// that they aren't in it.
+    fn end_joining(&mut self, slot: u32, by: UserId, wanted: &Wanted, fx: &mut Effects) {
+        let group = &mut self.groups[slot];
+        let maker = (wanted.action == Action::Create).then_some(by);
+        for user in wanted.users.iter().copied().chain(maker) {
+            if let Some(at) = group.joining.iter().position(|joining| *joining == user) {
+                group.joining.swap_remove(at);
+            }
+        }
+        for (asker, cursor) in std::mem::take(&mut group.early) {
+            self.open_group(slot, asker, cursor, fx);
+        }
+    }
+
+    fn create_group(&mut self, slot: u32, origin: Origin, wanted: Box<Wanted>, fx: &mut Effects) {
+        let members_max = self.config.group_members_max;
+        let group = &mut self.groups[slot];
+        let id = group.id;
+        if group.record.head > 0 {
+            let made_by = (origin.user, origin.device, origin.number);
+            if group.record.made_by == made_by {
+                let answer = Answer::GroupTick { origin, group: id, position: 1, time_ms: 0 };
+                self.answer_when_stored(None, answer, fx);
+            } else {
+                self.reject_group(origin, 0, Code::BadChange, fx);
+            }
+            return;
+        }
+        let mut attempt = GroupRecord::default();
+        let made = attempt.create(origin.user, origin.device, origin.number, &wanted, members_max);
+        if let Err(code) = made {
+            return self.reject_group(origin, 0, code, fx);
+        }
+        if let Some(waiting) = group.adding.first_mut() {
+            let of = |it: Origin| (it.user, it.device, it.number);
+            if of(waiting.origin) == of(origin) {
+                let older = std::mem::replace(&mut waiting.origin, origin);
+                self.forget_send(older, fx);
+            } else {
+                // Numbers of groups can be guessed, also those of others.
+                self.reject_group(origin, 0, Code::BadChange, fx);
+            }
+            return;
+        }
+        self.tell_before_adding(slot, origin, wanted, fx);
+    }
+
+    fn enter_creation(&mut self, slot: u32, origin: Origin, wanted: &Wanted, fx: &mut Effects) {
+        let members_max = self.config.group_members_max;
+        let group = &mut self.groups[slot];
+        let made =
+            group.record.create(origin.user, origin.device, origin.number, wanted, members_max);
+        debug_assert_eq!(made, Ok(()), "it was judged");
+        let body = change_body(wanted);
+        let message = Message { content: CONTENT_CHANGE, body };
+        let (position, value) = self.write_group_entry(slot, origin, &message, fx);
+        self.finish_entry(slot, origin, position, value, true, fx);
+    }
+
+    /// Makes a change and writes its entry.
+    fn enter_change(
+        &mut self,
+        slot: u32,
+        conversation_slot: u32,
+        origin: Origin,
+        wanted: &Wanted,
+        fx: &mut Effects,
+    ) {
+        let position = self.groups[slot].record.head + 1;
+        self.groups[slot].record.apply(origin.user, wanted, position);
+        let message = Message { content: CONTENT_CHANGE, body: change_body(wanted) };
+        self.append_to_group(slot, conversation_slot, origin, &message, true, fx);
+    }
+
+    fn append_to_group(
+        &mut self,
+        slot: u32,
+        conversation_slot: u32,
+        origin: Origin,
+        message: &Message,
+        is_change: bool,
+        fx: &mut Effects,
+    ) {
+        let (position, value) = self.write_group_entry(slot, origin, message, fx);
+        self.conversations[conversation_slot].accept_at(origin.device, origin.number, position);
+        self.queue_conversation_write(conversation_slot);
+        self.finish_entry(slot, origin, position, value, is_change, fx);
+    }
+
+    /// Writes an entry at the head of a group's log.
+    fn write_group_entry(
+        &mut self,
+        slot: u32,
+        origin: Origin,
+        message: &Message,
+        fx: &mut Effects,
+    ) -> (u64, Bytes) {
+        let time_ms = self.now.unix_ms;
+        let group = &mut self.groups[slot];
+        let record = &mut group.record;
+        record.head += 1;
+        record.head_bytes += message.body.len() as u64;
+        let header = EntryHeader {
+            time_ms,
+            own: false,
+            is_notice: false,
+            content: message.content,
+            peer: origin.user,
+            ordinal: record.head,
+            device: origin.device,
+            total_bytes: record.head_bytes,
+        };
+        let position = record.head;
+        let value = self.arena.value(ENTRY_HEADER_BYTES_MAX + message.body.len(), |block| {
+            header.encode(block);
+            block.extend_from_slice(&message.body);
+        });
+        group.last_ticket = self.ticket;
+        group.used_ms = self.now.mono_ms;
+        let key = Key::Entry { log: LogId::Group(group.id), position };
+        fx.writes.push(Write::Put { key, value: value.clone() });
+        self.counters.messages += 1;
+        (position, value)
+    }
+
+    fn finish_entry(
+        &mut self,
+        slot: u32,
+        origin: Origin,
+        position: u64,
+        value: Bytes,
+        is_change: bool,
+        fx: &mut Effects,
+    ) {
+        if is_change {
+            self.write_group(slot, fx);
+        }
+        let time_ms = self.now.unix_ms;
+        if is_planted(Fault::GroupEntryBeforeCommit) {
+            self.group_entry_stored(slot, position, &value, origin, time_ms, is_change, fx);
+            return;
+        }
+        let answer = Answer::GroupEntry { slot, position, value, origin, time_ms, is_change };
+        self.answer_when_stored(None, answer, fx);
+    }
+
+    /// An entry is durable: the cores with members get it, and its author the tick.
+    #[allow(clippy::too_many_arguments)]
+    pub(in super::super) fn group_entry_stored(
+        &mut self,
+        slot: u32,
+        position: u64,
+        value: &Bytes,
+        origin: Origin,
+        time_ms: u64,
+        is_change: bool,
+        fx: &mut Effects,
+    ) {
+        let group = &mut self.groups[slot];
+        let id = group.id;
+        group.durable = position;
+        group.note_author(origin.user, position);
+        if position == 1 || !is_planted(Fault::GroupHeadForgotten) {
+            self.group_heads.insert(id, position);
+        }
+        let is_told = is_change && (position == 1 || !is_planted(Fault::GroupSeatNotTold));
+        if is_told || !self.groups[slot].is_seated {
+            self.seat_group(slot, position - 1, fx);
+        }
+        let cores = std::mem::take(&mut self.groups[slot].cores);
+        for &core in &cores {
+            let letter = GroupLetter::Entry { group: id, position, value: value.clone() };
+            self.post_to_core(core, letter.into(), fx);
+        }
+        self.groups[slot].cores = cores;
+        self.tick_group(origin, id, position, time_ms, fx);
+    }
+
+    /// Tells the sender, wherever it is, that its entry is durable.
+    pub(in super::super) fn tick_group(
+        &mut self,
+        origin: Origin,
+        group: GroupId,
+        position: u64,
+        time_ms: u64,
+        fx: &mut Effects,
+    ) {
+        let letter = GroupLetter::Accepted { origin, group, position, time_ms };
+        self.post_to_core(origin.core, letter.into(), fx);
+    }
+
+    pub(in super::super) fn reject_group(
+        &mut self,
+        origin: Origin,
+        group: GroupId,
+        code: Code,
+        fx: &mut Effects,
+    ) {
+        let letter = GroupLetter::Rejected { origin, group, code };
+        self.post_to_core(origin.core, letter.into(), fx);
+    }
+
+    /// A send whose session is gone, since its device sends it again on another one: it isn't answered.
+    fn forget_send(&mut self, origin: Origin, fx: &mut Effects) {
+        let letter = GroupLetter::Rejected { origin, group: 0, code: Code::None };
+        self.post_to_core(origin.core, letter.into(), fx);
+    }
+
+    /// Tells each core with members who they are. Cores that had some and have none hear that too.
+    pub(super) fn seat_group(&mut self, slot: u32, head: u64, fx: &mut Effects) {
+        let cores = self.config.cores;
+        let group = &mut self.groups[slot];
+        let id = group.id;
+        let mut seats: Vec<Vec<Seated>> = vec![Vec::new(); usize::from(cores)];
+        for member in &group.record.members {
+            // A former one matters as long as it may have something to read.
+            if member.is_active() || member.until > group.record.trim {
+                seats[usize::from(home_core(member.user, cores))].push(seated(member));
+            }
+        }
+        let before = std::mem::take(&mut group.cores);
+        let mut now = Vec::new();
+        for (core, members) in (0..).zip(seats) {
+            if !members.is_empty() {
+                now.push(core);
+            } else if !before.contains(&core) {
+                continue;
+            }
+            self.post_to_core(core, GroupLetter::Seat { group: id, head, members }.into(), fx);
+        }
+        let group = &mut self.groups[slot];
+        (group.cores, group.is_seated) = (now, true);
+    }
+
+    /// A member writes: told to each core with members.
+    fn member_types(&mut self, slot: u32, user: UserId, is_typing: bool, fx: &mut Effects) {
+        let group = &self.groups[slot];
+        if group.record.active(user).is_none() {
+            return;
+        }
+        let (id, head) = (group.id, group.durable);
+        if !group.is_seated {
+            self.seat_group(slot, head, fx);
+        }
+        let cores = self.groups[slot].cores.clone();
+        for core in cores {
+            let letter = GroupLetter::TypingHere { group: id, user, is_typing };
+            self.post_to_core(core, letter.into(), fx);
+        }
+    }
+
+    /// A session wants what it lacks of the group.
+    pub(super) fn open_group(&mut self, slot: u32, asker: Asker, cursor: u64, fx: &mut Effects) {
+        let group = &self.groups[slot];
+        let (id, head) = (group.id, group.durable);
+        let member = group.record.find(asker.user).copied();
+        if group.joining.contains(&asker.user) && member.is_none_or(|member| !member.is_active()) {
+            self.groups[slot].early.push((asker, cursor));
+            return;
+        }
+        let Some(member) = member else {
+            self.group_gone(asker, id, false, fx);
+            return;
+        };
+        if !self.groups[slot].is_seated {
+            self.seat_group(slot, head, fx);
+        }
+        // A crash may have taken what it acknowledged last.
+        let said = Progress { user: asker.user, delivered: cursor, read: 0 };
+        self.group_moved(slot, &[said]);
+        let (conn, member) = (asker.conn, seated(&member));
+        let letter = GroupLetter::Open { conn, group: id, cursor, head, member };
+        self.post_to_core(asker.core, letter.into(), fx);
+    }
+
+    pub(super) fn group_gone(
+        &mut self,
+        asker: Asker,
+        group: GroupId,
+        is_answer: bool,
+        fx: &mut Effects,
+    ) {
+        let letter = GroupLetter::Gone { conn: asker.conn, group, is_answer, position: Some(0) };
+        self.post_to_core(asker.core, letter.into(), fx);
+    }
+
+    /// Answers a question of somebody who isn't a member. A former one is told its end, which may lie before
+    /// what its device still gets; one who is just being added is told nothing that would make its device
+    /// forget the group.
+    pub(super) fn refuse_question(&mut self, slot: u32, asker: Asker, fx: &mut Effects) {
+        let group = &self.groups[slot];
+        let is_joining = group.joining.contains(&asker.user);
+        let end = group.record.find(asker.user).map_or(0, |member| member.until);
+        let position = (!is_joining).then_some(end);
+        let (conn, group) = (asker.conn, group.id);
+        let letter = GroupLetter::Gone { conn, group, is_answer: true, position };
+        self.post_to_core(asker.core, letter.into(), fx);
+    }
+
+    fn group_looked(&mut self, slot: u32, asker: Asker, after: UserId, fx: &mut Effects) {
+        let group = &self.groups[slot];
+        let (id, head, record) = (group.id, group.durable, &group.record);
+        if record.active(asker.user).is_none() {
+            self.refuse_question(slot, asker, fx);
+            return;
+        }
+        let members = record.members.iter().filter(|it| it.user > after && it.is_active());
+        let state = State {
+            head,
+            members: record.members_count() as u64,
+            shows_history: record.shows_history,
+            name: record.name.clone(),
+            info: record.info.clone(),
+            roles: members.take(WHO_MAX).map(|it| (it.user, role_number(it.role))).collect(),
+        };
+        let letter = GroupLetter::State { conn: asker.conn, group: id, state: Box::new(state) };
+        self.post_to_core(asker.core, letter.into(), fx);
+    }
+}
+
+impl From<GroupLetter> for Letter {
+    fn from(letter: GroupLetter) -> Letter {
+        Letter::Group(Box::new(letter))
+    }
+}
+
+fn seated(member: &Member) -> Seated {
+    let absence = member.absence();
+    Seated {
+        user: member.user,
+        since: member.since,
+        before: if is_planted(Fault::GroupHistoryShown) { 0 } else { member.before },
+        until: if is_planted(Fault::GroupMemberNotRemoved) { u64::MAX } else { member.last() },
+        absence: (absence.start, absence.end),
+    }
+}
+
+const fn role_number(role: Role) -> u64 {
+    role as u64
+}
+
+fn change_body(wanted: &Wanted) -> Bytes {
+    let Wanted { action, users, value } = wanted;
+    let change = Change { action: *action, users: Numbers::Slice(users), value };
+    let mut body = Vec::with_capacity(change.encoded_len());
+    change.encode(&mut body);
+    Bytes::from(body)
+}

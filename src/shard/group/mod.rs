@@ -1,0 +1,35 @@
+//! Groups: logs with many readers.
+//!
+//! ```text
+//!  author's core          group's home core                 cores with members
+//!  GROUP_SEND ── Append ──► judge, number, append ─► stored ── Entry ──► seat ─► feeds ─► devices
+//!  tick ◄────── Accepted ───────────────────────────────┘                 │
+//!  receipt ◄──── Receipt ── counts ◄──────────────── Moved ◄──── acknowledgements
+//! ```
+//!
+//! - `home`: the group on its home core: its record, its members, what enters its log.
+//! - `rules`: who may do what.
+//! - `seat`: the group on a core with members, for as long as it isn't resting.
+//! - `feed`: one session's way through the log.
+//! - `session`: frames of clients to letters, and back.
+//! - `receipts`: how far members are, told to authors as counts.
+//! - `memory`: loading, storing, letting go.
+//!
+//! The heads of all groups of this core are in memory, so that a member who returns is compared with them
+//! without reading the groups that were quiet. An offline member costs a message nothing.
+
+mod feed;
+mod home;
+pub mod letter;
+mod memory;
+mod receipts;
+pub mod record;
+pub mod rules;
+mod seat;
+mod session;
+
+pub(super) use feed::Feeds;
+pub(super) use home::{Entering, Group};
+pub use letter::GroupLetter;
+pub(super) use letter::Progress;
+pub(super) use seat::Seat;

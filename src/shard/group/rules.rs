@@ -1,0 +1,327 @@
+//! Who may do what in a group, and what it does: changes of a record, without anything around it.
+
+use bytes::Bytes;
+use fulmar_protocol::Code;
+use fulmar_protocol::group::Action;
+
+use super::super::seam::{DeviceId, UserId};
+use super::record::{GroupRecord, Member, Role};
+use crate::limits::{GROUP_FORMER_MAX, GROUP_NAME_BYTES_MAX};
+
+/// A change that is asked for, with memory of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// What is to be done.
+    pub action: Action,
+    /// To whom, in increasing order.
+    pub users: Vec<UserId>,
+    /// The name, the description, or the setting.
+    pub value: Bytes,
+}
+
+impl GroupRecord {
+    /// Makes a group that doesn't exist yet; its first entry will be at position 1.
+    pub(super) fn create(
+        &mut self,
+        owner: UserId,
+        device: DeviceId,
+        number: u64,
+        wanted: &Wanted,
+        members_max: usize,
+    ) -> Result<(), Code> {
+        if wanted.value.len() > GROUP_NAME_BYTES_MAX || wanted.users.contains(&owner) {
+            return Err(Code::BadChange);
+        }
+        if wanted.users.len() + 1 > members_max {
+            return Err(Code::GroupFull);
+        }
+        self.made_by = (owner, device, number);
+        self.name = wanted.value.clone();
+        self.insert(owner, Role::Owner, 1);
+        for &user in &wanted.users {
+            self.insert(user, Role::Member, 1);
+        }
+        Ok(())
+    }
+
+    /// Whether `actor` may make this change, and it can be made; the code of the refusal if not.
+    pub(super) fn judge(
+        &self,
+        actor: UserId,
+        wanted: &Wanted,
+        members_max: usize,
+    ) -> Result<(), Code> {
+        let member = self.active(actor).ok_or(Code::NotAMember)?;
+        let least = match wanted.action {
+            Action::Create => return Err(Code::BadChange),
+            Action::Leave => Role::Member,
+            Action::Rename | Action::Describe | Action::Add | Action::Remove => Role::Admin,
+            Action::Promote
+            | Action::Demote
+            | Action::HandOver
+            | Action::Delete
+            | Action::ShowHistory => Role::Owner,
+        };
+        if member.role < least {
+            return Err(Code::NotAllowed);
+        }
+        if !self.is_sensible(wanted) {
+            return Err(Code::BadChange);
+        }
+        if wanted.action == Action::Add && self.members_count() + wanted.users.len() > members_max {
+            return Err(Code::GroupFull);
+        }
+        let is_above = |&user: &UserId| self.active(user).is_none_or(|it| it.role < member.role);
+        if wanted.action == Action::Remove && !wanted.users.iter().all(is_above) {
+            return Err(Code::NotAllowed);
+        }
+        Ok(())
+    }
+
+    /// Whether the change names whom and what it must.
+    fn is_sensible(&self, wanted: &Wanted) -> bool {
+        let Wanted { action, users, value } = wanted;
+        let all = |role: fn(Option<Role>) -> bool| {
+            let role_of = |&user: &UserId| self.active(user).map(|member| member.role);
+            !users.is_empty() && value.is_empty() && users.iter().all(|user| role(role_of(user)))
+        };
+        match action {
+            Action::Create => false,
+            Action::Rename => users.is_empty() && value.len() <= GROUP_NAME_BYTES_MAX,
+            Action::Describe => users.is_empty(),
+            Action::Add => all(|role| role.is_none()),
+            Action::Remove => all(|role| role.is_some()),
+            Action::Promote => all(|role| role == Some(Role::Member)),
+            Action::Demote => all(|role| role == Some(Role::Admin)),
+            Action::HandOver => {
+                users.len() == 1 && all(|role| matches!(role, Some(Role::Member | Role::Admin)))
+            }
+            Action::Leave | Action::Delete => users.is_empty() && value.is_empty(),
+            Action::ShowHistory => users.is_empty() && matches!(**value, [0 | 1]),
+        }
+    }
+
+    /// Makes a change that was judged; its entry is at `position`.
+    pub(super) fn apply(&mut self, actor: UserId, wanted: &Wanted, position: u64) {
+        let Wanted { action, users, value } = wanted;
+        match action {
+            Action::Create => {}
+            Action::Rename => self.name = value.clone(),
+            Action::Describe => self.info = value.clone(),
+            Action::Add => {
+                for &user in users {
+                    self.insert(user, Role::Member, position);
+                }
+            }
+            Action::Remove => {
+                for &user in users {
+                    self.end(user, position);
+                }
+            }
+            Action::Leave => self.leave(actor, position),
+            Action::Promote => self.set_roles(users, Role::Admin),
+            Action::Demote => self.set_roles(users, Role::Member),
+            Action::HandOver => {
+                self.set_roles(&[actor], Role::Admin);
+                self.set_roles(users, Role::Owner);
+            }
+            Action::Delete => self.end_all(position),
+            Action::ShowHistory => self.shows_history = **value == [1],
+        }
+        self.forget_former();
+    }
+
+    fn insert(&mut self, user: UserId, role: Role, position: u64) {
+        let before = if self.shows_history { self.trim } else { position - 1 };
+        let (delivered, read) = (position - 1, position - 1);
+        let member = Member { user, role, since: position, before, until: 0, delivered, read };
+        match self.members.binary_search_by_key(&user, |member| member.user) {
+            // It comes back, and may still read what was in its time before.
+            Ok(at) => {
+                let Member { before: first, until, delivered, read, .. } = self.members[at];
+                let until = if first < before { until } else { 0 };
+                let before = before.min(first);
+                self.members[at] = Member { before, until, delivered, read, ..member };
+            }
+            Err(at) => self.members.insert(at, member),
+        }
+    }
+
+    fn end(&mut self, user: UserId, position: u64) {
+        if let Some(member) = self.find_mut(user) {
+            member.end(position);
+        }
+    }
+
+    fn end_all(&mut self, position: u64) {
+        for member in self.members.iter_mut().filter(|member| member.is_active()) {
+            member.end(position);
+        }
+        self.is_deleted = true;
+    }
+
+    /// A member leaves. If it was the owner, the admin who is longest in the group follows, or the member
+    /// who is; without any the group ends.
+    fn leave(&mut self, user: UserId, position: u64) {
+        let was_owner = self.find(user).is_some_and(|member| member.role == Role::Owner);
+        self.end(user, position);
+        if !was_owner {
+            return;
+        }
+        let active = self.members.iter().filter(|member| member.is_active());
+        let next = active.min_by_key(|member| (std::cmp::Reverse(member.role), member.since));
+        match next.map(|member| member.user) {
+            Some(next) => self.set_roles(&[next], Role::Owner),
+            None => self.is_deleted = true,
+        }
+    }
+
+    fn set_roles(&mut self, users: &[UserId], role: Role) {
+        for &user in users {
+            if let Some(member) = self.find_mut(user) {
+                member.role = role;
+            }
+        }
+    }
+
+    /// Forgets former members whose last entry is gone, and the oldest where there are too many.
+    fn forget_former(&mut self) {
+        let trim = self.trim;
+        self.members.retain(|member| member.is_active() || member.until > trim);
+        let former = self.members.iter().filter(|member| !member.is_active());
+        let mut ends: Vec<u64> = former.map(|member| member.until).collect();
+        if ends.len() > GROUP_FORMER_MAX && !self.is_deleted {
+            ends.sort_unstable();
+            let oldest = ends[ends.len() - GROUP_FORMER_MAX];
+            self.members.retain(|member| member.is_active() || member.until >= oldest);
+        }
+    }
+}
+
+impl Member {
+    /// Its time ends with this entry. Of two times only the later one is kept.
+    const fn end(&mut self, position: u64) {
+        if self.until > 0 {
+            self.before = self.since - 1;
+        }
+        (self.role, self.until) = (Role::Former, position);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MEMBERS_MAX: usize = 5;
+
+    fn wanted(action: Action, users: &[UserId], value: &'static [u8]) -> Wanted {
+        Wanted { action, users: users.to_vec(), value: Bytes::from_static(value) }
+    }
+
+    /// A group of owner 1, admin 2 and members 3 and 4; its last entry is at 2.
+    fn group() -> GroupRecord {
+        let mut record = GroupRecord::default();
+        let create = wanted(Action::Create, &[2, 3, 4], b"birds");
+        record.create(1, 1, 9, &create, MEMBERS_MAX).expect("made");
+        record.apply(1, &wanted(Action::Promote, &[2], b""), 2);
+        record.head = 2;
+        record
+    }
+
+    #[track_caller]
+    fn role(record: &GroupRecord, user: UserId) -> Option<Role> {
+        record.active(user).map(|member| member.role)
+    }
+
+    #[test]
+    fn each_change_needs_its_role() {
+        let record = group();
+        let changes = [
+            (wanted(Action::Rename, &[], b"gulls"), 2),
+            (wanted(Action::Describe, &[], b"of the sea"), 2),
+            (wanted(Action::Add, &[5], b""), 2),
+            (wanted(Action::Remove, &[4], b""), 2),
+            (wanted(Action::Leave, &[], b""), 3),
+            (wanted(Action::Promote, &[4], b""), 1),
+            (wanted(Action::Demote, &[2], b""), 1),
+            (wanted(Action::HandOver, &[3], b""), 1),
+            (wanted(Action::Delete, &[], b""), 1),
+            (wanted(Action::ShowHistory, &[], b"\x01"), 1),
+        ];
+        for (change, last) in changes {
+            for actor in 1..=3 {
+                let expected = if actor <= last { Ok(()) } else { Err(Code::NotAllowed) };
+                let judged = record.judge(actor, &change, MEMBERS_MAX);
+                assert_eq!(judged, expected, "{actor} wants {change:?}");
+            }
+            assert_eq!(record.judge(9, &change, MEMBERS_MAX), Err(Code::NotAMember));
+        }
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        let record = group();
+        for change in [
+            wanted(Action::Add, &[], b""),
+            wanted(Action::Add, &[3], b""),
+            wanted(Action::Remove, &[9], b""),
+            wanted(Action::Promote, &[2], b""),
+            wanted(Action::Demote, &[3], b""),
+            wanted(Action::HandOver, &[2, 3], b""),
+            wanted(Action::ShowHistory, &[], b"\x02"),
+            wanted(Action::Leave, &[3], b""),
+            wanted(Action::Create, &[], b""),
+            wanted(Action::Rename, &[], &[b'x'; GROUP_NAME_BYTES_MAX + 1]),
+        ] {
+            assert_eq!(record.judge(1, &change, MEMBERS_MAX), Err(Code::BadChange), "{change:?}");
+        }
+        let many = wanted(Action::Add, &[5, 6], b"");
+        assert_eq!(record.judge(1, &many, MEMBERS_MAX), Err(Code::GroupFull));
+        // An admin removes neither admins nor the owner.
+        for user in [1, 2] {
+            let remove = wanted(Action::Remove, &[user], b"");
+            assert_eq!(record.judge(2, &remove, MEMBERS_MAX), Err(Code::NotAllowed));
+        }
+    }
+
+    #[test]
+    fn an_owner_who_leaves_is_followed() {
+        let mut record = group();
+        record.apply(1, &wanted(Action::Leave, &[], b""), 3);
+        assert_eq!((role(&record, 1), role(&record, 2)), (None, Some(Role::Owner)));
+        assert_eq!(record.find(1).map(Member::last), Some(3));
+        record.apply(2, &wanted(Action::Leave, &[], b""), 4);
+        assert_eq!(role(&record, 3), Some(Role::Owner), "the first of the oldest members");
+        record.apply(3, &wanted(Action::Leave, &[], b""), 5);
+        record.apply(4, &wanted(Action::Leave, &[], b""), 6);
+        assert!(record.is_deleted && record.members_count() == 0);
+    }
+
+    #[test]
+    fn who_comes_back_reads_on_and_who_is_new_begins_at_the_join() {
+        let mut record = group();
+        record.apply(1, &wanted(Action::Remove, &[4], b""), 3);
+        assert_eq!(
+            record.find(4).map(|member| (member.role, member.last())),
+            Some((Role::Former, 3))
+        );
+        record.apply(1, &wanted(Action::Add, &[4, 5], b""), 8);
+        let member =
+            |user| record.find(user).map(|member| (member.since, member.before, member.until));
+        assert_eq!((member(4), member(5)), (Some((8, 0, 3)), Some((8, 7, 0))));
+        assert_eq!(record.find(4).map(Member::absence), Some(4..8));
+        let mut open = record.clone();
+        open.apply(1, &wanted(Action::ShowHistory, &[], b"\x01"), 9);
+        open.apply(1, &wanted(Action::Add, &[6], b""), 10);
+        assert_eq!(open.find(6).map(|member| member.before), Some(0));
+    }
+
+    #[test]
+    fn former_members_are_forgotten_with_their_last_entry() {
+        let mut record = group();
+        record.apply(1, &wanted(Action::Remove, &[4], b""), 3);
+        record.trim = 3;
+        record.apply(1, &wanted(Action::Rename, &[], b"x"), 9);
+        assert_eq!(record.find(4), None);
+    }
+}

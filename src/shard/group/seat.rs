@@ -1,0 +1,260 @@
+//! A group on a core with members of it: who they are, which of their sessions are fed, and the
+//! entries that came lately.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use fulmar_protocol::Frame;
+
+use super::super::seam::{ConnId, GroupId, UserId};
+use super::super::{Effects, Shard, home_core};
+use super::letter::{Asker, GroupLetter, Seated};
+use crate::limits::{SEAT_RECENT_BYTES, SEAT_RECENT_ENTRIES};
+
+/// See the module's description.
+#[derive(Debug, Default)]
+pub(in super::super) struct Seat {
+    members: Vec<Seated>,
+    /// Sessions with a feed of the group.
+    pub(super) online: Vec<ConnId>,
+    /// The last durable position.
+    head: u64,
+    recent: VecDeque<Bytes>,
+    recent_bytes: usize,
+}
+
+impl Seat {
+    /// The first position that it has in memory.
+    pub(super) fn recent_first(&self) -> u64 {
+        self.head + 1 - self.recent.len() as u64
+    }
+
+    pub(super) fn recent(&self, position: u64) -> Option<&Bytes> {
+        self.recent.get(position.checked_sub(self.recent_first())? as usize)
+    }
+
+    fn member(&self, user: UserId) -> Option<&Seated> {
+        let at = self.members.binary_search_by_key(&user, |member| member.user).ok()?;
+        self.members.get(at)
+    }
+
+    fn push(&mut self, position: u64, value: Bytes) {
+        if position != self.head + 1 {
+            // The first since it was seated, or after some that weren't told.
+            self.recent.clear();
+            self.recent_bytes = 0;
+        }
+        self.head = position;
+        self.recent_bytes += value.len();
+        self.recent.push_back(value);
+        while self.recent.len() > SEAT_RECENT_ENTRIES || self.recent_bytes > SEAT_RECENT_BYTES {
+            let Some(oldest) = self.recent.pop_front() else { break };
+            self.recent_bytes -= oldest.len();
+        }
+    }
+}
+
+impl Shard {
+    /// The members of a group on this core are these.
+    pub(super) fn seat(&mut self, group: GroupId, head: u64, members: Vec<Seated>) {
+        let home = home_core(group, self.config.cores);
+        if members.is_empty() {
+            self.unseat(group);
+            return;
+        }
+        let seat = self.seats.entry(group).or_default();
+        if seat.head < head {
+            seat.head = head;
+            seat.recent.clear();
+            seat.recent_bytes = 0;
+        }
+        let head = seat.head;
+        let before = std::mem::replace(&mut seat.members, members.clone());
+        for member in members {
+            let known = before.binary_search_by_key(&member.user, |it| it.user);
+            if !known.is_ok_and(|at| before[at] == member) {
+                self.seat_member(group, home, head, member);
+            }
+        }
+    }
+
+    /// Feeds the group to the sessions of a member that is new here, or whose bounds changed.
+    fn seat_member(&mut self, group: GroupId, home: u16, head: u64, member: Seated) {
+        let Some(slot) = self.loaded_user(member.user) else { return };
+        for index in 0..self.users[slot].sessions.len() {
+            let Some(&(_, conn)) = self.users[slot].sessions.get(index) else { break };
+            let Some(feeds) = self.feeds(conn) else { continue };
+            if !feeds.is_attached(home) {
+                continue;
+            }
+            if let Some(feed) = feeds.find(group) {
+                // It outlived a seat, since something was still under way.
+                let acked = feed.acked;
+                self.begin_feed(conn, group, acked, head, member);
+                continue;
+            }
+            // Who joins just now is told in any case. Of a group that was there before only those come that
+            // the client knows.
+            if member.since <= head && !feeds.is_named(group) {
+                continue;
+            }
+            // A session that is attached has everything there was for its user so far: nothing if it joins
+            // just now, what was before its absence if it comes back.
+            let device_has = match member {
+                Seated { since, absence: (from, to), .. } if since > head && from < to => from - 1,
+                Seated { since, .. } if since > head => 0,
+                Seated { until, .. } => head.min(until),
+            };
+            if member.since <= head {
+                self.count_cursor(conn, group, device_has);
+            }
+            self.begin_feed(conn, group, device_has, head, member);
+        }
+    }
+
+    /// A durable entry.
+    pub(super) fn group_entry(&mut self, group: GroupId, position: u64, value: &Bytes) {
+        let Some(seat) = self.seats.get_mut(&group) else { return };
+        // A value is cut from a block that other values hold, and may stay here for long.
+        seat.push(position, Bytes::copy_from_slice(value));
+        let online = std::mem::take(&mut seat.online);
+        for &conn in &online {
+            if let Some(feed) = self.feeds(conn).and_then(|feeds| feeds.find(group)) {
+                feed.head = position;
+            }
+            self.queue_feeds(conn);
+        }
+        if let Some(seat) = self.seats.get_mut(&group) {
+            seat.online = online;
+        }
+    }
+
+    /// A member writes: shown to the sessions of the others that have the group before them.
+    pub(super) fn show_typing_in_group(
+        &mut self,
+        group: GroupId,
+        user: UserId,
+        is_typing: bool,
+        fx: &mut Effects,
+    ) {
+        let Some(seat) = self.seats.get_mut(&group) else { return };
+        let online = std::mem::take(&mut seat.online);
+        for &conn in &online {
+            let Some(reader) = self.session(conn).map(|session| session.user) else { continue };
+            let seat = self.seats.get(&group);
+            // A former member is fed up to its end and sees no more.
+            let is_member =
+                seat.and_then(|seat| seat.member(reader)).is_some_and(Seated::is_member);
+            if is_member && reader != user {
+                self.show_typing(conn, &Frame::Typing { group, user, is_typing }, fx);
+            }
+        }
+        if let Some(seat) = self.seats.get_mut(&group) {
+            seat.online = online;
+        }
+    }
+
+    /// The group rests.
+    pub(super) fn unseat(&mut self, group: GroupId) {
+        let Some(seat) = self.seats.remove(&group) else { return };
+        for conn in seat.online {
+            self.end_idle_feeds(conn, group);
+        }
+    }
+
+    /// A session ends: it is fed no more.
+    pub(in super::super) fn leave_groups(&mut self, conn: ConnId) {
+        let Some(feeds) = self.feeds(conn) else { return };
+        let groups: Vec<GroupId> = feeds.all.iter().map(|feed| feed.group).collect();
+        for group in groups {
+            if let Some(seat) = self.seats.get_mut(&group) {
+                seat.online.retain(|&known| known != conn);
+            }
+        }
+    }
+
+    /// What a session resumed is known at the home of these groups.
+    pub(super) fn resumed(&mut self, conn: ConnId, home: u16, quiet: Vec<(GroupId, u64)>) {
+        self.is_told_what_it_asked(conn);
+        let Some(session) = self.session(conn) else { return };
+        let user = session.user;
+        let Some(feeds) = session.groups.as_deref_mut() else { return };
+        feeds.attach(home);
+        for &(group, _) in &quiet {
+            feeds.name(group);
+        }
+        for (group, cursor) in quiet {
+            let Some(seat) = self.seats.get(&group) else { continue };
+            let Some(&member) = seat.member(user) else { continue };
+            let head = seat.head;
+            self.count_cursor(conn, group, cursor);
+            self.begin_feed(conn, group, cursor, head, member);
+        }
+    }
+
+    /// A client says how far it has its groups. The homes of these compare that with their heads.
+    pub(in super::super) fn resume_groups(
+        &mut self,
+        conn: ConnId,
+        cursors: impl Iterator<Item = (GroupId, u64)>,
+        fx: &mut Effects,
+    ) {
+        let cores = self.config.cores;
+        let own = self.config.core;
+        let Some(session) = self.session(conn) else { return };
+        let (asker, slot) = (Asker { core: own, conn, user: session.user }, session.user_slot);
+        let is_first = session.groups.is_none();
+        session.groups.get_or_insert_default();
+        let mut cursors: Vec<(GroupId, u64)> = cursors.collect();
+        if is_first {
+            // What the device doesn't know of, since it is new, or lost its store, or was told just now.
+            let said = cursors.len();
+            for &group in &self.users[slot].record.groups {
+                if cursors[..said].binary_search_by_key(&group, |&(known, _)| known).is_err() {
+                    cursors.push((group, 0));
+                }
+            }
+        }
+        let mut by_core: Vec<Vec<(GroupId, u64)>> = vec![Vec::new(); usize::from(cores)];
+        for (group, cursor) in cursors {
+            by_core[usize::from(home_core(group, cores))].push((group, cursor));
+        }
+        for (core, cursors) in (0..).zip(by_core) {
+            // The first one goes to all, so that groups to which the user is added later are told.
+            if is_first || !cursors.is_empty() {
+                if let Some(session) = self.session(conn) {
+                    session.asking += 1;
+                }
+                self.post_to_core(core, GroupLetter::Resume { asker, cursors }.into(), fx);
+            }
+        }
+        self.pause_if_full(conn, fx);
+    }
+
+    /// Compares what a session resumes with the heads of this core's groups, and opens those with news.
+    pub(super) fn compare_resumed(
+        &mut self,
+        asker: Asker,
+        cursors: Vec<(GroupId, u64)>,
+        fx: &mut Effects,
+    ) {
+        let mut quiet = Vec::with_capacity(cursors.len());
+        for (group, cursor) in cursors {
+            match self.group_heads.get(&group) {
+                Some(&head) if cursor >= head => quiet.push((group, cursor)),
+                Some(_) => {
+                    let cursors = vec![(group, cursor)];
+                    self.hand_to_group(group, GroupLetter::Resume { asker, cursors }, fx);
+                }
+                // One that is being made.
+                None if self.groups_by_id.contains_key(&group) => {
+                    let cursors = vec![(group, cursor)];
+                    self.hand_to_group(group, GroupLetter::Resume { asker, cursors }, fx);
+                }
+                None => self.group_gone(asker, group, false, fx),
+            }
+        }
+        let (conn, home) = (asker.conn, self.config.core);
+        self.post_to_core(asker.core, GroupLetter::Resumed { conn, home, quiet }.into(), fx);
+    }
+}

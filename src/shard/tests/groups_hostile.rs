@@ -1,0 +1,282 @@
+//! Groups against clients that mean harm, and against orders of events that are rare.
+
+use fulmar_protocol::Frame;
+use fulmar_protocol::Numbers;
+use fulmar_protocol::group::{Action, Change, GroupSend};
+
+use super::groups::three;
+use super::world::{C, World};
+use crate::limits::WAITING_MAX;
+
+const NOTHING: [&str; 0] = [];
+
+/// The mixing of group numbers, which anybody can read.
+fn mix(value: u64) -> u64 {
+    let value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    value ^ (value >> 31)
+}
+
+#[test]
+fn a_group_that_is_being_made_is_not_given_to_another() {
+    let mut world = World::new();
+    let (ann, eve) = (world.join(1, 1), world.join(9, 1));
+    let start = |user| mix(mix(user) ^ 1_u64.rotate_left(48));
+    // The number under which eve's group is the one that ann makes next.
+    let number = start(1).wrapping_add(1).wrapping_sub(start(9));
+    world.holds_stores = true;
+    world.change(ann, 0, 1, Action::Create, &[2], b"birds");
+    world.change(eve, 0, number, Action::Create, &[], b"mine");
+    world.holds_stores = false;
+    world.store();
+    let heard = world.heard(ann);
+    let sent = heard.iter().find(|told| told.contains(" sent n1 @1")).expect("a tick");
+    let group: u64 = sent.split(' ').nth(1).and_then(|it| it.parse().ok()).expect("a number");
+    assert_eq!(world.heard(eve), [format!("group 0 rejected n{number} bad_change")]);
+    world.frame(ann, &Frame::GroupLook { group, after: 0 });
+    assert_eq!(world.heard(ann), [format!("group {group} is birds, head 1 [(1, 3), (2, 1)]")]);
+}
+
+#[test]
+fn who_acknowledges_nothing_while_a_group_rests_is_fed_when_it_wakes() {
+    for cores in [1, 2] {
+        let mut world = World::of_cores(cores, |_| {});
+        let (group, [ann, bob, _]) = three(&mut world);
+        world.say(ann, group, 2, "one");
+        assert_eq!(world.heard(bob), ["@2 1: one"]);
+        world.pass(130_000);
+        assert!(world.cores.iter().all(|core| core.shard.seats.is_empty()), "it rests");
+        world.say(ann, group, 3, "two");
+        assert_eq!(world.heard(bob), ["@3 1: two"]);
+        world.ack_group(bob, group, 3);
+        world.say(ann, group, 4, "three");
+        assert_eq!(world.heard(bob), ["@4 1: three"]);
+    }
+}
+
+#[test]
+fn who_asks_for_what_it_lacks_has_not_got_it() {
+    for cores in [1, 2] {
+        let mut world = World::of_cores(cores, |_| {});
+        let (group, [ann, bob, _]) = three(&mut world);
+        world.hang_up(bob);
+        world.say(ann, group, 2, "hello");
+        world.crash();
+        let ann = world.log_in(1, 1);
+        world.resume(ann, &[(group, 2)]);
+        let bob = world.log_in(2, 1);
+        world.resume(bob, &[(group, 1)]);
+        world.frame(ann, &Frame::GroupAsk { group, position: 2, after: 0 });
+        let expected = "receipt @2 of 2: 0 0, all (0, 0) [(2, 0), (3, 0)]";
+        assert_eq!(world.receipt(ann), expected);
+    }
+}
+
+#[test]
+fn what_follows_an_addition_waits_for_it() {
+    for cores in [1, 2] {
+        let mut world = World::of_cores(cores, |_| {});
+        let (group, [ann, bob, _]) = three(&mut world);
+        let dan = world.join(4, 1);
+        let users = Numbers::Slice(&[4]);
+        let change = Change { action: Action::Add, users, value: b"" };
+        let (content, total_bytes, body) = (1, None, &b"welcome, dan"[..]);
+        let send =
+            |number| Frame::GroupSend(GroupSend { group, number, content, total_bytes, body });
+        let add = Frame::GroupChange { group, number: 2, change };
+        world.frames(ann, &[add, send(3), send(4)]);
+        let sent = |number, position| format!("group {group} sent n{number} @{position}");
+        assert_eq!(world.heard(ann), [sent(2, 2), sent(3, 3), sent(4, 4)]);
+        let heard = ["@2 1: add [4]", "@3 1: welcome, dan", "@4 1: welcome, dan"];
+        assert_eq!(world.heard(bob), heard);
+        assert_eq!(world.heard(dan)[1..], heard);
+    }
+}
+
+#[test]
+fn a_client_that_resumes_without_end_and_reads_nothing_is_not_read() {
+    let mut world = World::of_cores(2, |_| {});
+    let eve = world.join(9, 1);
+    world.stall(eve);
+    let mut unknown = 1..;
+    for _ in 0..20 {
+        let cursors: Vec<(u64, u64)> = unknown.by_ref().take(1_000).map(|it| (it, 0)).collect();
+        world.resume(eve, &cursors);
+    }
+    assert!(world.clients[eve].is_paused, "its answers wait, and so does it");
+    world.unstall(eve);
+    assert_eq!(world.heard(eve).len(), 20_000, "each is answered once there is room");
+}
+
+#[test]
+fn cold_groups_keep_to_the_window_of_all() {
+    const GROUPS: u64 = 12;
+    let mut world = World::with(|config| config.window_messages = 8);
+    let (ann, bob) = (world.join(1, 1), world.join(2, 1));
+    world.hang_up(bob);
+    let groups: Vec<u64> = (1..=GROUPS).map(|number| world.group(ann, number, &[2])).collect();
+    for &group in &groups {
+        world.say(ann, group, 1_000, "one");
+        world.say(ann, group, 1_001, "two");
+    }
+    world.crash();
+    let bob = world.log_in(2, 1);
+    world.told(bob);
+    let mut cursors: Vec<(u64, u64)> = groups.iter().map(|&group| (group, 0)).collect();
+    cursors.sort_unstable();
+    world.holds_loads = true;
+    world.resume(bob, &cursors);
+    world.load();
+    let under_way = world.cores[0].loads.len();
+    assert!(under_way <= crate::limits::GROUP_READS_MAX, "{under_way} reads under way");
+    world.holds_loads = false;
+    world.load();
+    let mut heard = world.heard(bob).len();
+    assert_eq!(heard, 8, "the window of all groups");
+    while heard < 3 * GROUPS as usize {
+        for (group, position) in world.clients[bob].groups.clone() {
+            if position > 0 {
+                world.ack_group(bob, group, position);
+            }
+        }
+        let more = world.heard(bob).len();
+        assert!((1..=8).contains(&more), "{more} after {heard}");
+        heard += more;
+    }
+}
+
+#[test]
+fn strangers_do_not_fill_the_list_of_a_group_that_is_being_read() {
+    let mut world = World::new();
+    let (group, [ann, bob, _]) = three(&mut world);
+    world.hang_up(bob);
+    world.say(ann, group, 2, "hello");
+    world.crash();
+    let (eve, bob) = (world.join(9, 1), world.log_in(2, 1));
+    world.told(bob);
+    world.holds_loads = true;
+    for _ in 0..=WAITING_MAX {
+        world.frame(eve, &Frame::GroupRead { group, position: 1 });
+    }
+    world.resume(bob, &[(group, 1)]);
+    world.holds_loads = false;
+    world.load();
+    assert_eq!(world.heard(bob), ["@2 1: hello"]);
+}
+
+#[test]
+fn a_question_that_finds_no_place_is_not_passed_over_in_silence() {
+    let mut world = World::new();
+    let (group, [ann, ..]) = three(&mut world);
+    world.say(ann, group, 2, "hello");
+    world.crash();
+    let bob = world.log_in(2, 1);
+    let askers: Vec<C> = (100..150).map(|user| world.join(user, 1)).collect();
+    world.told(bob);
+    world.holds_loads = true;
+    for &c in &askers {
+        for _ in 0..32 {
+            world.frame(c, &Frame::GroupLook { group, after: 0 });
+        }
+    }
+    world.resume(bob, &[(group, 1)]);
+    assert_eq!(world.heard(bob), ["goodbye overloaded"]);
+    assert_eq!(world.heard(askers[49]), ["goodbye overloaded"]);
+    world.holds_loads = false;
+    world.load();
+    assert_eq!(world.heard(askers[0]).len(), 32);
+}
+
+#[test]
+fn a_former_member_is_shown_neither_writing_nor_receipts() {
+    for cores in [1, 2] {
+        let mut world = World::of_cores(cores, |_| {});
+        let (group, [ann, bob, cat]) = three(&mut world);
+        world.frame(bob, &Frame::Activity { is_here: true });
+        world.say(bob, group, 2, "mine");
+        world.told(bob);
+        world.change(ann, group, 2, Action::Remove, &[2], b"");
+        world.told(bob);
+        world.frame(ann, &Frame::Typing { group, user: 0, is_typing: true });
+        world.say(ann, group, 3, "now that bob is gone");
+        world.ack_group(cat, group, 4);
+        world.ack_group(ann, group, 3);
+        assert_eq!(world.told(bob), NOTHING);
+    }
+}
+
+#[test]
+fn groups_that_nobody_may_make_take_no_memory_and_those_in_memory_are_bounded() {
+    let mut world = World::with(|config| config.groups_warm_max = 4);
+    let ann = world.join(1, 1);
+    for number in 1..50 {
+        world.change(ann, 0, number, Action::Create, &[1], b"of myself");
+    }
+    assert_eq!(world.shard().groups.len(), 0);
+    let groups: Vec<u64> = (50..250).map(|number| world.group(ann, number, &[])).collect();
+    world.pass(2_000);
+    for &group in &groups {
+        world.frame(ann, &Frame::GroupRead { group, position: 1 });
+        world.pass(1_250);
+    }
+    for &group in &groups {
+        world.frame(ann, &Frame::GroupLook { group, after: 0 });
+    }
+    let held = world.shard().groups.len();
+    // A sweep before each new one looks at a part of the table.
+    assert!(held <= 100, "{held} groups in memory");
+}
+
+#[test]
+fn changes_count_in_the_quota_but_who_leaves_may_leave() {
+    let mut world = World::with(|config| config.group_quota_messages = 3);
+    let (group, [ann, bob, _]) = three(&mut world);
+    for number in 2..=4 {
+        world.change(ann, group, number, Action::Rename, &[], b"x");
+    }
+    let refused = format!("group {group} rejected n4 quota_exceeded");
+    assert_eq!(world.heard(ann).last(), Some(&refused));
+    world.told(bob);
+    world.change(bob, group, 1, Action::Leave, &[], b"");
+    assert_eq!(world.heard(bob)[0], format!("group {group} sent n1 @4"));
+}
+
+#[test]
+fn a_question_about_what_is_not_there_asks_for_no_receipts() {
+    let mut world = World::new();
+    let (group, [ann, bob, cat]) = three(&mut world);
+    world.say(ann, group, 2, "hello");
+    world.frame(cat, &Frame::GroupAsk { group, position: u64::MAX, after: 0 });
+    world.told(cat);
+    world.ack_group(bob, group, 2);
+    assert_eq!(world.told(cat), NOTHING);
+}
+
+#[test]
+fn being_added_between_the_welcome_and_the_resume_is_not_missed() {
+    for cores in [1, 2] {
+        let mut world = World::of_cores(cores, |_| {});
+        let (group, [ann, ..]) = three(&mut world);
+        let dan = world.log_in(4, 1);
+        world.change(ann, group, 2, Action::Add, &[4], b"");
+        world.resume(dan, &[]);
+        world.say(ann, group, 3, "hello");
+        assert_eq!(world.heard(dan), ["notice @1 by 1", "@2 1: add [4]", "@3 1: hello"]);
+    }
+}
+
+#[test]
+fn one_connection_has_few_inboxes_loaded_for_its_changes() {
+    let mut world = World::with(|config| config.group_members_max = 1_000);
+    let ann = world.join(1, 1);
+    world.holds_loads = true;
+    for number in 1..=20 {
+        let users: Vec<u64> = (number * 1_000..number * 1_000 + 256).collect();
+        world.change(ann, 0, number, Action::Create, &users, b"crowd");
+    }
+    let loads = world.cores[0].loads.len();
+    assert!(loads <= 256, "{loads} loads");
+    world.holds_loads = false;
+    world.load();
+    assert_eq!(world.heard(ann).iter().filter(|told| told.contains("sent")).count(), 20);
+}

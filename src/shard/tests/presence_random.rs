@@ -1,0 +1,211 @@
+//! Random histories of people who come, go, watch and break off, with storage that is behind now and
+//! then. Whatever happens: what a session was told last is what holds in the end, and nothing is left
+//! when all are gone.
+
+use std::collections::BTreeMap;
+
+use fulmar_protocol::{Frame, Numbers};
+
+use super::world::{C, World, send};
+use crate::shard::{DeviceId, UserId};
+
+const USERS: u64 = 6;
+const DEVICES: DeviceId = 2;
+const STEPS: usize = 300;
+const INTERVAL_MS: u64 = 30_000;
+
+/// A device, and what it knows.
+#[derive(Default)]
+struct Phone {
+    conn: Option<C>,
+    is_here: bool,
+    acted_ms: u64,
+    /// Whom it watches, and what it was told last.
+    watches: BTreeMap<UserId, Option<String>>,
+}
+
+struct History {
+    world: World,
+    random: fastrand::Rng,
+    phones: BTreeMap<(UserId, DeviceId), Phone>,
+    last_seen_ms: BTreeMap<UserId, u64>,
+}
+
+impl History {
+    fn new(seed: u64) -> Self {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let cores = random.u16(1..4);
+        let world = World::of_cores(cores, |config| config.idle_s = 1_000_000);
+        let devices = (1..=USERS).flat_map(|user| (1..=DEVICES).map(move |device| (user, device)));
+        let phones = devices.map(|identity| (identity, Phone::default())).collect();
+        History { world, random, phones, last_seen_ms: BTreeMap::new() }
+    }
+
+    fn step(&mut self) {
+        let identity = (self.random.u64(1..=USERS), self.random.u16(1..=DEVICES));
+        let other = self.random.u64(1..=USERS);
+        let conn = self.phones[&identity].conn;
+        match (self.random.u8(0..100), conn) {
+            (0..25, Some(c)) => self.act(identity, c, &Frame::Activity { is_here: true }),
+            (25..40, Some(c)) => self.act(identity, c, &Frame::Activity { is_here: false }),
+            (40..50, Some(c)) => {
+                let frame = Frame::Typing { group: 0, user: other, is_typing: true };
+                self.act(identity, c, &frame);
+            }
+            (50..60, Some(c)) => {
+                self.phone(identity).watches.entry(other).or_default();
+                self.world.frame(c, &Frame::Watch { users: Numbers::Slice(&[other]) });
+            }
+            (60..64, Some(c)) => {
+                self.world.frame(c, &Frame::Unwatch { users: Numbers::Slice(&[other]) });
+                self.phone(identity).watches.remove(&other);
+            }
+            (64..68, Some(c)) => self.hang_up(identity, c),
+            (68..72, Some(c)) => {
+                self.world.clients[c].is_stalled = !self.world.clients[c].is_stalled;
+            }
+            (72..74, Some(c)) => {
+                let number = self.world.now.mono_ms * 1_000 + self.random.u64(0..1_000);
+                self.act(identity, c, &send(100 + other, number, "a"));
+            }
+            (74..78, _) => self.world.holds_stores = !self.world.holds_stores,
+            (78..80, _) => self.world.holds_loads = !self.world.holds_loads,
+            (_, None) => self.log_in(identity),
+            (_, Some(_)) => {
+                let ms = self.random.u64(1..8_000);
+                self.world.pass(ms);
+            }
+        }
+        self.listen();
+    }
+
+    fn phone(&mut self, identity: (UserId, DeviceId)) -> &mut Phone {
+        self.phones.get_mut(&identity).expect("a phone")
+    }
+
+    fn log_in(&mut self, identity: (UserId, DeviceId)) {
+        let c = self.world.log_in_from(identity.0, identity.1, 0);
+        self.phone(identity).conn = Some(c);
+        // Before its welcome it may say nothing.
+        let is_welcome = |world: &World| !world.clients[c].told.is_empty();
+        for _ in 0..3 {
+            if !is_welcome(&self.world) {
+                self.world.load();
+                self.world.store();
+            }
+        }
+        if !is_welcome(&self.world) || self.world.is_closed(c) {
+            self.phone(identity).conn = None;
+        }
+    }
+
+    fn act(&mut self, identity: (UserId, DeviceId), c: C, frame: &Frame<'_>) {
+        self.world.frame(c, frame);
+        let now = self.world.now;
+        let phone = self.phone(identity);
+        if let Frame::Activity { is_here } = *frame {
+            phone.is_here = is_here;
+        }
+        phone.acted_ms = now.mono_ms;
+        self.last_seen_ms.insert(identity.0, now.unix_ms);
+    }
+
+    fn hang_up(&mut self, identity: (UserId, DeviceId), c: C) {
+        self.world.hang_up(c);
+        self.world.clients[c].told.clear();
+        *self.phone(identity) = Phone::default();
+    }
+
+    /// Takes what every phone was told.
+    fn listen(&mut self) {
+        for phone in self.phones.values_mut() {
+            let Some(c) = phone.conn else { continue };
+            for words in self.world.told(c) {
+                let Some(rest) = words.strip_prefix("presence ") else { continue };
+                let (user, what) = rest.split_once(' ').expect("a user and a state");
+                let user = user.parse().expect("a number");
+                // One that didn't read may hear late of whom it watched before.
+                if let Some(told) = phone.watches.get_mut(&user) {
+                    *told = Some(what.to_owned());
+                }
+            }
+        }
+    }
+
+    /// What holds of a user.
+    fn truth(&self, user: UserId) -> String {
+        let now_ms = self.world.now.mono_ms;
+        let mut phones = self.phones.range((user, 0)..=(user, DEVICES));
+        let is_online = phones.any(|(_, phone)| {
+            phone.conn.is_some() && phone.is_here && now_ms < phone.acted_ms + INTERVAL_MS
+        });
+        match self.last_seen_ms.get(&user) {
+            _ if is_online => "online".to_owned(),
+            last_seen_ms => format!("seen {}", last_seen_ms.unwrap_or(&0)),
+        }
+    }
+
+    /// Everything comes to rest: storage is not behind, everybody reads.
+    fn rest(&mut self) {
+        (self.world.holds_stores, self.world.holds_loads) = (false, false);
+        for client in &mut self.world.clients {
+            client.is_stalled = false;
+        }
+        self.world.settle();
+        // Some stay as they are, until after the last change was told.
+        for _ in 0..2 * INTERVAL_MS / 20_000 {
+            let here = self.phones.iter().filter(|(_, phone)| phone.is_here);
+            let here: Vec<_> = here.filter_map(|(&id, phone)| Some((id, phone.conn?))).collect();
+            for (identity, c) in here {
+                self.act(identity, c, &Frame::Activity { is_here: true });
+            }
+            self.world.pass(20_000);
+            self.listen();
+        }
+    }
+
+    fn check_told(&self, seed: u64) {
+        for (identity, phone) in &self.phones {
+            for (&user, told) in &phone.watches {
+                let (told, truth) = (told.as_deref(), self.truth(user));
+                assert_eq!(told, Some(truth.as_str()), "seed {seed}: {identity:?} of {user}");
+            }
+        }
+    }
+
+    fn check_counts(&self, seed: u64) {
+        let watches: usize = self.phones.values().map(|phone| phone.watches.len()).sum();
+        let online = (1..=USERS).filter(|&user| self.truth(user) == "online").count();
+        let counters = || self.world.cores.iter().map(|core| core.shard.counters());
+        let counted: u64 = counters().map(|counters| counters.watches).sum();
+        assert_eq!(counted, watches as u64, "seed {seed}");
+        let counted: u64 = counters().map(|counters| counters.users_online).sum();
+        assert_eq!(counted, online as u64, "seed {seed}");
+    }
+
+    fn check_nothing_is_left(&mut self, seed: u64) {
+        let open = self.phones.iter().filter_map(|(&id, phone)| Some((id, phone.conn?)));
+        for (identity, c) in open.collect::<Vec<_>>() {
+            self.hang_up(identity, c);
+        }
+        self.world.pass(4 * INTERVAL_MS);
+        self.check_counts(seed);
+        for core in &self.world.cores {
+            assert_eq!((core.shard.people.len(), core.shard.watching.len()), (0, 0), "seed {seed}");
+        }
+    }
+}
+
+#[test]
+fn what_was_told_last_is_what_holds_in_the_end() {
+    for seed in 0..60 {
+        let mut history = History::new(seed);
+        for _ in 0..STEPS {
+            history.step();
+        }
+        history.rest();
+        history.check_told(seed);
+        history.check_counts(seed);
+        history.check_nothing_is_left(seed);
+    }
+}

@@ -1,0 +1,97 @@
+//! Presence and typing: told on each connection, and no more than is of use.
+
+use fulmar_client::Target;
+use fulmar_client::limits::{ACTIVITY_MS, TYPING_AGAIN_MS};
+use fulmar_protocol::Frame;
+
+use crate::device::Device;
+
+fn set_active(device: &mut Device, is_active: bool) {
+    device.ask(|session, now, actions| session.set_active(now, is_active, actions));
+}
+
+fn typing(device: &mut Device, target: Target, is_typing: bool) {
+    device.ask(|session, now, actions| session.typing(now, target, is_typing, actions));
+}
+
+#[test]
+fn a_person_who_is_there_is_told_again_and_again() {
+    let mut device = Device::online();
+    set_active(&mut device, true);
+    set_active(&mut device, true);
+    assert_eq!(device.sent(), ["here true"]);
+    device.pass(ACTIVITY_MS - 1);
+    assert_eq!(device.sent(), [""; 0]);
+    assert_eq!(device.session.deadline_ms(), Some(device.now.elapsed_ms + 1));
+    device.pass(1);
+    assert_eq!(device.sent(), ["ping", "here true"]);
+    set_active(&mut device, false);
+    assert_eq!(device.sent(), ["here false"]);
+    device.lose();
+    device.events();
+    set_active(&mut device, true);
+    device.login();
+    assert_eq!(device.sent(), ["here true"]);
+}
+
+#[test]
+fn nobody_is_told_that_a_person_who_was_not_there_leaves() {
+    let mut device = Device::new();
+    set_active(&mut device, true);
+    set_active(&mut device, false);
+    device.login();
+    assert_eq!(device.sent(), [""; 0]);
+}
+
+#[test]
+fn people_are_watched_on_every_connection() {
+    let mut device = Device::new();
+    device.ask(|session, now, actions| session.watch(now, &[9, 8, 9, 0], actions));
+    device.login();
+    assert_eq!(device.sent(), ["watch [8, 9]"]);
+    let presence = Frame::Presence { user: 8, is_online: true, last_seen_ms: 5 };
+    device.server(&[presence]);
+    assert_eq!(device.events(), ["presence 8 true 5"]);
+    device.ask(|session, now, actions| session.unwatch(now, &[9, 10], actions));
+    device.ask(|session, now, actions| session.watch(now, &[8, 11], actions));
+    assert_eq!(device.sent(), ["unwatch [9]", "watch [11]"]);
+    device.lose();
+    device.events();
+    device.login();
+    assert_eq!(device.sent(), ["watch [8, 11]"]);
+}
+
+#[test]
+fn many_people_are_watched_in_several_frames() {
+    let mut device = Device::online();
+    let many: Vec<_> = (1..=300).collect();
+    device.ask(|session, now, actions| session.watch(now, &many, actions));
+    assert_eq!(device.sent().len(), 2);
+}
+
+#[test]
+fn typing_is_told_once_in_a_while_and_its_end_once() {
+    let mut device = Device::online();
+    for _ in 0..3 {
+        typing(&mut device, Target::Peer(8), true);
+    }
+    typing(&mut device, Target::Group(30), true);
+    assert_eq!(device.sent(), ["typing 0 8 true", "typing 30 0 true"]);
+    device.pass(TYPING_AGAIN_MS);
+    typing(&mut device, Target::Peer(8), true);
+    assert_eq!(device.sent(), ["typing 0 8 true"]);
+    typing(&mut device, Target::Peer(8), false);
+    typing(&mut device, Target::Peer(8), false);
+    typing(&mut device, Target::Peer(9), false);
+    assert_eq!(device.sent(), ["typing 0 8 false"]);
+    device.server(&[Frame::Typing { group: 30, user: 9, is_typing: true }]);
+    assert_eq!(device.events(), ["typing Some(30) 9 true"]);
+}
+
+#[test]
+fn typing_without_a_connection_is_forgotten() {
+    let mut device = Device::new();
+    typing(&mut device, Target::Peer(8), true);
+    device.login();
+    assert_eq!(device.sent(), [""; 0]);
+}

@@ -1,0 +1,332 @@
+//! Judges what a device was shown of its groups: nothing lost, nothing twice, in order, as it was sent,
+//! nothing from outside of its user's times.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use super::super::facts::Answer;
+use super::super::identity::{Device, MessageId};
+use super::super::line::{Event, Line};
+use super::super::violation::{Promise, Tally};
+use super::line::{Content, Entry, GroupEvent};
+use super::log::{GroupFacts, Stay, describe};
+
+/// A full log: nobody's fault.
+const QUOTA_EXCEEDED: u16 = 301;
+/// A number that is too old; of a send that was repeated since a refusal got lost.
+const STALE_NUMBER: u16 = 302;
+const NOT_A_MEMBER: u16 = 304;
+/// Of changes: the device's role isn't enough, the group is full, or somebody was faster.
+const CHANGE_REFUSED: [u16; 3] = [305, 306, 307];
+/// Codes from here say that the server is busy; below it somebody is blamed.
+const BUSY_FIRST: u16 = 400;
+/// The server failed.
+const INTERNAL: u16 = 500;
+
+/// A group on the device.
+#[derive(Debug, Default)]
+struct Seen {
+    /// Positions that were shown.
+    positions: HashSet<u64>,
+    shown: HashMap<MessageId, u64>,
+    numbers: HashMap<Device, u64>,
+    /// The last position that was shown.
+    last: u64,
+    /// The last position of this connection, and of all.
+    received: Option<u64>,
+    furthest: u64,
+    /// Ranges that were passed over, by their end: where they began, and in which line.
+    skips: BTreeMap<u64, (u64, u64)>,
+    head: u64,
+    /// The line of its first entry, where it began without being named.
+    began: Option<u64>,
+    is_named: bool,
+    /// Positions of the inbox that told of it.
+    notices: BTreeSet<u64>,
+}
+
+/// Judges one device.
+#[derive(Debug)]
+pub(in super::super) struct EntriesCheck<'a> {
+    facts: &'a GroupFacts,
+    device: Device,
+    seen: BTreeMap<u64, Seen>,
+    welcomed: Option<u64>,
+    drained: bool,
+}
+
+impl<'a> EntriesCheck<'a> {
+    pub(in super::super) fn new(facts: &'a GroupFacts, device: Device) -> Self {
+        EntriesCheck { facts, device, seen: BTreeMap::new(), welcomed: None, drained: false }
+    }
+
+    pub(in super::super) fn line(&mut self, line: &Line, tally: &mut Tally) {
+        match &line.event {
+            Event::Hello { .. } => {
+                self.seen.values_mut().for_each(|seen| seen.received = None);
+            }
+            Event::Welcome { .. } => {
+                self.welcomed.get_or_insert(line.sequence);
+            }
+            Event::Drained => self.drained = true,
+            Event::Group(event) => self.event(line.sequence, event, tally),
+            _ => {}
+        }
+    }
+
+    fn event(&mut self, sequence: u64, event: &GroupEvent, tally: &mut Tally) {
+        match *event {
+            GroupEvent::Notice { position, group } => {
+                self.seen(group).notices.insert(position);
+            }
+            GroupEvent::Resume { group, .. } => self.seen(group).is_named = true,
+            GroupEvent::Shown(ref entry) => {
+                self.seen(entry.group).begins(sequence);
+                self.received(entry.group, entry.position, tally);
+                self.content(sequence, entry, tally);
+                self.once(entry, tally);
+                self.order(entry, tally);
+                if self.drained {
+                    let text = format!("{} came after everything was drained", self.place(entry));
+                    tally.add(Promise::Unsettled, text);
+                }
+            }
+            GroupEvent::Again(ref entry) => {
+                self.received(entry.group, entry.position, tally);
+                if !self.seen(entry.group).positions.contains(&entry.position) {
+                    let text = format!("{} was skipped and came then", self.place(entry));
+                    tally.add(Promise::Gaps, text);
+                }
+            }
+            GroupEvent::Skip { group, position } => {
+                let seen = self.seen(group);
+                seen.begins(sequence);
+                let from = seen.received.unwrap_or(seen.furthest).min(seen.furthest) + 1;
+                seen.skips.entry(position).or_insert((from, sequence));
+                seen.received = Some(seen.received.unwrap_or_default().max(position));
+                seen.furthest = seen.furthest.max(position);
+            }
+            GroupEvent::OutOfTurn { group, position } => {
+                let device = self.device;
+                let seen = self.seen(group);
+                let due = seen.received.unwrap_or(seen.furthest) + 1;
+                let kind = if position > due { Promise::Gaps } else { Promise::Reordered };
+                let text = format!(
+                    "{device}: group {group}: position {position} came where {due} was due"
+                );
+                tally.add(kind, text);
+            }
+            GroupEvent::State { group, head } => self.head(group, head, tally),
+            GroupEvent::Gone { group, position } if position > 0 => {
+                let user = self.device.user;
+                let ends = self.facts.stays_of(group, user).iter().map(|stay| stay.until);
+                if !ends.into_iter().any(|until| until == Some(position)) {
+                    let text = format!(
+                        "{}: group {group} ended at {position}, which no change says",
+                        self.device
+                    );
+                    tally.add(Promise::Protocol, text);
+                }
+            }
+            GroupEvent::Rejected { group, number, code } => {
+                self.rejected(sequence, group, number, code, tally);
+            }
+            _ => {}
+        }
+    }
+
+    fn seen(&mut self, group: u64) -> &mut Seen {
+        self.seen.entry(group).or_default()
+    }
+
+    fn place(&self, entry: &Entry) -> String {
+        format!("{}: group {}: position {}", self.device, entry.group, entry.position)
+    }
+
+    /// Positions of a connection follow each other; the first is the one after the furthest of all or
+    /// an earlier one.
+    fn received(&mut self, group: u64, position: u64, tally: &mut Tally) {
+        let device = self.device;
+        let seen = self.seen(group);
+        let (last, furthest) = (seen.received, seen.furthest);
+        seen.received = Some(position.max(last.unwrap_or_default()));
+        seen.furthest = furthest.max(position);
+        let place = format!("{device}: group {group}: position {position}");
+        match last {
+            Some(last) if position <= last => {
+                tally.add(Promise::Reordered, format!("{place} came after {last}"));
+            }
+            Some(last) if position > last + 1 => {
+                tally.add(Promise::Gaps, format!("{place} followed {last}"));
+            }
+            None if position > furthest + 1 => {
+                tally.add(Promise::Gaps, format!("{place} came first, after {furthest}"));
+            }
+            _ => {}
+        }
+    }
+
+    /// It is what its author sent, and its user was a member.
+    fn content(&self, sequence: u64, entry: &Entry, tally: &mut Tally) {
+        let (place, user) = (self.place(entry), self.device.user);
+        let stays = self.facts.stays_of(entry.group, user);
+        if !stays.iter().any(|stay| stay.holds(entry.position)) {
+            let text = format!("{place} is outside of the times of its user");
+            tally.add(Promise::Leaked, text);
+        }
+        if entry.own != (entry.author == user) {
+            tally.add(Promise::Corrupt, format!("{place} is said to be {}'s", entry.author));
+        }
+        let held = self.facts.logs.get(&entry.group).and_then(|log| log.get(&entry.position));
+        let id = match &entry.content {
+            Content::Message(id) => Some(*id),
+            Content::Change(_) => held.and_then(|held| held.id),
+            Content::Damaged => {
+                tally.add(Promise::Corrupt, format!("{place}: the body is damaged"));
+                return;
+            }
+        };
+        let Some(id) = id else { return };
+        let is_creation = id.peer == 0 && matches!(entry.content, Content::Change(_));
+        let is_of_group = id.peer == entry.group || is_creation;
+        if !is_of_group || id.author.user != entry.author || id.author == self.device {
+            let text = format!("{place} is said to be {}'s, and is {id}", entry.author);
+            tally.add(Promise::Corrupt, text);
+        }
+        match self.facts.sent.get(&id) {
+            Some(sent) if sent.sequence < sequence => {
+                if sent.digest != entry.digest {
+                    let text = format!("{place}: {id} is not what was sent under this number");
+                    tally.add(Promise::Corrupt, text);
+                }
+                if let Answer::Rejected(code) = sent.answer {
+                    tally.add(Promise::Duplicated, format!("{place}: {id} was rejected ({code})"));
+                }
+            }
+            _ => tally.add(Promise::Corrupt, format!("{place}: {id} was not sent by then")),
+        }
+    }
+
+    fn once(&mut self, entry: &Entry, tally: &mut Tally) {
+        let (place, position) = (self.place(entry), entry.position);
+        let seen = self.seen(entry.group);
+        if !seen.positions.insert(position) {
+            tally.add(Promise::Duplicated, format!("{place} was shown twice"));
+        }
+        if let Content::Message(id) = entry.content
+            && let Some(before) = seen.shown.insert(id, position)
+        {
+            tally.add(Promise::Duplicated, format!("{place}: {id} was shown at {before} too"));
+        }
+    }
+
+    fn order(&mut self, entry: &Entry, tally: &mut Tally) {
+        let place = self.place(entry);
+        let seen = self.seen(entry.group);
+        let before = std::mem::replace(&mut seen.last, entry.position);
+        if before >= entry.position {
+            tally.add(Promise::Reordered, format!("{place} was shown after {before}"));
+        }
+        if let Content::Message(id) = entry.content {
+            let before = seen.numbers.insert(id.author, id.number).unwrap_or_default();
+            if before >= id.number {
+                tally.add(Promise::Reordered, format!("{place}: {id} was shown after #{before}"));
+            }
+        }
+    }
+
+    fn head(&mut self, group: u64, head: u64, tally: &mut Tally) {
+        let device = self.device;
+        let seen = self.seen(group);
+        if head < seen.head || head < seen.furthest {
+            let known = seen.head.max(seen.furthest);
+            let text = format!("{device}: group {group}: the head is {head} after {known}");
+            tally.add(Promise::Protocol, text);
+        }
+        seen.head = seen.head.max(head);
+    }
+
+    fn rejected(&self, sequence: u64, group: u64, number: u64, code: u16, tally: &mut Tally) {
+        let id = MessageId { author: self.device, peer: group, number };
+        let Some(sent) = self.facts.sent.get(&id) else { return };
+        let was_member =
+            |stay: &Stay| stay.begin_ticked < sent.sequence && stay.end_written > sequence;
+        let is_blamed = match code {
+            QUOTA_EXCEEDED => false,
+            STALE_NUMBER => !sent.resent,
+            NOT_A_MEMBER => self.facts.stays_of(group, self.device.user).iter().any(was_member),
+            code if CHANGE_REFUSED.contains(&code) => sent.change.is_none(),
+            code => code < BUSY_FIRST || code == INTERNAL,
+        };
+        if is_blamed {
+            let text = format!("{}: group: {id} was rejected with code {code}", self.device);
+            tally.add(Promise::Protocol, text);
+        }
+    }
+
+    /// The history is over.
+    pub(in super::super) fn finish(mut self, tally: &mut Tally) {
+        let (facts, user) = (self.facts, self.device.user);
+        for (&group, log) in &facts.logs {
+            let stays = facts.stays_of(group, user);
+            self.told(group, stays, tally);
+            let Some(seen) = self.seen.remove(&group) else { continue };
+            for (nth, stay) in stays.iter().enumerate() {
+                let until = stay.until.unwrap_or(u64::MAX);
+                if seen.is_before(stay) {
+                    continue;
+                }
+                // Of earlier times nothing is kept once a later one has ended too.
+                let forgotten_from = stays.get(nth + 1).map_or(u64::MAX, |next| next.end_written);
+                for (position, held) in log.range(stay.since..=until) {
+                    let is_own = held.id.is_some_and(|id| id.author == self.device);
+                    let has_it = is_own || seen.positions.contains(position);
+                    if has_it || !facts.is_ticked(held) || seen.is_over(*position, forgotten_from) {
+                        continue;
+                    }
+                    let text = format!(
+                        "{} at position {position} of group {group} was never shown on {}",
+                        describe(held),
+                        self.device
+                    );
+                    tally.add(Promise::Lost, text);
+                }
+            }
+        }
+    }
+
+    /// Who was added was told, if the device was there already. The one who makes a group knows.
+    fn told(&mut self, group: u64, stays: &[Stay], tally: &mut Tally) {
+        let (device, facts) = (self.device, self.facts);
+        let Some(welcomed) = self.welcomed else { return };
+        let is_due = |stay: &&Stay| stay.begin_written > welcomed && stay.begin_ticked < u64::MAX;
+        let due = stays.iter().filter(is_due).count();
+        let told = self.seen.get(&group).map_or(0, |seen| seen.notices.len());
+        let creation = facts.logs.get(&group).and_then(|log| log.get(&1)).and_then(|it| it.id);
+        let is_maker = creation.is_some_and(|id| id.author == device);
+        if told + usize::from(is_maker) < due {
+            let text =
+                format!("{device} was added to group {group} {due} times and told {told} times");
+            tally.add(Promise::Lost, text);
+        }
+    }
+}
+
+impl Seen {
+    /// Something of the group came.
+    fn begins(&mut self, sequence: u64) {
+        if !self.is_named {
+            self.began.get_or_insert(sequence);
+        }
+    }
+
+    /// Whether a device that heard of the group in a later time never asked for this one.
+    fn is_before(&self, stay: &Stay) -> bool {
+        self.began.is_some_and(|began| stay.end_written < began)
+    }
+
+    /// Whether a position was passed over after the line from which on it needn't be kept.
+    fn is_over(&self, position: u64, from: u64) -> bool {
+        let skip = self.skips.range(position..).next();
+        skip.is_some_and(|(_, &(begin, line))| begin <= position && line > from)
+    }
+}

@@ -1,0 +1,28 @@
+//! Judges groups. What a group's log holds is known from its authors' ticks and from what members were
+//! shown; who was a member when, from the changes in it.
+//!
+//! | promise | judged by |
+//! |---|---|
+//! | what was ticked is shown on each member's devices that follow the group | `entries`, against `log` |
+//! | nothing is shown twice, nothing that was refused, nothing from outside of one's time | `entries` |
+//! | a position holds one entry for all, an entry has one position, without holes | `log` |
+//! | a device's entries keep their order | `log`, `entries` |
+//! | who is added is told in the inbox | `entries` |
+//! | receipts are never ahead of the members and equal to them in the end | `receipts`, against `log` |
+//!
+//! A device follows a group from its notice on, and then everything of its user's times is owed to it, also
+//! what is older than the device; but where the group began by itself, not the times that were over by then. Of a user who came back more than once only the last two times are owed
+//! to a device that did not have the earlier ones when the later one ended.
+
+mod entries;
+mod line;
+mod log;
+mod receipts;
+#[cfg(test)]
+mod tests;
+
+pub(super) use entries::EntriesCheck;
+pub(super) use line::{GroupEvent, group_event};
+pub(super) use log::GroupFacts;
+pub use log::GroupVolume;
+pub(super) use receipts::GroupReceiptCheck;
