@@ -242,16 +242,14 @@ impl Shard {
         for (group, cursor) in cursors {
             match self.group_heads.get(&group) {
                 Some(&head) if cursor >= head => quiet.push((group, cursor)),
-                Some(_) => {
+                None if !self.groups_by_id.contains_key(&group) => {
+                    self.group_gone(asker, group, false, fx);
+                }
+                // One that has news, or that is being made.
+                _ => {
                     let cursors = vec![(group, cursor)];
                     self.hand_to_group(group, GroupLetter::Resume { asker, cursors }, fx);
                 }
-                // One that is being made.
-                None if self.groups_by_id.contains_key(&group) => {
-                    let cursors = vec![(group, cursor)];
-                    self.hand_to_group(group, GroupLetter::Resume { asker, cursors }, fx);
-                }
-                None => self.group_gone(asker, group, false, fx),
             }
         }
         let (conn, home) = (asker.conn, self.config.core);
