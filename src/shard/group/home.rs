@@ -234,19 +234,14 @@ impl Shard {
             self.hand_to_group(group, letter, fx);
             return;
         };
-        let before = self.groups[slot].adding.iter_mut().find(|it| it.holds_back(origin));
-        let what = match (before, what) {
-            // It came while both waited for what the member sent lately.
-            (Some(before), Entering::Message(message)) => {
-                before.behind.push(GroupLetter::Append { origin, group, message });
-                return;
-            }
-            (Some(before), Entering::Change(wanted)) => {
-                before.behind.push(GroupLetter::Change { origin, group, wanted });
-                return;
-            }
-            (_, what) => what,
-        };
+        // It came while both waited for what the member sent lately.
+        if !matches!(what, Entering::Addition(_))
+            && let Some(before) =
+                self.groups[slot].adding.iter_mut().find(|it| it.holds_back(origin))
+        {
+            before.behind.push(what.into_letter(origin, group));
+            return;
+        }
         let addition = match &what {
             Entering::Addition(wanted) => Some(wanted.clone()),
             Entering::Message(_) | Entering::Change(_) => None,
