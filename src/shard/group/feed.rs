@@ -247,7 +247,8 @@ impl Shard {
         let cursor = device_has.max(before).min(head.max(before)).min(until);
         let Some(feeds) = self.feeds(conn) else { return };
         feeds.name(group);
-        if let Some(feed) = feeds.find(group) {
+        if let Some(at) = feeds.all.iter().position(|feed| feed.group == group) {
+            let feed = &mut feeds.all[at];
             feed.head = feed.head.max(head);
             feed.bound(member);
             let is_untouched = !feed.is_begun && feed.window.is_empty() && !feed.loading;
@@ -256,9 +257,7 @@ impl Shard {
             }
             // What the device says that it has, it acknowledges.
             let through = device_has.min(feed.next - 1);
-            if through > feed.acked
-                && let Some(at) = feeds.all.iter().position(|feed| feed.group == group)
-            {
+            if through > feed.acked {
                 self.settle_group(conn, at, through);
             }
         } else {
