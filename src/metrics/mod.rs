@@ -225,7 +225,7 @@ impl Default for CommitHistogram {
 }
 
 #[derive(Debug)]
-struct ByKind([Counter; Kind::ALL.len()]);
+struct ByKind([Counter; Kind::NUMBERS]);
 
 impl Default for ByKind {
     fn default() -> ByKind {
@@ -253,7 +253,7 @@ impl std::ops::Index<usize> for ByCode {
 
 /// Kinds are numbered from 1 without a gap.
 const fn kind_index(kind: Kind) -> usize {
-    kind as usize - 1
+    kind as usize
 }
 
 /// The place of a code in [`Code::ALL`]. A search, because numbers have gaps; codes are counted

@@ -3,7 +3,7 @@
 use fulmar_protocol::{Code, Kind};
 
 /// Kinds have numbers below this.
-pub const KINDS: usize = 64;
+pub const KINDS: usize = Kind::NUMBERS;
 
 /// A count for each code.
 pub type ByCode = [u64; Code::ALL.len()];
