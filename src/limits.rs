@@ -59,6 +59,9 @@ pub const CORE_WATCHES_MAX: u64 = 1 << 20;
 /// How long somebody must be gone until watchers are told, in milliseconds: a phone that changes networks is
 /// back by then.
 pub const PRESENCE_SETTLE_MS: u64 = 5_000;
+/// What a person does on one connection within this time after something that was noted is not noted again,
+/// in milliseconds: online and last seen are true to within it.
+pub const PRESENCE_NOTE_MS: u64 = 250;
 /// People whom a core keeps in memory though nobody watches them any more, at most, so that a change is told no
 /// earlier for a watch that ended and began again.
 pub const PEOPLE_WARM_MAX: usize = 65_536;

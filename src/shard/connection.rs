@@ -173,6 +173,8 @@ pub(super) struct Session {
     pub(super) groups: Option<Box<Feeds>>,
     /// Peers whose receipts could not be told since the output was full.
     pub(super) stalled_receipts: Vec<UserId>,
+    /// Until then it isn't noted again that the person did something here, on the monotonic clock.
+    pub(super) noted_until_ms: u64,
     /// Boxed, since most sessions of most hours have none.
     pub(super) attention: Option<Box<Attention>>,
 }
@@ -200,6 +202,7 @@ impl Session {
             ponged_ms: 0,
             groups: None,
             stalled_receipts: Vec::new(),
+            noted_until_ms: 0,
             attention: None,
         }
     }

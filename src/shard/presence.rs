@@ -25,7 +25,8 @@ use super::seam::{Seen, Ticket};
 use super::table::Table;
 use super::{ConnId, CoreId, Effects, Key, Letter, Level, Load, Shard, UserId, Write};
 use crate::limits::{
-    CORES_MAX, PEOPLE_WARM_MAX, PRESENCE_PER_TURN, PRESENCE_READS_MAX, PRESENCE_SETTLE_MS,
+    CORES_MAX, PEOPLE_WARM_MAX, PRESENCE_NOTE_MS, PRESENCE_PER_TURN, PRESENCE_READS_MAX,
+    PRESENCE_SETTLE_MS,
 };
 
 /// Dues fall on multiples of this, so that one turn serves many.
@@ -250,6 +251,12 @@ impl Shard {
     pub(super) fn person_acted(&mut self, conn: ConnId, frame: &Frame<'_>, fx: &mut Effects) {
         let now = self.now;
         let Some(session) = self.session(conn) else { return };
+        // Who writes one message after the other isn't looked at for each.
+        let is_noted = now.mono_ms < session.noted_until_ms;
+        if is_noted && !matches!(frame, Frame::Activity { .. }) {
+            return;
+        }
+        session.noted_until_ms = now.mono_ms + PRESENCE_NOTE_MS;
         let user = session.user;
         let is_leaving = match *frame {
             Frame::Activity { is_here: true } => {

@@ -4,7 +4,8 @@ use fulmar_protocol::{Frame, Numbers};
 
 use super::world::{BEGIN, C, World, send, user_on};
 use crate::limits::{
-    CORE_WATCHES_MAX, PEOPLE_WARM_MAX, PRESENCE_READS_MAX, PRESENCE_SETTLE_MS, WATCHED_MAX,
+    CORE_WATCHES_MAX, PEOPLE_WARM_MAX, PRESENCE_NOTE_MS, PRESENCE_READS_MAX, PRESENCE_SETTLE_MS,
+    WATCHED_MAX,
 };
 use crate::shard::{Key, UserId};
 
@@ -62,6 +63,23 @@ fn only_a_session_that_said_so_makes_a_person_online() {
     world.frame(tablet, &HERE);
     world.pass(INTERVAL_MS);
     assert_eq!(world.shard().counters().users_online, 0);
+}
+
+#[test]
+fn one_message_right_after_the_other_is_noted_once() {
+    let (mut world, ann, bob) = watcher_and_watched();
+    world.send(bob, 3, 1, "a");
+    world.pass(PRESENCE_NOTE_MS - 1);
+    world.send(bob, 3, 2, "b");
+    world.pass(PRESENCE_SETTLE_MS);
+    world.expect(ann, &[&seen(2, 0)]);
+    world.pass(INTERVAL_MS);
+    world.send(bob, 3, 3, "c");
+    world.pass(PRESENCE_NOTE_MS);
+    world.send(bob, 3, 4, "d");
+    world.pass(PRESENCE_SETTLE_MS + 1);
+    let last_ms = (PRESENCE_NOTE_MS - 1) + PRESENCE_SETTLE_MS + INTERVAL_MS + PRESENCE_NOTE_MS;
+    world.expect(ann, &[&seen(2, last_ms)]);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use fulmar_protocol::{Frame, Numbers};
 
 use super::world::{C, World, send};
+use crate::limits::PRESENCE_NOTE_MS;
 use crate::shard::{DeviceId, UserId};
 
 const USERS: u64 = 6;
@@ -105,6 +106,8 @@ impl History {
         let phone = self.phone(identity);
         if let Frame::Activity { is_here } = *frame {
             phone.is_here = is_here;
+        } else if phone.acted_ms > 0 && now.mono_ms < phone.acted_ms + PRESENCE_NOTE_MS {
+            return;
         }
         phone.acted_ms = now.mono_ms;
         self.last_seen_ms.insert(identity.0, now.unix_ms);
