@@ -11,6 +11,8 @@ use fulmar_protocol::limits::FRAME_BYTES_MAX;
 use fulmar_protocol::{Assembly, Chunks, Code, Frame, Hello, Pairs, Send, split_frame};
 use tempfile::TempDir;
 
+use super::groups::group_words;
+
 /// Longest wait for anything that must happen.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -210,6 +212,16 @@ pub(crate) enum Got {
         user: u64,
         is_typing: bool,
     },
+    GroupDeliver {
+        group: u64,
+        position: u64,
+        author: u64,
+        own: bool,
+        content: u8,
+        body: Vec<u8>,
+    },
+    /// Another frame about a group, in words.
+    Group(String),
     Goodbye(Code),
     /// The server ended the connection.
     Eof,
@@ -376,21 +388,31 @@ impl Client {
                     own: deliver.own,
                     body: deliver.body.to_vec(),
                 };
-                if let Some(total_bytes) = deliver.total_bytes {
-                    assert!(self.large.is_none(), "two large bodies at once");
-                    self.large = Some((got, Assembly::new(total_bytes as usize, deliver.body)));
-                    return;
-                }
+                let Some(got) = self.whole(got, deliver.total_bytes, deliver.body) else { return };
+                got
+            }
+            Frame::GroupDeliver(deliver) => {
+                let got = Got::GroupDeliver {
+                    group: deliver.group,
+                    position: deliver.position,
+                    author: deliver.author,
+                    own: deliver.own,
+                    content: deliver.content,
+                    body: deliver.body.to_vec(),
+                };
+                let Some(got) = self.whole(got, deliver.total_bytes, deliver.body) else { return };
                 got
             }
             Frame::Part { body } => {
-                let (got, mut assembly) = self.large.take().expect("a body in progress");
+                let (mut got, mut assembly) = self.large.take().expect("a body in progress");
                 if !assembly.push(body).expect("a piece that fits") {
                     self.large = Some((got, assembly));
                     return;
                 }
-                let Got::Deliver { position, peer, ordinal, own, .. } = got else { unreachable!() };
-                Got::Deliver { position, peer, ordinal, own, body: assembly.into_body() }
+                if let Got::Deliver { body, .. } | Got::GroupDeliver { body, .. } = &mut got {
+                    *body = assembly.into_body();
+                }
+                got
             }
             Frame::Skip { position } => Got::Skip(position),
             Frame::Receipt { peer, delivered, read, own } => {
@@ -402,9 +424,20 @@ impl Client {
             }
             Frame::Typing { user, is_typing, .. } => Got::Typing { user, is_typing },
             Frame::Goodbye(goodbye) => Got::Goodbye(goodbye.code),
-            other => panic!("not a frame for clients: {other:?}"),
+            ref other => match group_words(other) {
+                Some(words) => Got::Group(words),
+                None => panic!("not a frame for clients: {other:?}"),
+            },
         };
         self.upcoming.push_back(got);
+    }
+
+    /// What came, if its body is all here; else it waits for its parts.
+    fn whole(&mut self, got: Got, total_bytes: Option<u64>, body: &[u8]) -> Option<Got> {
+        let Some(total_bytes) = total_bytes else { return Some(got) };
+        assert!(self.large.is_none(), "two large bodies at once");
+        self.large = Some((got, Assembly::new(total_bytes as usize, body)));
+        None
     }
 }
 

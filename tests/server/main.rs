@@ -2,6 +2,7 @@
 //! crate talks to the binary as any client would.
 
 mod chat;
+mod groups;
 mod harness;
 mod hostile;
 mod lifecycle;
