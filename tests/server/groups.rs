@@ -8,7 +8,7 @@ use super::harness::{Client, Got, Server, Setup};
 /// The frames about groups that have no body, in words.
 pub(crate) fn group_words(frame: &Frame<'_>) -> Option<String> {
     let list = |pairs: Pairs<'_>| {
-        pairs.iter().map(|(user, what)| format!(" {user}:{what}")).collect::<String>()
+        pairs.iter().fold(String::new(), |list, (user, what)| format!("{list} {user}:{what}"))
     };
     Some(match frame {
         Frame::GroupSent { number, position, time_ms, .. } => {
