@@ -97,8 +97,10 @@ pub const PERSIST_DIVISOR: usize = 8;
 
 /// Groups of one core that stay in memory though nothing happens in them.
 pub const GROUPS_WARM_MAX: usize = 20_000;
-/// Groups that a user's inbox remembers, for devices that don't know of them.
-pub const GROUPS_LISTED_MAX: usize = 1_000;
+/// Groups that a user is in, at most.
+pub const USER_GROUPS_MAX: usize = 1_000;
+/// Groups that a user was in and may still read up to its end; of more the oldest is forgotten.
+pub const GROUPS_PAST_MAX: usize = 256;
 /// Members of a group, at most, whatever is configured.
 pub const GROUP_MEMBERS_LIMIT: usize = 100_000;
 /// Former members whom a group remembers, so that they can read what they didn't get before their end.

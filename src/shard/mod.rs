@@ -87,6 +87,8 @@ enum Answer {
     GroupTick { origin: Origin, group: GroupId, position: u64, time_ms: u64 },
     /// To members: what they saw is stored.
     GroupReads { group: GroupId, reads: Vec<(UserId, u64)> },
+    /// To the homes of those whose time in a group is over.
+    GroupEnded { group: GroupId, users: Vec<UserId> },
     /// To a group's home: a user was told that it is being added.
     Noticed { group: GroupId, adding: u64, home: CoreId },
 }
@@ -473,6 +475,7 @@ impl Shard {
                 self.tick_group(origin, group, position, time_ms, fx);
             }
             Answer::GroupReads { group, reads } => self.group_reads_stored(group, reads, fx),
+            Answer::GroupEnded { group, users } => self.tell_ended(group, users, fx),
             Answer::Noticed { group, adding, home } => {
                 let letter = GroupLetter::Noticed { group, adding, refusal: None };
                 self.post_to_core(home, letter.into(), fx);

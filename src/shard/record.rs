@@ -6,7 +6,8 @@
 //! ```text
 //! inbox         1, trim, trim_bytes, head, head_bytes, device count,
 //!               then per device: number, cursor, cursor_bytes
-//!               group count, then per group its number
+//!               group count, then per group that the user is in its number
+//!               group count, then per group that the user was in its number
 //! conversation  1, ordinal, delivered, read,
 //!               sender count, then per sending device:
 //!                   device, run count, then per run: number and ordinal, each counted from the last
@@ -23,11 +24,13 @@ use bytes::{BufMut, Bytes, BytesMut};
 use fulmar_protocol::{limits as wire, varint};
 use smallvec::SmallVec;
 
-use super::seam::{DeviceId, GroupId, UserId};
-use crate::limits::{GROUPS_LISTED_MAX, RESENDS_MAX, RUNS_MAX};
+use super::seam::{DeviceId, UserId};
+use crate::limits::{RESENDS_MAX, RUNS_MAX};
 
+mod groups;
 mod presence;
 
+pub use groups::GroupList;
 pub use presence::PresenceRecord;
 
 const VERSION: u8 = 1;
@@ -76,24 +79,14 @@ pub struct InboxRecord {
     pub head_bytes: u64,
     /// The devices of the user.
     pub devices: SmallVec<[Device; 1]>,
-    /// Groups to which the user was added, the latest last: what a device that lost its store, or a new one,
-    /// learns them from. Some may be over.
-    pub groups: Vec<GroupId>,
+    /// The groups of the user.
+    pub groups: GroupList,
 }
 
 impl InboxRecord {
     /// The device that is furthest behind, if there is any.
     pub(super) fn slowest(&self) -> Option<&Device> {
         self.devices.iter().min_by_key(|device| device.cursor)
-    }
-
-    /// Notes a group to which the user was added; of too many the oldest is forgotten.
-    pub(super) fn list_group(&mut self, group: GroupId) {
-        self.groups.retain(|&known| known != group);
-        if self.groups.len() == GROUPS_LISTED_MAX {
-            self.groups.remove(0);
-        }
-        self.groups.push(group);
     }
 
     /// Moves the trim, and the devices behind it, over entries that are gone.
@@ -109,7 +102,7 @@ impl InboxRecord {
 
     /// Most bytes of the encoded form.
     pub(super) fn bytes_max(&self) -> usize {
-        let numbers = 6 + self.devices.len() * 3 + self.groups.len();
+        let numbers = 5 + self.devices.len() * 3 + self.groups.numbers();
         1 + numbers * varint::BYTES_MAX
     }
 
@@ -126,10 +119,7 @@ impl InboxRecord {
             put(device.cursor, out);
             put(device.cursor_bytes, out);
         }
-        put(self.groups.len() as u64, out);
-        for &group in &self.groups {
-            put(group, out);
-        }
+        self.groups.encode(out);
     }
 
     /// Reads the encoded form.
@@ -148,10 +138,7 @@ impl InboxRecord {
                 cursor_bytes: fields.number("inbox.cursor_bytes")?,
             });
         }
-        let mut groups = Vec::new();
-        for _ in 0..fields.count(GROUPS_LISTED_MAX as u64, "inbox.groups")? {
-            groups.push(fields.number("inbox.group")?);
-        }
+        let groups = GroupList::decode(&mut fields)?;
         fields.end("inbox")?;
         let record = InboxRecord { trim, trim_bytes, head, head_bytes, devices, groups };
         record.check()?;
@@ -514,6 +501,10 @@ mod tests {
         for cut in 0..bytes.len() {
             assert!(ConversationRecord::decode(&bytes[..cut]).is_err());
         }
+        let mut groups = GroupList::default();
+        for group in [9, u64::MAX, 3] {
+            groups.begin(group);
+        }
         let inbox = InboxRecord {
             trim: 5,
             trim_bytes: 500,
@@ -523,7 +514,7 @@ mod tests {
                 Device { device: 1, cursor: 7, cursor_bytes: 700 },
                 Device { device: 2, cursor: 5, cursor_bytes: 500 },
             ],
-            groups: vec![9, u64::MAX, 3],
+            groups,
         };
         let bytes = encoded(|out| inbox.encode(out));
         assert!(bytes.len() <= inbox.bytes_max());

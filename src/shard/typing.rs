@@ -47,7 +47,7 @@ impl Shard {
         let user = session.user;
         let to = match (group, peer) {
             (0, peer) if peer != 0 && peer != user => LogId::Inbox(peer),
-            (group, 0) if group != 0 => LogId::Group(group),
+            (group, 0) if self.knows_group(conn, group) => LogId::Group(group),
             _ => return,
         };
         if self.level >= Level::DropTyping {

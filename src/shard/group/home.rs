@@ -462,10 +462,35 @@ impl Shard {
         wanted: &Wanted,
         fx: &mut Effects,
     ) {
-        let position = self.groups[slot].record.head + 1;
-        self.groups[slot].record.apply(origin.user, wanted, position);
+        let group = &mut self.groups[slot];
+        let id = group.id;
+        let ended = group.record.ends(origin.user, wanted);
+        let position = group.record.head + 1;
+        group.record.apply(origin.user, wanted, position);
         let message = Message { content: CONTENT_CHANGE, body: change_body(wanted) };
         self.append_to_group(slot, conversation_slot, origin, &message, true, fx);
+        if !ended.is_empty() {
+            let answer = Answer::GroupEnded { group: id, users: ended };
+            self.answer_when_stored(None, answer, fx);
+        }
+    }
+
+    /// Tells the homes of former members that they are; of those who weren't added again meanwhile.
+    pub(in super::super) fn tell_ended(
+        &mut self,
+        id: GroupId,
+        users: Vec<UserId>,
+        fx: &mut Effects,
+    ) {
+        for user in users {
+            let is_back = self.loaded_group(id).is_some_and(|slot| {
+                let group = &self.groups[slot];
+                group.joining.contains(&user) || group.record.active(user).is_some()
+            });
+            if !is_back {
+                self.post(user, GroupLetter::Ended { user, group: id }.into(), fx);
+            }
+        }
     }
 
     fn append_to_group(

@@ -253,6 +253,13 @@ pub enum GroupLetter {
         /// How far.
         position: u64,
     },
+    /// To a member's home: it is none any more.
+    Ended {
+        /// The user.
+        user: UserId,
+        /// The group.
+        group: GroupId,
+    },
     /// To a user's home: it is about to be added to a group; tell it, and say when that is durable.
     Notice {
         /// The user.

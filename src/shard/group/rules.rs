@@ -101,6 +101,19 @@ impl GroupRecord {
         }
     }
 
+    /// Whose time ends with a change that was judged.
+    pub(super) fn ends(&self, actor: UserId, wanted: &Wanted) -> Vec<UserId> {
+        match wanted.action {
+            Action::Remove => wanted.users.clone(),
+            Action::Leave => vec![actor],
+            Action::Delete => {
+                let members = self.members.iter().filter(|member| member.is_active());
+                members.map(|member| member.user).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
     /// Makes a change that was judged; its entry is at `position`.
     pub(super) fn apply(&mut self, actor: UserId, wanted: &Wanted, position: u64) {
         let Wanted { action, users, value } = wanted;

@@ -205,15 +205,20 @@ impl Shard {
         let (asker, slot) = (Asker { core: own, conn, user: session.user }, session.user_slot);
         let is_first = session.groups.is_none();
         session.groups.get_or_insert_default();
-        let mut cursors: Vec<(GroupId, u64)> = cursors.collect();
+        let groups = &self.users[slot].record.groups;
+        let (mut cursors, unknown): (Vec<_>, Vec<_>) =
+            cursors.partition(|&(group, _)| groups.has(group));
         if is_first {
             // What the device doesn't know of, since it is new, or lost its store, or was told just now.
             let said = cursors.len();
-            for &group in &self.users[slot].record.groups {
+            for &group in groups.present() {
                 if cursors[..said].binary_search_by_key(&group, |&(known, _)| known).is_err() {
                     cursors.push((group, 0));
                 }
             }
+        }
+        for (group, _) in unknown {
+            self.put(conn, &Frame::GroupGone { group, position: 0 }, fx);
         }
         let mut by_core: Vec<Vec<(GroupId, u64)>> = vec![Vec::new(); usize::from(cores)];
         for (group, cursor) in cursors {

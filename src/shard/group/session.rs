@@ -29,7 +29,7 @@ impl Shard {
             return;
         }
         let body_bytes = send.total_bytes.unwrap_or(send.body.len() as u64);
-        let refusal = if send.group == 0 {
+        let refusal = if !self.knows_group(conn, send.group) {
             Some(Code::NotAMember)
         } else if body_bytes > self.config.body_bytes_max {
             Some(Code::BodyTooLarge)
@@ -79,9 +79,10 @@ impl Shard {
         let is_telling = is_creation || change.action == Action::Add;
         let told = if is_telling { change.users.iter().count() } else { 0 };
         let Some((_, origin)) = self.origin(conn, number, told * NOTICE_COST_BYTES) else { return };
-        if is_creation == (group > 0) {
-            let code = if is_creation { Code::BadChange } else { Code::NotAMember };
-            self.reject_group(origin, group, code, fx);
+        if is_creation && group > 0 {
+            self.reject_group(origin, group, Code::BadChange, fx);
+        } else if !is_creation && !self.knows_group(conn, group) {
+            self.reject_group(origin, group, Code::NotAMember, fx);
         } else {
             let group = if is_creation { new_group(origin) } else { group };
             let wanted = Box::new(Wanted {
@@ -105,7 +106,7 @@ impl Shard {
         let Some(session) = self.session(conn) else { return };
         let user = session.user;
         let moves = vec![Progress { user, delivered: position, read: position }];
-        if group > 0 && position > 0 {
+        if position > 0 && self.knows_group(conn, group) {
             self.post_to_group(group, GroupLetter::Moved { group, moves }, fx);
         }
     }
@@ -118,7 +119,7 @@ impl Shard {
         after: UserId,
         fx: &mut Effects,
     ) {
-        let Some(asker) = self.asker(conn) else { return };
+        let Some(asker) = self.asker(conn, group, fx) else { return };
         self.post_to_group(group, GroupLetter::Ask { asker, group, position, after }, fx);
         self.pause_if_full(conn, fx);
     }
@@ -130,7 +131,7 @@ impl Shard {
         after: UserId,
         fx: &mut Effects,
     ) {
-        let Some(asker) = self.asker(conn) else { return };
+        let Some(asker) = self.asker(conn, group, fx) else { return };
         self.post_to_group(group, GroupLetter::Look { asker, group, after }, fx);
         self.pause_if_full(conn, fx);
     }
@@ -146,9 +147,14 @@ impl Shard {
         self.post_to_group(group, GroupLetter::Typing { group, user, is_typing }, fx);
     }
 
-    /// A session with a question, which counts among those that wait.
-    fn asker(&mut self, conn: ConnId) -> Option<Asker> {
+    /// A session with a question, which counts among those that wait. None if its user has nothing to do
+    /// with the group; that is said at once.
+    fn asker(&mut self, conn: ConnId, group: GroupId, fx: &mut Effects) -> Option<Asker> {
         let core = self.config.core;
+        if !self.knows_group(conn, group) {
+            self.put(conn, &Frame::GroupGone { group, position: 0 }, fx);
+            return None;
+        }
         let session = self.session(conn)?;
         session.asking += 1;
         Some(Asker { core, conn, user: session.user })
@@ -211,6 +217,9 @@ impl Shard {
                 self.show_typing_in_group(group, user, is_typing, fx);
             }
             GroupLetter::Open { conn, group, cursor, head, member } => {
+                if !member.is_member() {
+                    self.unlist_group(member.user, group);
+                }
                 self.count_cursor(conn, group, cursor);
                 self.begin_feed(conn, group, cursor, head, member);
             }
@@ -219,6 +228,9 @@ impl Shard {
                     return;
                 }
                 if let Some(position) = position {
+                    if let Some(user) = self.session(conn).map(|session| session.user) {
+                        self.unlist_group(user, group);
+                    }
                     self.put(conn, &Frame::GroupGone { group, position }, fx);
                 }
             }
@@ -234,6 +246,7 @@ impl Shard {
             GroupLetter::Read { user, group, position } => {
                 self.group_read_stored(user, group, position, fx);
             }
+            GroupLetter::Ended { user, group } => self.unlist_group(user, group),
             GroupLetter::Notice { user, group, by, adding, home } => {
                 self.notice(user, group, by, (home, adding), fx);
             }
@@ -315,15 +328,37 @@ impl Shard {
             self.users[slot].notices.push((group, by, home, adding));
             return;
         }
-        if self.is_over_quota(slot, 0) {
+        let refusal = if self.users[slot].record.groups.is_full_for(group) {
+            Some(Code::GroupFull)
+        } else if self.is_over_quota(slot, 0) {
             self.look_for_expired(slot, fx);
-            let refusal = Some(Code::QuotaExceeded);
+            Some(Code::QuotaExceeded)
+        } else {
+            None
+        };
+        if refusal.is_some() {
             self.post_to_core(home, GroupLetter::Noticed { group, adding, refusal }.into(), fx);
             return;
         }
         let position = self.append_notice(slot, group, by, fx);
         let answer = Answer::Noticed { group, adding, home };
         self.answer_when_stored(Some((slot, position)), answer, fx);
+    }
+
+    /// Whether the user of a session is in a group, was, or is about to be. Of other groups it learns nothing,
+    /// and nothing that it says about them leaves this core.
+    pub(in super::super) fn knows_group(&mut self, conn: ConnId, group: GroupId) -> bool {
+        let Some(session) = self.session(conn) else { return false };
+        let slot = session.user_slot;
+        self.users[slot].record.groups.has(group)
+    }
+
+    /// A user is in a group no more. One who isn't in memory is told when a device asks for the group.
+    fn unlist_group(&mut self, user: UserId, group: GroupId) {
+        let Some(slot) = self.loaded_user(user) else { return };
+        if self.users[slot].record.groups.end(group) {
+            self.mark_dirty(slot);
+        }
     }
 
     /// Does what waited for an inbox to be loaded.

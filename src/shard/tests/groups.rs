@@ -254,6 +254,7 @@ fn strangers_learn_nothing_and_can_do_nothing() {
     }
     // Nor does it get anything by saying that it has everything.
     world.resume(stranger, &[(group, 1_000)]);
+    assert_eq!(world.heard(stranger), [format!("group {group} gone @0")]);
     world.say(ann, group, 2, "secret");
     assert_eq!(world.heard(stranger), [] as [String; 0]);
 }

@@ -6,7 +6,7 @@ use fulmar_protocol::group::{Action, Change, GroupSend};
 
 use super::groups::three;
 use super::world::{C, World};
-use crate::limits::WAITING_MAX;
+use crate::limits::{USER_GROUPS_MAX, WAITING_MAX};
 
 const NOTHING: [&str; 0] = [];
 
@@ -146,17 +146,17 @@ fn cold_groups_keep_to_the_window_of_all() {
 }
 
 #[test]
-fn strangers_do_not_fill_the_list_of_a_group_that_is_being_read() {
+fn what_members_say_unasked_does_not_fill_the_list_of_a_group_that_is_being_read() {
     let mut world = World::new();
     let (group, [ann, bob, _]) = three(&mut world);
     world.hang_up(bob);
     world.say(ann, group, 2, "hello");
     world.crash();
-    let (eve, bob) = (world.join(9, 1), world.log_in(2, 1));
+    let (cat, bob) = (world.log_in(3, 1), world.log_in(2, 1));
     world.told(bob);
     world.holds_loads = true;
     for _ in 0..=WAITING_MAX {
-        world.frame(eve, &Frame::GroupRead { group, position: 1 });
+        world.frame(cat, &Frame::GroupRead { group, position: 1 });
     }
     world.resume(bob, &[(group, 1)]);
     world.holds_loads = false;
@@ -165,14 +165,67 @@ fn strangers_do_not_fill_the_list_of_a_group_that_is_being_read() {
 }
 
 #[test]
+fn what_strangers_say_of_a_group_is_not_passed_on() {
+    let mut world = World::new();
+    let (group, _) = three(&mut world);
+    world.crash();
+    let eve = world.join(9, 1);
+    world.resume(eve, &[(group, 1)]);
+    for frame in [
+        Frame::GroupRead { group, position: 1 },
+        Frame::GroupAck { group, position: 1 },
+        Frame::GroupLook { group, after: 0 },
+        Frame::GroupAsk { group, position: 1, after: 0 },
+        Frame::Typing { group, user: 0, is_typing: true },
+    ] {
+        world.frame(eve, &frame);
+    }
+    assert_eq!(world.shard().groups.len(), 0, "nothing was loaded");
+    let gone = format!("group {group} gone @0");
+    assert_eq!(world.heard(eve), [gone.clone(), gone.clone(), gone]);
+}
+
+#[test]
+fn nobody_is_in_more_groups_than_are_allowed() {
+    let mut world = World::new();
+    let (ann, bob) = (world.join(1, 1), world.join(2, 1));
+    let full = |number| format!("group 0 rejected n{number} group_full");
+    let mut first = 0;
+    for number in 1..=USER_GROUPS_MAX as u64 {
+        let group = world.group(if number % 2 == 0 { ann } else { bob }, number, &[2 - number % 2]);
+        first = if first == 0 { group } else { first };
+        for c in [ann, bob] {
+            world.ack(c, number);
+            world.told(c);
+        }
+    }
+    let number = USER_GROUPS_MAX as u64 + 1;
+    world.change(ann, 0, number, Action::Create, &[2], b"");
+    assert_eq!(world.heard(ann).last(), Some(&full(number)));
+    // Neither is who makes one, though the others might.
+    world.change(ann, 0, number + 1, Action::Create, &[3], b"");
+    assert_eq!(world.heard(ann).last(), Some(&full(number + 1)));
+    for c in [ann, bob] {
+        world.change(c, first, number, Action::Leave, &[], b"");
+    }
+    world.settle();
+    world.told(bob);
+    world.group(ann, number + 2, &[2]);
+}
+
+#[test]
 fn a_question_that_finds_no_place_is_not_passed_over_in_silence() {
     let mut world = World::new();
-    let (group, [ann, ..]) = three(&mut world);
+    let ann = world.join(1, 1);
+    let users: Vec<u64> = [2].into_iter().chain(100..150).collect();
+    let group = world.group(ann, 1, &users);
     world.say(ann, group, 2, "hello");
     world.crash();
     let bob = world.log_in(2, 1);
-    let askers: Vec<C> = (100..150).map(|user| world.join(user, 1)).collect();
-    world.told(bob);
+    let askers: Vec<C> = (100..150).map(|user| world.log_in(user, 1)).collect();
+    for &c in askers.iter().chain([&bob]) {
+        world.told(c);
+    }
     world.holds_loads = true;
     for &c in &askers {
         for _ in 0..32 {

@@ -7,7 +7,7 @@ mod scripts;
 mod vectors;
 
 use bytes::BytesMut;
-use fulmar::shard::record::{ConversationRecord, EntryHeader, InboxRecord};
+use fulmar::shard::record::{ConversationRecord, EntryHeader, GroupList, InboxRecord};
 use fulmar::shard::record::{Device, Run, Sender};
 
 use crate::script::Writer;
@@ -77,14 +77,8 @@ fn input(vector: &Vector) -> Vec<u8> {
 pub(crate) fn inbox_record() -> Vec<u8> {
     let device = |device, cursor| Device { device, cursor, cursor_bytes: cursor * 10 };
     let devices = [device(1, 3), device(2, 2)].into_iter().collect();
-    let record = InboxRecord {
-        trim: 2,
-        trim_bytes: 20,
-        head: 4,
-        head_bytes: 40,
-        devices,
-        groups: vec![3, 1],
-    };
+    let record =
+        InboxRecord { trim: 2, trim_bytes: 20, head: 4, head_bytes: 40, devices, groups: groups() };
     let mut bytes = BytesMut::new();
     record.encode(&mut bytes);
     bytes.to_vec()
@@ -233,4 +227,14 @@ fn texts() -> Vec<Seed> {
         text("marks", 10, &format!("a{}", "\u{301}".repeat(40))),
         text("narrow", 0, "no-break\u{a0}space and a_very_long_word_without_an_end"),
     ]
+}
+
+/// Groups of a user, one of them over.
+fn groups() -> GroupList {
+    let mut groups = GroupList::default();
+    for group in [3, 1, 2] {
+        groups.begin(group);
+    }
+    groups.end(2);
+    groups
 }

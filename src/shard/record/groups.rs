@@ -1,0 +1,128 @@
+//! Which groups a user is in, as its inbox's record keeps it.
+
+use bytes::BytesMut;
+
+use super::super::seam::GroupId;
+use super::{Fields, RecordError, put};
+use crate::limits::{GROUPS_PAST_MAX, USER_GROUPS_MAX};
+
+/// The groups of a user: what a device that lost its store, or a new one, learns them from, and beyond which
+/// nothing about groups is taken from the user's devices.
+///
+/// A user is in none that isn't listed: it is listed before it becomes a member. It may be listed in one that it
+/// isn't in, until a device asks for that.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct GroupList {
+    /// Groups that the user is in, by number.
+    present: Vec<GroupId>,
+    /// Groups that the user was in, the latest last. Their entries up to its end may still be read.
+    past: Vec<GroupId>,
+}
+
+impl GroupList {
+    /// Groups that the user is in.
+    pub fn present(&self) -> &[GroupId] {
+        &self.present
+    }
+
+    /// Whether the user is in the group, or was.
+    #[must_use]
+    pub fn has(&self, group: GroupId) -> bool {
+        self.present.binary_search(&group).is_ok() || self.past.contains(&group)
+    }
+
+    /// Whether the user may not be added to this group, since it is in too many.
+    #[must_use]
+    pub fn is_full_for(&self, group: GroupId) -> bool {
+        self.present.len() >= USER_GROUPS_MAX && self.present.binary_search(&group).is_err()
+    }
+
+    /// The user is added to a group.
+    pub fn begin(&mut self, group: GroupId) {
+        debug_assert!(!self.is_full_for(group));
+        self.past.retain(|&known| known != group);
+        if let Err(at) = self.present.binary_search(&group) {
+            self.present.insert(at, group);
+        }
+    }
+
+    /// The user is in a group no more; `true` if it was listed there. Of too many past ones the oldest is
+    /// forgotten.
+    pub fn end(&mut self, group: GroupId) -> bool {
+        let Ok(at) = self.present.binary_search(&group) else { return false };
+        self.present.remove(at);
+        if self.past.len() == GROUPS_PAST_MAX {
+            self.past.remove(0);
+        }
+        self.past.push(group);
+        true
+    }
+
+    pub(super) const fn numbers(&self) -> usize {
+        2 + self.present.len() + self.past.len()
+    }
+
+    pub(super) fn encode(&self, out: &mut BytesMut) {
+        for list in [&self.present, &self.past] {
+            put(list.len() as u64, out);
+            for &group in list {
+                put(group, out);
+            }
+        }
+    }
+
+    pub(super) fn decode(fields: &mut Fields<'_>) -> Result<Self, RecordError> {
+        let mut list = |max: usize| {
+            let count = fields.count(max as u64, "inbox.groups")?;
+            (0..count).map(|_| fields.number("inbox.group")).collect::<Result<Vec<_>, _>>()
+        };
+        let (present, past) = (list(USER_GROUPS_MAX)?, list(GROUPS_PAST_MAX)?);
+        if !present.is_sorted_by(|one, next| one < next) {
+            return Err(RecordError("inbox.groups"));
+        }
+        Ok(GroupList { present, past })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_begin_end_and_begin_again() {
+        let mut list = GroupList::default();
+        for group in [9, 3, 9] {
+            list.begin(group);
+        }
+        assert_eq!(list.present(), [3, 9]);
+        assert!(list.end(9) && !list.end(9) && !list.end(7));
+        assert!(list.present() == [3] && list.has(9) && !list.has(7));
+        list.begin(9);
+        assert_eq!((list.present(), list.past.len()), (&[3, 9][..], 0));
+    }
+
+    #[test]
+    fn both_lists_are_bounded() {
+        let mut list = GroupList::default();
+        for group in 1..=USER_GROUPS_MAX as u64 {
+            list.begin(group);
+        }
+        assert!(list.is_full_for(1_000_000) && !list.is_full_for(1));
+        for group in 1..=GROUPS_PAST_MAX as u64 + 1 {
+            list.end(group);
+        }
+        assert_eq!(list.past.len(), GROUPS_PAST_MAX);
+        assert!(!list.has(1) && list.has(2) && !list.is_full_for(1_000_000));
+    }
+
+    #[test]
+    fn a_list_comes_back_as_it_was_and_an_unsorted_one_does_not() {
+        let list = GroupList { present: vec![3, 9, u64::MAX], past: vec![8, 1] };
+        let mut bytes = BytesMut::new();
+        list.encode(&mut bytes);
+        assert!(bytes.len() <= list.numbers() * fulmar_protocol::varint::BYTES_MAX);
+        assert_eq!(GroupList::decode(&mut Fields { rest: &bytes }), Ok(list));
+        bytes[1] = 10;
+        assert!(GroupList::decode(&mut Fields { rest: &bytes }).is_err());
+    }
+}
