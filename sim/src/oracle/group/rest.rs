@@ -188,8 +188,19 @@ impl Oracle {
                 }
             }
             let told = &state.receipt;
-            let is_told = told.position == position || delivered == 0;
-            if !is_told || told.delivered < delivered || told.read < read {
+            // Counts about an older entry say nothing of this one, but where all have everything, or saw it,
+            // nothing more is asked.
+            let (mut known, mut known_read) = match told.position == position {
+                true => (told.delivered, told.read),
+                false => (0, 0),
+            };
+            if told.delivered_all >= position {
+                known = delivered;
+            }
+            if told.read_all >= position {
+                (known, known_read) = (delivered, read);
+            }
+            if known < delivered || known_read < read {
                 missing.push(format!(
                     "device {device} of {author} knows {told:?} of {position} in {group}; true \
                      are {delivered} and {read}"
