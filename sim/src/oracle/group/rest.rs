@@ -60,7 +60,9 @@ impl Oracle {
             if !state.is_known {
                 continue;
             }
-            if state.cursor < last {
+            // Who was told that it is no member any more may have been forgotten with the last entry that it
+            // might read; whether they are all gone is judged one by one.
+            if state.cursor < last && !(state.is_gone && span.ended.is_some()) {
                 missing.push(format!(
                     "device {} of {user} has {} of {last} in {group}",
                     device.number, state.cursor
