@@ -228,10 +228,9 @@ impl Oracle {
                 else {
                     continue;
                 };
-                let owed = |ordinal: u64| match was_asked {
+                let owed = |ordinal: u64| {
                     // What no device of the author knows that it was sent is not asked for.
-                    true => ordinal.min(state.out_last),
-                    false => state.last_out(ordinal),
+                    if was_asked { ordinal.min(state.out_last) } else { state.last_out(ordinal) }
                 };
                 if state.delivered < owed(direction.stored) || state.read < owed(seen) {
                     missing.push(format!(

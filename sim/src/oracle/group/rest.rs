@@ -192,10 +192,9 @@ impl Oracle {
             let told = &state.receipt;
             // Counts about an older entry say nothing of this one, but where all have everything, or saw it,
             // nothing more is asked.
-            let (mut known, mut known_read) = match told.position == position {
-                true => (told.delivered, told.read),
-                false => (0, 0),
-            };
+            let is_about_it = told.position == position;
+            let (mut known, mut known_read) =
+                if is_about_it { (told.delivered, told.read) } else { (0, 0) };
             if told.delivered_all >= position {
                 known = delivered;
             }
