@@ -116,6 +116,9 @@ pub(crate) struct Connection {
     latency: Time,
 }
 
+/// Bytes that fit a direction at least, once nothing breaks any more.
+const CALM_CAPACITY: u64 = 16 * 1024;
+
 /// How the connections of a world are.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Quality {
@@ -144,9 +147,17 @@ impl Network {
         Network { connections: Vec::new(), open: BTreeSet::new(), quality, dice }
     }
 
-    /// No more trouble from here on.
+    /// No more trouble from here on. Lines that let only a few kilobytes a second through would take longer
+    /// for what gathered than everything may take to come to rest.
     pub(crate) fn calm_down(&mut self) {
         self.quality.late_once_in = 0;
+        let (least, most) = self.quality.capacity;
+        self.quality.capacity = (least.max(CALM_CAPACITY), most.max(CALM_CAPACITY));
+        for connection in &mut self.connections {
+            for pipe in [&mut connection.up, &mut connection.down] {
+                pipe.capacity = pipe.capacity.max(CALM_CAPACITY as usize);
+            }
+        }
     }
 
     /// A client begins to connect.

@@ -69,7 +69,7 @@ pub(crate) struct Link {
     pub(crate) user: u32,
     pub(crate) device: u16,
     pub(crate) session: u64,
-    /// The node's run in which it was welcomed.
+    /// The node's run to which it belongs: what was sent then may be read in the next one.
     pub(crate) run: u32,
     /// The user's head must be at least this.
     pub(crate) floor: u64,
@@ -114,7 +114,7 @@ impl<H> Large<H> {
 }
 
 impl Link {
-    pub(crate) fn new(is_good: bool) -> Self {
+    pub(crate) fn new(is_good: bool, run: u32) -> Self {
         Link {
             is_good,
             partial: Vec::new(),
@@ -122,7 +122,7 @@ impl Link {
             user: 0,
             device: 0,
             session: 0,
-            run: 0,
+            run,
             floor: 0,
             head: 0,
             is_superseded_at: None,
@@ -178,9 +178,9 @@ impl Link {
         self.hello_cursor = hello.cursors.iter().next().map_or(0, |(_, cursor)| cursor);
     }
 
-    pub(crate) fn welcomed(&mut self, welcome: &Welcome<'_>, head: u64, run: u32) {
+    pub(crate) fn welcomed(&mut self, welcome: &Welcome<'_>, head: u64) {
         self.stage = Stage::Open;
-        (self.session, self.head, self.run) = (welcome.session, head, run);
+        (self.session, self.head) = (welcome.session, head);
         (self.window_messages, self.window_bytes) = (welcome.window_messages, welcome.window_bytes);
     }
 

@@ -133,7 +133,7 @@ impl Oracle {
 
     /// A client opened a connection.
     pub(crate) fn opened(&mut self, conn: ConnNo, is_good: bool) {
-        self.links.insert(conn, Link::new(is_good));
+        self.links.insert(conn, Link::new(is_good, self.run));
     }
 
     /// The client doesn't have the connection any more.

@@ -200,8 +200,10 @@ impl Oracle {
         Ok(())
     }
 
-    /// Receipts that an author's device should have by now and hasn't; after a last login of all.
-    pub(crate) fn missing_receipts(&self) -> Vec<String> {
+    /// Receipts that an author's device should have by now and hasn't. A device asks for them at its login;
+    /// without another one it need only know how far the peer is with messages that it has: what another
+    /// device sent before this one's time is nothing that it could show a receipt of.
+    pub(crate) fn missing_receipts(&self, was_asked: bool) -> Vec<String> {
         let mut missing = Vec::new();
         let mut pairs: Vec<_> =
             self.directions_by_pair.iter().map(|(&pair, &at)| (pair, at)).collect();
@@ -226,9 +228,11 @@ impl Oracle {
                 else {
                     continue;
                 };
-                // What no device of the author knows that it was sent is not asked for.
-                let stored = direction.stored.min(state.out_last);
-                if state.delivered < stored || state.read < seen.min(state.out_last) {
+                let owed = |ordinal: u64| {
+                    // What no device of the author knows that it was sent is not asked for.
+                    if was_asked { ordinal.min(state.out_last) } else { state.last_out(ordinal) }
+                };
+                if state.delivered < owed(direction.stored) || state.read < owed(seen) {
                     missing.push(format!(
                         "device {} of {} knows {state:?} of {}; true are {} and {seen}",
                         device.number, author.id, reader.id, direction.stored

@@ -88,7 +88,7 @@ impl Oracle {
         welcome: &Welcome<'_>,
     ) -> Result<(), Complaint> {
         let head = inbox_head(&welcome.heads);
-        link.welcomed(welcome, head, self.run);
+        link.welcomed(welcome, head);
         let floor = link.floor;
         self.head(link, &welcome.heads, floor)?;
         let now = self.now;

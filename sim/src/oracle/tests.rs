@@ -392,10 +392,25 @@ fn receipts_end_as_the_truth() {
     let mut state = fulmar_client::store::ConversationState::new(READER);
     (state.out_last, state.delivered) = (1, 0);
     history.0.stored(SENDER, 1, &[Write::Conversation(state)]);
-    assert!(history.0.missing_receipts()[0].contains("true are 1 and 0"));
+    assert!(history.0.missing_receipts(false)[0].contains("true are 1 and 0"));
+    assert!(history.0.missing_receipts(true)[0].contains("true are 1 and 0"));
     state.delivered = 1;
     history.0.stored(SENDER, 1, &[Write::Conversation(state)]);
-    assert_eq!(history.0.missing_receipts(), [""; 0]);
+    assert_eq!(history.0.missing_receipts(false), [""; 0]);
+    assert_eq!(history.0.missing_receipts(true), [""; 0]);
+}
+
+/// Another device of the author sent the first message, before this one's time.
+#[test]
+fn a_receipt_of_a_message_that_a_device_lacks_is_owed_after_it_asked() {
+    let mut history = History::new();
+    history.one_message();
+    history.0.device(SENDER, 2);
+    let mut state = fulmar_client::store::ConversationState::new(READER);
+    (state.out_last, state.delivered) = (2, 0);
+    history.0.stored(SENDER, 2, &[Write::Conversation(state)]);
+    assert_eq!(history.0.missing_receipts(false), [""; 0]);
+    assert_eq!(history.0.missing_receipts(true).len(), 1);
 }
 
 #[test]

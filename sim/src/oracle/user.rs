@@ -68,23 +68,34 @@ pub(crate) struct Device {
 }
 
 /// A conversation as a device's store has it.
-#[derive(Debug, Default, Clone, Copy)]
+#[derive(Debug, Default, Clone)]
 pub(crate) struct Conversation {
     pub(crate) delivered: u64,
     pub(crate) read: u64,
     /// What was seen on this device, not on another one: only this device goes on to report it.
     pub(crate) seen: u64,
     pub(crate) out_last: u64,
+    /// Each ordinal that was the last for a while: messages that the device has, in their order.
+    outs: Vec<u64>,
 }
 
 impl Conversation {
     /// The store has a new state.
-    pub(crate) const fn stored(&mut self, state: &ConversationState) {
+    pub(crate) fn stored(&mut self, state: &ConversationState) {
         (self.delivered, self.read) = (state.delivered, state.read);
+        if state.out_last > self.out_last {
+            self.outs.push(state.out_last);
+        }
         self.out_last = state.out_last;
         if state.seen > state.seen_confirmed {
             self.seen = state.seen;
         }
+    }
+
+    /// The last message up to `ordinal` that the device surely has, and so owes its person a receipt of.
+    pub(crate) fn last_out(&self, ordinal: u64) -> u64 {
+        let upto = self.outs.partition_point(|&out| out <= ordinal);
+        upto.checked_sub(1).map_or(0, |at| self.outs[at])
     }
 }
 

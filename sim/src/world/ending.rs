@@ -107,7 +107,7 @@ impl World {
         let mut unrest = self.unrest();
         if unrest.is_empty() {
             // Without another login, which would ask for them.
-            unrest = self.oracle.missing_receipts();
+            unrest = self.oracle.missing_receipts(false);
         }
         if unrest.is_empty() {
             self.trace.say(now, || "everything is at rest; everybody logs in again".into());
@@ -140,7 +140,7 @@ impl World {
         let now = self.schedule.now();
         let mut unrest = self.unrest();
         if unrest.is_empty() {
-            unrest = self.oracle.missing_receipts();
+            unrest = self.oracle.missing_receipts(true);
         }
         if unrest.is_empty() {
             // Those of groups are asked for at the login.

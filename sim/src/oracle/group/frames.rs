@@ -178,7 +178,7 @@ impl Oracle {
             return Err(Complaint("a group is made once", detail));
         }
         if let Some(body) = self.groups.creations.get(&by).cloned() {
-            self.groups.log(group).attempt(by, body);
+            self.groups.log(group).made(by, body);
         }
         Ok(())
     }
@@ -344,7 +344,7 @@ impl super::Groups {
     pub(crate) fn has_through(&self, user: u64, group: u64, acked: u64, expired_ms: u64) -> u64 {
         let Some(log) = self.logs.get(&group) else { return acked };
         let mut has = acked;
-        while has < log.attempts() {
+        while has < log.entries_max() {
             let is_passed = log.entry(has + 1).is_none_or(|entry| {
                 entry.author == user || entry.time_ms.is_none_or(|time_ms| time_ms <= expired_ms)
             });

@@ -37,6 +37,8 @@ impl Lines {
         self.is_taking = true;
         for (group, cursor) in cursors {
             self.all.entry(group).or_default().resumed = Some(cursor);
+            // What the device says that it has, it acknowledges.
+            self.acks(group, cursor);
         }
     }
 

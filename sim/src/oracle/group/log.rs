@@ -41,6 +41,8 @@ pub(crate) struct Log {
     pub(crate) entries: Vec<Option<Entry>>,
     /// By user, device and number.
     attempts: BTreeMap<(u64, u16, u64), Body>,
+    /// The request that made it is among them.
+    is_made: bool,
     /// The same by user, for what is delivered.
     bodies: BTreeMap<u64, BTreeSet<Digest>>,
     /// Everything that may stand in it, in body bytes and in entries.
@@ -55,8 +57,10 @@ impl Log {
         self.entries.get((position as usize).checked_sub(1)?)?.as_ref()
     }
 
-    pub(crate) fn attempts(&self) -> u64 {
-        self.attempts.len() as u64
+    /// Most entries that it can have. Those who were added by its creation may write before anybody was told
+    /// which request that was.
+    pub(crate) fn entries_max(&self) -> u64 {
+        self.attempts.len() as u64 + u64::from(!self.is_made)
     }
 
     /// Whether a device sent this entry, as far as that is known.
@@ -64,6 +68,12 @@ impl Log {
         self.entry(position).is_some_and(|entry| {
             entry.author == user && entry.sender.is_some_and(|(sender, _)| sender == device)
         })
+    }
+
+    /// This request made it.
+    pub(crate) fn made(&mut self, by: (u64, u16, u64), body: Body) {
+        self.is_made = true;
+        self.attempt(by, body);
     }
 
     /// A device wrote something whole; whether it is new.
@@ -79,8 +89,8 @@ impl Log {
 
     /// A position was named.
     pub(crate) fn tell(&mut self, position: u64) -> Result<(), Complaint> {
-        if position > self.attempts() {
-            let detail = format!("position {position} of {} entries", self.attempts());
+        if position > self.entries_max() {
+            let detail = format!("position {position} of {} entries", self.entries_max());
             return Err(Complaint("positions of a group are dense", detail));
         }
         self.told = self.told.max(position);

@@ -60,7 +60,9 @@ impl Oracle {
             if !state.is_known {
                 continue;
             }
-            if state.cursor < last {
+            // Who was told that it is no member any more may have been forgotten with the last entry that it
+            // might read; whether they are all gone is judged one by one.
+            if state.cursor < last && !(state.is_gone && span.ended.is_some()) {
                 missing.push(format!(
                     "device {} of {user} has {} of {last} in {group}",
                     device.number, state.cursor
@@ -188,8 +190,18 @@ impl Oracle {
                 }
             }
             let told = &state.receipt;
-            let is_told = told.position == position || delivered == 0;
-            if !is_told || told.delivered < delivered || told.read < read {
+            // Counts about an older entry say nothing of this one, but where all have everything, or saw it,
+            // nothing more is asked.
+            let is_about_it = told.position == position;
+            let (mut known, mut known_read) =
+                if is_about_it { (told.delivered, told.read) } else { (0, 0) };
+            if told.delivered_all >= position {
+                known = delivered;
+            }
+            if told.read_all >= position {
+                (known, known_read) = (delivered, read);
+            }
+            if known < delivered || known_read < read {
                 missing.push(format!(
                     "device {device} of {author} knows {told:?} of {position} in {group}; true \
                      are {delivered} and {read}"

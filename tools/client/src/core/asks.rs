@@ -31,6 +31,13 @@ impl Asks {
         }
     }
 
+    /// There is nobody to ask any more: the user isn't in the group.
+    pub(super) fn drop(&mut self, target: Target) {
+        self.due.retain(|due| *due != target);
+        self.covered.remove(&target);
+        self.asked.remove(&target);
+    }
+
     /// A receipt came.
     pub(super) fn answered(&mut self, target: Target) {
         self.asked.remove(&target);

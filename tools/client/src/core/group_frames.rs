@@ -311,6 +311,8 @@ impl Session {
         position: u64,
         actions: &mut Vec<Action>,
     ) -> Result<(), Violation> {
+        // It answers every question about the group.
+        self.asks.drop(Target::Group(group));
         if self.groups.get(group).is_none() {
             actions.push(Action::Notify(Event::GroupGone { group, position: 0 }));
             return Ok(());

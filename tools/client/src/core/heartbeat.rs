@@ -36,12 +36,12 @@ pub(super) struct Heartbeat {
     /// Last time anything was written.
     wrote_ms: u64,
     ping: Ping,
-    /// Nothing that came before that ping waited for an acknowledgement.
-    is_ping_behind_acks: bool,
+    /// How many inbox frames had come when it was queued, if none of them waited for an acknowledgement.
+    frames_at_ping: Option<u64>,
     pongs: u64,
     /// When the last pong came.
     ponged_ms: u64,
-    /// Inbox head of the last pong, and how many inbox frames had come by then.
+    /// Inbox head of the last pong, and how many inbox frames had come and were acknowledged before its ping.
     last_pong: Option<(u64, u64)>,
 }
 
@@ -55,7 +55,7 @@ impl Heartbeat {
             heard_ms: now_ms,
             wrote_ms: now_ms,
             ping: Ping::None,
-            is_ping_behind_acks: false,
+            frames_at_ping: None,
             pongs: 0,
             ponged_ms: now_ms,
             last_pong: None,
@@ -72,11 +72,11 @@ impl Heartbeat {
         now_ms.saturating_sub(self.heard_ms)
     }
 
-    /// A ping was added to the output, behind the acknowledgements of everything that came or, if not
-    /// `is_behind_acks`, before some of them.
-    pub(super) const fn ping_queued(&mut self, is_behind_acks: bool) {
+    /// A ping was added to the output, behind the acknowledgements of the `frames` frames of the inbox that
+    /// came or, if not `is_behind_acks`, before some of them.
+    pub(super) fn ping_queued(&mut self, is_behind_acks: bool, frames: u64) {
         self.ping = Ping::Queued;
-        self.is_ping_behind_acks = is_behind_acks;
+        self.frames_at_ping = is_behind_acks.then_some(frames);
     }
 
     /// A write with everything that was queued has begun.
@@ -104,9 +104,9 @@ impl Heartbeat {
     /// `frames` frames.
     ///
     /// Returns the head that the server named one pong ago if it still has not delivered up to it
-    /// and nothing of the inbox came since: positions that exist, for which there was a whole
-    /// interval of time, and that don't come. A server that answers a ping from before an
-    /// acknowledgement rightly waits for it.
+    /// and nothing of the inbox came since the ping before that: positions that exist, for which there was
+    /// a whole interval of time, and that don't come. A server that answers a ping from before an
+    /// acknowledgement rightly waits for it, and one that reads both together may answer first.
     pub(super) fn pong(&mut self, head: Option<u64>, frontier: u64, frames: u64) -> Option<u64> {
         if self.ping == Ping::None {
             return None;
@@ -115,11 +115,9 @@ impl Heartbeat {
         self.pongs += 1;
         self.ponged_ms = self.heard_ms;
         let before = self.last_pong.take();
-        self.last_pong = head.map(|head| (head, frames));
+        self.last_pong = head.zip(self.frames_at_ping);
         let (head_before, frames_before) = before?;
-        let is_stalled =
-            self.is_ping_behind_acks && head_before > frontier && frames_before == frames;
-        is_stalled.then_some(head_before)
+        (head_before > frontier && frames_before == frames).then_some(head_before)
     }
 
     /// The next beat and its time in milliseconds, where time alone brings one. `waiting` tells
@@ -147,8 +145,8 @@ impl Heartbeat {
 mod tests {
     use super::*;
 
-    fn pinged(heartbeat: &mut Heartbeat, now_ms: u64) {
-        heartbeat.ping_queued(true);
+    fn pinged(heartbeat: &mut Heartbeat, now_ms: u64, frames: u64) {
+        heartbeat.ping_queued(true, frames);
         heartbeat.write_begun(now_ms);
         heartbeat.written(now_ms);
     }
@@ -158,7 +156,7 @@ mod tests {
         let mut heartbeat = Heartbeat::new(1_000, 90);
         assert_eq!(heartbeat.next(false), Some((31_000, Beat::Ping)));
         assert_eq!(heartbeat.next(true), Some((11_000, Beat::Ping)));
-        heartbeat.ping_queued(true);
+        heartbeat.ping_queued(true, 0);
         assert_eq!(heartbeat.next(false), None);
         heartbeat.write_begun(31_000);
         heartbeat.written(40_000);
@@ -170,7 +168,7 @@ mod tests {
     #[test]
     fn the_interval_begins_anew_with_a_late_pong() {
         let mut heartbeat = Heartbeat::new(0, 90);
-        pinged(&mut heartbeat, 30_000);
+        pinged(&mut heartbeat, 30_000, 0);
         heartbeat.heard(75_000);
         heartbeat.pong(None, 0, 0);
         assert_eq!(heartbeat.next(false), Some((105_000, Beat::Ping)));
@@ -186,15 +184,17 @@ mod tests {
     fn two_pongs_without_progress_show_a_stall() {
         let mut heartbeat = Heartbeat::new(0, 30);
         assert_eq!(heartbeat.pong(Some(9), 5, 5), None, "unasked");
-        pinged(&mut heartbeat, 0);
+        pinged(&mut heartbeat, 0, 5);
         assert_eq!(heartbeat.pong(Some(9), 5, 5), None);
-        pinged(&mut heartbeat, 0);
+        pinged(&mut heartbeat, 0, 5);
         assert_eq!(heartbeat.pong(Some(12), 7, 7), None, "it goes on");
-        pinged(&mut heartbeat, 0);
+        pinged(&mut heartbeat, 0, 7);
         assert_eq!(heartbeat.pong(Some(12), 8, 40), None, "parts of a large body come");
-        pinged(&mut heartbeat, 0);
+        pinged(&mut heartbeat, 0, 40);
+        assert_eq!(heartbeat.pong(Some(12), 8, 40), None, "they came after the ping before");
+        pinged(&mut heartbeat, 0, 40);
         assert_eq!(heartbeat.pong(Some(12), 8, 40), Some(12));
-        pinged(&mut heartbeat, 0);
+        pinged(&mut heartbeat, 0, 40);
         assert_eq!(heartbeat.pong(Some(12), 12, 41), None);
     }
 }

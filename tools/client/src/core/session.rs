@@ -393,7 +393,8 @@ impl Session {
             }
             Link::Online(online) => match online.heartbeat.next(waiting) {
                 Some((at_ms, Beat::Ping)) if now.elapsed_ms >= at_ms => {
-                    online.heartbeat.ping_queued(self.intake.inbox().is_acknowledged());
+                    let frames = self.intake.inbox_frames();
+                    online.heartbeat.ping_queued(self.intake.inbox().is_acknowledged(), frames);
                     self.output.push(&Frame::Ping);
                     return;
                 }

@@ -370,6 +370,26 @@ fn a_member_that_was_removed_reads_what_was_before_and_no_more() {
 }
 
 #[test]
+fn a_group_that_is_left_is_asked_about_no_more() {
+    let mut device = member();
+    send(&mut device, "mine");
+    device.server(&[tick(START_MS, 7)]);
+    device.sent();
+    device.lose();
+    device.events();
+    device.login();
+    assert_eq!(device.sent()[1..], ["group ask 30 7"]);
+    device.server(&[Frame::GroupGone { group: GROUP, position: 0 }]);
+    assert_eq!(device.events(), ["gone 30 @0"]);
+    for _ in 0..4 {
+        let due = device.session.deadline_ms().unwrap();
+        device.pass(due - device.now.elapsed_ms);
+        assert_eq!(device.sent(), ["ping"], "the question was answered");
+        device.server(&[Frame::Pong { heads: Pairs::Slice(&[]) }]);
+    }
+}
+
+#[test]
 fn counts_of_the_newest_own_message_only_grow() {
     let mut device = member();
     send(&mut device, "mine");
