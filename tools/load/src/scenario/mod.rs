@@ -11,6 +11,7 @@ mod group;
 mod idle;
 mod login;
 mod offline;
+mod pace;
 mod pairs;
 
 use std::net::SocketAddr;
@@ -184,7 +185,7 @@ fn unix_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |since| since.as_millis() as u64)
 }
 
-fn nanoseconds(duration: Duration) -> u64 {
+const fn nanoseconds(duration: Duration) -> u64 {
     duration.as_nanos() as u64
 }
 
