@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use crate::affinity::Placement;
 use crate::failure::Failure;
 use crate::scenario::{
-    GROUP_HELP, GroupOptions, IDLE_HELP, IdleOptions, OFFLINE_HELP, OfflineOptions, PAIRS_HELP,
-    PINGPONG_HELP, PairsOptions, PingpongOptions, Scenario,
+    GROUP_HELP, GROUPS_HELP, GroupOptions, GroupsOptions, IDLE_HELP, IdleOptions, OFFLINE_HELP,
+    OfflineOptions, PAIRS_HELP, PINGPONG_HELP, PairsOptions, PingpongOptions, Scenario,
 };
 use crate::seconds::Seconds;
 
@@ -58,6 +58,8 @@ enum ScenarioCommand<Target: Args> {
     Pingpong(Invocation<PingpongOptions, Target>),
     #[command(about = GROUP_HELP.summary, after_help = GROUP_HELP.description)]
     Group(Invocation<GroupOptions, Target>),
+    #[command(about = GROUPS_HELP.summary, after_help = GROUPS_HELP.description)]
+    Groups(Invocation<GroupsOptions, Target>),
     #[command(about = OFFLINE_HELP.summary, after_help = OFFLINE_HELP.description)]
     Offline(Invocation<OfflineOptions, Target>),
     #[command(about = IDLE_HELP.summary, after_help = IDLE_HELP.description)]
@@ -206,6 +208,7 @@ impl<T: Args> ScenarioCommand<T> {
             ScenarioCommand::Pairs(invocation) => invocation.plan(Scenario::Pairs, target),
             ScenarioCommand::Pingpong(invocation) => invocation.plan(Scenario::Pingpong, target),
             ScenarioCommand::Group(invocation) => invocation.plan(Scenario::Group, target),
+            ScenarioCommand::Groups(invocation) => invocation.plan(Scenario::Groups, target),
             ScenarioCommand::Offline(invocation) => invocation.plan(Scenario::Offline, target),
             ScenarioCommand::Idle(invocation) => invocation.plan(Scenario::Idle, target),
         }

@@ -8,11 +8,13 @@
 
 mod drain;
 mod group;
+mod groups;
 mod idle;
 mod login;
 mod offline;
 mod pace;
 mod pairs;
+mod talk;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -22,6 +24,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::Serialize;
 
 pub use group::{GROUP_HELP, GroupOptions};
+pub use groups::{GROUPS_HELP, GroupsOptions};
 pub use idle::{IDLE_HELP, IdleOptions};
 pub use offline::{OFFLINE_HELP, OfflineOptions};
 pub use pairs::{PAIRS_HELP, PINGPONG_HELP, PairsOptions, PingpongOptions};
@@ -84,6 +87,8 @@ pub enum Scenario {
     Pingpong(PingpongOptions),
     /// One group with many members.
     Group(GroupOptions),
+    /// Many groups whose members come and go.
+    Groups(GroupsOptions),
     /// Messages for users who are not there, who then come.
     Offline(OfflineOptions),
     /// Connections that do nothing.
@@ -97,6 +102,7 @@ impl Scenario {
             Scenario::Pairs(_) => "pairs",
             Scenario::Pingpong(_) => "pingpong",
             Scenario::Group(_) => "group",
+            Scenario::Groups(_) => "groups",
             Scenario::Offline(_) => "offline",
             Scenario::Idle(_) => "idle",
         }
@@ -108,6 +114,7 @@ impl Scenario {
             Scenario::Pairs(options) => options.pairs as usize * 2,
             Scenario::Pingpong(_) => 2,
             Scenario::Group(options) => options.members as usize,
+            Scenario::Groups(options) => options.connections(),
             Scenario::Offline(options) => options.users as usize + options.authors() as usize,
             Scenario::Idle(options) => options.connections as usize,
         }
@@ -119,6 +126,7 @@ impl Scenario {
             Scenario::Pairs(options) => pairs::run(options, setting),
             Scenario::Pingpong(options) => pairs::run_pingpong(options, setting),
             Scenario::Group(options) => group::run(options, setting),
+            Scenario::Groups(options) => groups::run(options, setting),
             Scenario::Offline(options) => offline::run(options, setting),
             Scenario::Idle(options) => idle::run(options, setting),
         }

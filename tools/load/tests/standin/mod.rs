@@ -5,6 +5,7 @@
 
 #![allow(dead_code, reason = "each test file uses a part")]
 
+mod groups;
 mod state;
 
 use std::collections::HashMap;
@@ -15,6 +16,11 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use clap::Parser as _;
+use fulmar_load::cli::Cli;
+use fulmar_load::failure::Failure;
+use fulmar_load::measurement::carry_out;
+use fulmar_load::report::Report;
 use fulmar_protocol::{Frame, Frames, limits};
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll;
@@ -34,6 +40,8 @@ pub(crate) enum Fault {
     Hole(u64),
     /// Delivers every n-th message twice.
     Duplicate(u64),
+    /// Gives every n-th message to a group two positions.
+    Twice(u64),
     /// Delivers every n-th message of a direction after the next one.
     Swap(u64),
     /// Changes a byte in every n-th body.
@@ -109,6 +117,22 @@ impl Drop for StandIn {
             thread.join().expect("the stand-in does not panic");
         }
     }
+}
+
+/// Runs a scenario against a stand-in and checks that the load kept to the protocol.
+pub(crate) fn run_with(line: &str, fault: Fault, terms: Terms) -> Result<Report, Failure> {
+    let server = StandIn::start(fault, terms);
+    let address = server.address.to_string();
+    let words = ["fulmar-load", "run"].into_iter().chain(line.split(' '));
+    let words = words.chain(["--server", &address, "--drain", "0.3"]);
+    let plan = Cli::try_parse_from(words).expect("valid options").plan().expect("valid options");
+    let report = carry_out(&plan, &Arc::new(AtomicBool::new(false)));
+    assert_eq!(server.complaints(), Vec::<String>::new());
+    report
+}
+
+pub(crate) fn run(line: &str, fault: Fault) -> Report {
+    run_with(line, fault, Terms::default()).unwrap()
 }
 
 struct Connection {
