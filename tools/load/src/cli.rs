@@ -246,6 +246,21 @@ impl Plan {
         }
     }
 
+    /// What the started server gets as further arguments: what the scenario needs, unless it is given,
+    /// and what is given.
+    pub fn server_arguments(&self) -> Vec<String> {
+        let Target::Started(server) = &self.target else { return Vec::new() };
+        let given = &server.server_arguments;
+        let is_given = |setting: &str| {
+            let names = given.iter().map(|argument| argument.split('=').next().unwrap_or_default());
+            names.into_iter().any(|name| name == setting)
+        };
+        let needed = self.scenario.server_settings().into_iter();
+        let needed = needed.filter(|&(setting, _)| !is_given(setting));
+        let needed = needed.flat_map(|(setting, value)| [setting.to_owned(), value]);
+        needed.chain(given.iter().cloned()).collect()
+    }
+
     /// Every option as the report shows it.
     pub fn options(&self) -> Value {
         let mut options = json!(self.scenario);
@@ -263,7 +278,7 @@ impl Plan {
                 "cores": server.cores,
                 "server_cpu": placement(server.server_cpu),
                 "control": server.control,
-                "server_arguments": server.server_arguments,
+                "server_arguments": self.server_arguments(),
             }),
         };
         for part in [&mut more, &mut { target }] {
@@ -376,5 +391,15 @@ mod tests {
     fn server_arguments_come_last() {
         let plan = plan("measure pingpong --cores 2 -- --retention history").unwrap();
         assert_eq!(plan.options()["server_arguments"], json!(["--retention", "history"]));
+    }
+
+    #[test]
+    fn a_server_is_told_what_the_scenario_needs_unless_that_is_given() {
+        let arguments = |line: &str| plan(line).unwrap().server_arguments().join(" ");
+        assert_eq!(arguments("measure group --members 1024"), "");
+        assert_eq!(arguments("measure group --members 10000"), "--group-members-max 10000");
+        let given = "--group-members-max=20000 --log warn";
+        assert_eq!(arguments(&format!("measure group --members 10000 -- {given}")), given);
+        assert_eq!(arguments("run group --members 10000 --server 127.0.0.1:1"), "");
     }
 }

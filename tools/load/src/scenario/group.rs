@@ -15,6 +15,9 @@ use crate::limits::BODY_BYTES_MIN;
 use crate::schedule::{Schedule, Spacing};
 use crate::seconds::Seconds;
 
+/// Members that a server takes whose limit wasn't raised.
+pub(super) const MEMBERS_FREE: u32 = 1_024;
+
 /// The help of `group`.
 pub const GROUP_HELP: Help = Help {
     summary: "One group: some members write, all members get everything",

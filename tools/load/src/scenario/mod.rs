@@ -120,6 +120,16 @@ impl Scenario {
         }
     }
 
+    /// What the server that is started for it is told beside its defaults: setting and value.
+    pub fn server_settings(&self) -> Vec<(&'static str, String)> {
+        match self {
+            Scenario::Group(options) if options.members > group::MEMBERS_FREE => {
+                vec![("--group-members-max", options.members.to_string())]
+            }
+            _ => Vec::new(),
+        }
+    }
+
     /// Runs it.
     pub fn run(&self, setting: &Setting) -> Result<Outcome, Failure> {
         match self {
