@@ -10,7 +10,8 @@ use crate::affinity::Placement;
 use crate::failure::Failure;
 use crate::scenario::{
     GROUP_HELP, GROUPS_HELP, GroupOptions, GroupsOptions, IDLE_HELP, IdleOptions, OFFLINE_HELP,
-    OfflineOptions, PAIRS_HELP, PINGPONG_HELP, PairsOptions, PingpongOptions, Scenario,
+    OfflineOptions, PAIRS_HELP, PINGPONG_HELP, PRESENCE_HELP, PairsOptions, PingpongOptions,
+    PresenceOptions, Scenario,
 };
 use crate::seconds::Seconds;
 
@@ -60,6 +61,8 @@ enum ScenarioCommand<Target: Args> {
     Group(Invocation<GroupOptions, Target>),
     #[command(about = GROUPS_HELP.summary, after_help = GROUPS_HELP.description)]
     Groups(Invocation<GroupsOptions, Target>),
+    #[command(about = PRESENCE_HELP.summary, after_help = PRESENCE_HELP.description)]
+    Presence(Invocation<PresenceOptions, Target>),
     #[command(about = OFFLINE_HELP.summary, after_help = OFFLINE_HELP.description)]
     Offline(Invocation<OfflineOptions, Target>),
     #[command(about = IDLE_HELP.summary, after_help = IDLE_HELP.description)]
@@ -209,6 +212,7 @@ impl<T: Args> ScenarioCommand<T> {
             ScenarioCommand::Pingpong(invocation) => invocation.plan(Scenario::Pingpong, target),
             ScenarioCommand::Group(invocation) => invocation.plan(Scenario::Group, target),
             ScenarioCommand::Groups(invocation) => invocation.plan(Scenario::Groups, target),
+            ScenarioCommand::Presence(invocation) => invocation.plan(Scenario::Presence, target),
             ScenarioCommand::Offline(invocation) => invocation.plan(Scenario::Offline, target),
             ScenarioCommand::Idle(invocation) => invocation.plan(Scenario::Idle, target),
         }
@@ -341,6 +345,8 @@ mod tests {
         assert_eq!(plan.scenario.connections(), 1_000);
         assert_eq!(self::plan("measure idle").unwrap().scenario.connections(), 18_000);
         assert_eq!(self::plan("measure group").unwrap().scenario.connections(), 100);
+        assert_eq!(self::plan("measure presence").unwrap().scenario.connections(), 18_000);
+        assert_eq!(self::plan("measure groups").unwrap().scenario.connections(), 2_256);
         let offline = self::plan("measure offline").unwrap();
         assert_eq!(
             (&offline.options()["users"], &offline.options()["each"]),
@@ -370,6 +376,9 @@ mod tests {
             ("measure group --members 1", "2..=100000"),
             ("measure group --body 16301", "24..=16300"),
             ("measure group --senders 0", "1..=100000"),
+            ("measure groups --online-percent 101", "1..=100"),
+            ("measure presence --watch 257", "1..=256"),
+            ("measure presence --interval 4", "5..=600"),
             ("measure dance", "unrecognized subcommand"),
         ] {
             let error = plan(line).expect_err(line);
@@ -400,6 +409,7 @@ mod tests {
         assert_eq!(arguments("measure group --members 10000"), "--group-members-max 10000");
         let given = "--group-members-max=20000 --log warn";
         assert_eq!(arguments(&format!("measure group --members 10000 -- {given}")), given);
+        assert_eq!(arguments("measure presence"), "--presence-interval-seconds 10");
         assert_eq!(arguments("run group --members 10000 --server 127.0.0.1:1"), "");
     }
 }

@@ -99,7 +99,7 @@ fn write_latencies(report: &Report, text: &mut String) -> std::fmt::Result {
 
 fn write_verdict(report: &Report, text: &mut String) -> std::fmt::Result {
     if report.faults.is_clean() {
-        writeln!(text, "  checked: nothing lost, duplicated, reordered or irregular")?;
+        writeln!(text, "  checked: nothing lost, duplicated, reordered, stale or irregular")?;
     } else {
         let found: Vec<_> = report
             .faults

@@ -14,6 +14,7 @@ mod login;
 mod offline;
 mod pace;
 mod pairs;
+mod presence;
 mod talk;
 
 use std::net::SocketAddr;
@@ -28,6 +29,7 @@ pub use groups::{GROUPS_HELP, GroupsOptions};
 pub use idle::{IDLE_HELP, IdleOptions};
 pub use offline::{OFFLINE_HELP, OfflineOptions};
 pub use pairs::{PAIRS_HELP, PINGPONG_HELP, PairsOptions, PingpongOptions};
+pub use presence::{PRESENCE_HELP, PresenceOptions};
 
 use crate::check::Faults;
 use crate::engine::{Engine, EngineOptions};
@@ -89,6 +91,8 @@ pub enum Scenario {
     Group(GroupOptions),
     /// Many groups whose members come and go.
     Groups(GroupsOptions),
+    /// People who watch each other's presence.
+    Presence(PresenceOptions),
     /// Messages for users who are not there, who then come.
     Offline(OfflineOptions),
     /// Connections that do nothing.
@@ -103,6 +107,7 @@ impl Scenario {
             Scenario::Pingpong(_) => "pingpong",
             Scenario::Group(_) => "group",
             Scenario::Groups(_) => "groups",
+            Scenario::Presence(_) => "presence",
             Scenario::Offline(_) => "offline",
             Scenario::Idle(_) => "idle",
         }
@@ -115,6 +120,7 @@ impl Scenario {
             Scenario::Pingpong(_) => 2,
             Scenario::Group(options) => options.members as usize,
             Scenario::Groups(options) => options.connections(),
+            Scenario::Presence(options) => options.connections as usize,
             Scenario::Offline(options) => options.users as usize + options.authors() as usize,
             Scenario::Idle(options) => options.connections as usize,
         }
@@ -125,6 +131,9 @@ impl Scenario {
         match self {
             Scenario::Group(options) if options.members > group::MEMBERS_FREE => {
                 vec![("--group-members-max", options.members.to_string())]
+            }
+            Scenario::Presence(options) => {
+                vec![("--presence-interval-seconds", options.interval.to_string())]
             }
             _ => Vec::new(),
         }
@@ -137,6 +146,7 @@ impl Scenario {
             Scenario::Pingpong(options) => pairs::run_pingpong(options, setting),
             Scenario::Group(options) => group::run(options, setting),
             Scenario::Groups(options) => groups::run(options, setting),
+            Scenario::Presence(options) => presence::run(options, setting),
             Scenario::Offline(options) => offline::run(options, setting),
             Scenario::Idle(options) => idle::run(options, setting),
         }

@@ -6,6 +6,7 @@
 #![allow(dead_code, reason = "each test file uses a part")]
 
 mod groups;
+mod presence;
 mod state;
 
 use std::collections::HashMap;
@@ -54,6 +55,14 @@ pub(crate) enum Fault {
     ReceiptAhead(u64),
     /// Never sends a delivered receipt.
     NoReceipts,
+    /// Leaves out one watcher in every n-th change of somebody's presence.
+    Untold(u64),
+    /// Tells the opposite of every n-th change.
+    Lie(u64),
+    /// Tells one watcher an older last seen than the others.
+    OldSeen,
+    /// Tells every n-th change to somebody who doesn't watch.
+    Stranger(u64),
     /// Does nothing at all for `ms`, once, `after_ms` after the first message.
     Stall { after_ms: u64, ms: u64 },
     /// Says goodbye after this many messages.

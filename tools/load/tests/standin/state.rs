@@ -6,6 +6,7 @@ use std::time::Instant;
 use fulmar_protocol::{Chunks, Code, Deliver, Frame, Goodbye, Pairs, Send, Welcome};
 
 use super::groups::Groups;
+use super::presence::People;
 use super::{Fault, Terms};
 
 /// What becomes of the connection after a frame.
@@ -66,6 +67,7 @@ pub(crate) struct State {
     messages: u64,
     receipts: u64,
     pub(super) groups: Groups,
+    pub(super) people: People,
 }
 
 impl State {
@@ -82,6 +84,7 @@ impl State {
             messages: 0,
             receipts: 0,
             groups: Groups::default(),
+            people: People::default(),
         }
     }
 
@@ -97,6 +100,7 @@ impl State {
         {
             user.connection = None;
             self.leave_groups(number);
+            self.person_left(number);
         }
         self.cuts.remove(&id);
     }
@@ -113,6 +117,8 @@ impl State {
                 let head = self.users[&user].head;
                 self.say(id, &Frame::Pong { heads: Pairs::Slice(&[(0, head)]) });
             }
+            (Frame::Activity { is_here }, Some(user)) => self.on_activity(user, *is_here),
+            (Frame::Watch { users }, Some(user)) => self.on_watch(id, user, users),
             (Frame::GroupResume { cursors }, Some(user)) => self.on_group_resume(user, cursors)?,
             (Frame::GroupChange { group, number, change }, Some(user)) => {
                 self.on_group_change(id, user, *group, *number, change)?;
