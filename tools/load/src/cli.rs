@@ -19,6 +19,9 @@ const EXAMPLES: &str = "\
 Examples:
   fulmar-load measure pairs                          start a server on CPU 0, load it from CPU 1
   fulmar-load measure pairs --durability os --rate 50000 --html report.html
+  fulmar-load measure group --members 10000 --rate 2
+  fulmar-load measure groups --churn 200             many groups, people who come and go
+  fulmar-load measure presence --html report.html    who is there, as told to those who watch
   fulmar-load measure idle --connections 10000
   fulmar-load run pingpong --server 127.0.0.1:7700   a server that is running, --insecure-dev
 

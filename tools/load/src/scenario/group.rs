@@ -150,6 +150,7 @@ fn outcome(options: &GroupOptions, start: &Mark<Totals>, end: &Mark<Totals>) -> 
     Outcome {
         seconds,
         messages_per_s: Some(messages as f64 / seconds),
+        messages_mean: "ticked, and with every other member",
         deliveries_per_s: Some(deliveries as f64 / seconds),
         spent: Some(spent),
         messages,

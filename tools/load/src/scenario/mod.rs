@@ -182,8 +182,10 @@ pub struct Outcome {
     pub connections: usize,
     /// Length of the measured time, in seconds.
     pub seconds: f64,
-    /// Messages per second that were ticked, delivered, acknowledged and receipted.
+    /// Messages per second that got as far as the scenario counts them.
     pub messages_per_s: Option<f64>,
+    /// How far that is, for people.
+    pub messages_mean: &'static str,
     /// Deliveries per second.
     pub deliveries_per_s: Option<f64>,
     /// Broken promises.

@@ -188,6 +188,7 @@ fn outcome(
     Outcome {
         seconds,
         messages_per_s: Some(messages as f64 / seconds),
+        messages_mean: "ticked, delivered, acknowledged, and the delivered receipt back at the author",
         deliveries_per_s: Some(deliveries as f64 / seconds),
         spent: Some(end.usage.since(&start.usage)),
         messages,

@@ -63,6 +63,7 @@ impl Groups<'_> {
             connections: options.online(),
             seconds,
             messages_per_s: Some(messages as f64 / seconds),
+            messages_mean: "ticked, and with every other member who is there",
             deliveries_per_s: Some(deliveries as f64 / seconds),
             spent: Some(spent),
             messages,
