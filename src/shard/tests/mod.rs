@@ -8,6 +8,7 @@ mod devices;
 mod disk;
 mod groups;
 mod groups_hostile;
+mod groups_large;
 mod login;
 mod memory;
 mod presence;

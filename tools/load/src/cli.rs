@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 use crate::affinity::Placement;
 use crate::failure::Failure;
 use crate::scenario::{
-    GROUP_HELP, GroupOptions, IDLE_HELP, IdleOptions, OFFLINE_HELP, OfflineOptions, PAIRS_HELP,
-    PINGPONG_HELP, PairsOptions, PingpongOptions, Scenario,
+    GROUP_HELP, GROUPS_HELP, GroupOptions, GroupsOptions, IDLE_HELP, IdleOptions, OFFLINE_HELP,
+    OfflineOptions, PAIRS_HELP, PINGPONG_HELP, PRESENCE_HELP, PairsOptions, PingpongOptions,
+    PresenceOptions, Scenario,
 };
 use crate::seconds::Seconds;
 
@@ -18,6 +19,9 @@ const EXAMPLES: &str = "\
 Examples:
   fulmar-load measure pairs                          start a server on CPU 0, load it from CPU 1
   fulmar-load measure pairs --durability os --rate 50000 --html report.html
+  fulmar-load measure group --members 10000 --rate 2
+  fulmar-load measure groups --churn 200             many groups, people who come and go
+  fulmar-load measure presence --html report.html    who is there, as told to those who watch
   fulmar-load measure idle --connections 10000
   fulmar-load run pingpong --server 127.0.0.1:7700   a server that is running, --insecure-dev
 
@@ -58,6 +62,10 @@ enum ScenarioCommand<Target: Args> {
     Pingpong(Invocation<PingpongOptions, Target>),
     #[command(about = GROUP_HELP.summary, after_help = GROUP_HELP.description)]
     Group(Invocation<GroupOptions, Target>),
+    #[command(about = GROUPS_HELP.summary, after_help = GROUPS_HELP.description)]
+    Groups(Invocation<GroupsOptions, Target>),
+    #[command(about = PRESENCE_HELP.summary, after_help = PRESENCE_HELP.description)]
+    Presence(Invocation<PresenceOptions, Target>),
     #[command(about = OFFLINE_HELP.summary, after_help = OFFLINE_HELP.description)]
     Offline(Invocation<OfflineOptions, Target>),
     #[command(about = IDLE_HELP.summary, after_help = IDLE_HELP.description)]
@@ -206,6 +214,8 @@ impl<T: Args> ScenarioCommand<T> {
             ScenarioCommand::Pairs(invocation) => invocation.plan(Scenario::Pairs, target),
             ScenarioCommand::Pingpong(invocation) => invocation.plan(Scenario::Pingpong, target),
             ScenarioCommand::Group(invocation) => invocation.plan(Scenario::Group, target),
+            ScenarioCommand::Groups(invocation) => invocation.plan(Scenario::Groups, target),
+            ScenarioCommand::Presence(invocation) => invocation.plan(Scenario::Presence, target),
             ScenarioCommand::Offline(invocation) => invocation.plan(Scenario::Offline, target),
             ScenarioCommand::Idle(invocation) => invocation.plan(Scenario::Idle, target),
         }
@@ -243,6 +253,21 @@ impl Plan {
         }
     }
 
+    /// What the started server gets as further arguments: what the scenario needs, unless it is given,
+    /// and what is given.
+    pub fn server_arguments(&self) -> Vec<String> {
+        let Target::Started(server) = &self.target else { return Vec::new() };
+        let given = &server.server_arguments;
+        let is_given = |setting: &str| {
+            let names = given.iter().map(|argument| argument.split('=').next().unwrap_or_default());
+            names.into_iter().any(|name| name == setting)
+        };
+        let needed = self.scenario.server_settings().into_iter();
+        let needed = needed.filter(|&(setting, _)| !is_given(setting));
+        let needed = needed.flat_map(|(setting, value)| [setting.to_owned(), value]);
+        needed.chain(given.iter().cloned()).collect()
+    }
+
     /// Every option as the report shows it.
     pub fn options(&self) -> Value {
         let mut options = json!(self.scenario);
@@ -260,7 +285,7 @@ impl Plan {
                 "cores": server.cores,
                 "server_cpu": placement(server.server_cpu),
                 "control": server.control,
-                "server_arguments": server.server_arguments,
+                "server_arguments": self.server_arguments(),
             }),
         };
         for part in [&mut more, &mut { target }] {
@@ -323,6 +348,8 @@ mod tests {
         assert_eq!(plan.scenario.connections(), 1_000);
         assert_eq!(self::plan("measure idle").unwrap().scenario.connections(), 18_000);
         assert_eq!(self::plan("measure group").unwrap().scenario.connections(), 100);
+        assert_eq!(self::plan("measure presence").unwrap().scenario.connections(), 18_000);
+        assert_eq!(self::plan("measure groups").unwrap().scenario.connections(), 2_256);
         let offline = self::plan("measure offline").unwrap();
         assert_eq!(
             (&offline.options()["users"], &offline.options()["each"]),
@@ -352,6 +379,9 @@ mod tests {
             ("measure group --members 1", "2..=100000"),
             ("measure group --body 16301", "24..=16300"),
             ("measure group --senders 0", "1..=100000"),
+            ("measure groups --online-percent 101", "1..=100"),
+            ("measure presence --watch 257", "1..=256"),
+            ("measure presence --interval 4", "5..=600"),
             ("measure dance", "unrecognized subcommand"),
         ] {
             let error = plan(line).expect_err(line);
@@ -373,5 +403,16 @@ mod tests {
     fn server_arguments_come_last() {
         let plan = plan("measure pingpong --cores 2 -- --retention history").unwrap();
         assert_eq!(plan.options()["server_arguments"], json!(["--retention", "history"]));
+    }
+
+    #[test]
+    fn a_server_is_told_what_the_scenario_needs_unless_that_is_given() {
+        let arguments = |line: &str| plan(line).unwrap().server_arguments().join(" ");
+        assert_eq!(arguments("measure group --members 1024"), "");
+        assert_eq!(arguments("measure group --members 10000"), "--group-members-max 10000");
+        let given = "--group-members-max=20000 --log warn";
+        assert_eq!(arguments(&format!("measure group --members 10000 -- {given}")), given);
+        assert_eq!(arguments("measure presence"), "--presence-interval-seconds 10");
+        assert_eq!(arguments("run group --members 10000 --server 127.0.0.1:1"), "");
     }
 }

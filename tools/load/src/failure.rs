@@ -109,6 +109,7 @@ fn code_advice(code: Code) -> &'static str {
             "; an earlier run numbered its sends higher: pass another --first-user"
         }
         Code::QuotaExceeded => "; raise the server's offline quota or send fewer messages",
+        Code::GroupFull => "; raise the server's --group-members-max or ask for fewer members",
         Code::TooManyConnections => "; raise the server's connection limit or open fewer",
         Code::Overloaded => "; lower the rate or the number of connections",
         Code::Replaced => {

@@ -28,6 +28,13 @@ pub const UNRECEIPTED_MAX: usize = 16_384;
 /// this bound waits, so that a server that ticks and never delivers can't fill our memory.
 pub const GROUP_WINDOWS_MAX: u64 = 16;
 
+/// Watchers whose answers are under way at once, while all begin to watch.
+pub const WATCHERS_FLIGHT_MAX: u64 = 256;
+
+/// How long somebody must be gone until a server tells those who watch, in seconds: the server's own
+/// limit, beside its presence interval.
+pub const PRESENCE_SETTLE_S: u64 = 5;
+
 /// Encoded bytes that wait for one socket before its sender stops making more.
 pub const OUT_PENDING_BYTES_MAX: usize = 64 * 1024;
 

@@ -31,7 +31,7 @@ pub fn carry_out(plan: &Plan, interrupted: &Arc<AtomicBool>) -> Result<Report, F
             check_process(options.server_pid)?;
             None
         }
-        Target::Started(options) => Some(start(options, interrupted)?),
+        Target::Started(options) => Some(start(options, plan.server_arguments(), interrupted)?),
     };
     // After the server was started, which would inherit it.
     if let Some(processors) = processors {
@@ -48,7 +48,11 @@ pub fn carry_out(plan: &Plan, interrupted: &Arc<AtomicBool>) -> Result<Report, F
     Ok(report)
 }
 
-fn start(options: &StartedServer, interrupted: &AtomicBool) -> Result<Server, Failure> {
+fn start(
+    options: &StartedServer,
+    arguments: Vec<String>,
+    interrupted: &AtomicBool,
+) -> Result<Server, Failure> {
     if let Some(processors) = options.server_cpu.processors(options.cores as usize) {
         affinity::check(&processors, "--server-cpu")?;
     }
@@ -64,7 +68,7 @@ fn start(options: &StartedServer, interrupted: &AtomicBool) -> Result<Server, Fa
         cores: options.cores as usize,
         placement: options.server_cpu,
         control: options.control.clone(),
-        arguments: options.server_arguments.clone(),
+        arguments,
     };
     Server::start(&options, interrupted)
 }

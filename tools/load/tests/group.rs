@@ -50,3 +50,13 @@ fn a_light_load_tells_when_the_last_member_has_a_message() {
     let (last, any) = (&report["last_delivery_us"], &report["delivery_us"]);
     assert!(last["p50"].as_f64().unwrap() >= any["p50"].as_f64().unwrap());
 }
+
+/// The server's limit of members is raised by the measurement.
+#[test]
+fn a_group_of_more_members_than_a_server_allows_by_itself() {
+    let (report, status) = measure("--members 1100 --rate 20");
+    assert_eq!(status, 0, "{}", report["faults"]);
+    assert_eq!(report["connections"], 1_100);
+    assert_eq!(report["options"]["server_arguments"][0], "--group-members-max");
+    assert!(report["deliveries_per_s"].as_f64().unwrap() > 1_099.0);
+}

@@ -9,24 +9,7 @@ use clap::Parser as _;
 use fulmar_load::cli::Cli;
 use fulmar_load::failure::Failure;
 use fulmar_load::measurement::carry_out;
-use fulmar_load::report::Report;
-use standin::{Fault, StandIn, Terms};
-
-/// Runs a scenario against a stand-in and checks that the load kept to the protocol.
-fn run_with(line: &str, fault: Fault, terms: Terms) -> Result<Report, Failure> {
-    let server = StandIn::start(fault, terms);
-    let address = server.address.to_string();
-    let words = ["fulmar-load", "run"].into_iter().chain(line.split(' '));
-    let words = words.chain(["--server", &address, "--drain", "0.3"]);
-    let plan = Cli::try_parse_from(words).expect("valid options").plan().expect("valid options");
-    let report = carry_out(&plan, &Arc::new(AtomicBool::new(false)));
-    assert_eq!(server.complaints(), Vec::<String>::new());
-    report
-}
-
-fn run(line: &str, fault: Fault) -> Report {
-    run_with(line, fault, Terms::default()).unwrap()
-}
+use standin::{Fault, StandIn, Terms, run, run_with};
 
 fn failure(line: &str, fault: Fault, terms: Terms) -> String {
     run_with(line, fault, terms).expect_err("the run fails").to_string()

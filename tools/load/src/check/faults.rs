@@ -23,6 +23,8 @@ pub struct Faults {
     pub gaps: u64,
     /// Bodies that are not what was sent.
     pub corrupt: u64,
+    /// Watchers who at the end were told something of somebody that isn't so, or nothing.
+    pub stale: u64,
     /// Other answers that the protocol doesn't allow: wrong numbers, ordinals, positions, peers.
     pub irregular: u64,
     /// The first faults, in words.
@@ -41,7 +43,7 @@ impl Faults {
     }
 
     /// Each count with its name.
-    pub fn counts(&self) -> [(&'static str, u64); 9] {
+    pub fn counts(&self) -> [(&'static str, u64); 10] {
         [
             ("lost", self.lost),
             ("duplicated", self.duplicated),
@@ -51,6 +53,7 @@ impl Faults {
             ("receipts_ahead", self.receipts_ahead),
             ("gaps", self.gaps),
             ("corrupt", self.corrupt),
+            ("stale", self.stale),
             ("irregular", self.irregular),
         ]
     }

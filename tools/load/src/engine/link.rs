@@ -113,6 +113,11 @@ impl Port<'_> {
         self.user
     }
 
+    /// When the connection was begun, of the run's clock, in nanoseconds.
+    pub const fn opened_ns(&self) -> u64 {
+        self.link.opened_ns
+    }
+
     /// Encoded bytes that wait for the socket.
     #[inline]
     pub const fn pending_bytes(&self) -> usize {

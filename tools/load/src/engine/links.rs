@@ -58,6 +58,11 @@ impl Links {
         self.ready
     }
 
+    /// Whether this user is logged in.
+    pub fn is_ready(&self, index: usize) -> bool {
+        self.all[index].stage == Stage::Ready
+    }
+
     /// Number of users.
     pub const fn len(&self) -> usize {
         self.all.len()

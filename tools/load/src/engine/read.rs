@@ -87,6 +87,7 @@ fn on_frame(
         | Frame::GroupSkip { .. }
         | Frame::GroupReceipt(_)
         | Frame::GroupNotice(_)
+        | Frame::Presence { .. }
         | Frame::Pong { .. } => script.on_frame(&mut Port { index, now_ns, user, link }, frame),
         _ => Err(unexpected(user, frame)),
     }

@@ -53,8 +53,8 @@ fn write_verdict(report: &Report, page: &mut String) -> std::fmt::Result {
     if report.faults.is_clean() {
         writeln!(
             page,
-            "<p class=\"good\">Every message was checked: nothing lost, duplicated, reordered or \
-             irregular.</p>"
+            "<p class=\"good\">Every message was checked: nothing lost, duplicated, reordered, stale \
+             or irregular.</p>"
         )?;
     } else {
         writeln!(page, "<p class=\"bad\">Promises were broken.</p>\n<table>")?;

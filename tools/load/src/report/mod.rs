@@ -36,7 +36,7 @@ pub struct Report {
     pub connections: usize,
     /// Length of the measured time.
     pub seconds: f64,
-    /// Messages ticked, delivered, acknowledged and receipted, per second.
+    /// Messages that got as far as the scenario counts them, per second.
     pub messages_per_s: Option<f64>,
     /// Deliveries per second.
     pub deliveries_per_s: Option<f64>,
@@ -90,6 +90,7 @@ pub struct Report {
 /// What the text and the page show beside the object.
 #[derive(Debug)]
 struct Shown {
+    messages_mean: &'static str,
     curves: Vec<NamedLatencies>,
     figures: Vec<Figure>,
 }
@@ -167,7 +168,7 @@ impl Report {
                 .map_or(0, |since| since.as_secs()),
             machine,
             options,
-            shown: Shown { curves, figures: outcome.figures },
+            shown: Shown { messages_mean: outcome.messages_mean, curves, figures: outcome.figures },
         }
     }
 

@@ -105,27 +105,29 @@ fn write_curve(axes: &Axes, index: usize, points: &[Point], svg: &mut String) ->
         let (x, y) = (axes.x(nines(point.quantile)), axes.y(point.latency_us));
         write!(svg, "{command}{x:.1} {y:.1}")?;
     }
-    writeln!(svg, "\"/>")
+    // Nothing was slower than the last point.
+    writeln!(svg, "H{:.1}\"/>", axes.x(axes.nines))
 }
 
-/// A name at the slow end of each curve, from the top down, none over another.
+/// A name at the right of each curve, from the top down, none over another.
 fn write_labels(
     axes: &Axes,
     curves: &[NamedLatencies],
     points: &[Vec<Point>],
     svg: &mut String,
 ) -> std::fmt::Result {
-    let mut labels: Vec<(f64, f64, usize)> = points
+    let x = axes.x(axes.nines) + 8.0;
+    let mut labels: Vec<(f64, usize)> = points
         .iter()
         .enumerate()
         .filter_map(|(index, points)| {
             let last = points.last()?;
-            Some((axes.y(last.latency_us) + 4.0, axes.x(nines(last.quantile)) + 8.0, index))
+            Some((axes.y(last.latency_us) + 4.0, index))
         })
         .collect();
     labels.sort_by(|one, other| one.0.total_cmp(&other.0));
     let mut free_y = 0.0f64;
-    for (y, x, index) in labels {
+    for (y, index) in labels {
         let (y, label) = (y.max(free_y), curves[index].label);
         free_y = y + LABEL_GAP;
         writeln!(svg, "<text class=\"label c{index}\" x=\"{x:.1}\" y=\"{y:.1}\">{label}</text>")?;

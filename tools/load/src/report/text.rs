@@ -51,14 +51,12 @@ pub(super) fn rows(report: &Report) -> Vec<Row> {
     let share = |share: Option<f64>| share.map(|share| format!("{:.0} %", share * 100.0));
     row("connections", Some(shown(report.connections as f64)), "");
     row("measured time", Some(format!("{} s", report.seconds)), "");
-    row(
-        "messages",
-        rate(report.messages_per_s),
-        "ticked, delivered, acknowledged, and the delivered receipt back at the author",
-    );
+    row("messages", rate(report.messages_per_s), report.shown.messages_mean);
     row("deliveries", rate(report.deliveries_per_s), "");
     row("server", cpu(report.server_cpu_us_per_message), "processor time per message");
-    row("", share(report.server_cpu_share), "of one processor");
+    let after = |first: Option<f64>, label| if first.is_some() { "" } else { label };
+    let label = after(report.server_cpu_us_per_message, "server");
+    row(label, share(report.server_cpu_share), "of one processor");
     let written = report.server_written_bytes_per_message;
     row("", written.map(bytes), "to storage per message");
     row(
@@ -68,7 +66,8 @@ pub(super) fn rows(report: &Report) -> Vec<Row> {
     );
     row("server memory", report.server_rss_bytes.map(|size| bytes(size as f64)), "at the end");
     row("load generator", cpu(report.load_cpu_us_per_message), "processor time per message");
-    row("", share(report.load_cpu_share), "of one processor");
+    let label = after(report.load_cpu_us_per_message, "load generator");
+    row(label, share(report.load_cpu_share), "of one processor");
     for figure in &report.shown.figures {
         let value = match figure.name.rsplit('_').next() {
             Some("bytes") => bytes(figure.value),
@@ -99,7 +98,7 @@ fn write_latencies(report: &Report, text: &mut String) -> std::fmt::Result {
 
 fn write_verdict(report: &Report, text: &mut String) -> std::fmt::Result {
     if report.faults.is_clean() {
-        writeln!(text, "  checked: nothing lost, duplicated, reordered or irregular")?;
+        writeln!(text, "  checked: nothing lost, duplicated, reordered, stale or irregular")?;
     } else {
         let found: Vec<_> = report
             .faults

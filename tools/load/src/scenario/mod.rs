@@ -8,10 +8,14 @@
 
 mod drain;
 mod group;
+mod groups;
 mod idle;
 mod login;
 mod offline;
+mod pace;
 mod pairs;
+mod presence;
+mod talk;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -21,9 +25,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::Serialize;
 
 pub use group::{GROUP_HELP, GroupOptions};
+pub use groups::{GROUPS_HELP, GroupsOptions};
 pub use idle::{IDLE_HELP, IdleOptions};
 pub use offline::{OFFLINE_HELP, OfflineOptions};
 pub use pairs::{PAIRS_HELP, PINGPONG_HELP, PairsOptions, PingpongOptions};
+pub use presence::{PRESENCE_HELP, PresenceOptions};
 
 use crate::check::Faults;
 use crate::engine::{Engine, EngineOptions};
@@ -83,6 +89,10 @@ pub enum Scenario {
     Pingpong(PingpongOptions),
     /// One group with many members.
     Group(GroupOptions),
+    /// Many groups whose members come and go.
+    Groups(GroupsOptions),
+    /// People who watch each other's presence.
+    Presence(PresenceOptions),
     /// Messages for users who are not there, who then come.
     Offline(OfflineOptions),
     /// Connections that do nothing.
@@ -96,6 +106,8 @@ impl Scenario {
             Scenario::Pairs(_) => "pairs",
             Scenario::Pingpong(_) => "pingpong",
             Scenario::Group(_) => "group",
+            Scenario::Groups(_) => "groups",
+            Scenario::Presence(_) => "presence",
             Scenario::Offline(_) => "offline",
             Scenario::Idle(_) => "idle",
         }
@@ -107,8 +119,23 @@ impl Scenario {
             Scenario::Pairs(options) => options.pairs as usize * 2,
             Scenario::Pingpong(_) => 2,
             Scenario::Group(options) => options.members as usize,
+            Scenario::Groups(options) => options.connections(),
+            Scenario::Presence(options) => options.connections as usize,
             Scenario::Offline(options) => options.users as usize + options.authors() as usize,
             Scenario::Idle(options) => options.connections as usize,
+        }
+    }
+
+    /// What the server that is started for it is told beside its defaults: setting and value.
+    pub fn server_settings(&self) -> Vec<(&'static str, String)> {
+        match self {
+            Scenario::Group(options) if options.members > group::MEMBERS_FREE => {
+                vec![("--group-members-max", options.members.to_string())]
+            }
+            Scenario::Presence(options) => {
+                vec![("--presence-interval-seconds", options.interval.to_string())]
+            }
+            _ => Vec::new(),
         }
     }
 
@@ -118,6 +145,8 @@ impl Scenario {
             Scenario::Pairs(options) => pairs::run(options, setting),
             Scenario::Pingpong(options) => pairs::run_pingpong(options, setting),
             Scenario::Group(options) => group::run(options, setting),
+            Scenario::Groups(options) => groups::run(options, setting),
+            Scenario::Presence(options) => presence::run(options, setting),
             Scenario::Offline(options) => offline::run(options, setting),
             Scenario::Idle(options) => idle::run(options, setting),
         }
@@ -153,8 +182,10 @@ pub struct Outcome {
     pub connections: usize,
     /// Length of the measured time, in seconds.
     pub seconds: f64,
-    /// Messages per second that were ticked, delivered, acknowledged and receipted.
+    /// Messages per second that got as far as the scenario counts them.
     pub messages_per_s: Option<f64>,
+    /// How far that is, for people.
+    pub messages_mean: &'static str,
     /// Deliveries per second.
     pub deliveries_per_s: Option<f64>,
     /// Broken promises.
@@ -184,7 +215,7 @@ fn unix_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |since| since.as_millis() as u64)
 }
 
-fn nanoseconds(duration: Duration) -> u64 {
+const fn nanoseconds(duration: Duration) -> u64 {
     duration.as_nanos() as u64
 }
 

@@ -1,27 +1,19 @@
 //! Pairs of users that write to each other: as fast as the server takes it (closed loop), at a
 //! stated rate (open loop), or one message at a time (ping-pong).
 
-use std::collections::VecDeque;
-
 use fulmar_protocol::{Frame, Welcome};
 use serde::Serialize;
 
 use super::drain::{HeadCheck, Quiet};
 use super::login::check_terms;
-use super::{
-    Figure, Help, NamedLatencies, Outcome, Setting, nanoseconds, seconds_between, unix_ms,
-};
+use super::pace::{Due, Mark, Moment, Running};
+use super::{Figure, Help, Outcome, Setting, nanoseconds, seconds_between, unix_ms};
 use crate::engine::{Links, Next, Port, Script};
 use crate::exchange::{Event, Exchange, ExchangePlan, Totals};
 use crate::failure::Failure;
-use crate::latency::Latencies;
 use crate::limits::{BODY_BYTES_MIN, DRAIN_NS_MAX};
 use crate::schedule::{Schedule, Spacing};
 use crate::seconds::Seconds;
-use crate::usage::{Probe, Usage};
-
-/// Above this lateness of our own, in microseconds, a note says so.
-const LATE_US_FREE: f64 = 1_000.0;
 
 /// The help of `pairs`.
 pub const PAIRS_HELP: Help = Help {
@@ -134,10 +126,8 @@ fn run_paced(pace: Pace, options: &PairsOptions, setting: &Setting) -> Result<Ou
         pace,
         options,
         setting,
-        due: vec![VecDeque::new(); users],
-        due_count: 0,
+        due: Due::new(users),
         unsent: 0,
-        late: Latencies::default(),
         phase: Phase::Idle,
     };
     engine.run(&mut script)?;
@@ -152,12 +142,7 @@ fn run_paced(pace: Pace, options: &PairsOptions, setting: &Setting) -> Result<Ou
         outcome.faults.irregular(|| format!("{pings_unanswered} pings got no pong"));
     }
     outcome.latencies = findings.latencies;
-    outcome.notes.extend(late_note(&script.late));
-    if pace == Pace::Open {
-        outcome.polled = true;
-        let (name, label) = ("late_us", "own lateness");
-        outcome.other_latencies.push(NamedLatencies { name, label, latencies: script.late });
-    }
+    script.due.tell(&mut outcome);
     if findings.held_back {
         outcome.notes.push(
             "senders waited for receipts, and not only for ticks: the server ticks faster than \
@@ -168,19 +153,13 @@ fn run_paced(pace: Pace, options: &PairsOptions, setting: &Setting) -> Result<Ou
     Ok(outcome)
 }
 
-/// Latencies count from the intended time, so that our own lateness is in them.
-fn late_note(late: &Latencies) -> Option<String> {
-    let p99_us = late.percentiles()?.p99;
-    (p99_us > LATE_US_FREE).then(|| {
-        format!(
-            "the load generator itself was late (p99 {:.1} ms), which is in the latencies: a lower \
-             rate or a quieter machine is needed",
-            p99_us / 1e3
-        )
-    })
-}
-
-fn outcome(options: &PairsOptions, pace: Pace, start: &Mark, end: &Mark, unsent: u64) -> Outcome {
+fn outcome(
+    options: &PairsOptions,
+    pace: Pace,
+    start: &Mark<Totals>,
+    end: &Mark<Totals>,
+    unsent: u64,
+) -> Outcome {
     let seconds = seconds_between(start.at_ns, end.at_ns);
     let messages = end.totals.completed - start.totals.completed;
     let deliveries = end.totals.delivered - start.totals.delivered;
@@ -209,6 +188,7 @@ fn outcome(options: &PairsOptions, pace: Pace, start: &Mark, end: &Mark, unsent:
     Outcome {
         seconds,
         messages_per_s: Some(messages as f64 / seconds),
+        messages_mean: "ticked, delivered, acknowledged, and the delivered receipt back at the author",
         deliveries_per_s: Some(deliveries as f64 / seconds),
         spent: Some(end.usage.since(&start.usage)),
         messages,
@@ -229,28 +209,17 @@ enum Pace {
     Alternate,
 }
 
-/// The state at one end of the measured time.
-#[derive(Debug, Clone, Copy)]
-struct Mark {
-    at_ns: u64,
-    usage: Usage,
-    totals: Totals,
-    due: u64,
-}
-
 /// ```text
-/// Idle ─► LoggingIn ─► Warmup ─► Measuring ─► Draining ─► Heads ─► Over
-///                      └── messages are made ┘
+/// Idle ─► LoggingIn ─► Running ─► Draining ─► Heads ─► Over
 /// ```
 #[derive(Debug)]
 enum Phase {
     Idle,
     LoggingIn,
-    Warmup { until_ns: u64, schedule: Option<Schedule> },
-    Measuring { until_ns: u64, schedule: Option<Schedule>, start: Mark },
-    Draining { since_ns: u64, start: Mark, end: Mark, quiet: Quiet },
-    Heads { start: Mark, end: Mark, check: HeadCheck },
-    Over { start: Mark, end: Mark, pings_unanswered: u64 },
+    Running(Running<Totals>),
+    Draining { since_ns: u64, start: Mark<Totals>, end: Mark<Totals>, quiet: Quiet },
+    Heads { start: Mark<Totals>, end: Mark<Totals>, check: HeadCheck },
+    Over { start: Mark<Totals>, end: Mark<Totals>, pings_unanswered: u64 },
 }
 
 struct Pairs<'a> {
@@ -258,14 +227,9 @@ struct Pairs<'a> {
     pace: Pace,
     options: &'a PairsOptions,
     setting: &'a Setting,
-    /// Open loop: intended times of each user's messages that could not be sent yet.
-    due: Vec<VecDeque<u64>>,
-    /// Invariant: the length of all of `due`.
-    due_count: u64,
-    /// Messages of `due` that were given up.
+    due: Due,
+    /// Messages that were due and given up.
     unsent: u64,
-    /// Open loop: how late our own loop noticed that a message was due.
-    late: Latencies,
     phase: Phase,
 }
 
@@ -306,22 +270,15 @@ impl Script for Pairs<'_> {
         self.phase = self.advance(phase, links, now_ns);
         Ok(match &self.phase {
             Phase::Over { .. } => Next::Done,
-            Phase::Warmup { until_ns, schedule } | Phase::Measuring { until_ns, schedule, .. } => {
-                let arrival_ns = schedule.as_ref().map_or(u64::MAX, Schedule::next_ns);
-                Next::At(arrival_ns.min(*until_ns))
-            }
+            Phase::Running(running) => Next::At(self.due.next_ns().min(running.until_ns())),
             _ => Next::Ready,
         })
     }
 }
 
 impl Pairs<'_> {
-    fn probe(&self) -> Probe {
-        self.setting.probe
-    }
-
-    fn makes_messages(&self) -> bool {
-        matches!(self.phase, Phase::Warmup { .. } | Phase::Measuring { .. })
+    const fn makes_messages(&self) -> bool {
+        matches!(self.phase, Phase::Running(_))
     }
 
     /// The phase after this turn.
@@ -332,29 +289,26 @@ impl Pairs<'_> {
                 Phase::LoggingIn
             }
             Phase::LoggingIn if links.ready() == links.len() => self.begin(links, now_ns),
-            Phase::Warmup { until_ns, mut schedule } => {
-                self.send_due(&mut schedule, links, until_ns, now_ns);
-                if now_ns < until_ns {
-                    return Phase::Warmup { until_ns, schedule };
+            Phase::Running(mut running) => {
+                self.send_due(links, running.until_ns(), now_ns);
+                match running.turn(now_ns, || self.mark(now_ns)) {
+                    Moment::Nothing => Phase::Running(running),
+                    Moment::Begins(recorded_ns) => {
+                        self.exchange.record(recorded_ns);
+                        Phase::Running(running)
+                    }
+                    Moment::Ends { start, end } => {
+                        let quiet = Quiet::new(nanoseconds(self.setting.drain.get()), now_ns);
+                        Phase::Draining { since_ns: now_ns, start, end, quiet }
+                    }
                 }
-                let until_ns = now_ns + nanoseconds(self.options.seconds.get());
-                self.exchange.record(now_ns..until_ns);
-                Phase::Measuring { until_ns, schedule, start: self.mark(now_ns) }
-            }
-            Phase::Measuring { until_ns, mut schedule, start } => {
-                self.send_due(&mut schedule, links, until_ns, now_ns);
-                if now_ns < until_ns {
-                    return Phase::Measuring { until_ns, schedule, start };
-                }
-                let quiet = Quiet::new(nanoseconds(self.setting.drain.get()), now_ns);
-                Phase::Draining { since_ns: now_ns, start, end: self.mark(now_ns), quiet }
             }
             Phase::Draining { since_ns, start, end, mut quiet } => {
                 if now_ns - since_ns > DRAIN_NS_MAX {
                     self.give_up_due(now_ns);
                 }
                 let progress = self.exchange.totals().progress();
-                let settled = self.exchange.is_settled() && self.due_count == 0;
+                let settled = self.exchange.is_settled() && self.due.count() == 0;
                 if !settled && !quiet.is_quiet(progress, now_ns) {
                     return Phase::Draining { since_ns, start, end, quiet };
                 }
@@ -375,12 +329,11 @@ impl Pairs<'_> {
 
     /// Everybody is logged in: the first messages go.
     fn begin(&mut self, links: &mut Links, now_ns: u64) -> Phase {
-        let mut schedule = None;
         match self.pace {
             Pace::Open => {
                 let PairsOptions { spacing, rate, .. } = *self.options;
                 let (rate, seed) = (f64::from(rate), self.setting.seed);
-                schedule = Some(Schedule::new(spacing, rate, links.len(), now_ns, seed));
+                self.due.begin(Schedule::new(spacing, rate, links.len(), now_ns, seed));
             }
             Pace::Alternate => self.exchange.send(&mut links.port(0, now_ns), 1, now_ns),
             Pace::Window(window) => {
@@ -389,12 +342,12 @@ impl Pairs<'_> {
                 }
             }
         }
-        Phase::Warmup { until_ns: now_ns + nanoseconds(self.options.warmup.get()), schedule }
+        Phase::Running(Running::new(now_ns, self.options.warmup, self.options.seconds))
     }
 
-    fn mark(&self, at_ns: u64) -> Mark {
-        let (usage, totals) = (self.probe().usage(), self.exchange.totals());
-        Mark { at_ns, usage, totals, due: self.due_count }
+    fn mark(&self, at_ns: u64) -> Mark<Totals> {
+        let (usage, totals) = (self.setting.probe.usage(), self.exchange.totals());
+        Mark { at_ns, usage, totals, due: self.due.count() }
     }
 
     #[inline]
@@ -418,38 +371,29 @@ impl Pairs<'_> {
     fn send_waiting(&mut self, port: &mut Port<'_>) {
         let recipient = port.index ^ 1;
         let window = u32::try_from(port.terms().sends_max).unwrap_or(u32::MAX);
-        while let Some(&intended_ns) = self.due[port.index].front()
+        while let Some(intended_ns) = self.due.first(port.index)
             && self.exchange.may_send(port, recipient, window)
         {
             self.exchange.send(port, recipient, intended_ns);
-            self.due[port.index].pop_front();
-            self.due_count -= 1;
+            self.due.take_first(port.index);
         }
     }
 
     /// Takes what became due before `until_ns` and is due now, and sends it as far as possible.
-    fn send_due(
-        &mut self,
-        schedule: &mut Option<Schedule>,
-        links: &mut Links,
-        until_ns: u64,
-        now_ns: u64,
-    ) {
-        let Some(schedule) = schedule else { return };
-        while let Some(arrival) = schedule.take_due(now_ns.min(until_ns - 1)) {
-            self.late.record(now_ns - arrival.at_ns);
-            self.due[arrival.sender].push_back(arrival.at_ns);
-            self.due_count += 1;
+    fn send_due(&mut self, links: &mut Links, until_ns: u64, now_ns: u64) {
+        while let Some(arrival) = self.due.arrival(until_ns, now_ns) {
+            self.due.wait(arrival.sender, arrival.at_ns);
             self.send_waiting(&mut links.port(arrival.sender, now_ns));
         }
     }
 
     /// What the server takes too slowly is given up, and counts with the time that it waited.
     fn give_up_due(&mut self, now_ns: u64) {
-        for intended_ns in self.due.iter_mut().flat_map(|due| due.drain(..)) {
-            self.exchange.record_unsent(intended_ns, now_ns);
-            self.unsent += 1;
+        for user in 0..self.options.pairs as usize * 2 {
+            while let Some(intended_ns) = self.due.take_first(user) {
+                self.exchange.record_unsent(intended_ns, now_ns);
+                self.unsent += 1;
+            }
         }
-        self.due_count = 0;
     }
 }

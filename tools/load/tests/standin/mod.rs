@@ -5,6 +5,8 @@
 
 #![allow(dead_code, reason = "each test file uses a part")]
 
+mod groups;
+mod presence;
 mod state;
 
 use std::collections::HashMap;
@@ -15,6 +17,11 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use clap::Parser as _;
+use fulmar_load::cli::Cli;
+use fulmar_load::failure::Failure;
+use fulmar_load::measurement::carry_out;
+use fulmar_load::report::Report;
 use fulmar_protocol::{Frame, Frames, limits};
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll;
@@ -34,6 +41,8 @@ pub(crate) enum Fault {
     Hole(u64),
     /// Delivers every n-th message twice.
     Duplicate(u64),
+    /// Gives every n-th message to a group two positions.
+    Twice(u64),
     /// Delivers every n-th message of a direction after the next one.
     Swap(u64),
     /// Changes a byte in every n-th body.
@@ -46,6 +55,14 @@ pub(crate) enum Fault {
     ReceiptAhead(u64),
     /// Never sends a delivered receipt.
     NoReceipts,
+    /// Leaves out one watcher in every n-th change of somebody's presence.
+    Untold(u64),
+    /// Tells the opposite of every n-th change.
+    Lie(u64),
+    /// Tells one watcher an older last seen than the others.
+    OldSeen,
+    /// Tells every n-th change to somebody who doesn't watch.
+    Stranger(u64),
     /// Does nothing at all for `ms`, once, `after_ms` after the first message.
     Stall { after_ms: u64, ms: u64 },
     /// Says goodbye after this many messages.
@@ -109,6 +126,22 @@ impl Drop for StandIn {
             thread.join().expect("the stand-in does not panic");
         }
     }
+}
+
+/// Runs a scenario against a stand-in and checks that the load kept to the protocol.
+pub(crate) fn run_with(line: &str, fault: Fault, terms: Terms) -> Result<Report, Failure> {
+    let server = StandIn::start(fault, terms);
+    let address = server.address.to_string();
+    let words = ["fulmar-load", "run"].into_iter().chain(line.split(' '));
+    let words = words.chain(["--server", &address, "--drain", "0.3"]);
+    let plan = Cli::try_parse_from(words).expect("valid options").plan().expect("valid options");
+    let report = carry_out(&plan, &Arc::new(AtomicBool::new(false)));
+    assert_eq!(server.complaints(), Vec::<String>::new());
+    report
+}
+
+pub(crate) fn run(line: &str, fault: Fault) -> Report {
+    run_with(line, fault, Terms::default()).unwrap()
 }
 
 struct Connection {

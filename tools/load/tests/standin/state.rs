@@ -5,6 +5,8 @@ use std::time::Instant;
 
 use fulmar_protocol::{Chunks, Code, Deliver, Frame, Goodbye, Pairs, Send, Welcome};
 
+use super::groups::Groups;
+use super::presence::People;
 use super::{Fault, Terms};
 
 /// What becomes of the connection after a frame.
@@ -64,6 +66,8 @@ pub(crate) struct State {
     output: HashMap<u64, Vec<u8>>,
     messages: u64,
     receipts: u64,
+    pub(super) groups: Groups,
+    pub(super) people: People,
 }
 
 impl State {
@@ -79,6 +83,8 @@ impl State {
             output: HashMap::new(),
             messages: 0,
             receipts: 0,
+            groups: Groups::default(),
+            people: People::default(),
         }
     }
 
@@ -88,11 +94,13 @@ impl State {
     }
 
     pub(crate) fn on_closed(&mut self, id: u64) {
-        if let Some(user) = self.sessions.remove(&id)
-            && let Some(user) = self.users.get_mut(&user)
+        if let Some(number) = self.sessions.remove(&id)
+            && let Some(user) = self.users.get_mut(&number)
             && user.connection == Some(id)
         {
             user.connection = None;
+            self.leave_groups(number);
+            self.person_left(number);
         }
         self.cuts.remove(&id);
     }
@@ -109,16 +117,26 @@ impl State {
                 let head = self.users[&user].head;
                 self.say(id, &Frame::Pong { heads: Pairs::Slice(&[(0, head)]) });
             }
+            (Frame::Activity { is_here }, Some(user)) => self.on_activity(user, *is_here),
+            (Frame::Watch { users }, Some(user)) => self.on_watch(id, user, users),
+            (Frame::GroupResume { cursors }, Some(user)) => self.on_group_resume(user, cursors)?,
+            (Frame::GroupChange { group, number, change }, Some(user)) => {
+                self.on_group_change(id, user, *group, *number, change)?;
+            }
+            (Frame::GroupSend(send), Some(user)) => self.on_group_send(id, user, send)?,
+            (Frame::GroupAck { group, position }, Some(user)) => {
+                self.on_group_ack(user, *group, *position)?;
+            }
             (frame, user) => return Err(format!("{:?} of {user:?}", frame.kind())),
         }
         Ok(Step::Go)
     }
 
-    fn say(&mut self, id: u64, frame: &Frame<'_>) {
+    pub(super) fn say(&mut self, id: u64, frame: &Frame<'_>) {
         frame.encode(self.output.entry(id).or_default());
     }
 
-    fn say_to_user(&mut self, user: u64, frame: &Frame<'_>) {
+    pub(super) fn say_to_user(&mut self, user: u64, frame: &Frame<'_>) {
         if let Some(id) = self.users.get(&user).and_then(|user| user.connection) {
             self.say(id, frame);
         }

@@ -1,0 +1,101 @@
+//! The scenarios with groups against a stand-in server: what a good one measures, and that each fault is
+//! seen.
+
+mod standin;
+
+use fulmar_load::check::Faults;
+use standin::{Fault, Terms, run, run_with};
+
+const GROUP: &str = "group --members 6 --senders 3 --window 2 --seconds 0.3 --warmup 0.05";
+const MANY: &str = "groups --users 60 --groups 15 --online-percent 40 --warmup 0.1";
+const GROUPS: &str = "groups --users 60 --groups 15 --online-percent 40 --warmup 0.1 --seconds 0.6 \
+                      --churn 60";
+
+#[test]
+fn a_group_is_measured_and_has_no_fault() {
+    let report = run(GROUP, Fault::None);
+    assert!(report.faults.is_clean(), "{:?}", report.faults);
+    let ratio = report.deliveries_per_s.unwrap() / report.messages_per_s.unwrap();
+    assert!((4.5..5.5).contains(&ratio), "{ratio}");
+    let [sent, delivery, receipt] =
+        [report.sent_us, report.delivery_us, report.receipt_us].map(Option::unwrap);
+    assert!(sent.p50 > 0.0 && delivery.p50 > 0.0 && receipt.p50 > 0.0);
+    assert!(report.figures["last_delivery_us"]["p50"].as_f64().unwrap() >= delivery.p50);
+}
+
+#[test]
+fn a_group_of_more_than_one_change_names_is_filled() {
+    let report = run("group --members 600 --rate 20 --seconds 0.5 --warmup 0", Fault::None);
+    assert!(report.faults.is_clean(), "{:?}", report.faults);
+    assert_eq!(report.connections, 600);
+    assert!(report.deliveries_per_s.unwrap() > 599.0);
+}
+
+#[test]
+fn groups_are_measured_while_people_come_and_go() {
+    let report = run(GROUPS, Fault::None);
+    assert!(report.faults.is_clean(), "{:?}", report.faults);
+    assert_eq!(report.connections, 24);
+    let figure = |name: &str| report.figures[name].as_f64().unwrap();
+    assert!(figure("resumes_per_s") > 5.0, "{}", report.text());
+    assert!((3.0..30.0).contains(&figure("members_per_group")));
+    assert!(figure("receipts_per_s") > 0.0);
+    assert!(report.messages_per_s.unwrap() > 100.0);
+    for latency in ["resume_us", "last_delivery_us"] {
+        assert!(report.figures[latency]["p99"].as_f64().unwrap() > 0.0, "{latency}");
+    }
+    let page = report.html();
+    for curve in ["tick", "delivery", "last delivery", "resume"] {
+        assert!(page.contains(&format!(">{curve}</text>")), "{curve} in {page}");
+    }
+}
+
+#[test]
+fn groups_keep_the_rate_of_an_open_loop() {
+    let report = run(&format!("{MANY} --churn 60 --rate 1000 --seconds 1"), Fault::None);
+    assert!(report.faults.is_clean(), "{:?}", report.faults);
+    let rate = report.messages_per_s.unwrap();
+    assert!((800.0..1_200.0).contains(&rate), "{rate}");
+}
+
+/// The same seed makes the same groups, whatever the clock does.
+#[test]
+fn groups_of_a_seed_are_the_same() {
+    let line = format!("{MANY} --churn 0 --seconds 0.2 --seed 9");
+    let [one, two] = [run(&line, Fault::None), run(&line, Fault::None)];
+    for name in ["members_per_group", "online_members_per_group"] {
+        assert_eq!(one.figures[name], two.figures[name], "{name}");
+    }
+}
+
+#[test]
+fn every_broken_promise_of_groups_is_counted() {
+    type Count = fn(&Faults) -> u64;
+    let cases: [(Fault, Count); 7] = [
+        (Fault::Drop(50), |faults| faults.lost.min(faults.gaps)),
+        (Fault::Duplicate(50), |faults| faults.duplicated),
+        (Fault::Twice(50), |faults| faults.duplicated),
+        (Fault::Swap(50), |faults| faults.reordered),
+        (Fault::Corrupt(50), |faults| faults.corrupt),
+        (Fault::DropTick(50), |faults| faults.unanswered),
+        (Fault::ReceiptAhead(50), |faults| faults.receipts_ahead),
+    ];
+    for scenario in [GROUP, GROUPS] {
+        for (fault, count) in cases {
+            let report = run(scenario, fault);
+            assert!(count(&report.faults) > 0, "{scenario}: {fault:?}: {:?}", report.faults);
+            assert!(report.text().contains("BROKEN PROMISES"), "{fault:?}");
+        }
+    }
+    let faults = run(GROUP, Fault::NoReceipts).faults;
+    assert!(faults.unreceipted > 0, "{faults:?}");
+}
+
+/// What somebody missed and never gets is noticed, though nobody waited for it.
+#[test]
+fn what_is_lost_while_somebody_was_away_is_seen() {
+    let line =
+        "groups --users 12 --groups 3 --online-percent 50 --churn 100 --seconds 0.5 --warmup 0";
+    let report = run_with(line, Fault::Drop(1), Terms::default()).unwrap();
+    assert!(report.lost + report.faults.gaps > 0, "{:?}", report.faults);
+}
