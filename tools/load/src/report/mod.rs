@@ -62,7 +62,8 @@ pub struct Report {
     pub load_cpu_share: Option<f64>,
     /// What everything else on the machine used, as a share of one processor.
     pub other_cpu_share: Option<f64>,
-    /// What the server handed to the storage layer, per message.
+    /// What the server handed to the storage layer, per message. The kernel counts a page whole when
+    /// a part of it becomes dirty, and where files have large pages that is many times what is written.
     pub server_written_bytes_per_message: Option<f64>,
     /// Growth of the server's memory per connection.
     pub server_rss_bytes_per_connection: Option<f64>,

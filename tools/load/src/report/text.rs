@@ -58,7 +58,7 @@ pub(super) fn rows(report: &Report) -> Vec<Row> {
     let label = after(report.server_cpu_us_per_message, "server");
     row(label, share(report.server_cpu_share), "of one processor");
     let written = report.server_written_bytes_per_message;
-    row("", written.map(bytes), "to storage per message");
+    row("", written.map(bytes), "of pages handed to storage per message; large pages count whole");
     row(
         "server memory per connection",
         report.server_rss_bytes_per_connection.map(|size| format!("{} B", shown(size))),

@@ -6,14 +6,13 @@ use serde::Serialize;
 
 use super::drain::Quiet;
 use super::login::check_terms;
-use super::pace::{Due, Mark, Moment, Running};
+use super::pace::{Due, Mark, Moment, PaceOptions, Running};
 use super::talk::{Event, Talk, TalkPlan, Totals, held_back_note};
 use super::{Figure, Help, NamedLatencies, Outcome, Setting, nanoseconds, seconds_between};
 use crate::engine::{Links, Next, Port, Script};
 use crate::failure::Failure;
 use crate::limits::BODY_BYTES_MIN;
 use crate::schedule::{Schedule, Spacing};
-use crate::seconds::Seconds;
 
 /// Members that a server takes whose limit wasn't raised.
 pub(super) const MEMBERS_FREE: u32 = 1_024;
@@ -55,16 +54,10 @@ pub struct GroupOptions {
     #[arg(long, value_name = "BYTES", default_value_t = 100,
           value_parser = clap::value_parser!(u32).range(BODY_BYTES_MIN as i64..=PART_BYTES_MAX as i64))]
     pub body: u32,
-    /// Measured time, in seconds
-    #[arg(long, value_name = "S", default_value = "10", value_parser = Seconds::measured)]
-    pub seconds: Seconds,
-    /// Time before it, in seconds, which isn't measured
-    #[arg(long, value_name = "S", default_value = "2")]
-    pub warmup: Seconds,
-    /// Open loop: messages per second of all senders together; 0 for a closed loop
-    #[arg(long, value_name = "PER_S", default_value_t = 0,
-          value_parser = clap::value_parser!(u32).range(0..=100_000_000))]
-    pub rate: u32,
+    /// When messages are made.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub pace: PaceOptions,
 }
 
 impl GroupOptions {
@@ -143,7 +136,7 @@ fn outcome(options: &GroupOptions, start: &Mark<Totals>, end: &Mark<Totals>) -> 
         );
         per_delivery(
             "load_cpu_us_per_delivery",
-            (options.rate == 0).then_some(spent.load_cpu_us),
+            (options.pace.rate == 0).then_some(spent.load_cpu_us),
             "our own, which each member waits for after those that were read before it",
         );
     }
@@ -250,7 +243,7 @@ impl Group<'_> {
     /// Everybody is in the group: the first messages go.
     fn begin(&mut self, links: &mut Links, now_ns: u64) -> Phase {
         self.talk.begin(links, now_ns);
-        let GroupOptions { rate, warmup, seconds, .. } = *self.options;
+        let PaceOptions { rate, warmup, seconds } = self.options.pace;
         if rate > 0 {
             let (rate, authors) = (f64::from(rate), self.options.authors());
             let seed = self.setting.seed;
@@ -298,7 +291,7 @@ pub(super) fn never_joined(setting: &Setting, lacking: usize) -> Failure {
 impl Script for Group<'_> {
     fn on_ready(&mut self, port: &mut Port<'_>, _: &Welcome<'_>) -> Result<(), Failure> {
         self.talk.came(port);
-        let window = if self.options.rate > 0 { 1 } else { self.options.window };
+        let window = if self.options.pace.rate > 0 { 1 } else { self.options.window };
         check_terms(port, window, self.options.body)
     }
 
@@ -310,7 +303,7 @@ impl Script for Group<'_> {
     #[inline]
     fn on_batch(&mut self, port: &mut Port<'_>) -> Result<(), Failure> {
         self.talk.acknowledge(port);
-        if self.options.rate > 0 {
+        if self.options.pace.rate > 0 {
             self.send_waiting(port);
         } else if port.index < self.options.authors() && matches!(self.phase, Phase::Running(_)) {
             self.fill_window(port);

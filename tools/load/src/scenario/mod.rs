@@ -28,6 +28,7 @@ pub use group::{GROUP_HELP, GroupOptions};
 pub use groups::{GROUPS_HELP, GroupsOptions};
 pub use idle::{IDLE_HELP, IdleOptions};
 pub use offline::{OFFLINE_HELP, OfflineOptions};
+pub use pace::PaceOptions;
 pub use pairs::{PAIRS_HELP, PINGPONG_HELP, PairsOptions, PingpongOptions};
 pub use presence::{PRESENCE_HELP, PresenceOptions};
 

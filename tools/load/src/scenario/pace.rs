@@ -4,6 +4,8 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
+use serde::Serialize;
+
 use super::{NamedLatencies, Outcome, nanoseconds};
 use crate::latency::Latencies;
 use crate::schedule::{Arrival, Schedule};
@@ -12,6 +14,21 @@ use crate::usage::Usage;
 
 /// Above this lateness of our own, in microseconds, a note says so.
 const LATE_US_FREE: f64 = 1_000.0;
+
+/// When messages are made: options of the scenarios that have a closed and an open loop.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, clap::Args)]
+pub struct PaceOptions {
+    /// Measured time, in seconds
+    #[arg(long, value_name = "S", default_value = "10", value_parser = Seconds::measured)]
+    pub seconds: Seconds,
+    /// Time before it, in seconds, which isn't measured
+    #[arg(long, value_name = "S", default_value = "2")]
+    pub warmup: Seconds,
+    /// Open loop: messages per second of all who write together; 0 for a closed loop
+    #[arg(long, value_name = "PER_S", default_value_t = 0,
+          value_parser = clap::value_parser!(u32).range(0..=100_000_000))]
+    pub rate: u32,
+}
 
 /// The state at one end of the measured time.
 #[derive(Debug, Clone, Copy)]

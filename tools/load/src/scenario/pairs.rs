@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::drain::{HeadCheck, Quiet};
 use super::login::check_terms;
-use super::pace::{Due, Mark, Moment, Running};
+use super::pace::{Due, Mark, Moment, PaceOptions, Running};
 use super::{Figure, Help, Outcome, Setting, nanoseconds, seconds_between, unix_ms};
 use crate::engine::{Links, Next, Port, Script};
 use crate::exchange::{Event, Exchange, ExchangePlan, Totals};
@@ -52,16 +52,10 @@ pub struct PairsOptions {
     /// Length of each message body, in bytes
     #[arg(long, value_name = "BYTES", default_value_t = 100, value_parser = body_bytes())]
     pub body: u32,
-    /// Measured time, in seconds
-    #[arg(long, value_name = "S", default_value = "10", value_parser = Seconds::measured)]
-    pub seconds: Seconds,
-    /// Time before it, in seconds, which isn't measured
-    #[arg(long, value_name = "S", default_value = "2")]
-    pub warmup: Seconds,
-    /// Open loop: messages per second of all pairs together; 0 for a closed loop
-    #[arg(long, value_name = "PER_S", default_value_t = 0,
-          value_parser = clap::value_parser!(u32).range(0..=100_000_000))]
-    pub rate: u32,
+    /// When messages are made.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub pace: PaceOptions,
     /// Open loop: how the intended times are spaced, at random as by people or all alike
     #[arg(long, value_enum, value_name = "poisson|even", hide_possible_values = true,
           default_value_t = Spacing::Poisson)]
@@ -90,7 +84,7 @@ pub(super) fn body_bytes() -> impl clap::builder::TypedValueParser<Value = u32> 
 
 /// Runs `pairs`.
 pub(super) fn run(options: &PairsOptions, setting: &Setting) -> Result<Outcome, Failure> {
-    let pace = if options.rate > 0 { Pace::Open } else { Pace::Window(options.window) };
+    let pace = if options.pace.rate > 0 { Pace::Open } else { Pace::Window(options.window) };
     run_paced(pace, options, setting)
 }
 
@@ -103,9 +97,7 @@ pub(super) fn run_pingpong(
         pairs: 1,
         window: 1,
         body: options.body,
-        seconds: options.seconds,
-        warmup: options.warmup,
-        rate: 0,
+        pace: PaceOptions { seconds: options.seconds, warmup: options.warmup, rate: 0 },
         spacing: Spacing::Even,
     };
     run_paced(Pace::Alternate, &options, setting)
@@ -171,7 +163,7 @@ fn outcome(
     if pace == Pace::Open {
         figures.push(Figure {
             name: "offered_per_s",
-            value: f64::from(options.rate),
+            value: f64::from(options.pace.rate),
             meaning: "messages per second that were meant to be sent",
         });
         figures.push(Figure {
@@ -331,8 +323,8 @@ impl Pairs<'_> {
     fn begin(&mut self, links: &mut Links, now_ns: u64) -> Phase {
         match self.pace {
             Pace::Open => {
-                let PairsOptions { spacing, rate, .. } = *self.options;
-                let (rate, seed) = (f64::from(rate), self.setting.seed);
+                let PairsOptions { spacing, pace, .. } = *self.options;
+                let (rate, seed) = (f64::from(pace.rate), self.setting.seed);
                 self.due.begin(Schedule::new(spacing, rate, links.len(), now_ns, seed));
             }
             Pace::Alternate => self.exchange.send(&mut links.port(0, now_ns), 1, now_ns),
@@ -342,7 +334,7 @@ impl Pairs<'_> {
                 }
             }
         }
-        Phase::Running(Running::new(now_ns, self.options.warmup, self.options.seconds))
+        Phase::Running(Running::new(now_ns, self.options.pace.warmup, self.options.pace.seconds))
     }
 
     fn mark(&self, at_ns: u64) -> Mark<Totals> {

@@ -39,7 +39,7 @@ impl Groups<'_> {
             (end.totals.sent - end.totals.completed) as f64,
             "sent and not complete at the end of the measured time",
         );
-        if options.rate > 0 {
+        if options.pace.rate > 0 {
             figure("due_messages", end.due as f64, "meant to be sent and not sent at that time");
             figure("unsent_messages", self.unsent as f64, "given up, as their author left");
         }

@@ -14,14 +14,13 @@ use self::churn::Churn;
 use super::drain::Quiet;
 use super::group::never_joined;
 use super::login::{Register, check_terms};
-use super::pace::{Due, Mark, Moment, Running};
+use super::pace::{Due, Mark, Moment, PaceOptions, Running};
 use super::talk::{Event, Talk, TalkPlan, Totals};
 use super::{Help, Outcome, Setting, nanoseconds};
 use crate::engine::{Links, Next, Port, Script};
 use crate::failure::Failure;
 use crate::limits::{BODY_BYTES_MIN, DRAIN_NS_MAX, OPENING_MAX};
 use crate::schedule::{Schedule, Spacing};
-use crate::seconds::Seconds;
 
 /// Time between the last login or change and the reading of the server's memory, in nanoseconds.
 const SETTLE_NS: u64 = 500_000_000;
@@ -75,16 +74,10 @@ pub struct GroupsOptions {
     #[arg(long, value_name = "BYTES", default_value_t = 100,
           value_parser = clap::value_parser!(u32).range(BODY_BYTES_MIN as i64..=PART_BYTES_MAX as i64))]
     pub body: u32,
-    /// Measured time, in seconds
-    #[arg(long, value_name = "S", default_value = "10", value_parser = Seconds::measured)]
-    pub seconds: Seconds,
-    /// Time before it, in seconds, which isn't measured
-    #[arg(long, value_name = "S", default_value = "2")]
-    pub warmup: Seconds,
-    /// Open loop: messages per second of all people together; 0 for a closed loop
-    #[arg(long, value_name = "PER_S", default_value_t = 0,
-          value_parser = clap::value_parser!(u32).range(0..=100_000_000))]
-    pub rate: u32,
+    /// When messages are made.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub pace: PaceOptions,
 }
 
 impl GroupsOptions {
@@ -278,9 +271,9 @@ impl Groups<'_> {
     /// Everybody is in the groups: the first messages go.
     fn begin(&mut self, links: &mut Links, now_ns: u64) -> Phase {
         self.talk.begin(links, now_ns);
-        let GroupsOptions { rate, churn, warmup, seconds, .. } = *self.options;
+        let PaceOptions { rate, warmup, seconds } = self.options.pace;
         let seed = self.setting.seed;
-        self.churn.begin(churn, now_ns, seed);
+        self.churn.begin(self.options.churn, now_ns, seed);
         if rate > 0 {
             let (rate, online) = (f64::from(rate), self.options.online());
             self.due.begin(Schedule::new(Spacing::Poisson, rate, online, now_ns, seed));
@@ -369,7 +362,7 @@ impl Script for Groups<'_> {
         if matches!(self.phase, Phase::Making) {
             self.talk.make(port);
         }
-        let window = if self.options.rate > 0 { 1 } else { self.options.window };
+        let window = if self.options.pace.rate > 0 { 1 } else { self.options.window };
         check_terms(port, window, self.options.body)
     }
 
@@ -387,7 +380,7 @@ impl Script for Groups<'_> {
     #[inline]
     fn on_batch(&mut self, port: &mut Port<'_>) -> Result<(), Failure> {
         self.talk.acknowledge(port);
-        if self.options.rate > 0 {
+        if self.options.pace.rate > 0 {
             self.send_waiting(port);
         } else if matches!(self.phase, Phase::Running(_)) {
             self.fill_window(port);

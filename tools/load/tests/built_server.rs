@@ -1,23 +1,27 @@
-//! The scenario `group` against the server that was built beside this test.
+//! The scenarios with groups, and presence, against the server that was built beside this test.
 
 use std::process::Command;
 
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// Measures with these options; the object on the last line, and the exit status.
+/// Measures one group with these options; the object on the last line, and the exit status.
 fn measure(options: &str) -> (Value, i32) {
+    measure_scenario(&format!("group --seconds 0.5 --warmup 0.1 {options}"))
+}
+
+fn measure_scenario(options: &str) -> (Value, i32) {
     let test = std::env::current_exe().unwrap();
     let server = test.parent().and_then(|deps| deps.parent()).unwrap().join("fulmar");
     assert!(server.exists(), "{} isn't built: `cargo build --package fulmar`", server.display());
     let root = TempDir::new().unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_fulmar-load"))
-        .args(["measure", "group", "--server-cpu", "none", "--durability", "os"])
-        .args(["--seconds", "0.5", "--warmup", "0.1", "--fulmar"])
+        .arg("measure")
+        .args(options.split(' '))
+        .args(["--server-cpu", "none", "--durability", "os", "--fulmar"])
         .arg(server)
         .arg("--data-root")
         .arg(root.path())
-        .args(options.split(' '))
         .output()
         .unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
@@ -59,4 +63,30 @@ fn a_group_of_more_members_than_a_server_allows_by_itself() {
     assert_eq!(report["connections"], 1_100);
     assert_eq!(report["options"]["server_arguments"][0], "--group-members-max");
     assert!(report["deliveries_per_s"].as_f64().unwrap() > 1_099.0);
+}
+
+#[test]
+fn who_comes_back_gets_what_it_missed() {
+    let line = "groups --users 300 --groups 60 --churn 50 --seconds 1 --warmup 0.2";
+    let (report, status) = measure_scenario(line);
+    assert_eq!(status, 0, "{}", report["faults"]);
+    let number = |name: &str| report[name].as_f64().unwrap_or_else(|| panic!("no {name}"));
+    assert!(number("resumes_per_s") > 5.0 && number("messages_per_s") > 10.0, "{report}");
+    assert!(number("receipts_per_s") > 0.0 && number("members_per_group") >= 3.0);
+    assert!(report["resume_us"]["p50"].as_f64().unwrap() > 0.0);
+    assert!(report["server_rss_per_group_bytes"].is_number());
+}
+
+/// Those who go are told as gone once they have been away for a moment, and not when they are back by then.
+#[test]
+fn watchers_know_in_the_end_who_is_there() {
+    let line = "presence --connections 60 --watch 10 --flapping-percent 30 --flap 1 --interval 5 \
+                --seconds 2 --warmup 0";
+    let (report, status) = measure_scenario(line);
+    assert_eq!((status, &report["stale"]), (0, &0.into()), "{}", report["faults"]);
+    let number = |name: &str| report[name].as_f64().unwrap_or_else(|| panic!("no {name}"));
+    assert_eq!(report["watches"], 600);
+    assert!(number("told_changes_per_s") < number("changes_per_s"), "{report}");
+    assert!(report["server_rss_per_watch_bytes"].is_number());
+    assert_eq!(report["options"]["server_arguments"][1], "5");
 }
