@@ -87,6 +87,8 @@ enum Answer {
     GroupTick { origin: Origin, group: GroupId, position: u64, time_ms: u64 },
     /// To members: what they saw is stored.
     GroupReads { group: GroupId, reads: Vec<(UserId, u64)> },
+    /// To a group's home, which is here: what waited until a change of it was stored.
+    ToGroup { group: GroupId, letter: Box<group::GroupLetter> },
     /// To a group's home: a user was told that it is being added.
     Noticed { group: GroupId, adding: u64, home: CoreId },
 }
@@ -472,6 +474,7 @@ impl Shard {
             Answer::GroupTick { origin, group, position, time_ms } => {
                 self.tick_group(origin, group, position, time_ms, fx);
             }
+            Answer::ToGroup { group, letter } => self.hand_to_group(group, *letter, fx),
             Answer::GroupReads { group, reads } => self.group_reads_stored(group, reads, fx),
             Answer::Noticed { group, adding, home } => {
                 let letter = GroupLetter::Noticed { group, adding, refusal: None };
