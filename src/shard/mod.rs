@@ -89,6 +89,8 @@ enum Answer {
     GroupReads { group: GroupId, reads: Vec<(UserId, u64)> },
     /// To the homes of those whose time in a group is over.
     GroupEnded { group: GroupId, users: Vec<UserId> },
+    /// To a group's home, which is here: what waited until a change of it was stored.
+    ToGroup { group: GroupId, letter: Box<group::GroupLetter> },
     /// To a group's home: a user was told that it is being added.
     Noticed { group: GroupId, adding: u64, home: CoreId },
 }
@@ -474,6 +476,7 @@ impl Shard {
             Answer::GroupTick { origin, group, position, time_ms } => {
                 self.tick_group(origin, group, position, time_ms, fx);
             }
+            Answer::ToGroup { group, letter } => self.hand_to_group(group, *letter, fx),
             Answer::GroupReads { group, reads } => self.group_reads_stored(group, reads, fx),
             Answer::GroupEnded { group, users } => self.tell_ended(group, users, fx),
             Answer::Noticed { group, adding, home } => {

@@ -51,6 +51,8 @@ pub(in super::super) struct Group {
     pub(super) record: GroupRecord,
     /// Position up to which everything is stored.
     pub(super) durable: u64,
+    /// Position of the last change that was made since the group was loaded.
+    changed: u64,
     /// Entries up to here were deleted, or their deletion was handed to storage.
     pub(super) trim_stored: u64,
     /// What came before the record was here.
@@ -87,6 +89,7 @@ impl Group {
             stage: Stage::Loading,
             record: GroupRecord::default(),
             durable: 0,
+            changed: 0,
             trim_stored: 0,
             waiting: Vec::new(),
             cores: Vec::new(),
@@ -105,6 +108,12 @@ impl Group {
             looked_ms: 0,
             used_ms: mono_ms,
         }
+    }
+
+    /// Whether the record says something of the group that a crash could still take back. Nobody is told of
+    /// that, neither what it is nor that something is refused because of it.
+    pub(super) const fn is_ahead(&self) -> bool {
+        self.changed > self.durable
     }
 
     /// Whether it can be let go.
@@ -143,7 +152,12 @@ impl Entering {
 
 impl Shard {
     /// A letter to a group, at its home: now, or once the group is loaded.
-    pub(super) fn hand_to_group(&mut self, id: GroupId, letter: GroupLetter, fx: &mut Effects) {
+    pub(in super::super) fn hand_to_group(
+        &mut self,
+        id: GroupId,
+        letter: GroupLetter,
+        fx: &mut Effects,
+    ) {
         let slot = self.group_slot(id, fx);
         if self.groups[slot].stage == Stage::Ready {
             self.at_group(slot, letter, fx);
@@ -182,6 +196,14 @@ impl Shard {
             before.behind.push(letter);
             return;
         }
+        let is_question = matches!(
+            letter,
+            GroupLetter::Resume { .. } | GroupLetter::Ask { .. } | GroupLetter::Look { .. }
+        );
+        if is_question && self.groups[slot].is_ahead() {
+            self.hand_over_when_stored(slot, letter, fx);
+            return;
+        }
         match letter {
             GroupLetter::Append { origin, group, message } => {
                 self.enter(group, origin, Entering::Message(message), fx);
@@ -209,7 +231,28 @@ impl Shard {
             GroupLetter::Noticed { adding, refusal, .. } => {
                 self.noticed(slot, adding, refusal, fx);
             }
+            GroupLetter::Rejected { origin, group, code } => {
+                self.reject_group(origin, group, code, fx);
+            }
             _ => debug_assert!(false, "not a letter to a group's home"),
+        }
+    }
+
+    /// Hands a letter over again once the changes made so far are stored.
+    fn hand_over_when_stored(&mut self, slot: u32, letter: GroupLetter, fx: &mut Effects) {
+        let group = self.groups[slot].id;
+        let answer = Answer::ToGroup { group, letter: Box::new(letter) };
+        self.answer_when_stored(None, answer, fx);
+    }
+
+    /// Turns a send or change down for what the group is.
+    fn refuse_entry(&mut self, slot: u32, origin: Origin, code: Code, fx: &mut Effects) {
+        let group = self.groups[slot].id;
+        if self.groups[slot].is_ahead() {
+            let letter = GroupLetter::Rejected { origin, group, code };
+            self.hand_over_when_stored(slot, letter, fx);
+        } else {
+            self.reject_group(origin, group, code, fx);
         }
     }
 
@@ -277,7 +320,7 @@ impl Shard {
         }
         let is_member = self.groups[slot].record.active(origin.user).is_some();
         match what {
-            _ if !is_member => self.reject_group(origin, group, Code::NotAMember, fx),
+            _ if !is_member => self.refuse_entry(slot, origin, Code::NotAMember, fx),
             Entering::Message(message) => {
                 if self.is_group_full(slot, message.body.len(), fx) {
                     return self.reject_group(origin, group, Code::QuotaExceeded, fx);
@@ -289,7 +332,7 @@ impl Shard {
                 let members_max = self.config.group_members_max;
                 match self.groups[slot].record.judge(origin.user, &wanted, members_max) {
                     Ok(()) => self.enter_change(slot, conversation_slot, origin, &wanted, fx),
-                    Err(code) => self.reject_group(origin, group, code, fx),
+                    Err(code) => self.refuse_entry(slot, origin, code, fx),
                 }
             }
             Entering::Change(wanted) => {
@@ -309,7 +352,7 @@ impl Shard {
         let members_max = self.config.group_members_max;
         let group = &mut self.groups[slot];
         if let Err(code) = group.record.judge(origin.user, &wanted, members_max) {
-            return self.reject_group(origin, self.groups[slot].id, code, fx);
+            return self.refuse_entry(slot, origin, code, fx);
         }
         let is_ending = matches!(wanted.action, Action::Leave | Action::Remove | Action::Delete);
         if !is_ending && self.is_group_full(slot, wanted.value.len(), fx) {
@@ -403,8 +446,10 @@ impl Shard {
                 group.joining.swap_remove(at);
             }
         }
+        let id = group.id;
         for (asker, cursor) in std::mem::take(&mut group.early) {
-            self.open_group(slot, asker, cursor, fx);
+            let letter = GroupLetter::Resume { asker, cursors: vec![(id, cursor)] };
+            self.at_group(slot, letter, fx);
         }
     }
 
@@ -554,6 +599,7 @@ impl Shard {
         fx: &mut Effects,
     ) {
         if is_change {
+            self.groups[slot].changed = position;
             self.write_group(slot, fx);
         }
         let time_ms = self.now.unix_ms;

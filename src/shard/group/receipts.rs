@@ -129,7 +129,8 @@ impl Shard {
         queued.retain(|&id| {
             let Some(slot) = self.loaded_group(id) else { return false };
             let group = &mut self.groups[slot];
-            if group.told_ms + RECEIPT_GATHER_MS > now_ms && self.gathers {
+            let is_gathering = group.told_ms + RECEIPT_GATHER_MS > now_ms && self.gathers;
+            if is_gathering || group.is_ahead() {
                 return true;
             }
             (group.receipts_queued, group.told_ms) = (false, now_ms);

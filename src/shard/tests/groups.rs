@@ -643,3 +643,31 @@ fn a_cursor_in_a_resume_acknowledges_what_is_under_way() {
         assert_eq!(world.heard(bob), ["@3 1: two"]);
     }
 }
+
+#[test]
+fn nobody_is_told_of_a_change_that_a_crash_could_take_back() {
+    for cores in [1, 2] {
+        let mut world = World::of_cores(cores, |_| {});
+        let (group, [ann, bob, _]) = three(&mut world);
+        world.say(ann, group, 2, "hello");
+        world.told(ann);
+        world.told(bob);
+        world.holds_stores = true;
+        world.change(ann, group, 3, Action::Remove, &[2], b"");
+        world.resume(bob, &[(group, 2)]);
+        world.say(bob, group, 1, "am I in it?");
+        world.frame(bob, &Frame::GroupAsk { group, position: 2, after: 0 });
+        world.frame(ann, &Frame::GroupLook { group, after: 0 });
+        assert_eq!((world.told(bob), world.told(ann)), (vec![], vec![]));
+        world.holds_stores = false;
+        world.store();
+        let gone = format!("group {group} gone @3");
+        let refused = format!("group {group} rejected n1 not_a_member");
+        let mut told = world.told(bob);
+        told.sort();
+        assert_eq!(told, ["@3 1: remove [2]".to_owned(), gone.clone(), gone, refused]);
+        let heard = world.heard(ann);
+        let state = format!("group {group} is birds, head 3 [(1, 3), (3, 1)]");
+        assert_eq!(heard, [format!("group {group} sent n3 @3"), state]);
+    }
+}
