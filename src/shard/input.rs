@@ -200,6 +200,10 @@ impl Shard {
             }
             // Activity was taken with everything else that a person does.
             Frame::Activity { .. } | Frame::Unknown { .. } => {}
+            Frame::Put { .. }
+            | Frame::BookResume { .. }
+            | Frame::ProfileLook { .. }
+            | Frame::Find { .. } => {}
             Frame::Hello(_)
             | Frame::Welcome(_)
             | Frame::Refuse { .. }
@@ -217,7 +221,13 @@ impl Shard {
             | Frame::GroupState(_)
             | Frame::GroupNotice(_)
             | Frame::GroupGone { .. }
-            | Frame::Presence { .. } => {
+            | Frame::Presence { .. }
+            | Frame::Item(_)
+            | Frame::PutRejected(_)
+            | Frame::Book { .. }
+            | Frame::Profile(_)
+            | Frame::ProfileNews { .. }
+            | Frame::Found(_) => {
                 let detail = "this frame isn't one that a client sends after its login";
                 self.end(conn, Code::UnexpectedFrame, detail, fx);
             }
