@@ -72,6 +72,22 @@ pub const TYPING_PER_SECOND_MAX: u8 = 4;
 /// Senders and peers of one second that these are counted for. Beyond it nothing is passed on.
 pub const TYPING_CONVERSATIONS_MAX: usize = 65_536;
 
+/// Items of one book that have a value.
+pub const BOOK_ITEMS_MAX: usize = 4_096;
+/// Bytes of these, each counted with [`BOOK_ITEM_COST_BYTES`].
+pub const BOOK_BYTES_MAX: usize = 128 * 1024;
+/// What an item counts beside its key and value, so that many small ones aren't free.
+pub const BOOK_ITEM_COST_BYTES: usize = 16;
+/// Removed items that a book remembers for devices that were away. Of more, the oldest is forgotten, and a
+/// device that didn't hear of it begins anew.
+pub const BOOK_REMOVED_MAX: usize = 1_024;
+/// Bytes of items after which a page of a book ends. A session may have as many pages under way as questions.
+pub const BOOK_PAGE_BYTES: usize = 16 * 1024;
+/// What waits for one book to be loaded.
+pub const BOOK_WAITING_MAX: usize = 1_024;
+/// Memory of the books that a core keeps though nobody uses them, in bytes.
+pub const BOOKS_WARM_BYTES_MAX: usize = 64 * 1024 * 1024;
+
 /// Users without a connection that a core keeps in memory.
 pub const USERS_WARM_MAX: usize = 100_000;
 /// Conversations that a core keeps in memory.
@@ -172,4 +188,6 @@ const _: () = assert!(CORE_SENDS_BYTES_MAX / 2 > wire::BODY_BYTES_MAX);
 const _: () = assert!(INPUT_BACKLOG_BYTES_MAX > 2 * wire::FRAME_BYTES_MAX);
 // A core that refused a login has a backlog still, and so its next turn is soon.
 const _: () = assert!(JOBS_BACKLOG_MAX > JOBS_MAX);
+const _: () = assert!(BOOK_PAGE_BYTES > wire::VALUE_BYTES_MAX + wire::KEY_BYTES_MAX);
+const _: () = assert!(BOOK_BYTES_MAX >= BOOK_ITEMS_MAX * (BOOK_ITEM_COST_BYTES + 2));
 const _: () = assert!(PERSIST_PER_TURN > 0 && SWEEP_SLOTS > 0);

@@ -14,6 +14,7 @@ use fulmar_protocol::Assembly;
 
 use super::group::Feeds;
 use super::output::Patience;
+use super::people::Following;
 use super::seam::{Arrival, ConnId, DeviceId, LogId, UserId};
 use super::watching::Attention;
 
@@ -173,6 +174,8 @@ pub(super) struct Session {
     pub(super) groups: Option<Box<Feeds>>,
     /// Peers whose receipts could not be told since the output was full.
     pub(super) stalled_receipts: Vec<UserId>,
+    /// What it is told of its user's book, once it asked.
+    pub(super) book: Option<Box<Following>>,
     /// Boxed, since most sessions of most hours have none.
     pub(super) attention: Option<Box<Attention>>,
 }
@@ -200,6 +203,7 @@ impl Session {
             ponged_ms: 0,
             groups: None,
             stalled_receipts: Vec::new(),
+            book: None,
             attention: None,
         }
     }

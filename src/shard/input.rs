@@ -200,10 +200,9 @@ impl Shard {
             }
             // Activity was taken with everything else that a person does.
             Frame::Activity { .. } | Frame::Unknown { .. } => {}
-            Frame::Put { .. }
-            | Frame::BookResume { .. }
-            | Frame::ProfileLook { .. }
-            | Frame::Find { .. } => {}
+            Frame::Put { item, key, value } => self.put_item(conn, (item, key, value), fx),
+            Frame::BookResume { version } => self.resume_book(conn, version, fx),
+            Frame::ProfileLook { .. } | Frame::Find { .. } => {}
             Frame::Hello(_)
             | Frame::Welcome(_)
             | Frame::Refuse { .. }

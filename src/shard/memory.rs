@@ -245,6 +245,8 @@ impl Shard {
                 let record = record.and_then(|bytes| PresenceRecord::decode(&bytes).ok());
                 self.presence_loaded(user, record, fx);
             }
+            Loaded::Book { user, record } => self.book_loaded(user, record.as_deref(), fx),
+            Loaded::Name { .. } => {}
             Loaded::Entries { log: LogId::Inbox(user), conn, entries, through } => {
                 self.entries_loaded(user, conn, entries, through, fx);
             }
@@ -422,6 +424,7 @@ impl Shard {
         self.sweep_users(SWEEP_SLOTS);
         self.sweep_conversations(SWEEP_SLOTS);
         self.sweep_groups(SWEEP_SLOTS, fx);
+        self.sweep_books(SWEEP_SLOTS);
     }
 
     fn sweep_users(&mut self, slots: usize) {

@@ -10,7 +10,7 @@
 //! Where to look: `login` (hello to welcome), `input` (bytes to frames), `sending` (a message into
 //! a log, the tick), `delivery` (a log to a device, acknowledgements), `receipts`, `memory` (what is
 //! loaded, stored late, and let go), `presence` and `watching` (who is there, and who is told),
-//! `typing`, `output`.
+//! `typing`, `people` (what users set for themselves), `output`.
 
 mod arena;
 mod config;
@@ -27,6 +27,7 @@ mod login;
 mod memory;
 mod output;
 mod overload;
+pub mod people;
 mod presence;
 mod receipts;
 pub mod record;
@@ -87,6 +88,8 @@ enum Answer {
     GroupTick { origin: Origin, group: GroupId, position: u64, time_ms: u64 },
     /// To members: what they saw is stored.
     GroupReads { group: GroupId, reads: Vec<(UserId, u64)> },
+    /// About people's books.
+    People(Box<people::Reply>),
     /// To a group's home: a user was told that it is being added.
     Noticed { group: GroupId, adding: u64, home: CoreId },
 }
@@ -179,6 +182,7 @@ pub struct Shard {
     /// The core is so busy that ticks and receipts wait for company.
     gathers: bool,
     people: presence::People,
+    books: people::Books,
     watching: watching::Watching,
     pace: typing::Pace,
     /// Connections with frames that wait for it, at most once each, and until when; by patience.
@@ -239,6 +243,7 @@ impl Shard {
             level: Level::Normal,
             gathers: false,
             people: presence::People::new(),
+            books: people::Books::default(),
             watching: watching::Watching::default(),
             pace: typing::Pace::default(),
             gathering: std::array::from_fn(|_| VecDeque::new()),
@@ -304,6 +309,7 @@ impl Shard {
         self.store_moved_cursors(fx);
         self.store_groups(fx);
         self.write_conversations(fx);
+        self.write_books(fx);
         self.sweep(fx);
         self.follow_up(fx);
         self.counters.letters += fx.letters.len() as u64;
@@ -405,7 +411,7 @@ impl Shard {
 
     /// The ticket after which everything that this turn knows is stored.
     fn barrier(&self, fx: &Effects) -> Ticket {
-        if fx.writes.is_empty() && self.writes_queued.is_empty() {
+        if fx.writes.is_empty() && self.writes_queued.is_empty() && !self.books.has_writes() {
             self.ticket - 1
         } else {
             self.ticket
@@ -473,6 +479,7 @@ impl Shard {
                 self.tick_group(origin, group, position, time_ms, fx);
             }
             Answer::GroupReads { group, reads } => self.group_reads_stored(group, reads, fx),
+            Answer::People(reply) => self.reply(*reply, fx),
             Answer::Noticed { group, adding, home } => {
                 let letter = GroupLetter::Noticed { group, adding, refusal: None };
                 self.post_to_core(home, letter.into(), fx);

@@ -13,6 +13,7 @@
 //!                   one of the run before (from 0 for the first), and length
 //!               copy count, then per own device: device, number
 //! presence      1, last seen (8 bytes, little-endian Unix milliseconds)
+//! book          see `people::book`
 //! entry         time (8 bytes, little-endian Unix milliseconds), flags (bit 0: own, bit 1: notice), content,
 //!               peer, ordinal, device, total_bytes, body
 //! ```
@@ -450,6 +451,12 @@ impl<'a> Fields<'a> {
         let (value, taken) = varint::read(self.rest).map_err(|_| RecordError(field))?;
         self.rest = &self.rest[taken..];
         Ok(value)
+    }
+
+    pub(super) fn byte(&mut self, field: &'static str) -> Result<u8, RecordError> {
+        let (&byte, rest) = self.rest.split_first().ok_or(RecordError(field))?;
+        self.rest = rest;
+        Ok(byte)
     }
 
     pub(super) fn device(&mut self, field: &'static str) -> Result<DeviceId, RecordError> {

@@ -106,6 +106,16 @@ pub enum Key {
         /// Who.
         user: UserId,
     },
+    /// What a user set for itself.
+    Book {
+        /// Who.
+        user: UserId,
+    },
+    /// Who has the usernames of this hash.
+    Name {
+        /// Of the name's bytes.
+        hash: u64,
+    },
     /// One message of a log.
     Entry {
         /// Which log.
@@ -116,12 +126,14 @@ pub enum Key {
 }
 
 impl Key {
-    /// The log that it belongs to, or of whose user it is.
+    /// The log that it belongs to, or of whose user it is; of a name, the one in whose place it is kept.
     #[must_use]
     pub const fn log(self) -> LogId {
         match self {
             Key::State { log } | Key::Conversation { log, .. } | Key::Entry { log, .. } => log,
-            Key::Presence { user } => LogId::Inbox(user),
+            Key::Presence { user } | Key::Book { user } => LogId::Inbox(user),
+            // It is kept beside the users' records.
+            Key::Name { hash } => LogId::Inbox(hash),
         }
     }
 }
@@ -173,6 +185,16 @@ pub enum Load {
         /// Who.
         user: UserId,
     },
+    /// What a user set for itself.
+    Book {
+        /// Who.
+        user: UserId,
+    },
+    /// Who has the usernames of a hash.
+    Name {
+        /// Of the name's bytes.
+        hash: u64,
+    },
     /// Entries of a log, in order, for one connection.
     Entries {
         /// Which log.
@@ -220,6 +242,20 @@ pub enum Loaded {
     Presence {
         /// Who.
         user: UserId,
+        /// The record, if there is one.
+        record: Option<Bytes>,
+    },
+    /// Answer to [`Load::Book`].
+    Book {
+        /// Who.
+        user: UserId,
+        /// The record, if there is one.
+        record: Option<Bytes>,
+    },
+    /// Answer to [`Load::Name`].
+    Name {
+        /// Of the name's bytes.
+        hash: u64,
         /// The record, if there is one.
         record: Option<Bytes>,
     },

@@ -10,6 +10,7 @@ mod groups;
 mod groups_hostile;
 mod login;
 mod memory;
+mod people_book;
 mod presence;
 mod presence_random;
 mod random;

@@ -53,9 +53,12 @@ pub fn records(data: &[u8]) {
 
 fn key(script: &mut Script<'_>) -> Key {
     let (number, second) = (script.number(), script.number());
-    let kind = script.below(7);
-    if kind == 6 {
-        return Key::Presence { user: number };
+    let kind = script.below(9);
+    match kind {
+        6 => return Key::Presence { user: number },
+        7 => return Key::Book { user: number },
+        8 => return Key::Name { hash: number },
+        _ => {}
     }
     let log = if kind < 3 { LogId::Inbox(number) } else { LogId::Group(number) };
     match kind % 3 {
