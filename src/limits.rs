@@ -85,8 +85,14 @@ pub const BOOK_REMOVED_MAX: usize = 1_024;
 pub const BOOK_PAGE_BYTES: usize = 16 * 1024;
 /// What waits for one book to be loaded.
 pub const BOOK_WAITING_MAX: usize = 1_024;
+/// Questions about what a watcher may see that a core has under way; more wait.
+pub const PERMISSIONS_ASKED_MAX: usize = 256;
 /// Memory of the books that a core keeps though nobody uses them, in bytes.
 pub const BOOKS_WARM_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Conversations that a core loads at once to see whether somebody who writes is blocked. Beyond it that
+/// isn't passed on.
+pub const TYPING_LOADS_MAX: usize = 256;
 
 /// Users without a connection that a core keeps in memory.
 pub const USERS_WARM_MAX: usize = 100_000;

@@ -202,7 +202,10 @@ impl Shard {
             Frame::Activity { .. } | Frame::Unknown { .. } => {}
             Frame::Put { item, key, value } => self.put_item(conn, (item, key, value), fx),
             Frame::BookResume { version } => self.resume_book(conn, version, fx),
-            Frame::ProfileLook { .. } | Frame::Find { .. } => {}
+            Frame::ProfileLook { user, version } => {
+                self.look_at_profile(conn, user, version, fx);
+            }
+            Frame::Find { .. } => {}
             Frame::Hello(_)
             | Frame::Welcome(_)
             | Frame::Refuse { .. }

@@ -54,6 +54,7 @@ pub use group::GroupLetter;
 pub use home::{by_home_core, home_core};
 pub use overload::Level;
 use overload::gathers;
+pub use people::PeopleLetter;
 pub use seam::{
     Arrival, ConnId, CoreId, DeviceId, Effects, Event, GroupId, Identity, Key, Letter, Load,
     Loaded, LogId, Message, Now, Origin, Ticket, UserId, Write,
@@ -183,6 +184,9 @@ pub struct Shard {
     gathers: bool,
     people: presence::People,
     books: people::Books,
+    questions: people::Questions,
+    /// Ticks that wait until it is noted that the user wrote to the peer.
+    firsts: HashMap<(UserId, UserId), Vec<people::Ticked>>,
     watching: watching::Watching,
     pace: typing::Pace,
     /// Connections with frames that wait for it, at most once each, and until when; by patience.
@@ -244,6 +248,8 @@ impl Shard {
             gathers: false,
             people: presence::People::new(),
             books: people::Books::default(),
+            questions: people::Questions::default(),
+            firsts: HashMap::new(),
             watching: watching::Watching::default(),
             pace: typing::Pace::default(),
             gathering: std::array::from_fn(|_| VecDeque::new()),
@@ -386,7 +392,10 @@ impl Shard {
             Letter::Watch { user, core, is_watching } => {
                 self.core_watches(user, core, is_watching, fx);
             }
-            Letter::Presence { user, seen } => self.presence_changed(user, seen, fx),
+            Letter::Presence { user, seen, is_guarded, profile } => {
+                self.presence_changed(user, seen, (is_guarded, profile), fx);
+            }
+            Letter::People(letter) => self.people_letter(*letter, fx),
             Letter::Typing { from, to, is_typing } => self.typing_to(from, to, is_typing, fx),
         }
     }
@@ -462,7 +471,7 @@ impl Shard {
         match answer {
             Answer::Accepted { origin, to, ordinal, time_ms, copy } => {
                 if origin.core == self.config.core && copy.is_none() {
-                    self.tick(origin, to, ordinal, time_ms, fx);
+                    self.accepted_by_peer(origin, to, ordinal, time_ms, None, fx);
                 } else {
                     let letter = Letter::Accepted { origin, to, ordinal, time_ms, copy };
                     self.post_to_core(origin.core, letter, fx);

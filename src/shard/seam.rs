@@ -5,6 +5,7 @@ use bytes::Bytes;
 use fulmar_protocol::Code;
 
 use super::group::GroupLetter;
+use super::people::PeopleLetter;
 
 /// A person. 64 bits, from 1.
 pub type UserId = u64;
@@ -362,6 +363,8 @@ pub enum Letter {
     },
     /// About a group.
     Group(Box<GroupLetter>),
+    /// About what people set for themselves.
+    People(Box<PeopleLetter>),
     /// To the reader's home: send the receipt to the author's home, whatever it is.
     Ask {
         /// Who asks.
@@ -384,8 +387,12 @@ pub enum Letter {
     Presence {
         /// The person.
         user: UserId,
-        /// What watchers are told.
+        /// What watchers are told, if they may see it.
         seen: Seen,
+        /// Whether they must be looked at one by one.
+        is_guarded: bool,
+        /// The version of the person's profile; 0 where there is none.
+        profile: u64,
     },
     /// To the peer's home: somebody writes, or stopped.
     Typing {

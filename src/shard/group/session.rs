@@ -147,7 +147,7 @@ impl Shard {
     }
 
     /// A session with a question, which counts among those that wait.
-    fn asker(&mut self, conn: ConnId) -> Option<Asker> {
+    pub(in super::super) fn asker(&mut self, conn: ConnId) -> Option<Asker> {
         let core = self.config.core;
         let session = self.session(conn)?;
         session.asking += 1;

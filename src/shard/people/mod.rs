@@ -9,21 +9,30 @@
 //! follows a log; but of the versions that were overtaken nothing is kept.
 
 mod book;
+mod letter;
+mod profile;
 mod rules;
 mod session;
+mod ties;
+mod watchers;
 
 use std::collections::VecDeque;
 
 use hashbrown::HashMap;
 
+use super::group::Asker;
 use super::inbox::Stage;
 use super::seam::{ConnId, Key, Load, Ticket, UserId, Write};
 use super::{Answer, Effects, Shard};
 use crate::limits::{BOOK_WAITING_MAX, BOOKS_WARM_BYTES_MAX, SWEEP_SLOTS, WARM_MS};
 
 pub use book::{Book, Item, Wish};
+pub use letter::{May, PeopleLetter};
+pub(super) use ties::Ticked;
+pub(super) use watchers::Questions;
 
 use book::Page;
+use letter::Addressed;
 
 /// Something that needs a user's book in memory.
 #[derive(Debug)]
@@ -32,6 +41,8 @@ pub(super) enum Want {
     Put { conn: ConnId, wish: Wish },
     /// Tell this connection what follows a version.
     Resume { conn: ConnId, version: u64 },
+    /// Show the profile, if it isn't the one that the asker knows.
+    Look { asker: Asker, known: u64 },
 }
 
 /// What is said once a ticket is stored.
@@ -41,6 +52,10 @@ pub(super) enum Reply {
     Item { user: UserId, conn: ConnId, item: Item, is_new: bool },
     /// A page, to the connection that asked.
     Page { conn: ConnId, page: Page },
+    /// A letter.
+    Post { letter: Addressed },
+    /// That the user wrote to the peer is noted, so its first messages to it are ticked.
+    Wrote { user: UserId, peer: UserId },
     /// A record of so many bytes is no longer held for storage.
     Written { bytes: usize },
 }
@@ -180,6 +195,7 @@ impl Shard {
         match want {
             Want::Put { conn, wish } => self.judge_put(user, conn, wish, fx),
             Want::Resume { conn, version } => self.page_book(user, conn, version, fx),
+            Want::Look { asker, known } => self.show_profile(user, asker, known, fx),
         }
     }
 

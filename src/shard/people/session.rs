@@ -8,6 +8,7 @@ use super::super::counters::count;
 use super::super::seam::{ConnId, UserId};
 use super::super::{Answer, Effects, Shard};
 use super::book::{Item, Page, Verdict, Wish};
+use super::letter::PeopleLetter;
 use super::{Following, Reply, Want, rules};
 use crate::limits::OVERLOAD_RETRY_MS;
 
@@ -47,16 +48,8 @@ impl Shard {
                 self.answer_when_stored(None, Answer::People(Box::new(reply)), fx);
             }
             Verdict::Full => self.reject_put(conn, &wish, Code::BookFull, fx),
-            Verdict::Change => self.set_item(user, conn, wish, fx),
+            Verdict::Change => self.set_judged(user, conn, wish, fx),
         }
-    }
-
-    pub(super) fn set_item(&mut self, user: UserId, conn: ConnId, wish: Wish, fx: &mut Effects) {
-        let Some(warm) = self.books.by_user.get_mut(&user) else { return };
-        let item = warm.book.set(wish);
-        self.queue_book_write(user);
-        let reply = Reply::Item { user, conn, item, is_new: true };
-        self.answer_when_stored(None, Answer::People(Box::new(reply)), fx);
     }
 
     pub(super) fn reject_put(&mut self, conn: ConnId, wish: &Wish, code: Code, fx: &mut Effects) {
@@ -93,6 +86,11 @@ impl Shard {
         match want {
             Want::Put { conn, wish } => self.reject_put(conn, &wish, Code::Overloaded, fx),
             Want::Resume { conn, .. } => self.end_overloaded(conn, fx),
+            Want::Look { asker, .. } => {
+                // It may ask again.
+                let letter = PeopleLetter::Profile { conn: asker.conn, user: 0, shown: None };
+                self.post_reply((asker.core, letter), fx);
+            }
         }
     }
 
@@ -102,6 +100,8 @@ impl Shard {
                 self.item_stored(user, conn, &item, is_new, fx);
             }
             Reply::Page { conn, page } => self.tell_page(conn, &page, fx),
+            Reply::Post { letter } => self.post_reply(letter, fx),
+            Reply::Wrote { user, peer } => self.wrote_stored(user, peer, fx),
             Reply::Written { bytes } => self.answer_came(bytes),
         }
     }

@@ -8,7 +8,7 @@ mod vectors;
 
 use bytes::BytesMut;
 use fulmar::shard::record::{ConversationRecord, EntryHeader, InboxRecord};
-use fulmar::shard::record::{Device, Run, Sender};
+use fulmar::shard::record::{Device, Face, Run, Sender, Ties};
 
 use crate::script::Writer;
 use crate::token::{KEYS, TOKEN, footer};
@@ -84,6 +84,7 @@ pub(crate) fn inbox_record() -> Vec<u8> {
         head_bytes: 40,
         devices,
         groups: vec![3, 1],
+        face: Face { profile: 2, ..Face::default() },
     };
     let mut bytes = BytesMut::new();
     record.encode(&mut bytes);
@@ -100,6 +101,9 @@ pub(crate) fn conversation_record() -> Vec<u8> {
         read: 2,
         senders: senders.into_iter().collect(),
         copies: [(1, 5)].into_iter().collect(),
+        ties: Ties { wrote: true, ..Ties::default() },
+        delivered_shown: 3,
+        read_shown: 1,
     };
     let mut bytes = BytesMut::new();
     record.encode(&mut bytes);
