@@ -85,6 +85,17 @@ pub const BOOK_REMOVED_MAX: usize = 1_024;
 pub const BOOK_PAGE_BYTES: usize = 16 * 1024;
 /// What waits for one book to be loaded.
 pub const BOOK_WAITING_MAX: usize = 1_024;
+/// Usernames of one hash. That there is a second one is an accident or an attempt.
+pub const NAMES_OF_HASH_MAX: usize = 8;
+/// Records of usernames that a core keeps in memory.
+pub const NAMES_WARM_MAX: usize = 65_536;
+/// When a question for a username is answered, in milliseconds after it came, or a multiple of that: so the
+/// time doesn't tell whether there is one who isn't to be found.
+pub const FIND_ANSWER_MS: u64 = 100;
+/// Usernames that a user may ask for, or want to have, within [`FINDS_WINDOW_MS`].
+pub const FINDS_MAX: u32 = 60;
+/// See [`FINDS_MAX`], in milliseconds.
+pub const FINDS_WINDOW_MS: u64 = 60_000;
 /// Questions about what a watcher may see that a core has under way; more wait.
 pub const PERMISSIONS_ASKED_MAX: usize = 256;
 /// Memory of the books that a core keeps though nobody uses them, in bytes.

@@ -30,6 +30,8 @@ pub(super) enum Action {
     Wrote,
     /// The peer wants to know what it may see of the user.
     May { asker: Asker },
+    /// The peer asked for the user's name, which only those find whom the user knows.
+    Found { asker: Asker, question: u64 },
     /// The peer writes, or stopped.
     Typing { is_typing: bool },
     /// An own device asks how far the user and the peer are, on this connection.

@@ -205,7 +205,7 @@ impl Shard {
             Frame::ProfileLook { user, version } => {
                 self.look_at_profile(conn, user, version, fx);
             }
-            Frame::Find { .. } => {}
+            Frame::Find { name } => self.find(conn, name, fx),
             Frame::Hello(_)
             | Frame::Welcome(_)
             | Frame::Refuse { .. }

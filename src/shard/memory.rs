@@ -162,6 +162,7 @@ impl Shard {
             Action::AskOwn { conn } => self.answer_ask_own(slot, conn, fx),
             Action::Put { wish, conn } => self.put_about(slot, conn, wish, fx),
             Action::Wrote => self.wrote(slot, fx),
+            Action::Found { asker, question } => self.resolve_known(slot, asker, question, fx),
             Action::May { asker } => self.judge_watcher(slot, asker, fx),
             Action::Typing { is_typing } => self.typing_judged(slot, is_typing, fx),
             Action::Enter { origin, what } => {
@@ -253,7 +254,7 @@ impl Shard {
                 self.presence_loaded(user, record, fx);
             }
             Loaded::Book { user, record } => self.book_loaded(user, record.as_deref(), fx),
-            Loaded::Name { .. } => {}
+            Loaded::Name { hash, record } => self.names_loaded(hash, record.as_deref(), fx),
             Loaded::Entries { log: LogId::Inbox(user), conn, entries, through } => {
                 self.entries_loaded(user, conn, entries, through, fx);
             }

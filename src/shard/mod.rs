@@ -185,6 +185,8 @@ pub struct Shard {
     people: presence::People,
     books: people::Books,
     questions: people::Questions,
+    names: people::Names,
+    naming: people::Naming,
     /// Ticks that wait until it is noted that the user wrote to the peer.
     firsts: HashMap<(UserId, UserId), Vec<people::Ticked>>,
     watching: watching::Watching,
@@ -249,6 +251,8 @@ impl Shard {
             people: presence::People::new(),
             books: people::Books::default(),
             questions: people::Questions::default(),
+            names: people::Names::default(),
+            naming: people::Naming::default(),
             firsts: HashMap::new(),
             watching: watching::Watching::default(),
             pace: typing::Pace::default(),
@@ -301,6 +305,7 @@ impl Shard {
         self.keep_presence(fx);
         self.follow_up(fx);
         self.tell_held_presence(fx);
+        self.tell_found(fx);
         while !(self.pump.is_empty() && self.receipts.is_empty() && self.feeding.is_empty()) {
             self.deliver_all(fx);
             self.feed_all(fx);
@@ -337,6 +342,7 @@ impl Shard {
         let holds = !self.receipts_held.is_empty() || self.people.holds() || self.watching.holds();
         let held = if holds { self.now.mono_ms + 50 } else { u64::MAX };
         let due = self.gathered_due_ms().min(self.people.next_ms()).min(self.groups_due_ms());
+        let due = due.min(self.naming.next_ms());
         self.timers.next_ms().min(store).min(held).min(due)
     }
 

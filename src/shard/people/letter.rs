@@ -1,6 +1,7 @@
 //! What cores tell each other about people.
 
 use bytes::Bytes;
+use fulmar_protocol::Code;
 
 use super::super::group::Asker;
 use super::super::seam::{ConnId, CoreId, UserId};
@@ -89,6 +90,74 @@ pub enum PeopleLetter {
         user: UserId,
         /// What it is; none where the question is left unanswered.
         shown: Option<Shown>,
+    },
+    /// To a name's home: this user wants it.
+    Claim {
+        /// The name.
+        name: Bytes,
+        /// Who.
+        user: UserId,
+    },
+    /// To the user's home: it may have the name, which is stored; or why not.
+    Claimed {
+        /// Who.
+        user: UserId,
+        /// The name.
+        name: Bytes,
+        /// Why not.
+        refusal: Option<Code>,
+    },
+    /// To a name's home: this user has it no longer.
+    Release {
+        /// The name.
+        name: Bytes,
+        /// Who.
+        user: UserId,
+    },
+    /// To the home of who may have a name: is it its username?
+    IsYours {
+        /// Who.
+        user: UserId,
+        /// The name.
+        name: Bytes,
+        /// The name's home.
+        core: CoreId,
+    },
+    /// To the name's home: the answer.
+    Yours {
+        /// Who.
+        user: UserId,
+        /// The name.
+        name: Bytes,
+        /// Whether it is.
+        is_yours: bool,
+    },
+    /// To a name's home: who has it?
+    Find {
+        /// The name.
+        name: Bytes,
+        /// Who asks.
+        asker: Asker,
+        /// The number of the question on the asker's core.
+        question: u64,
+    },
+    /// To the home of who may have it: is it so, and may the asker know?
+    Resolve {
+        /// Who may have it.
+        user: UserId,
+        /// The name.
+        name: Bytes,
+        /// Who asks.
+        asker: Asker,
+        /// The number of the question on the asker's core.
+        question: u64,
+    },
+    /// To the asker's core: who has it, or 0.
+    Resolved {
+        /// The number of the question.
+        question: u64,
+        /// Who.
+        user: UserId,
     },
 }
 

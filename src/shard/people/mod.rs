@@ -10,6 +10,8 @@
 
 mod book;
 mod letter;
+mod names;
+mod naming;
 mod profile;
 mod rules;
 mod session;
@@ -18,16 +20,23 @@ mod watchers;
 
 use std::collections::VecDeque;
 
+use bytes::Bytes;
+use fulmar_protocol::Code;
 use hashbrown::HashMap;
 
 use super::group::Asker;
 use super::inbox::Stage;
-use super::seam::{ConnId, Key, Load, Ticket, UserId, Write};
+use super::seam::{ConnId, CoreId, Key, Load, Ticket, UserId, Write};
 use super::{Answer, Effects, Shard};
 use crate::limits::{BOOK_WAITING_MAX, BOOKS_WARM_BYTES_MAX, SWEEP_SLOTS, WARM_MS};
 
 pub use book::{Book, Item, Wish};
 pub use letter::{May, PeopleLetter};
+pub use names::NameRecord;
+pub(super) use names::Names;
+#[cfg(test)]
+pub(super) use names::hash as hash_of;
+pub(super) use naming::Naming;
 pub(super) use ties::Ticked;
 pub(super) use watchers::Questions;
 
@@ -43,6 +52,12 @@ pub(super) enum Want {
     Resume { conn: ConnId, version: u64 },
     /// Show the profile, if it isn't the one that the asker knows.
     Look { asker: Asker, known: u64 },
+    /// Go on with the username that the user wants: begin, or the name's home said whether it may have it.
+    Naming { claimed: Option<Option<Code>> },
+    /// Say whether this is the username.
+    IsYours { name: Bytes, core: CoreId },
+    /// Say who this is, if the name is right and the asker may know.
+    Resolve { name: Bytes, asker: Asker, question: u64 },
 }
 
 /// What is said once a ticket is stored.
@@ -56,6 +71,8 @@ pub(super) enum Reply {
     Post { letter: Addressed },
     /// That the user wrote to the peer is noted, so its first messages to it are ticked.
     Wrote { user: UserId, peer: UserId },
+    /// The user's name is stored; the one before is free.
+    Named { user: UserId, released: Option<Bytes> },
     /// A record of so many bytes is no longer held for storage.
     Written { bytes: usize },
 }
@@ -154,8 +171,14 @@ impl Shard {
             warm.used_ms = now_ms;
             match warm.stage {
                 Stage::Ready => self.do_with_book(user, want, fx),
-                Stage::Loading if warm.waiting.len() < BOOK_WAITING_MAX => warm.waiting.push(want),
-                Stage::Loading => self.refuse_want(want, fx),
+                Stage::Loading
+                    if warm.waiting.len() < BOOK_WAITING_MAX
+                        // There is one of a user.
+                        || matches!(want, Want::Naming { .. }) =>
+                {
+                    warm.waiting.push(want);
+                }
+                Stage::Loading => self.refuse_want(user, want, fx),
             }
             return;
         }
@@ -196,6 +219,15 @@ impl Shard {
             Want::Put { conn, wish } => self.judge_put(user, conn, wish, fx),
             Want::Resume { conn, version } => self.page_book(user, conn, version, fx),
             Want::Look { asker, known } => self.show_profile(user, asker, known, fx),
+            Want::Naming { claimed: None } => self.begin_naming(user, fx),
+            Want::Naming { claimed: Some(refusal) } => self.named(user, refusal, fx),
+            Want::IsYours { name, core } => {
+                let is_yours = self.has_name(user, &name);
+                self.answer_is_yours(user, name, is_yours, core, fx);
+            }
+            Want::Resolve { name, asker, question } => {
+                self.resolve(user, &name, asker, question, fx);
+            }
         }
     }
 
@@ -227,5 +259,6 @@ impl Shard {
     pub(super) fn sweep_books(&mut self, slots: usize) {
         let evictions = self.books.sweep(slots.min(SWEEP_SLOTS), self.now.mono_ms, self.stored);
         self.counters.evictions += evictions;
+        self.sweep_names(slots);
     }
 }

@@ -76,6 +76,22 @@ impl Shard {
             PeopleLetter::Profile { conn, user, shown } => {
                 self.tell_profile(conn, user, shown, fx);
             }
+            PeopleLetter::Claim { .. }
+            | PeopleLetter::Release { .. }
+            | PeopleLetter::Find { .. } => self.name_letter(letter, fx),
+            PeopleLetter::Claimed { user, name: _, refusal } => {
+                self.with_book(user, Want::Naming { claimed: Some(refusal) }, fx);
+            }
+            PeopleLetter::IsYours { user, name, core } => {
+                self.with_book(user, Want::IsYours { name, core }, fx);
+            }
+            PeopleLetter::Yours { user, name, is_yours } => {
+                self.judge_contests(user, &name, is_yours, fx);
+            }
+            PeopleLetter::Resolve { user, name, asker, question } => {
+                self.with_book(user, Want::Resolve { name, asker, question }, fx);
+            }
+            PeopleLetter::Resolved { question, user } => self.resolved(question, user),
         }
     }
 

@@ -41,6 +41,10 @@ impl Shard {
 
     /// The book is here: judges the wish, and sets what it changes.
     pub(super) fn judge_put(&mut self, user: UserId, conn: ConnId, wish: Wish, fx: &mut Effects) {
+        if wish.kind == people::item::USERNAME {
+            self.want_name(user, conn, wish, fx);
+            return;
+        }
         let Some(book) = self.books.book(user) else { return };
         match book.judge(&wish) {
             Verdict::Same(item) => {
@@ -53,11 +57,22 @@ impl Shard {
     }
 
     pub(super) fn reject_put(&mut self, conn: ConnId, wish: &Wish, code: Code, fx: &mut Effects) {
+        let retry_after_ms = if code == Code::Overloaded { OVERLOAD_RETRY_MS } else { 0 };
+        self.reject_put_until(conn, wish, code, retry_after_ms, fx);
+    }
+
+    pub(super) fn reject_put_until(
+        &mut self,
+        conn: ConnId,
+        wish: &Wish,
+        code: Code,
+        retry_after_ms: u64,
+        fx: &mut Effects,
+    ) {
         count(&mut self.counters.rejected, code);
         if !self.is_told_what_it_asked(conn) {
             return;
         }
-        let retry_after_ms = if code == Code::Overloaded { OVERLOAD_RETRY_MS } else { 0 };
         let Wish { kind, key, .. } = wish;
         let rejected = PutRejected { item: *kind, key, code, retry_after_ms };
         self.put(conn, &Frame::PutRejected(rejected), fx);
@@ -82,7 +97,7 @@ impl Shard {
     }
 
     /// Too many already wait for this book.
-    pub(super) fn refuse_want(&mut self, want: Want, fx: &mut Effects) {
+    pub(super) fn refuse_want(&mut self, user: UserId, want: Want, fx: &mut Effects) {
         match want {
             Want::Put { conn, wish } => self.reject_put(conn, &wish, Code::Overloaded, fx),
             Want::Resume { conn, .. } => self.end_overloaded(conn, fx),
@@ -91,6 +106,10 @@ impl Shard {
                 let letter = PeopleLetter::Profile { conn: asker.conn, user: 0, shown: None };
                 self.post_reply((asker.core, letter), fx);
             }
+            Want::Naming { .. } => {}
+            // As long as it isn't known otherwise, the name is this user's.
+            Want::IsYours { name, core } => self.answer_is_yours(user, name, true, core, fx),
+            Want::Resolve { asker, question, .. } => self.resolved_to(asker, question, 0, fx),
         }
     }
 
@@ -102,6 +121,7 @@ impl Shard {
             Reply::Page { conn, page } => self.tell_page(conn, &page, fx),
             Reply::Post { letter } => self.post_reply(letter, fx),
             Reply::Wrote { user, peer } => self.wrote_stored(user, peer, fx),
+            Reply::Named { user, released } => self.name_stored(user, released, fx),
             Reply::Written { bytes } => self.answer_came(bytes),
         }
     }

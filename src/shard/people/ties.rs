@@ -74,7 +74,7 @@ impl Shard {
     }
 
     /// Sets an item, and with it the conversation and the face of the user, which hold what it says in short.
-    fn set_item(
+    pub(super) fn set_item(
         &mut self,
         user: UserId,
         conversation: Option<u32>,

@@ -12,6 +12,7 @@ mod login;
 mod memory;
 mod people_block;
 mod people_book;
+mod people_names;
 mod people_privacy;
 mod people_profile;
 mod presence;

@@ -3,6 +3,7 @@
 
 use bytes::{Bytes, BytesMut};
 use fulmar::shard::group::record::GroupRecord;
+use fulmar::shard::people::{Book, NameRecord};
 use fulmar::shard::record::{
     ConversationRecord, ENTRY_HEADER_BYTES_MAX, EntryHeader, InboxRecord, PresenceRecord,
     split_entry,
@@ -25,6 +26,16 @@ pub fn records(data: &[u8]) {
         assert_eq!(written, data);
     }
     if let Ok(record) = PresenceRecord::decode(data) {
+        written.clear();
+        record.encode(&mut written);
+        assert_eq!(written, data);
+    }
+    if let Ok(book) = Book::decode(data) {
+        written.clear();
+        book.encode(&mut written);
+        assert_eq!(written, data);
+    }
+    if let Ok(record) = NameRecord::decode(data) {
         written.clear();
         record.encode(&mut written);
         assert_eq!(written, data);
