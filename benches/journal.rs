@@ -155,6 +155,8 @@ fn database_key(key: Key) -> [u8; 17] {
         Key::Conversation { log, peer } => (1, log, peer),
         Key::Entry { log, position } => (2, log, position),
         Key::Presence { user } => (3, LogId::Inbox(user), 0),
+        Key::Book { user } => (4, LogId::Inbox(user), 0),
+        Key::Name { hash } => (5, LogId::Inbox(hash), 0),
     };
     let user = log.user().expect("only inboxes are written");
     let mut bytes = [tag; 17];

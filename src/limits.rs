@@ -75,6 +75,39 @@ pub const TYPING_PER_SECOND_MAX: u8 = 4;
 /// Senders and peers of one second that these are counted for. Beyond it nothing is passed on.
 pub const TYPING_CONVERSATIONS_MAX: usize = 65_536;
 
+/// Items of one book that have a value.
+pub const BOOK_ITEMS_MAX: usize = 4_096;
+/// Bytes of these, each counted with [`BOOK_ITEM_COST_BYTES`].
+pub const BOOK_BYTES_MAX: usize = 128 * 1024;
+/// What an item counts beside its key and value, so that many small ones aren't free.
+pub const BOOK_ITEM_COST_BYTES: usize = 16;
+/// Removed items that a book remembers for devices that were away. Of more, the oldest is forgotten, and a
+/// device that didn't hear of it begins anew.
+pub const BOOK_REMOVED_MAX: usize = 1_024;
+/// Bytes of items after which a page of a book ends. A session may have as many pages under way as questions.
+pub const BOOK_PAGE_BYTES: usize = 16 * 1024;
+/// What waits for one book to be loaded.
+pub const BOOK_WAITING_MAX: usize = 1_024;
+/// Usernames of one hash. That there is a second one is an accident or an attempt.
+pub const NAMES_OF_HASH_MAX: usize = 8;
+/// Records of usernames that a core keeps in memory.
+pub const NAMES_WARM_MAX: usize = 65_536;
+/// When a question for a username is answered, in milliseconds after it came, or a multiple of that: so the
+/// time doesn't tell whether there is one who isn't to be found.
+pub const FIND_ANSWER_MS: u64 = 100;
+/// Usernames that a user may ask for, or want to have, within [`FINDS_WINDOW_MS`].
+pub const FINDS_MAX: u32 = 60;
+/// See [`FINDS_MAX`], in milliseconds.
+pub const FINDS_WINDOW_MS: u64 = 60_000;
+/// Questions about what a watcher may see that a core has under way; more wait.
+pub const PERMISSIONS_ASKED_MAX: usize = 256;
+/// Memory of the books that a core keeps though nobody uses them, in bytes.
+pub const BOOKS_WARM_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Conversations that a core loads at once to see whether somebody who writes is blocked. Beyond it that
+/// isn't passed on.
+pub const TYPING_LOADS_MAX: usize = 256;
+
 /// Users without a connection that a core keeps in memory.
 pub const USERS_WARM_MAX: usize = 100_000;
 /// Conversations that a core keeps in memory.
@@ -177,4 +210,6 @@ const _: () = assert!(CORE_SENDS_BYTES_MAX / 2 > wire::BODY_BYTES_MAX);
 const _: () = assert!(INPUT_BACKLOG_BYTES_MAX > 2 * wire::FRAME_BYTES_MAX);
 // A core that refused a login has a backlog still, and so its next turn is soon.
 const _: () = assert!(JOBS_BACKLOG_MAX > JOBS_MAX);
+const _: () = assert!(BOOK_PAGE_BYTES > wire::VALUE_BYTES_MAX + wire::KEY_BYTES_MAX);
+const _: () = assert!(BOOK_BYTES_MAX >= BOOK_ITEMS_MAX * (BOOK_ITEM_COST_BYTES + 2));
 const _: () = assert!(PERSIST_PER_TURN > 0 && SWEEP_SLOTS > 0);

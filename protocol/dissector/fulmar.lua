@@ -30,6 +30,12 @@ local RESUME_MAX = 1024
 local USERS_MAX = 256
 local WHO_MAX = 256
 local GROUP_VALUE_BYTES_MAX = 4096
+local KEY_BYTES_MAX = 64
+local VALUE_BYTES_MAX = 1024
+local PROFILE_NAME_BYTES_MAX = 128
+local PROFILE_STATUS_BYTES_MAX = 512
+local PROFILE_AVATAR_BYTES_MAX = 256
+local NAME_BYTES_MAX = 32
 local CODE_MAX = 65535
 
 local MAGIC = "FLMR"
@@ -67,6 +73,11 @@ local CODES = {
     [305] = "not_allowed",
     [306] = "group_full",
     [307] = "bad_change",
+    [312] = "book_full",
+    [313] = "bad_item",
+    [314] = "bad_name",
+    [315] = "name_taken",
+    [316] = "too_many_lookups",
     [400] = "overloaded",
     [401] = "shutting_down",
     [402] = "too_many_connections",
@@ -77,6 +88,16 @@ local CODES = {
 -- Content of the entries of a group's log that the server makes.
 local CONTENT_CHANGE = 2
 local CONTENTS = { [0] = "opaque", [1] = "text", [CONTENT_CHANGE] = "change" }
+
+local ITEMS = {
+    [0] = "profile",
+    [1] = "privacy",
+    [2] = "block",
+    [3] = "contact",
+    [4] = "chat",
+    [5] = "star",
+    [6] = "username",
+}
 
 local ACTIONS = {
     [1] = "create",
@@ -254,6 +275,45 @@ local KINDS = {
         { "group", "number", "Group" },
         { "user", "number", "User" },
         { "is_typing", "flag", "Is typing" } },
+    [40] = { "put",
+        { "item", "item", "Item" },
+        { "key", "bytes", "Key", KEY_BYTES_MAX },
+        { "value", "bytes", "Value", VALUE_BYTES_MAX } },
+    [41] = { "item",
+        { "version", "number", "Version" },
+        { "item", "item", "Item" },
+        { "key", "bytes", "Key", KEY_BYTES_MAX },
+        { "value", "bytes", "Value", VALUE_BYTES_MAX } },
+    [42] = { "put_rejected",
+        { "item", "item", "Item" },
+        { "key", "bytes", "Key", KEY_BYTES_MAX },
+        { "code", "code", "Code" },
+        { "retry_after_ms", "number", "Retry after (ms)" } },
+    [43] = { "book_resume",
+        { "version", "number", "Version" } },
+    [44] = { "book",
+        { "version", "number", "Version" },
+        { "head", "number", "Head" },
+        { "reset", "flag", "Reset" } },
+    [45] = { "profile_look",
+        { "user", "number", "User" },
+        { "version", "number", "Known version" } },
+    [46] = { "profile",
+        { "user", "number", "User" },
+        { "version", "number", "Version" },
+        { "name", "bytes", "Name", PROFILE_NAME_BYTES_MAX },
+        { "status", "bytes", "Status", PROFILE_STATUS_BYTES_MAX },
+        { "avatar", "bytes", "Avatar", PROFILE_AVATAR_BYTES_MAX } },
+    [47] = { "profile_news",
+        { "user", "number", "User" },
+        { "version", "number", "Version" } },
+    [48] = { "find",
+        { "name", "bytes", "Name", NAME_BYTES_MAX } },
+    [49] = { "found",
+        { "name", "bytes", "Name", NAME_BYTES_MAX },
+        { "user", "number", "User" },
+        { "code", "code", "Code" },
+        { "retry_after_ms", "number", "Retry after (ms)" } },
 }
 
 -- The flags that a kind may carry.
@@ -290,6 +350,7 @@ local DECLARE = {
     text = function(id, label) return ProtoField.string(id, label, base.UNICODE) end,
     code = function(id, label) return ProtoField.uint16(id, label, base.DEC, CODES) end,
     content = function(id, label) return ProtoField.uint8(id, label, base.DEC, CONTENTS) end,
+    item = function(id, label) return ProtoField.uint8(id, label, base.DEC, ITEMS) end,
     action = function(id, label) return ProtoField.uint8(id, label, base.DEC, ACTIONS) end,
     pairs = function(id, label) return ProtoField.none(id, label) end,
 }
@@ -481,6 +542,8 @@ function READ.text(reader, key, max)
 end
 
 -- Content of what a member sends: not that of the entries that the server makes.
+READ.item = READ.content
+
 function READ.own_content(reader, key)
     local value, number = READ.content(reader, key)
     if number == CONTENT_CHANGE then fail("value", key) end

@@ -101,6 +101,16 @@ codes! {
     GroupFull = 306, "group_full";
     /// The change can't be made: it names nobody, or people it can't be made to, or a bad value.
     BadChange = 307, "bad_change";
+    /// The book holds as much as it may.
+    BookFull = 312, "book_full";
+    /// No such item can be put: an unknown kind, or a key or value that it can't have.
+    BadItem = 313, "bad_item";
+    /// No username can be like that.
+    BadName = 314, "bad_name";
+    /// Somebody else has this username.
+    NameTaken = 315, "name_taken";
+    /// The user asked for too many usernames lately; try again after the stated time.
+    TooManyLookups = 316, "too_many_lookups";
     /// The server has too much to do; try again after the stated time.
     Overloaded = 400, "overloaded";
     /// The server stops; reconnect after the stated time.
@@ -118,7 +128,9 @@ impl Code {
     #[must_use]
     pub const fn is_retryable(self) -> bool {
         let number = self.number();
-        number >= 400 || number == Code::QuotaExceeded.number()
+        number >= 400
+            || number == Code::QuotaExceeded.number()
+            || number == Code::TooManyLookups.number()
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod fields;
 mod group;
+mod people;
 mod presence;
 
 use crate::decode_error::DecodeError;
@@ -124,6 +125,16 @@ fn decode_fields<'a>(
         }
         Kind::Presence => presence::presence(fields)?,
         Kind::Typing => presence::typing(fields)?,
+        Kind::Put => people::put(fields)?,
+        Kind::Item => people::item(fields)?,
+        Kind::PutRejected => people::put_rejected(fields)?,
+        Kind::BookResume => Frame::BookResume { version: fields.number("book_resume.version")? },
+        Kind::Book => people::book(fields)?,
+        Kind::ProfileLook => people::profile_look(fields)?,
+        Kind::Profile => people::profile(fields)?,
+        Kind::ProfileNews => people::profile_news(fields)?,
+        Kind::Find => Frame::Find { name: fields.bytes("find.name", limits::NAME_BYTES_MAX)? },
+        Kind::Found => people::found(fields)?,
     })
 }
 

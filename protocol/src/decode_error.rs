@@ -110,6 +110,18 @@ struct Limit(&'static str);
 impl fmt::Display for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let of_groups = self.0 == "group_resume.cursors";
+        let of_people = match self.0 {
+            "put.value" | "item.value" => Some(limits::VALUE_BYTES_MAX),
+            "put.key" | "item.key" | "put_rejected.key" => Some(limits::KEY_BYTES_MAX),
+            "profile.name" => Some(limits::PROFILE_NAME_BYTES_MAX),
+            "profile.status" => Some(limits::PROFILE_STATUS_BYTES_MAX),
+            "profile.avatar" => Some(limits::PROFILE_AVATAR_BYTES_MAX),
+            "find.name" | "found.name" => Some(limits::NAME_BYTES_MAX),
+            _ => None,
+        };
+        if let Some(bytes) = of_people {
+            return write!(f, "{bytes} bytes");
+        }
         match self.0.split_once('.').map_or("", |(_, field)| field) {
             "cursors" if of_groups => write!(f, "{} groups", limits::RESUME_MAX),
             "users" => write!(f, "{} users", limits::USERS_MAX),
@@ -136,7 +148,7 @@ fn allowed(field: &'static str) -> &'static str {
         "who" | "roles" => "members stand once each, in increasing order",
         "action" => "actions are 1 to 11",
         "content" => "content 2 is for entries that the server makes",
-        "is_here" | "is_online" | "is_typing" | "shows_history" => "it is 0 or 1",
+        "is_here" | "is_online" | "is_typing" | "shows_history" | "reset" => "it is 0 or 1",
         _ => "see the specification",
     }
 }

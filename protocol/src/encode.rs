@@ -1,6 +1,7 @@
 //! Frames to bytes.
 
 mod group;
+mod people;
 
 use std::borrow::Cow;
 
@@ -110,6 +111,22 @@ impl Frame<'_> {
             Frame::Typing { group, user, is_typing } => {
                 numbers(Kind::Typing, 0, [*group, *user, u64::from(*is_typing)], out);
             }
+            Frame::Put { item, key, value } => people::encode_put(*item, key, value, out),
+            Frame::Item(item) => people::encode_item(item, out),
+            Frame::PutRejected(rejected) => people::encode_put_rejected(rejected, out),
+            Frame::BookResume { version } => numbers(Kind::BookResume, 0, [*version], out),
+            Frame::Book { version, head, reset } => {
+                numbers(Kind::Book, 0, [*version, *head, u64::from(*reset)], out);
+            }
+            Frame::ProfileLook { user, version } => {
+                numbers(Kind::ProfileLook, 0, [*user, *version], out);
+            }
+            Frame::Profile(profile) => people::encode_profile(profile, out),
+            Frame::ProfileNews { user, version } => {
+                numbers(Kind::ProfileNews, 0, [*user, *version], out);
+            }
+            Frame::Find { name } => people::encode_find(name, out),
+            Frame::Found(found) => people::encode_found(found, out),
             Frame::Unknown { kind } => {
                 varint::write(1, out);
                 out.push(*kind);

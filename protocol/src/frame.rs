@@ -6,6 +6,7 @@ use crate::group::{
 };
 use crate::kind::Kind;
 use crate::lists::{Numbers, Pairs};
+use crate::people::{Found, Item, Profile, PutRejected};
 
 /// Client → server, first: who connects and how far it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -320,6 +321,58 @@ pub enum Frame<'a> {
         /// Whether they write, or stopped.
         is_typing: bool,
     },
+    /// Client → server: sets an item of the user's book; an empty value removes it. Answered by an item or a
+    /// rejection.
+    Put {
+        /// What it is, see [`people::item`](crate::people::item).
+        item: u8,
+        /// Which one of these, at most [`KEY_BYTES_MAX`](crate::limits::KEY_BYTES_MAX).
+        key: &'a [u8],
+        /// Its value, at most [`VALUE_BYTES_MAX`](crate::limits::VALUE_BYTES_MAX).
+        value: &'a [u8],
+    },
+    /// See [`Item`].
+    Item(Item<'a>),
+    /// See [`PutRejected`].
+    PutRejected(PutRejected<'a>),
+    /// Client → server: the version up to which this device has its user's book. It is sent a page of what
+    /// follows, and from here on every change.
+    BookResume {
+        /// The version; 0 for nothing.
+        version: u64,
+    },
+    /// Server → client: the end of a page of the book.
+    Book {
+        /// The device now has the book up to this version.
+        version: u64,
+        /// The book's newest version.
+        head: u64,
+        /// The device must forget what it has of the book, and asks from 0.
+        reset: bool,
+    },
+    /// Client → server: what somebody's profile is.
+    ProfileLook {
+        /// Whose.
+        user: u64,
+        /// The version that the device has; 0 for none.
+        version: u64,
+    },
+    /// See [`Profile`].
+    Profile(Profile<'a>),
+    /// Server → client: the version of the profile of somebody who is watched.
+    ProfileNews {
+        /// Whose.
+        user: u64,
+        /// Its version.
+        version: u64,
+    },
+    /// Client → server: who has this username.
+    Find {
+        /// At most [`NAME_BYTES_MAX`](crate::limits::NAME_BYTES_MAX).
+        name: &'a [u8],
+    },
+    /// See [`Found`].
+    Found(Found<'a>),
     /// A skippable frame that this version doesn't know.
     Unknown {
         /// Its kind byte, flags included.
@@ -368,6 +421,16 @@ impl Frame<'_> {
             Frame::Unwatch { .. } => Kind::Unwatch,
             Frame::Presence { .. } => Kind::Presence,
             Frame::Typing { .. } => Kind::Typing,
+            Frame::Put { .. } => Kind::Put,
+            Frame::Item(_) => Kind::Item,
+            Frame::PutRejected(_) => Kind::PutRejected,
+            Frame::BookResume { .. } => Kind::BookResume,
+            Frame::Book { .. } => Kind::Book,
+            Frame::ProfileLook { .. } => Kind::ProfileLook,
+            Frame::Profile(_) => Kind::Profile,
+            Frame::ProfileNews { .. } => Kind::ProfileNews,
+            Frame::Find { .. } => Kind::Find,
+            Frame::Found(_) => Kind::Found,
             Frame::Unknown { .. } => return None,
         })
     }

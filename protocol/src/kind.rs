@@ -79,6 +79,26 @@ pub enum Kind {
     Presence = 35,
     /// Somebody writes.
     Typing = 36,
+    /// Sets an item of the own book, or removes it.
+    Put = 40,
+    /// An item of the own book; also the tick of a put.
+    Item = 41,
+    /// A put was not taken.
+    PutRejected = 42,
+    /// How far this device has its user's book.
+    BookResume = 43,
+    /// How far a page of the book reaches.
+    Book = 44,
+    /// Asks for somebody's profile.
+    ProfileLook = 45,
+    /// The answer to that.
+    Profile = 46,
+    /// Somebody's profile changed.
+    ProfileNews = 47,
+    /// Asks who has a username.
+    Find = 48,
+    /// The answer to that.
+    Found = 49,
 }
 
 /// First skippable kind number.
@@ -106,7 +126,7 @@ impl Kind {
     pub const NUMBERS: usize = KIND_MASK as usize + 1;
 
     /// Every kind, in the order of their numbers.
-    pub const ALL: [Kind; 36] = [
+    pub const ALL: [Kind; 46] = [
         Kind::Hello,
         Kind::Welcome,
         Kind::Refuse,
@@ -143,6 +163,16 @@ impl Kind {
         Kind::Unwatch,
         Kind::Presence,
         Kind::Typing,
+        Kind::Put,
+        Kind::Item,
+        Kind::PutRejected,
+        Kind::BookResume,
+        Kind::Book,
+        Kind::ProfileLook,
+        Kind::Profile,
+        Kind::ProfileNews,
+        Kind::Find,
+        Kind::Found,
     ];
 
     /// The kind with this number, if it is defined.
@@ -191,6 +221,16 @@ impl Kind {
             Kind::Unwatch => "unwatch",
             Kind::Presence => "presence",
             Kind::Typing => "typing",
+            Kind::Put => "put",
+            Kind::Item => "item",
+            Kind::PutRejected => "put_rejected",
+            Kind::BookResume => "book_resume",
+            Kind::Book => "book",
+            Kind::ProfileLook => "profile_look",
+            Kind::Profile => "profile",
+            Kind::ProfileNews => "profile_news",
+            Kind::Find => "find",
+            Kind::Found => "found",
         }
     }
 
@@ -217,6 +257,7 @@ impl Kind {
                 | Kind::GroupChange
                 | Kind::Activity
                 | Kind::Typing
+                | Kind::Put
         )
     }
 }
@@ -242,14 +283,16 @@ mod tests {
     fn only_what_a_person_does_is_by_a_person() {
         for kind in Kind::ALL {
             let expected = match kind {
-                // A message written, a conversation looked at, a group changed, the program used.
+                // A message written, a conversation looked at, a group changed, the program used, something
+                // set.
                 Kind::Send
                 | Kind::Read
                 | Kind::GroupSend
                 | Kind::GroupRead
                 | Kind::GroupChange
                 | Kind::Activity
-                | Kind::Typing => true,
+                | Kind::Typing
+                | Kind::Put => true,
                 // Logins, acknowledgements, keeping the connection, and questions: programs send these.
                 Kind::Hello
                 | Kind::Ack
@@ -262,6 +305,9 @@ mod tests {
                 | Kind::GroupLook
                 | Kind::Watch
                 | Kind::Unwatch
+                | Kind::BookResume
+                | Kind::ProfileLook
+                | Kind::Find
                 // The rest of a message that the send already told of.
                 | Kind::Part
                 // From the server only.
@@ -281,7 +327,13 @@ mod tests {
                 | Kind::GroupState
                 | Kind::GroupNotice
                 | Kind::GroupGone
-                | Kind::Presence => false,
+                | Kind::Presence
+                | Kind::Item
+                | Kind::PutRejected
+                | Kind::Book
+                | Kind::Profile
+                | Kind::ProfileNews
+                | Kind::Found => false,
             };
             assert_eq!(kind.is_by_person(), expected, "{kind:?}");
         }

@@ -24,6 +24,7 @@ pub mod group;
 mod kind;
 pub mod limits;
 mod lists;
+pub mod people;
 pub mod varint;
 
 pub use body::{Assembly, AssemblyError, Chunks};

@@ -45,6 +45,27 @@ pub const WHO_MAX: usize = 256;
 /// Longest name, description or setting of a group, in bytes.
 pub const GROUP_VALUE_BYTES_MAX: usize = 4_096;
 
+/// Longest key of an item in a book, in bytes.
+pub const KEY_BYTES_MAX: usize = 64;
+
+/// Longest value of an item in a book, in bytes.
+pub const VALUE_BYTES_MAX: usize = 1_024;
+
+/// Longest name in a profile, in bytes.
+pub const PROFILE_NAME_BYTES_MAX: usize = 128;
+
+/// Longest status line in a profile, in bytes.
+pub const PROFILE_STATUS_BYTES_MAX: usize = 512;
+
+/// Longest reference to the picture of a profile, in bytes.
+pub const PROFILE_AVATAR_BYTES_MAX: usize = 256;
+
+/// Shortest username, in bytes.
+pub const NAME_BYTES_MIN: usize = 3;
+
+/// Longest username, in bytes.
+pub const NAME_BYTES_MAX: usize = 32;
+
 /// Largest device number. Devices are numbered from 1 within a user.
 pub const DEVICE_MAX: u64 = 65_535;
 
@@ -84,3 +105,4 @@ const _: () = assert!(GROUP_RESUME_BYTES_MAX <= FRAME_BYTES_MAX);
 const _: () = assert!(HELLO_HEADER_BYTES_MAX + LOGS_MAX * (5 + 4) <= HELLO_BYTES_MAX);
 const _: () = assert!(HELLO_BYTES_MAX <= FRAME_BYTES_MAX);
 const _: () = assert!(BODY_BYTES_MAX > PART_BYTES_MAX);
+const _: () = assert!(PROFILE_STATUS_BYTES_MAX <= VALUE_BYTES_MAX && NAME_BYTES_MIN > 0);

@@ -14,6 +14,7 @@ use fulmar_protocol::Assembly;
 
 use super::group::Feeds;
 use super::output::Patience;
+use super::people::Following;
 use super::seam::{Arrival, ConnId, DeviceId, LogId, UserId};
 use super::watching::Attention;
 
@@ -175,6 +176,8 @@ pub(super) struct Session {
     pub(super) stalled_receipts: Vec<UserId>,
     /// Until then it isn't noted again that the person did something here, on the monotonic clock.
     pub(super) noted_until_ms: u64,
+    /// What it is told of its user's book, once it asked.
+    pub(super) book: Option<Box<Following>>,
     /// Boxed, since most sessions of most hours have none.
     pub(super) attention: Option<Box<Attention>>,
 }
@@ -203,6 +206,7 @@ impl Session {
             groups: None,
             stalled_receipts: Vec::new(),
             noted_until_ms: 0,
+            book: None,
             attention: None,
         }
     }

@@ -3,9 +3,10 @@
 
 use fulmar_protocol::Code;
 
-use super::group::Entering;
+use super::group::{Asker, Entering};
 use super::inbox::Stage;
-use super::record::{ConversationRecord, Sender};
+use super::people::Wish;
+use super::record::{Audience, ConversationRecord, Sender};
 use super::seam::{ConnId, DeviceId, LogId, Message, Origin, Ticket, UserId};
 
 /// Something that needs the conversation (and the inbox) in memory.
@@ -23,6 +24,16 @@ pub(super) enum Action {
     Read { ordinal: u64, device: DeviceId, conn: ConnId },
     /// The peer asks for the receipt, on this connection of its home core or for all its devices.
     Ask { asker: Option<ConnId> },
+    /// Set an item of the user's book that is about the peer, for this connection.
+    Put { wish: Wish, conn: ConnId },
+    /// The first message of the user to the peer is stored there.
+    Wrote,
+    /// The peer wants to know what it may see of the user.
+    May { asker: Asker },
+    /// The peer asked for the user's name, which only those find whom the user knows.
+    Found { asker: Asker, question: u64 },
+    /// The peer writes, or stopped.
+    Typing { is_typing: bool },
     /// An own device asks how far the user and the peer are, on this connection.
     AskOwn { conn: ConnId },
 }
@@ -30,7 +41,7 @@ pub(super) enum Action {
 impl Action {
     /// Whether the inbox itself must be in memory too.
     pub(super) const fn needs_inbox(&self) -> bool {
-        matches!(self, Action::Append { .. } | Action::Copy { .. })
+        matches!(self, Action::Append { .. } | Action::Copy { .. } | Action::Put { .. })
     }
 
     /// Whether it moves a receipt, which must be stored no later than the device's cursor.
@@ -178,6 +189,24 @@ impl Conversation {
                 true
             }
         }
+    }
+
+    /// Shows the peer how far the user is, as far as it may know; returns what of that is news.
+    pub(super) fn show(&mut self, reads: Audience) -> News {
+        let record = &mut self.record;
+        if record.ties.blocks {
+            return News::Nothing;
+        }
+        let mut news = News::Nothing;
+        if record.read_shown < record.read && reads.includes(record.ties.is_known()) {
+            record.read_shown = record.read;
+            news = News::Read;
+        }
+        if record.delivered_shown < record.delivered {
+            record.delivered_shown = record.delivered;
+            news = News::Delivered;
+        }
+        news
     }
 
     /// A device of the user has the messages up to `ordinal`; `true` if that is news.

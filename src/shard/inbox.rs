@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use smallvec::SmallVec;
 
+use super::people::Wish;
 use super::record::{Device, EntryHeader, InboxRecord};
 use super::seam::{ConnId, CoreId, DeviceId, GroupId, Ticket, UserId};
 use crate::faults::{Fault, is_planted};
@@ -73,6 +74,8 @@ pub(super) struct User {
     pub(super) dirty_conversations: Vec<UserId>,
     /// Receipts that wait for their conversation to be loaded; until then no cursor is stored.
     pub(super) receipts_waiting: u32,
+    /// What was put and waits for these receipts, since it changes the record too.
+    pub(super) puts: Vec<(ConnId, Wish)>,
     /// Ticket of the last device that was added.
     pub(super) registered: Ticket,
     /// Storage is asked what expired, and when it was asked last; 0 for never.
@@ -104,6 +107,7 @@ impl User {
             dirty: false,
             dirty_conversations: Vec::new(),
             receipts_waiting: 0,
+            puts: Vec::new(),
             registered: 0,
             is_looking: false,
             looked_ms: 0,

@@ -200,6 +200,12 @@ impl Shard {
             }
             // Activity was taken with everything else that a person does.
             Frame::Activity { .. } | Frame::Unknown { .. } => {}
+            Frame::Put { item, key, value } => self.put_item(conn, (item, key, value), fx),
+            Frame::BookResume { version } => self.resume_book(conn, version, fx),
+            Frame::ProfileLook { user, version } => {
+                self.look_at_profile(conn, user, version, fx);
+            }
+            Frame::Find { name } => self.find(conn, name, fx),
             Frame::Hello(_)
             | Frame::Welcome(_)
             | Frame::Refuse { .. }
@@ -217,7 +223,13 @@ impl Shard {
             | Frame::GroupState(_)
             | Frame::GroupNotice(_)
             | Frame::GroupGone { .. }
-            | Frame::Presence { .. } => {
+            | Frame::Presence { .. }
+            | Frame::Item(_)
+            | Frame::PutRejected(_)
+            | Frame::Book { .. }
+            | Frame::Profile(_)
+            | Frame::ProfileNews { .. }
+            | Frame::Found(_) => {
                 let detail = "this frame isn't one that a client sends after its login";
                 self.end(conn, Code::UnexpectedFrame, detail, fx);
             }

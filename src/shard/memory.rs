@@ -160,6 +160,11 @@ impl Shard {
             }
             Action::Ask { asker } => self.answer_ask(slot, asker, fx),
             Action::AskOwn { conn } => self.answer_ask_own(slot, conn, fx),
+            Action::Put { wish, conn } => self.put_about(slot, conn, wish, fx),
+            Action::Wrote => self.wrote(slot, fx),
+            Action::Found { asker, question } => self.resolve_known(slot, asker, question, fx),
+            Action::May { asker } => self.judge_watcher(slot, asker, fx),
+            Action::Typing { is_typing } => self.typing_judged(slot, is_typing, fx),
             Action::Enter { origin, what } => {
                 let LogId::Group(group) = self.conversations[slot].log else { return };
                 self.entered(group, slot, origin, what, fx);
@@ -216,6 +221,7 @@ impl Shard {
             for conn in std::mem::take(&mut user.logins) {
                 self.log_in(conn, fx);
             }
+            self.put_waiting(user_slot, fx);
         }
     }
 
@@ -241,10 +247,14 @@ impl Shard {
                 self.perform_waiting(slot, fx);
             }
             Loaded::Presence { user, record } => {
-                // A damaged record is as good as none: somebody's last seen is known again soon.
-                let record = record.and_then(|bytes| PresenceRecord::decode(&bytes).ok());
+                // With a damaged record it is as if nothing were shown, until the person comes.
+                let decode = |bytes: bytes::Bytes| PresenceRecord::decode(&bytes);
+                let damaged = PresenceRecord::DAMAGED;
+                let record = record.map(|bytes| decode(bytes).unwrap_or(damaged));
                 self.presence_loaded(user, record, fx);
             }
+            Loaded::Book { user, record } => self.book_loaded(user, record.as_deref(), fx),
+            Loaded::Name { hash, record } => self.names_loaded(hash, record.as_deref(), fx),
             Loaded::Entries { log: LogId::Inbox(user), conn, entries, through } => {
                 self.entries_loaded(user, conn, entries, through, fx);
             }
@@ -422,6 +432,7 @@ impl Shard {
         self.sweep_users(SWEEP_SLOTS);
         self.sweep_conversations(SWEEP_SLOTS);
         self.sweep_groups(SWEEP_SLOTS, fx);
+        self.sweep_books(SWEEP_SLOTS);
     }
 
     fn sweep_users(&mut self, slots: usize) {

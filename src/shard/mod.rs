@@ -10,7 +10,7 @@
 //! Where to look: `login` (hello to welcome), `input` (bytes to frames), `sending` (a message into
 //! a log, the tick), `delivery` (a log to a device, acknowledgements), `receipts`, `memory` (what is
 //! loaded, stored late, and let go), `presence` and `watching` (who is there, and who is told),
-//! `typing`, `output`.
+//! `typing`, `people` (what users set for themselves), `output`.
 
 mod arena;
 mod config;
@@ -27,6 +27,7 @@ mod login;
 mod memory;
 mod output;
 mod overload;
+pub mod people;
 mod presence;
 mod receipts;
 pub mod record;
@@ -53,6 +54,7 @@ pub use group::GroupLetter;
 pub use home::{by_home_core, home_core};
 pub use overload::Level;
 use overload::gathers;
+pub use people::PeopleLetter;
 pub use seam::{
     Arrival, ConnId, CoreId, DeviceId, Effects, Event, GroupId, Identity, Key, Letter, Load,
     Loaded, LogId, Message, Now, Origin, Ticket, UserId, Write,
@@ -91,6 +93,8 @@ enum Answer {
     GroupEnded { group: GroupId, users: Vec<UserId> },
     /// To a group's home, which is here: what waited until a change of it was stored.
     ToGroup { group: GroupId, letter: Box<group::GroupLetter> },
+    /// About people's books.
+    People(Box<people::Reply>),
     /// To a group's home: a user was told that it is being added.
     Noticed { group: GroupId, adding: u64, home: CoreId },
 }
@@ -183,6 +187,12 @@ pub struct Shard {
     /// The core is so busy that ticks and receipts wait for company.
     gathers: bool,
     people: presence::People,
+    books: people::Books,
+    questions: people::Questions,
+    names: people::Names,
+    naming: people::Naming,
+    /// Ticks that wait until it is noted that the user wrote to the peer.
+    firsts: HashMap<(UserId, UserId), Vec<people::Ticked>>,
     watching: watching::Watching,
     pace: typing::Pace,
     /// Connections with frames that wait for it, at most once each, and until when; by patience.
@@ -243,6 +253,11 @@ impl Shard {
             level: Level::Normal,
             gathers: false,
             people: presence::People::new(),
+            books: people::Books::default(),
+            questions: people::Questions::default(),
+            names: people::Names::default(),
+            naming: people::Naming::default(),
+            firsts: HashMap::new(),
             watching: watching::Watching::default(),
             pace: typing::Pace::default(),
             gathering: std::array::from_fn(|_| VecDeque::new()),
@@ -294,6 +309,7 @@ impl Shard {
         self.keep_presence(fx);
         self.follow_up(fx);
         self.tell_held_presence(fx);
+        self.tell_found(fx);
         while !(self.pump.is_empty() && self.receipts.is_empty() && self.feeding.is_empty()) {
             self.deliver_all(fx);
             self.feed_all(fx);
@@ -308,6 +324,7 @@ impl Shard {
         self.store_moved_cursors(fx);
         self.store_groups(fx);
         self.write_conversations(fx);
+        self.write_books(fx);
         self.sweep(fx);
         self.follow_up(fx);
         self.counters.letters += fx.letters.len() as u64;
@@ -329,6 +346,7 @@ impl Shard {
         let holds = !self.receipts_held.is_empty() || self.people.holds() || self.watching.holds();
         let held = if holds { self.now.mono_ms + 50 } else { u64::MAX };
         let due = self.gathered_due_ms().min(self.people.next_ms()).min(self.groups_due_ms());
+        let due = due.min(self.naming.next_ms());
         self.timers.next_ms().min(store).min(held).min(due)
     }
 
@@ -384,7 +402,10 @@ impl Shard {
             Letter::Watch { user, core, is_watching } => {
                 self.core_watches(user, core, is_watching, fx);
             }
-            Letter::Presence { user, seen } => self.presence_changed(user, seen, fx),
+            Letter::Presence { user, seen, is_guarded, profile } => {
+                self.presence_changed(user, seen, (is_guarded, profile), fx);
+            }
+            Letter::People(letter) => self.people_letter(*letter, fx),
             Letter::Typing { from, to, is_typing } => self.typing_to(from, to, is_typing, fx),
         }
     }
@@ -409,7 +430,7 @@ impl Shard {
 
     /// The ticket after which everything that this turn knows is stored.
     fn barrier(&self, fx: &Effects) -> Ticket {
-        if fx.writes.is_empty() && self.writes_queued.is_empty() {
+        if fx.writes.is_empty() && self.writes_queued.is_empty() && !self.books.has_writes() {
             self.ticket - 1
         } else {
             self.ticket
@@ -460,7 +481,7 @@ impl Shard {
         match answer {
             Answer::Accepted { origin, to, ordinal, time_ms, copy } => {
                 if origin.core == self.config.core && copy.is_none() {
-                    self.tick(origin, to, ordinal, time_ms, fx);
+                    self.accepted_by_peer(origin, to, ordinal, time_ms, None, fx);
                 } else {
                     let letter = Letter::Accepted { origin, to, ordinal, time_ms, copy };
                     self.post_to_core(origin.core, letter, fx);
@@ -479,6 +500,7 @@ impl Shard {
             Answer::ToGroup { group, letter } => self.hand_to_group(group, *letter, fx),
             Answer::GroupReads { group, reads } => self.group_reads_stored(group, reads, fx),
             Answer::GroupEnded { group, users } => self.tell_ended(group, users, fx),
+            Answer::People(reply) => self.reply(*reply, fx),
             Answer::Noticed { group, adding, home } => {
                 let letter = GroupLetter::Noticed { group, adding, refusal: None };
                 self.post_to_core(home, letter.into(), fx);

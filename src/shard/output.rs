@@ -149,6 +149,7 @@ impl Shard {
         self.continue_download(conn, fx);
         self.tell_stalled_receipts(conn, fx);
         self.tell_owed_presence(conn, fx);
+        self.tell_missed_items(conn, fx);
         if let Some(session) = self.session(conn) {
             let slot = session.user_slot;
             self.queue_pump(slot);

@@ -20,7 +20,8 @@ use std::collections::{BTreeSet, VecDeque};
 use fulmar_protocol::Frame;
 use hashbrown::HashMap;
 
-use super::record::PresenceRecord;
+use super::people::PeopleLetter;
+use super::record::{Face, PresenceRecord};
 use super::seam::{Seen, Ticket};
 use super::table::Table;
 use super::{ConnId, CoreId, Effects, Key, Letter, Level, Load, Shard, UserId, Write};
@@ -74,6 +75,8 @@ struct Person {
     /// When they last did something, as far as it is known here; 0 if it isn't.
     last_seen_ms: u64,
     stored: Stored,
+    /// What others may see; none before it is known. It is known of everybody who did something.
+    face: Option<Face>,
     /// Since when `last_seen_ms` isn't stored, on the monotonic clock.
     unsaved_ms: Option<u64>,
     /// Ticket of the last write.
@@ -92,6 +95,9 @@ struct Person {
     told: Option<Seen>,
     /// From when on the next change may be told, on the monotonic clock.
     free_ms: u64,
+    /// The version of the profile that all who watch know of, and from when on they may be told of another.
+    profile_told: u64,
+    profile_free_ms: u64,
     /// In the list of those that are told when the load falls.
     is_held: bool,
     /// Time of its entry in the list of dues.
@@ -104,6 +110,7 @@ impl Person {
             id,
             last_seen_ms: 0,
             stored: Stored::Unread,
+            face: None,
             unsaved_ms: None,
             last_ticket: 0,
             online_until_ms: 0,
@@ -113,6 +120,8 @@ impl Person {
             owed: 0,
             told: None,
             free_ms: 0,
+            profile_told: 0,
+            profile_free_ms: 0,
             is_held: false,
             armed_ms: u64::MAX,
         }
@@ -123,7 +132,7 @@ impl Person {
     }
 
     fn is_known(&self) -> bool {
-        self.stored == Stored::Read || self.last_seen_ms > 0
+        self.face.is_some() && (self.stored == Stored::Read || self.last_seen_ms > 0)
     }
 
     /// When a change is to be told; none if there is no news.
@@ -134,6 +143,13 @@ impl Person {
         };
         let settled_ms = if self.is_online { 0 } else { self.gone_ms + PRESENCE_SETTLE_MS };
         is_news.then_some(self.free_ms.max(settled_ms))
+    }
+
+    /// When those who watch are to be told of another profile; none if they know of it.
+    fn profile_due_ms(&self) -> Option<u64> {
+        let profile = self.face.map_or(0, |face| face.profile);
+        let is_news = self.watching != self.owed && profile != self.profile_told;
+        is_news.then_some(self.profile_free_ms)
     }
 
     /// Whether it can be let go once its last write is stored.
@@ -152,7 +168,8 @@ impl Person {
         let save_ms = self.unsaved_ms.map(|since_ms| since_ms + interval_ms);
         let is_telling = self.is_known() && !self.is_held && self.watching != 0;
         let tell_ms = if is_telling { self.change_due_ms() } else { None };
-        [silent_ms, save_ms, tell_ms].into_iter().flatten().min().unwrap_or(u64::MAX)
+        let profile_ms = if is_telling { self.profile_due_ms() } else { None };
+        [silent_ms, save_ms, tell_ms, profile_ms].into_iter().flatten().min().unwrap_or(u64::MAX)
     }
 }
 
@@ -200,6 +217,17 @@ impl People {
     #[cfg(test)]
     pub(super) const fn len(&self) -> usize {
         self.table.len()
+    }
+
+    /// What others may see of a person, if that is known here.
+    pub(super) fn face(&self, user: UserId) -> Option<Face> {
+        self.table[*self.by_id.get(&user)?].face
+    }
+
+    /// The same with the cores that watch, if any do.
+    pub(super) fn watched(&self, user: UserId) -> Option<(Face, Cores)> {
+        let person = &self.table[*self.by_id.get(&user)?];
+        (person.watching != 0).then_some((person.face?, person.watching))
     }
 
     fn slot(&mut self, user: UserId) -> u32 {
@@ -257,7 +285,7 @@ impl Shard {
             return;
         }
         session.noted_until_ms = now.mono_ms + PRESENCE_NOTE_MS;
-        let user = session.user;
+        let (user, user_slot) = (session.user, session.user_slot);
         let is_leaving = match *frame {
             Frame::Activity { is_here: true } => {
                 session.attention.get_or_insert_default().is_here = true;
@@ -282,7 +310,9 @@ impl Shard {
             None
         };
         let slot = self.people.slot(user);
+        let face = self.users[user_slot].record.face;
         let person = &mut self.people.table[slot];
+        let before = person.face.replace(face);
         person.online_until_ms = online_until_ms.unwrap_or(person.online_until_ms);
         if !person.is_online && person.change_due_ms().is_none() {
             person.gone_ms = now.mono_ms;
@@ -290,6 +320,10 @@ impl Shard {
         if person.last_seen_ms < now.unix_ms {
             person.last_seen_ms = now.unix_ms;
             person.unsaved_ms.get_or_insert(now.mono_ms);
+        }
+        if let Some(before) = before.filter(|before| *before != face) {
+            // It was read from a damaged record.
+            self.change_permissions(user, None, before, fx);
         }
         self.look_at_person(slot, fx);
     }
@@ -377,6 +411,7 @@ impl Shard {
         }
         person.is_online = is_online;
         self.tell_watching_cores(slot, fx);
+        self.tell_profile_news(slot, fx);
         self.store_last_seen(slot, fx);
         let interval_ms = self.config.presence_interval_ms;
         let due_ms = self.people.table[slot].due_ms(interval_ms, now_ms + interval_ms);
@@ -400,6 +435,11 @@ impl Shard {
             return;
         }
         let (user, seen) = (person.id, person.seen());
+        let Face { profile, .. } = person.face.unwrap_or(Face::CLOSED);
+        let is_guarded = person.face.is_none_or(|face| face.is_guarded());
+        if person.watching == person.owed {
+            person.profile_told = profile;
+        }
         let mut cores = person.owed;
         if is_due {
             cores = person.watching;
@@ -416,8 +456,53 @@ impl Shard {
         while cores != 0 {
             let core = cores.trailing_zeros() as CoreId;
             cores &= cores - 1;
-            self.post_to_core(core, Letter::Presence { user, seen }, fx);
+            self.post_to_core(core, Letter::Presence { user, seen, is_guarded, profile }, fx);
         }
+    }
+
+    /// Tells the cores that watch of a changed profile, once in an interval at most.
+    fn tell_profile_news(&mut self, slot: u32, fx: &mut Effects) {
+        let now_ms = self.now.mono_ms;
+        let person = &mut self.people.table[slot];
+        let is_due = person.profile_due_ms().is_some_and(|due_ms| due_ms <= now_ms);
+        let Some(Face { profile, .. }) = person.face.filter(|_| is_due && !person.is_held) else {
+            return;
+        };
+        if self.level >= Level::HoldPresence {
+            self.people.hold(slot);
+            return;
+        }
+        person.profile_told = profile;
+        person.profile_free_ms = now_ms + self.config.presence_interval_ms;
+        let (user, mut cores) = (person.id, person.watching & !person.owed);
+        while cores != 0 {
+            let core = cores.trailing_zeros() as CoreId;
+            cores &= cores - 1;
+            self.post_to_core(core, PeopleLetter::News { user, profile }.into(), fx);
+        }
+    }
+
+    /// Stores what others may see of a person who set it just now, with this turn's writes.
+    pub(super) fn store_face(&mut self, user: UserId, face: Face, fx: &mut Effects) {
+        let now = self.now;
+        let slot = self.people.slot(user);
+        let person = &mut self.people.table[slot];
+        person.face = Some(face);
+        // To set it they did something.
+        person.last_seen_ms = person.last_seen_ms.max(now.unix_ms);
+        self.write_person(slot, fx);
+        self.look_at_person(slot, fx);
+    }
+
+    fn write_person(&mut self, slot: u32, fx: &mut Effects) {
+        let person = &mut self.people.table[slot];
+        person.unsaved_ms = None;
+        person.last_ticket = self.ticket;
+        let face = person.face.unwrap_or(Face::CLOSED);
+        let record = PresenceRecord { last_seen_ms: person.last_seen_ms, face };
+        let key = Key::Presence { user: person.id };
+        let value = self.arena.value(PresenceRecord::BYTES_MAX, |block| record.encode(block));
+        fx.writes.push(Write::Put { key, value });
     }
 
     fn store_last_seen(&mut self, slot: u32, fx: &mut Effects) {
@@ -426,12 +511,7 @@ impl Shard {
         if person.unsaved_ms.is_none_or(|since_ms| since_ms + delay_ms > self.now.mono_ms) {
             return;
         }
-        person.unsaved_ms = None;
-        person.last_ticket = self.ticket;
-        let record = PresenceRecord { last_seen_ms: person.last_seen_ms };
-        let key = Key::Presence { user: person.id };
-        let value = self.arena.value(PresenceRecord::BYTES, |block| record.encode(block));
-        fx.writes.push(Write::Put { key, value });
+        self.write_person(slot, fx);
     }
 
     /// Asks storage when somebody was last seen, as far as not too much is asked already.
@@ -463,6 +543,8 @@ impl Shard {
             return;
         }
         person.stored = Stored::Read;
+        // Without a record nothing was ever set.
+        person.face.get_or_insert(record.map_or_else(Face::default, |record| record.face));
         let last_seen_ms = record.map_or(0, |record| record.last_seen_ms);
         // It may have moved meanwhile.
         person.last_seen_ms = person.last_seen_ms.max(last_seen_ms);

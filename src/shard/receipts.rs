@@ -9,6 +9,7 @@ use fulmar_protocol::{Code, Frame};
 
 use super::conversation::{Action, News};
 use super::output::Patience;
+use super::record::Audience;
 use super::{ConnId, DeviceId, Effects, Letter, Level, LogId, Shard, UserId};
 use crate::faults::{Fault, is_planted};
 use crate::limits::STALLED_RECEIPTS_MAX;
@@ -36,7 +37,7 @@ impl Shard {
         }
         if conversation.set_delivered(ordinal) {
             self.mark_conversation_dirty(conversation_slot);
-            self.queue_receipt(conversation_slot, News::Delivered);
+            self.show_receipts(conversation_slot);
         }
     }
 
@@ -65,13 +66,10 @@ impl Shard {
         fx: &mut Effects,
     ) {
         let conversation = &mut self.conversations[conversation_slot];
-        let delivered = conversation.record.delivered;
         if conversation.set_read(ordinal) {
-            let is_delivered_news = conversation.record.delivered > delivered;
             let log = conversation.log;
             self.mark_conversation_dirty(conversation_slot);
-            let news = if is_delivered_news { News::Delivered } else { News::Read };
-            self.queue_receipt(conversation_slot, news);
+            self.show_receipts(conversation_slot);
             self.tell_other_devices(log, conversation_slot, device, fx);
         }
     }
@@ -95,6 +93,16 @@ impl Shard {
         let conversation = &self.conversations[conversation_slot];
         let (delivered, read) = (conversation.record.delivered, conversation.record.read);
         Frame::Receipt { peer: conversation.peer, delivered, read, own: true }
+    }
+
+    /// Shows the author how far the user is, as far as it may see that.
+    pub(super) fn show_receipts(&mut self, conversation_slot: u32) {
+        let owner = self.loaded_owner(self.conversations[conversation_slot].log);
+        let reads = owner.map_or(Audience::Nobody, |slot| self.users[slot].record.face.reads);
+        let news = self.conversations[conversation_slot].show(reads);
+        if news != News::Nothing {
+            self.queue_receipt(conversation_slot, news);
+        }
     }
 
     fn queue_receipt(&mut self, conversation_slot: u32, news: News) {
@@ -146,7 +154,11 @@ impl Shard {
                 continue;
             }
             conversation.news = News::Nothing;
-            let (delivered, read) = (conversation.record.delivered, conversation.record.read);
+            let record = &conversation.record;
+            let (delivered, read) = (record.delivered_shown, record.read_shown);
+            if record.ties.blocks {
+                continue;
+            }
             if self.is_home_of(author) {
                 self.receipt_to_author(author, reader, delivered, read, None, fx);
             } else {
@@ -281,7 +293,8 @@ impl Shard {
     ) {
         let conversation = &self.conversations[conversation_slot];
         let (author, Some(reader)) = (conversation.peer, conversation.log.user()) else { return };
-        let (delivered, read) = (conversation.record.delivered, conversation.record.read);
+        let record = &conversation.record;
+        let (delivered, read) = (record.delivered_shown, record.read_shown);
         let letter = Letter::Receipt { author, reader, delivered, read, asker };
         self.post(author, letter, fx);
     }

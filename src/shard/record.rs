@@ -1,19 +1,24 @@
 //! What is kept in storage, and its bytes.
 //!
-//! Numbers are varints unless stated. Each record begins with the byte 1, its version; an entry
+//! Numbers are varints unless stated. Each record begins with a byte, its version; an entry
 //! begins with its time, which storage reads to find what has expired.
 //!
 //! ```text
 //! inbox         1, trim, trim_bytes, head, head_bytes, device count,
 //!               then per device: number, cursor, cursor_bytes
 //!               group count, then per group that the user is in its number
-//!               group count, then per group that the user was in its number
+//!               group count, then per group that the user was in its number, then the face
 //! conversation  1, ordinal, delivered, read,
 //!               sender count, then per sending device:
 //!                   device, run count, then per run: number and ordinal, each counted from the last
 //!                   one of the run before (from 0 for the first), and length
-//!               copy count, then per own device: device, number
-//! presence      1, last seen (8 bytes, little-endian Unix milliseconds)
+//!               copy count, then per own device: device, number,
+//!               flags (bit 0: blocked, bit 1: contact, bit 2: wrote), and how far delivered and read are
+//!               ahead of what the peer was shown
+//! presence      2, last seen (8 bytes, little-endian Unix milliseconds), the face
+//! face          bits 0-1: who may see last seen (0 all, 1 known, 2 nobody), 2-3: online, 4-5: reads,
+//!               6: there are blocks; version of the profile
+//! book          see `people::book`
 //! entry         time (8 bytes, little-endian Unix milliseconds), flags (bit 0: own, bit 1: notice), content,
 //!               peer, ordinal, device, total_bytes, body
 //! ```
@@ -27,9 +32,11 @@ use smallvec::SmallVec;
 use super::seam::{DeviceId, UserId};
 use crate::limits::{RESENDS_MAX, RUNS_MAX};
 
+mod face;
 mod groups;
 mod presence;
 
+pub use face::{Audience, Face};
 pub use groups::GroupList;
 pub use presence::PresenceRecord;
 
@@ -81,6 +88,8 @@ pub struct InboxRecord {
     pub devices: SmallVec<[Device; 1]>,
     /// The groups of the user.
     pub groups: GroupList,
+    /// What others may see of the user.
+    pub face: Face,
 }
 
 impl InboxRecord {
@@ -102,7 +111,7 @@ impl InboxRecord {
 
     /// Most bytes of the encoded form.
     pub(super) fn bytes_max(&self) -> usize {
-        let numbers = 5 + self.devices.len() * 3 + self.groups.numbers();
+        let numbers = 7 + self.devices.len() * 3 + self.groups.numbers();
         1 + numbers * varint::BYTES_MAX
     }
 
@@ -120,6 +129,7 @@ impl InboxRecord {
             put(device.cursor_bytes, out);
         }
         self.groups.encode(out);
+        self.face.encode(out);
     }
 
     /// Reads the encoded form.
@@ -139,8 +149,9 @@ impl InboxRecord {
             });
         }
         let groups = GroupList::decode(&mut fields)?;
+        let face = Face::decode(&mut fields)?;
         fields.end("inbox")?;
-        let record = InboxRecord { trim, trim_bytes, head, head_bytes, devices, groups };
+        let record = InboxRecord { trim, trim_bytes, head, head_bytes, devices, groups, face };
         record.check()?;
         Ok(record)
     }
@@ -210,13 +221,45 @@ pub struct ConversationRecord {
     pub senders: SmallVec<[Sender; 1]>,
     /// For each device of the user: its last send to the peer of which the inbox has the copy.
     pub copies: SmallVec<[(DeviceId, u64); 1]>,
+    /// What the user is to the peer.
+    pub ties: Ties,
+    /// Up to where the peer was shown that its messages were stored.
+    pub delivered_shown: u64,
+    /// Up to where it was shown that the user saw them.
+    pub read_shown: u64,
+}
+
+/// What the user of an inbox is to a peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Ties {
+    /// The user blocks the peer: nothing of it is taken, and nothing is shown to it.
+    pub blocks: bool,
+    /// The peer is a contact.
+    pub is_contact: bool,
+    /// The user wrote to the peer.
+    pub wrote: bool,
+}
+
+impl Ties {
+    /// Whether the user knows the peer.
+    pub(super) const fn is_known(self) -> bool {
+        self.is_contact || self.wrote
+    }
+
+    const fn bits(self) -> u64 {
+        self.blocks as u64 | (self.is_contact as u64) << 1 | (self.wrote as u64) << 2
+    }
+
+    const fn from_bits(bits: u64) -> Ties {
+        Ties { blocks: bits & 1 != 0, is_contact: bits & 2 != 0, wrote: bits & 4 != 0 }
+    }
 }
 
 impl ConversationRecord {
     /// Most bytes of the encoded form.
     pub(super) fn bytes_max(&self) -> usize {
         let runs: usize = self.senders.iter().map(|sender| sender.runs.len()).sum();
-        let numbers = 5 + self.senders.len() * 2 + runs * 3 + self.copies.len() * 2;
+        let numbers = 8 + self.senders.len() * 2 + runs * 3 + self.copies.len() * 2;
         1 + numbers * varint::BYTES_MAX
     }
 
@@ -244,6 +287,9 @@ impl ConversationRecord {
             put(u64::from(device), out);
             put(number, out);
         }
+        put(self.ties.bits(), out);
+        put(self.delivered - self.delivered_shown, out);
+        put(self.read - self.read_shown, out);
     }
 
     /// Reads the encoded form.
@@ -273,15 +319,29 @@ impl ConversationRecord {
             let device = fields.device("copy.device")?;
             copies.push((device, fields.number("copy.number")?));
         }
+        let ties = Ties::from_bits(fields.count(7, "conversation.ties")?);
+        let mut shown =
+            |whole: u64, field| whole.checked_sub(fields.number(field)?).ok_or(RecordError(field));
+        let delivered_shown = shown(delivered, "conversation.delivered_shown")?;
+        let read_shown = shown(read, "conversation.read_shown")?;
         fields.end("conversation")?;
-        let record = ConversationRecord { ordinal, delivered, read, senders, copies };
+        let record = ConversationRecord {
+            ordinal,
+            delivered,
+            read,
+            senders,
+            copies,
+            ties,
+            delivered_shown,
+            read_shown,
+        };
         record.check()?;
         Ok(record)
     }
 
     /// What holds for every record that is written, and what a shard relies on.
     fn check(&self) -> Result<(), RecordError> {
-        let ConversationRecord { ordinal, delivered, read, senders, copies } = self;
+        let ConversationRecord { ordinal, delivered, read, senders, copies, .. } = self;
         if read > delivered || delivered > ordinal || *ordinal > COUNT_MAX {
             return Err(RecordError("conversation.ordinal"));
         }
@@ -439,6 +499,12 @@ impl<'a> Fields<'a> {
         Ok(value)
     }
 
+    pub(super) fn byte(&mut self, field: &'static str) -> Result<u8, RecordError> {
+        let (&byte, rest) = self.rest.split_first().ok_or(RecordError(field))?;
+        self.rest = rest;
+        Ok(byte)
+    }
+
     pub(super) fn device(&mut self, field: &'static str) -> Result<DeviceId, RecordError> {
         DeviceId::try_from(self.number(field)?).map_err(|_| RecordError(field))
     }
@@ -483,6 +549,9 @@ mod tests {
                 Sender { device: 9, runs: smallvec![Run { number: 77, ordinal: 300, len: 1 }] },
             ],
             copies: smallvec![(1, 5), (2, u64::MAX)],
+            ties: Ties { blocks: true, is_contact: false, wrote: true },
+            delivered_shown: 150,
+            read_shown: 0,
         }
     }
 
@@ -515,6 +584,7 @@ mod tests {
                 Device { device: 2, cursor: 5, cursor_bytes: 500 },
             ],
             groups,
+            face: Face { profile: 7, ..Face::default() },
         };
         let bytes = encoded(|out| inbox.encode(out));
         assert!(bytes.len() <= inbox.bytes_max());

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use fulmar_protocol::Code;
 
 use super::group::GroupLetter;
+use super::people::PeopleLetter;
 
 /// A person. 64 bits, from 1.
 pub type UserId = u64;
@@ -106,6 +107,16 @@ pub enum Key {
         /// Who.
         user: UserId,
     },
+    /// What a user set for itself.
+    Book {
+        /// Who.
+        user: UserId,
+    },
+    /// Who has the usernames of this hash.
+    Name {
+        /// Of the name's bytes.
+        hash: u64,
+    },
     /// One message of a log.
     Entry {
         /// Which log.
@@ -116,12 +127,14 @@ pub enum Key {
 }
 
 impl Key {
-    /// The log that it belongs to, or of whose user it is.
+    /// The log that it belongs to, or of whose user it is; of a name, the one in whose place it is kept.
     #[must_use]
     pub const fn log(self) -> LogId {
         match self {
             Key::State { log } | Key::Conversation { log, .. } | Key::Entry { log, .. } => log,
-            Key::Presence { user } => LogId::Inbox(user),
+            Key::Presence { user } | Key::Book { user } => LogId::Inbox(user),
+            // It is kept beside the users' records.
+            Key::Name { hash } => LogId::Inbox(hash),
         }
     }
 }
@@ -173,6 +186,16 @@ pub enum Load {
         /// Who.
         user: UserId,
     },
+    /// What a user set for itself.
+    Book {
+        /// Who.
+        user: UserId,
+    },
+    /// Who has the usernames of a hash.
+    Name {
+        /// Of the name's bytes.
+        hash: u64,
+    },
     /// Entries of a log, in order, for one connection.
     Entries {
         /// Which log.
@@ -220,6 +243,20 @@ pub enum Loaded {
     Presence {
         /// Who.
         user: UserId,
+        /// The record, if there is one.
+        record: Option<Bytes>,
+    },
+    /// Answer to [`Load::Book`].
+    Book {
+        /// Who.
+        user: UserId,
+        /// The record, if there is one.
+        record: Option<Bytes>,
+    },
+    /// Answer to [`Load::Name`].
+    Name {
+        /// Of the name's bytes.
+        hash: u64,
         /// The record, if there is one.
         record: Option<Bytes>,
     },
@@ -326,6 +363,8 @@ pub enum Letter {
     },
     /// About a group.
     Group(Box<GroupLetter>),
+    /// About what people set for themselves.
+    People(Box<PeopleLetter>),
     /// To the reader's home: send the receipt to the author's home, whatever it is.
     Ask {
         /// Who asks.
@@ -348,8 +387,12 @@ pub enum Letter {
     Presence {
         /// The person.
         user: UserId,
-        /// What watchers are told.
+        /// What watchers are told, if they may see it.
         seen: Seen,
+        /// Whether they must be looked at one by one.
+        is_guarded: bool,
+        /// The version of the person's profile; 0 where there is none.
+        profile: u64,
     },
     /// To the peer's home: somebody writes, or stopped.
     Typing {

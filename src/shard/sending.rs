@@ -226,6 +226,13 @@ impl Shard {
         let conversation = &mut self.conversations[conversation_slot];
         let ordinal = conversation.accept(origin.device, origin.number);
         let time_ms = self.now.unix_ms;
+        if conversation.record.ties.blocks {
+            // It has its number and its tick, and that is all.
+            self.queue_conversation_write(conversation_slot);
+            let answer = Answer::Accepted { origin, to, ordinal, time_ms, copy };
+            self.answer_when_stored(None, answer, fx);
+            return;
+        }
         let header = EntryHeader {
             time_ms,
             own: false,
@@ -314,6 +321,9 @@ impl Shard {
         fx: &mut Effects,
     ) {
         match copy {
+            None if self.waits_for_first(origin.user, to, ordinal) => {
+                self.note_first(origin, to, ordinal, time_ms, fx);
+            }
             None => self.tick(origin, to, ordinal, time_ms, fx),
             Some(message) => {
                 if is_planted(Fault::TickBeforeCopy) {
@@ -337,8 +347,11 @@ impl Shard {
         message: &Message,
         fx: &mut Effects,
     ) {
+        let to = self.conversations[conversation_slot].peer;
+        if ordinal == 1 && self.set_wrote(conversation_slot, fx) {
+            self.queue_conversation_write(conversation_slot);
+        }
         let conversation = &mut self.conversations[conversation_slot];
-        let to = conversation.peer;
         let mut appended = None;
         if conversation.accept_copy(origin.device, origin.number) || is_planted(Fault::CopyRepeated)
         {

@@ -4,15 +4,18 @@
 use fulmar_protocol::Frame;
 use hashbrown::HashMap;
 
+use super::conversation::Action;
 use super::output::Patience;
 use super::{ConnId, Effects, Letter, Level, LogId, Shard, UserId};
-use crate::limits::{TYPING_CONVERSATIONS_MAX, TYPING_PER_SECOND_MAX};
+use crate::limits::{TYPING_CONVERSATIONS_MAX, TYPING_LOADS_MAX, TYPING_PER_SECOND_MAX};
 
 /// How much was passed on within this second, by sender and where it goes.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
     second: u64,
     counts: HashMap<(UserId, LogId), u8>,
+    /// Conversations that are loaded to see whether the writer is blocked.
+    loads: usize,
 }
 
 impl Pace {
@@ -75,6 +78,41 @@ impl Shard {
             return;
         }
         let Some(slot) = self.loaded_user(to) else { return };
+        if self.users[slot].sessions.is_empty() {
+            return;
+        }
+        if self.users[slot].record.face.has_blocks {
+            self.judge_typing(from, to, is_typing, fx);
+        } else {
+            self.show_typing_to(slot, from, is_typing, fx);
+        }
+    }
+
+    /// Passes it on if the recipient doesn't block the writer, which its conversation knows.
+    fn judge_typing(&mut self, from: UserId, to: UserId, is_typing: bool, fx: &mut Effects) {
+        let log = LogId::Inbox(to);
+        let is_loaded = self.loaded_conversation(log, from).is_some();
+        if !is_loaded && self.pace.loads >= TYPING_LOADS_MAX {
+            self.counters.typing_shed += 1;
+            return;
+        }
+        self.pace.loads += 1;
+        self.with_conversation(log, from, Action::Typing { is_typing }, fx);
+    }
+
+    pub(super) fn typing_judged(&mut self, slot: u32, is_typing: bool, fx: &mut Effects) {
+        self.pace.loads -= 1;
+        let conversation = &self.conversations[slot];
+        let (log, from, blocks) =
+            (conversation.log, conversation.peer, conversation.record.ties.blocks);
+        if let Some(slot) = self.loaded_owner(log)
+            && !blocks
+        {
+            self.show_typing_to(slot, from, is_typing, fx);
+        }
+    }
+
+    fn show_typing_to(&mut self, slot: u32, from: UserId, is_typing: bool, fx: &mut Effects) {
         for index in 0..self.users[slot].sessions.len() {
             let (_, conn) = self.users[slot].sessions[index];
             self.show_typing(conn, &Frame::Typing { group: 0, user: from, is_typing }, fx);

@@ -7,6 +7,7 @@ use fulmar_protocol::{Frame, Numbers};
 use hashbrown::HashMap;
 
 use super::output::Patience;
+use super::people::May;
 use super::seam::Seen;
 use super::{ConnId, Effects, Letter, Level, Shard, UserId};
 use crate::limits::{CORE_WATCHES_MAX, WATCHED_MAX};
@@ -32,6 +33,37 @@ struct Watch {
     user: UserId,
     /// What holds now could not be told.
     is_owed: bool,
+    /// It asked, and is told whatever holds.
+    is_asking: bool,
+    /// What it was told last.
+    told: Option<Seen>,
+    /// The version of the profile that it was told.
+    profile_told: u64,
+    permission: Permission,
+}
+
+/// What a session may see of a person who doesn't show everything to everybody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Permission {
+    /// It wasn't asked for.
+    Unknown,
+    /// It is asked for.
+    Asked,
+    /// The person's home said so.
+    Known(May),
+}
+
+impl Watch {
+    const fn new(user: UserId) -> Self {
+        Watch {
+            user,
+            is_owed: false,
+            is_asking: true,
+            told: None,
+            profile_told: 0,
+            permission: Permission::Unknown,
+        }
+    }
 }
 
 impl Attention {
@@ -56,6 +88,10 @@ struct Watched {
     conns: BTreeSet<ConnId>,
     /// What their home said last; none before it said anything.
     seen: Option<Seen>,
+    /// What a session may see must be asked for.
+    is_guarded: bool,
+    /// The version of the profile; 0 where there is none.
+    profile: u64,
 }
 
 /// See the module's description.
@@ -106,7 +142,7 @@ impl Shard {
                 self.put(conn, &frame, fx);
                 return;
             }
-            attention.watches.insert(at, Watch { user, is_owed: false });
+            attention.watches.insert(at, Watch::new(user));
             self.counters.watches += 1;
             let watched = self.watching.watched.entry(user).or_default();
             watched.conns.insert(conn);
@@ -114,7 +150,16 @@ impl Shard {
                 self.post(user, Letter::Watch { user, core, is_watching: true }, fx);
             }
         }
+        if let Some(attention) = self.attention(conn)
+            && let Ok(watch) = attention.find(user)
+        {
+            watch.is_asking = true;
+        }
         self.tell_presence(conn, user, fx);
+    }
+
+    fn attention(&mut self, conn: ConnId) -> Option<&mut Attention> {
+        self.session(conn)?.attention.as_deref_mut()
     }
 
     pub(super) fn unwatch(&mut self, conn: ConnId, users: &Numbers<'_>, fx: &mut Effects) {
@@ -141,11 +186,24 @@ impl Shard {
     }
 
     /// The home of a person says what holds now.
-    pub(super) fn presence_changed(&mut self, user: UserId, seen: Seen, fx: &mut Effects) {
+    pub(super) fn presence_changed(
+        &mut self,
+        user: UserId,
+        seen: Seen,
+        (is_guarded, profile): (bool, u64),
+        fx: &mut Effects,
+    ) {
         let Some(watched) = self.watching.watched.get_mut(&user) else { return };
+        (watched.is_guarded, watched.profile) = (is_guarded, profile);
         if watched.seen.replace(seen).is_some_and(|before| !seen.is_news_after(before)) {
             return;
         }
+        self.tell_watchers(user, fx);
+    }
+
+    /// Tells every session that watches a person what holds now.
+    fn tell_watchers(&mut self, user: UserId, fx: &mut Effects) {
+        let Some(watched) = self.watching.watched.get_mut(&user) else { return };
         // Telling doesn't look at this list.
         let conns = std::mem::take(&mut watched.conns);
         for &conn in &conns {
@@ -158,24 +216,103 @@ impl Shard {
 
     /// Tells a session what is known of a person, now or when the load or its output allows.
     fn tell_presence(&mut self, conn: ConnId, user: UserId, fx: &mut Effects) {
-        let Some(seen) = self.watching.watched.get(&user).and_then(|watched| watched.seen) else {
+        let Some(watched) = self.watching.watched.get(&user) else { return };
+        let (Some(seen), is_guarded, profile) = (watched.seen, watched.is_guarded, watched.profile)
+        else {
             return;
         };
         let is_loaded = self.level >= Level::HoldPresence;
         let waits = is_loaded || self.is_output_full(conn);
-        let Some(session) = self.session(conn) else { return };
-        let Some(attention) = session.attention.as_deref_mut() else { return };
-        attention.set_owed(user, waits);
-        if waits {
+        let Some(attention) = self.attention(conn) else { return };
+        let Ok(watch) = attention.find(user) else { return };
+        let may = match watch.permission {
+            _ if !is_guarded => May::ALL,
+            Permission::Known(may) => may,
+            Permission::Asked => return,
+            Permission::Unknown => {
+                watch.permission = Permission::Asked;
+                self.ask_permission(conn, user, fx);
+                return;
+            }
+        };
+        // Who may not see that something changed isn't told anything then.
+        let seen = may.mask(seen);
+        let is_news = watch.is_asking || watch.told.is_none_or(|told| seen.is_news_after(told));
+        let is_profile_news = may.profile && profile != watch.profile_told;
+        if waits && (is_news || is_profile_news) {
+            attention.set_owed(user, true);
             self.counters.presence_held += 1;
             if is_loaded {
                 self.hold_presence(conn);
             }
             return;
         }
+        if is_news {
+            (watch.is_asking, watch.told) = (false, Some(seen));
+        }
+        if is_profile_news {
+            watch.profile_told = profile;
+        }
+        attention.set_owed(user, false);
         let Seen { is_online, last_seen_ms } = seen;
-        let frame = Frame::Presence { user, is_online, last_seen_ms };
-        self.put_patiently(conn, &frame, Patience::Receipt, fx);
+        if is_news {
+            let frame = Frame::Presence { user, is_online, last_seen_ms };
+            self.put_patiently(conn, &frame, Patience::Receipt, fx);
+        }
+        if is_profile_news {
+            let frame = Frame::ProfileNews { user, version: profile };
+            self.put_patiently(conn, &frame, Patience::Receipt, fx);
+        }
+    }
+
+    /// The home of a person says that its profile has changed.
+    pub(super) fn profile_changed(&mut self, user: UserId, profile: u64, fx: &mut Effects) {
+        if let Some(watched) = self.watching.watched.get_mut(&user) {
+            watched.profile = profile;
+            self.tell_watchers(user, fx);
+        }
+    }
+
+    /// The home of a person says what a session may see of it.
+    pub(super) fn watch_permitted(
+        &mut self,
+        conn: ConnId,
+        user: UserId,
+        may: May,
+        fx: &mut Effects,
+    ) {
+        let Some(attention) = self.attention(conn) else { return };
+        let Ok(watch) = attention.find(user) else { return };
+        watch.permission = Permission::Known(may);
+        self.tell_presence(conn, user, fx);
+    }
+
+    /// What one watcher of a person may see has changed, or what each may.
+    pub(super) fn ask_again(
+        &mut self,
+        user: UserId,
+        watcher: Option<UserId>,
+        is_guarded: bool,
+        fx: &mut Effects,
+    ) {
+        let Some(watched) = self.watching.watched.get_mut(&user) else { return };
+        let was_guarded = std::mem::replace(&mut watched.is_guarded, is_guarded);
+        let conns: Vec<ConnId> = watched.conns.iter().copied().collect();
+        for conn in conns {
+            let Some(session) = self.session(conn) else { continue };
+            let is_meant = watcher.is_none_or(|watcher| watcher == session.user);
+            let Some(attention) = session.attention.as_deref_mut() else { continue };
+            let Ok(watch) = attention.find(user) else { continue };
+            watch.permission = match watch.permission {
+                // The answer that is under way was given after the change.
+                Permission::Asked => Permission::Asked,
+                _ if is_meant => Permission::Unknown,
+                // Until now everybody saw everything, and for all others nothing has changed.
+                _ if !was_guarded => Permission::Known(May::ALL),
+                permission => permission,
+            };
+            self.tell_presence(conn, user, fx);
+        }
     }
 
     /// Has a session told what it is owed once the load falls.

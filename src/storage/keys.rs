@@ -5,6 +5,8 @@
 //! column family "state"         user (8)                 the user's inbox record
 //!                               user (8) 0 (1)           the highest position of the user's inbox so far (8)
 //!                               user (8) 1 (1)           when the user was last seen
+//!                               user (8) 2 (1)           what the user set for itself
+//!                               hash (8) 3 (1)           who has the usernames of this hash
 //!                               user (8) peer (8)        the user's conversation with the peer
 //!                               "drained"                the last segment of the journal that is in here
 //! column family "group-log"     group (8) position (8)   one entry of the group's log
@@ -13,7 +15,7 @@
 //!                               group (8) member (8)     what the member sent to the group lately
 //! ```
 
-use crate::shard::seam::{Key, LogId, UserId};
+use crate::shard::seam::{Key, LogId};
 
 /// Column family of the inboxes' entries.
 pub const LOG: &str = "log";
@@ -31,6 +33,10 @@ pub(super) const DRAINED: &[u8] = b"drained";
 
 /// The last byte of the keys that say when a user was last seen; 0 is that of the heads.
 const PRESENCE: u8 = 1;
+/// That of books, and that of names.
+const BOOK: u8 = 2;
+/// See [`BOOK`].
+const NAME: u8 = 3;
 
 /// The bytes of a key, of which the first `len` count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,7 +74,9 @@ pub fn encode(key: Key) -> KeyBytes {
         Key::State { log } => (log, None),
         Key::Conversation { log, peer } => (log, Some(peer)),
         Key::Entry { log, position } => (log, Some(position)),
-        Key::Presence { user } => return presence(user),
+        Key::Presence { user } => return tagged(user, PRESENCE),
+        Key::Book { user } => return tagged(user, BOOK),
+        Key::Name { hash } => return tagged(hash, NAME),
     };
     let mut bytes = [0; 16];
     bytes[..8].copy_from_slice(&number(log).to_be_bytes());
@@ -76,10 +84,10 @@ pub fn encode(key: Key) -> KeyBytes {
     KeyBytes { bytes, len: if second.is_some() { 16 } else { 8 } }
 }
 
-fn presence(user: UserId) -> KeyBytes {
+fn tagged(number: u64, tag: u8) -> KeyBytes {
     let mut bytes = [0; 16];
-    bytes[..8].copy_from_slice(&user.to_be_bytes());
-    bytes[8] = PRESENCE;
+    bytes[..8].copy_from_slice(&number.to_be_bytes());
+    bytes[8] = tag;
     KeyBytes { bytes, len: 9 }
 }
 

@@ -213,6 +213,12 @@ impl Storage for Rocks {
                 let record = self.record(Key::Presence { user })?;
                 Ok(Loaded::Presence { user, record })
             }
+            Load::Book { user } => {
+                Ok(Loaded::Book { user, record: self.record(Key::Book { user })? })
+            }
+            Load::Name { hash } => {
+                Ok(Loaded::Name { hash, record: self.record(Key::Name { hash })? })
+            }
             Load::Entries { log, conn, from, through, entries_max, bytes_max } => {
                 self.entries(log, conn, (from, through), entries_max, bytes_max)
             }

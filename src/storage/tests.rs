@@ -49,6 +49,12 @@ fn any_write() -> impl Strategy<Value = Write> {
         1 => (1u64..4, 0usize..40).prop_map(|(user, len)| {
             Write::Put { key: Key::Presence { user }, value: value(0, len) }
         }),
+        1 => (1u64..4, 0usize..40).prop_map(|(user, len)| {
+            Write::Put { key: Key::Book { user }, value: value(0, len) }
+        }),
+        1 => (1u64..4, 0usize..40).prop_map(|(hash, len)| {
+            Write::Put { key: Key::Name { hash }, value: value(0, len) }
+        }),
         1 => (log, 0usize..40).prop_map(|(log, len)| {
             Write::Put { key: Key::State { log }, value: value(0, len) }
         }),
@@ -62,7 +68,9 @@ fn loads() -> Vec<Load> {
         for peer in 1..4 {
             loads.push(Load::Conversation { log, peer });
         }
-        loads.extend(log.user().map(|user| Load::Presence { user }));
+        loads.extend(log.user().into_iter().flat_map(|user| {
+            [Load::Presence { user }, Load::Book { user }, Load::Name { hash: user }]
+        }));
         for expire_through_ms in [0, 300, 2_000] {
             loads.push(Load::Log { log, expire_through_ms });
         }

@@ -146,7 +146,8 @@ fn plain(name: &str, value: &str) -> String {
     if name.starts_with("fulmar.flag.") {
         return value.replace("True", "1").replace("False", "0");
     }
-    let ends = ["body", "token", "fields", ".value", ".name", ".info"];
+    let ends =
+        ["body", "token", "fields", ".value", ".name", ".info", ".key", ".status", ".avatar"];
     let is_bytes = ends.iter().any(|end| name.ends_with(end));
     if is_bytes { value.replace(':', "") } else { value.to_owned() }
 }
@@ -405,6 +406,12 @@ fn the_tables_are_those_of_the_crate() {
         ("USERS_MAX", limits::USERS_MAX),
         ("WHO_MAX", limits::WHO_MAX),
         ("GROUP_VALUE_BYTES_MAX", limits::GROUP_VALUE_BYTES_MAX),
+        ("KEY_BYTES_MAX", limits::KEY_BYTES_MAX),
+        ("VALUE_BYTES_MAX", limits::VALUE_BYTES_MAX),
+        ("PROFILE_NAME_BYTES_MAX", limits::PROFILE_NAME_BYTES_MAX),
+        ("PROFILE_STATUS_BYTES_MAX", limits::PROFILE_STATUS_BYTES_MAX),
+        ("PROFILE_AVATAR_BYTES_MAX", limits::PROFILE_AVATAR_BYTES_MAX),
+        ("NAME_BYTES_MAX", limits::NAME_BYTES_MAX),
     ] {
         assert!(script.contains(&format!("local {limit} = {value}\n")), "{limit}");
     }

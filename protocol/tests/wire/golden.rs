@@ -8,6 +8,7 @@ use fulmar_protocol::{Code, Deliver, Frame, Goodbye, Hello, Kind, Numbers, Pairs
 use serde_json::{Map, Value, json};
 
 mod groups;
+mod people;
 
 pub(crate) use groups::describe_change;
 
@@ -86,12 +87,16 @@ pub(crate) struct Fields<'a> {
     bytes: Vec<u8>,
     /// A second run of bytes: the description of a group.
     info: Vec<u8>,
+    /// The key of an item, or the status line and picture of a profile.
+    more: [Vec<u8>; 2],
     pairs: Vec<(u64, u64)>,
     users: Vec<u64>,
 }
 
 /// Fields that are bytes, of which a frame has one.
 const BYTES: [&str; 4] = ["token", "body", "value", "name"];
+/// Further fields that are bytes, of which a frame has one of each list.
+const MORE: [&[&str]; 2] = [&["key", "status"], &["avatar"]];
 /// Fields that are lists of pairs, of which a frame has one.
 const PAIRS: [&str; 4] = ["cursors", "heads", "who", "roles"];
 
@@ -104,6 +109,8 @@ impl<'a> Fields<'a> {
             json,
             bytes: BYTES.iter().find_map(|key| json.get(key)).map_or(vec![], bytes),
             info: json.get("info").map_or(vec![], bytes),
+            more: MORE
+                .map(|fields| fields.iter().find_map(|key| json.get(key)).map_or(vec![], bytes)),
             pairs: pairs.map_or(vec![], |pairs| pairs.iter().map(pair).collect()),
             users: users.map_or(vec![], |users| users.iter().map(number).collect()),
         }
@@ -193,6 +200,7 @@ impl<'a> Fields<'a> {
                 address: self.text("address"),
                 detail: self.text("detail"),
             }),
+            kind if kind as u8 >= Kind::Put as u8 => self.people_frame(kind),
             kind => self.group_frame(kind),
         })
     }
@@ -253,7 +261,9 @@ impl<'a> Fields<'a> {
 pub(crate) fn plain(json: &Value) -> Value {
     let mut fields = json.as_object().expect("fields").clone();
     for (field, value) in &mut fields {
-        if matches!(field.as_str(), "info" | "fields") || BYTES.contains(&field.as_str()) {
+        let is_more = MORE.concat().contains(&field.as_str());
+        if matches!(field.as_str(), "info" | "fields") || BYTES.contains(&field.as_str()) || is_more
+        {
             *value = hex(&bytes(value)).into();
         }
     }
@@ -297,6 +307,9 @@ pub(crate) fn describe(frame: &Frame<'_>, bytes: &[u8]) -> Value {
             "address": goodbye.address, "detail": goodbye.detail,
         }),
         Frame::Unknown { kind } => json!({ "kind_byte": kind, "fields": hex(&bytes[1..]) }),
+        frame if frame.kind().is_some_and(|kind| kind as u8 >= Kind::Put as u8) => {
+            people::describe(&frame)
+        }
         frame => groups::describe(&frame),
     };
     fields["kind"] = frame.kind().map_or("unknown", Kind::name).into();

@@ -6,6 +6,7 @@ use fulmar_protocol::group::{
     Action, CONTENT_CHANGE, Change, GroupDeliver, GroupNotice, GroupReceipt, GroupRejected,
     GroupSend, GroupState,
 };
+use fulmar_protocol::people::{Found, Item, Profile, PutRejected};
 use fulmar_protocol::{
     Code, Deliver, Frame, Goodbye, Hello, Kind, Numbers, Pairs, Send, Welcome, limits,
 };
@@ -79,6 +80,7 @@ impl Material {
                 address: &self.short_text,
                 detail: &self.long_text,
             }),
+            kind if kind as u8 >= Kind::Put as u8 => self.people_frame(kind),
             kind => self.group_frame(kind),
         }
     }
@@ -122,6 +124,45 @@ impl Material {
             Kind::Typing => Frame::Typing { group, user: position, is_typing: self.own },
             other => panic!("not about groups: {other:?}"),
         }
+    }
+
+    /// A frame about people.
+    fn people_frame(&self, kind: Kind) -> Frame<'_> {
+        let [user, version, head, ..] = self.numbers;
+        let item = self.content;
+        let key = self.up_to(limits::KEY_BYTES_MAX);
+        let value = self.up_to(limits::VALUE_BYTES_MAX);
+        let code = Code::from_number(self.code);
+        match kind {
+            Kind::Put => Frame::Put { item, key, value },
+            Kind::Item => Frame::Item(Item { version, item, key, value }),
+            Kind::PutRejected => {
+                Frame::PutRejected(PutRejected { item, key, code, retry_after_ms: head })
+            }
+            Kind::BookResume => Frame::BookResume { version },
+            Kind::Book => Frame::Book { version, head, reset: self.own },
+            Kind::ProfileLook => Frame::ProfileLook { user, version },
+            Kind::Profile => Frame::Profile(Profile {
+                user,
+                version,
+                name: key,
+                status: self.up_to(limits::PROFILE_STATUS_BYTES_MAX),
+                avatar: self.up_to(limits::PROFILE_AVATAR_BYTES_MAX),
+            }),
+            Kind::ProfileNews => Frame::ProfileNews { user, version },
+            Kind::Find => Frame::Find { name: self.up_to(limits::NAME_BYTES_MAX) },
+            Kind::Found => Frame::Found(Found {
+                name: self.up_to(limits::NAME_BYTES_MAX),
+                user,
+                code,
+                retry_after_ms: head,
+            }),
+            other => panic!("not about people: {other:?}"),
+        }
+    }
+
+    fn up_to(&self, bytes_max: usize) -> &[u8] {
+        &self.bytes[..self.bytes.len().min(bytes_max)]
     }
 
     /// As much of the bytes as a name, description or setting may have.

@@ -1,7 +1,8 @@
 //! What a frame costs beyond its body: length prefix, kind and fields, in bytes.
 
 use fulmar_protocol::group::{GroupDeliver, GroupNotice, GroupReceipt, GroupSend};
-use fulmar_protocol::{Deliver, Frame, Numbers, Pairs, Send};
+use fulmar_protocol::people::{Found, Item, Profile};
+use fulmar_protocol::{Code, Deliver, Frame, Numbers, Pairs, Send};
 
 const BODY: [u8; 100] = [0x61; 100];
 /// User numbers below 2^35 take at most five bytes.
@@ -138,4 +139,23 @@ fn frames_of_presence_cost_what_the_specification_says() {
     assert_eq!(encoded_bytes(presence), 14);
     assert_eq!(encoded_bytes(Frame::Typing { group: 0, user: USER, is_typing: true }), 9);
     assert_eq!(encoded_bytes(Frame::Typing { group: GROUP, user: USER, is_typing: true }), 13);
+}
+
+#[test]
+fn frames_about_people_cost_what_the_specification_says() {
+    let put = Frame::Put { item: 0, key: b"k", value: b"v" };
+    assert_eq!(encoded_bytes(put) - 2, 5);
+    let item = Item { version: POSITION, item: 0, key: b"k", value: b"v" };
+    assert_eq!(encoded_bytes(Frame::Item(item)) - 2, 8);
+    assert_eq!(encoded_bytes(Frame::BookResume { version: POSITION }), 5);
+    let book = Frame::Book { version: POSITION, head: POSITION, reset: false };
+    assert_eq!(encoded_bytes(book), 9);
+    let (user, version) = (USER, POSITION);
+    assert_eq!(encoded_bytes(Frame::ProfileLook { user, version }), 10);
+    assert_eq!(encoded_bytes(Frame::ProfileNews { user, version }), 10);
+    let profile = Profile { user, version, name: b"", status: b"", avatar: b"" };
+    assert_eq!(encoded_bytes(Frame::Profile(profile)) + 2, 15);
+    assert_eq!(encoded_bytes(Frame::Find { name: b"" }), 3);
+    let found = Found { name: b"ann", user, code: Code::None, retry_after_ms: 0 };
+    assert_eq!(encoded_bytes(Frame::Found(found)) + 2 - 3, 12);
 }

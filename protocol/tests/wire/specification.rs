@@ -90,7 +90,8 @@ fn shown(frame: &Frame<'_>, bytes: &[u8]) -> BTreeMap<String, String> {
                 "body" if described["content"] == CONTENT_CHANGE => {
                     value.as_str().expect("hex").to_owned()
                 }
-                "body" | "token" | "value" | "name" | "info" => text(value),
+                "key" => value.as_str().expect("hex").to_owned(),
+                "body" | "token" | "value" | "name" | "info" | "status" | "avatar" => text(value),
                 _ => value.to_string(),
             };
             (field.clone(), value)
@@ -220,6 +221,13 @@ fn the_table_of_limits_is_the_crates() {
         ("USERS_MAX", limits::USERS_MAX),
         ("WHO_MAX", limits::WHO_MAX),
         ("GROUP_VALUE_BYTES_MAX", limits::GROUP_VALUE_BYTES_MAX),
+        ("KEY_BYTES_MAX", limits::KEY_BYTES_MAX),
+        ("VALUE_BYTES_MAX", limits::VALUE_BYTES_MAX),
+        ("PROFILE_NAME_BYTES_MAX", limits::PROFILE_NAME_BYTES_MAX),
+        ("PROFILE_STATUS_BYTES_MAX", limits::PROFILE_STATUS_BYTES_MAX),
+        ("PROFILE_AVATAR_BYTES_MAX", limits::PROFILE_AVATAR_BYTES_MAX),
+        ("NAME_BYTES_MIN", limits::NAME_BYTES_MIN),
+        ("NAME_BYTES_MAX", limits::NAME_BYTES_MAX),
         ("DEVICE_MAX", limits::DEVICE_MAX as usize),
     ];
     assert_eq!(listed, limits);

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use fulmar_protocol::group::{Action, Change, GroupDeliver, GroupRejected, GroupSend};
+use fulmar_protocol::people::{Found, PutRejected};
 use fulmar_protocol::varint::{self, VarintError};
 use fulmar_protocol::{
     Assembly, Chunks, Code, DecodeError, Frame, FrameError, Frames, Kind, limits, split_frame,
@@ -249,6 +250,8 @@ fn every_kind_flag_and_code_occurs_in_the_frames() {
             Frame::Refuse { code, .. }
             | Frame::Rejected { code, .. }
             | Frame::GroupRejected(GroupRejected { code, .. })
+            | Frame::PutRejected(PutRejected { code, .. })
+            | Frame::Found(Found { code, .. })
             | Frame::Goodbye(fulmar_protocol::Goodbye { code, .. }) => _ = codes.insert(code),
             _ => {}
         }

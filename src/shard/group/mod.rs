@@ -30,6 +30,6 @@ mod session;
 
 pub(super) use feed::Feeds;
 pub(super) use home::{Entering, Group};
-pub use letter::GroupLetter;
 pub(super) use letter::Progress;
+pub use letter::{Asker, GroupLetter};
 pub(super) use seat::Seat;

@@ -119,7 +119,7 @@ impl Shard {
         after: UserId,
         fx: &mut Effects,
     ) {
-        let Some(asker) = self.asker(conn, group, fx) else { return };
+        let Some(asker) = self.group_asker(conn, group, fx) else { return };
         self.post_to_group(group, GroupLetter::Ask { asker, group, position, after }, fx);
         self.pause_if_full(conn, fx);
     }
@@ -131,7 +131,7 @@ impl Shard {
         after: UserId,
         fx: &mut Effects,
     ) {
-        let Some(asker) = self.asker(conn, group, fx) else { return };
+        let Some(asker) = self.group_asker(conn, group, fx) else { return };
         self.post_to_group(group, GroupLetter::Look { asker, group, after }, fx);
         self.pause_if_full(conn, fx);
     }
@@ -147,14 +147,19 @@ impl Shard {
         self.post_to_group(group, GroupLetter::Typing { group, user, is_typing }, fx);
     }
 
-    /// A session with a question, which counts among those that wait. None if its user has nothing to do
-    /// with the group; that is said at once.
-    fn asker(&mut self, conn: ConnId, group: GroupId, fx: &mut Effects) -> Option<Asker> {
-        let core = self.config.core;
+    /// A session with a question about a group. None if its user has nothing to do with the group; that is
+    /// said at once.
+    fn group_asker(&mut self, conn: ConnId, group: GroupId, fx: &mut Effects) -> Option<Asker> {
         if !self.knows_group(conn, group) {
             self.put(conn, &Frame::GroupGone { group, position: 0 }, fx);
             return None;
         }
+        self.asker(conn)
+    }
+
+    /// A session with a question, which counts among those that wait.
+    pub(in super::super) fn asker(&mut self, conn: ConnId) -> Option<Asker> {
+        let core = self.config.core;
         let session = self.session(conn)?;
         session.asking += 1;
         Some(Asker { core, conn, user: session.user })

@@ -1,35 +1,46 @@
-//! When a person was last seen.
+//! When a person was last seen, and what watchers may see.
 
 use bytes::{BufMut, BytesMut};
+use fulmar_protocol::varint;
 
-use super::{RecordError, VERSION};
+use super::{Face, Fields, RecordError};
+
+const VERSION: u8 = 2;
 
 /// When a person was last seen, in a record of its own, since it moves far more often than the rest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PresenceRecord {
     /// When the person last did something, Unix milliseconds.
     pub last_seen_ms: u64,
+    /// What others may see.
+    pub face: Face,
 }
 
 impl PresenceRecord {
-    /// Length of the encoded form.
-    pub const BYTES: usize = 9;
+    /// What a damaged one counts as: nothing is shown.
+    pub(in super::super) const DAMAGED: PresenceRecord =
+        PresenceRecord { last_seen_ms: 0, face: Face::CLOSED };
+
+    /// Most bytes of the encoded form.
+    pub const BYTES_MAX: usize = 1 + 8 + 1 + varint::BYTES_MAX;
 
     /// Appends the encoded form.
     pub fn encode(&self, out: &mut BytesMut) {
         out.put_u8(VERSION);
         out.put_u64_le(self.last_seen_ms);
+        self.face.encode(out);
     }
 
     /// Reads the encoded form.
     pub fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
-        match bytes.split_first() {
-            Some((&VERSION, time)) => {
-                let time = time.try_into().map_err(|_| RecordError("presence"))?;
-                Ok(PresenceRecord { last_seen_ms: u64::from_le_bytes(time) })
-            }
-            _ => Err(RecordError("presence.version")),
-        }
+        let Some((&VERSION, rest)) = bytes.split_first() else {
+            return Err(RecordError("presence.version"));
+        };
+        let (time, rest) = rest.split_first_chunk().ok_or(RecordError("presence.last_seen"))?;
+        let mut fields = Fields { rest };
+        let face = Face::decode(&mut fields)?;
+        fields.end("presence")?;
+        Ok(PresenceRecord { last_seen_ms: u64::from_le_bytes(*time), face })
     }
 }
 
@@ -39,10 +50,11 @@ mod tests {
 
     #[test]
     fn a_record_round_trips_and_others_are_refused() {
-        let record = PresenceRecord { last_seen_ms: 1_800_000_000_000 };
+        let face = Face { profile: 300, ..Face::CLOSED };
+        let record = PresenceRecord { last_seen_ms: 1_800_000_000_000, face };
         let mut bytes = BytesMut::new();
         record.encode(&mut bytes);
-        assert_eq!(bytes.len(), PresenceRecord::BYTES);
+        assert!(bytes.len() <= PresenceRecord::BYTES_MAX);
         assert_eq!(PresenceRecord::decode(&bytes), Ok(record));
         for cut in 0..bytes.len() {
             assert!(PresenceRecord::decode(&bytes[..cut]).is_err());

@@ -3,6 +3,7 @@
 use fulmar_protocol::group::{
     Action, Change, GroupDeliver, GroupNotice, GroupReceipt, GroupRejected, GroupSend, GroupState,
 };
+use fulmar_protocol::people::{Found, Item, Profile, PutRejected};
 use fulmar_protocol::{Code, Deliver, Frame, Goodbye, Kind, Numbers, Pairs, Welcome};
 
 use super::world::{BEGIN, World, hello, send};
@@ -134,5 +135,21 @@ fn example(kind: Kind) -> Frame<'static> {
         Kind::Unwatch => Frame::Unwatch { users },
         Kind::Presence => Frame::Presence { user: 1, is_online: true, last_seen_ms: 1 },
         Kind::Typing => Frame::Typing { group: 0, user: 3, is_typing: true },
+        Kind::Put => Frame::Put { item: 128, key: b"a", value: b"b" },
+        Kind::Item => Frame::Item(Item { version: 1, item: 128, key: b"a", value: b"b" }),
+        Kind::PutRejected => {
+            Frame::PutRejected(PutRejected { item: 0, key: b"", code, retry_after_ms: 0 })
+        }
+        Kind::BookResume => Frame::BookResume { version: 0 },
+        Kind::Book => Frame::Book { version: 1, head: 1, reset: false },
+        Kind::ProfileLook => Frame::ProfileLook { user: 3, version: 0 },
+        Kind::Profile => {
+            Frame::Profile(Profile { user: 1, version: 1, name: b"", status: b"", avatar: b"" })
+        }
+        Kind::ProfileNews => Frame::ProfileNews { user: 1, version: 1 },
+        Kind::Find => Frame::Find { name: b"bob" },
+        Kind::Found => {
+            Frame::Found(Found { name: b"bob", user: 0, code: Code::None, retry_after_ms: 0 })
+        }
     }
 }

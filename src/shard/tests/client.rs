@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use fulmar_protocol::group::{CONTENT_CHANGE, Change, GroupDeliver, GroupReceipt, GroupRejected};
 use fulmar_protocol::limits::FRAME_BYTES_MAX;
-use fulmar_protocol::{Assembly, Deliver, Frame, Frames, Pairs};
+use fulmar_protocol::people::{Found, Item, Profile, PutRejected};
+use fulmar_protocol::{Assembly, Code, Deliver, Frame, Frames, Pairs};
 
 use crate::shard::{ConnId, DeviceId, UserId};
 
@@ -240,6 +241,32 @@ fn words(frame: &Frame<'_>) -> String {
         }
         Frame::Typing { group: 0, user, is_typing: true } => format!("typing {user}"),
         Frame::Typing { group: 0, user, is_typing: false } => format!("typing {user} stopped"),
+        frame => people(frame),
+    }
+}
+
+/// A frame about people in a few words.
+fn people(frame: &Frame<'_>) -> String {
+    let text = |bytes: &[u8]| bytes.escape_ascii().to_string();
+    match frame {
+        Frame::Item(Item { version, item, key, value }) => {
+            format!("item v{version} {item}/{} = {}", text(key), text(value))
+        }
+        Frame::PutRejected(PutRejected { item, key, code, .. }) => {
+            format!("put {item}/{} rejected {}", text(key), code.name())
+        }
+        Frame::Book { version, head, reset: false } => format!("book {version} of {head}"),
+        Frame::Book { head, .. } => format!("book reset, of {head}"),
+        Frame::Profile(Profile { user, version, name, status, avatar }) => {
+            format!("profile {user} v{version} {} {} {}", text(name), text(status), text(avatar))
+        }
+        Frame::ProfileNews { user, version } => format!("profile news {user} v{version}"),
+        Frame::Found(Found { name, user, code: Code::None, .. }) => {
+            format!("found {} {user}", text(name))
+        }
+        Frame::Found(Found { name, code, retry_after_ms, .. }) => {
+            format!("found {} {} after {retry_after_ms}", text(name), code.name())
+        }
         frame => panic!("a server doesn't send {frame:?}"),
     }
 }

@@ -53,6 +53,12 @@ impl Disk {
                 let record = self.records.get(&Key::Presence { user }).cloned();
                 Loaded::Presence { user, record }
             }
+            Load::Book { user } => {
+                Loaded::Book { user, record: self.records.get(&Key::Book { user }).cloned() }
+            }
+            Load::Name { hash } => {
+                Loaded::Name { hash, record: self.records.get(&Key::Name { hash }).cloned() }
+            }
             Load::Conversation { log, peer } => {
                 let record = self.records.get(&Key::Conversation { log, peer }).cloned();
                 Loaded::Conversation { log, peer, record }

@@ -27,17 +27,21 @@ fn each_commit_releases_what_it_stored_and_no_more() {
     let mut world = World::new();
     let ann = world.log_in(1, 1);
     let bob = world.log_in(2, 1);
+    // The tick of the very first message waits for one more.
+    world.send(ann, 2, 1, "hello");
+    world.told(ann);
+    world.told(bob);
     world.holds_stores = true;
-    for number in 1..=3 {
+    for number in 2..=4 {
         world.send(ann, 2, number, "hello");
     }
     world.store_one(0);
     world.settle();
-    world.expect(ann, &["sent 2 n1 #1"]);
-    world.expect(bob, &["deliver @1 1#1 hello"]);
+    world.expect(ann, &["sent 2 n2 #2"]);
+    world.expect(bob, &["deliver @2 1#2 hello"]);
     world.store();
-    world.expect(ann, &["sent 2 n2 #2", "sent 2 n3 #3"]);
-    world.expect(bob, &["deliver @2 1#2 hello", "deliver @3 1#3 hello"]);
+    world.expect(ann, &["sent 2 n3 #3", "sent 2 n4 #4"]);
+    world.expect(bob, &["deliver @3 1#3 hello", "deliver @4 1#4 hello"]);
 }
 
 #[test]

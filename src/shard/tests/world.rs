@@ -263,10 +263,19 @@ impl World {
 
     /// Commits everything, though commits are held.
     pub(super) fn store(&mut self) {
-        for core in 0..self.cores.len() {
-            while self.store_one(core) {}
+        loop {
+            let mut is_idle = true;
+            for core in 0..self.cores.len() {
+                while self.store_one(core) {
+                    is_idle = false;
+                }
+            }
+            self.settle();
+            // What was stored may lead to more.
+            if is_idle {
+                return;
+            }
         }
-        self.settle();
     }
 
     /// Commits the oldest turn of a core; its shard hears of it in its next turn.

@@ -70,6 +70,20 @@ impl<D: JournalDirectory, S: Storage> JournalReader<D, S> {
                     None => self.behind(load),
                 }
             }
+            Load::Book { user } => {
+                let found = find(&self.shared.read(), Key::Book { user });
+                match found {
+                    Some(found) => Ok(Loaded::Book { user, record: Some(found.value()?) }),
+                    None => self.behind(load),
+                }
+            }
+            Load::Name { hash } => {
+                let found = find(&self.shared.read(), Key::Name { hash });
+                match found {
+                    Some(found) => Ok(Loaded::Name { hash, record: Some(found.value()?) }),
+                    None => self.behind(load),
+                }
+            }
             Load::Log { log, expire_through_ms } => self.log(log, expire_through_ms),
             Load::Entries { log, conn, from, through, entries_max, bytes_max } => {
                 self.entries(Range { log, conn, from, through, entries_max, bytes_max })

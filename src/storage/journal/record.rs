@@ -24,6 +24,8 @@
 //! | 4 | trim | user, first position; then eight bytes more: last position |
 //! | 5 to 8 | the same of a group's log | group in place of user, member in place of peer |
 //! | 9 | put presence | user, 0 |
+//! | 10 | put book | user, 0 |
+//! | 11 | put name | hash, 0 |
 
 use crate::faults::{Fault, is_planted};
 use crate::shard::seam::{Key, LogId, Write};
@@ -47,6 +49,8 @@ const TRIM: u8 = 4;
 /// What the tags of a group's log are above those of an inbox.
 const GROUP: u8 = 4;
 const PRESENCE: u8 = 9;
+const BOOK: u8 = 10;
+const NAME: u8 = 11;
 
 /// The head of a record that was found intact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,6 +100,8 @@ pub(super) fn push(buffer: &mut Vec<u8>, write: &Write) {
                 Key::Conversation { log, peer } => head(CONVERSATION, log, peer),
                 Key::Entry { log, position } => head(ENTRY, log, position),
                 Key::Presence { user } => head(PRESENCE, LogId::Inbox(user), 0),
+                Key::Book { user } => head(BOOK, LogId::Inbox(user), 0),
+                Key::Name { hash } => head(NAME, LogId::Inbox(hash), 0),
             }
             buffer.extend_from_slice(&(value.len() as u32).to_le_bytes());
             buffer.extend_from_slice(value);
@@ -194,6 +200,8 @@ fn read_write(payload: &[u8], at: usize) -> Option<(Logged, usize)> {
         CONVERSATION => Key::Conversation { log, peer: second },
         ENTRY => Key::Entry { log, position: second },
         PRESENCE => Key::Presence { user: first },
+        BOOK => Key::Book { user: first },
+        NAME => Key::Name { hash: first },
         TRIM => {
             let through = number(at + HEAD_BYTES)?;
             let end = at + HEAD_BYTES + size_of::<u64>();
@@ -238,6 +246,8 @@ mod tests {
         });
         let mut given = given.concat();
         given.push(put(Key::Presence { user: 7 }, b"presence"));
+        given.push(put(Key::Book { user: 7 }, b"book"));
+        given.push(put(Key::Name { hash: u64::MAX }, b"name"));
         let bytes = record(&given, 9);
         let header = read(&bytes, SALT).expect("intact");
         assert_eq!(read(&bytes, SALT + 1), None);

@@ -131,6 +131,12 @@ impl Storage for SimulatedDatabase {
                 let record = records.values.get(&Key::Presence { user }).cloned();
                 Loaded::Presence { user, record }
             }
+            Load::Book { user } => {
+                Loaded::Book { user, record: records.values.get(&Key::Book { user }).cloned() }
+            }
+            Load::Name { hash } => {
+                Loaded::Name { hash, record: records.values.get(&Key::Name { hash }).cloned() }
+            }
             Load::Log { log, expire_through_ms } => Loaded::Log {
                 log,
                 record: records.values.get(&Key::State { log }).cloned(),

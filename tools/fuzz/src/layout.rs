@@ -21,6 +21,10 @@ pub(crate) const GROUP_CONVERSATION: u8 = 6;
 pub(crate) const GROUP_ENTRY: u8 = 7;
 pub(crate) const GROUP_TRIM: u8 = 8;
 pub(crate) const PRESENCE: u8 = 9;
+/// And of a book, and of a name.
+pub(crate) const BOOK: u8 = 10;
+/// See [`BOOK`].
+pub(crate) const NAME: u8 = 11;
 
 /// The file of segment `number`.
 pub(crate) fn segment_path(directory: &Path, number: u64) -> PathBuf {

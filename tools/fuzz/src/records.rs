@@ -3,6 +3,7 @@
 
 use bytes::{Bytes, BytesMut};
 use fulmar::shard::group::record::GroupRecord;
+use fulmar::shard::people::{Book, NameRecord};
 use fulmar::shard::record::{
     ConversationRecord, ENTRY_HEADER_BYTES_MAX, EntryHeader, InboxRecord, PresenceRecord,
     split_entry,
@@ -25,6 +26,16 @@ pub fn records(data: &[u8]) {
         assert_eq!(written, data);
     }
     if let Ok(record) = PresenceRecord::decode(data) {
+        written.clear();
+        record.encode(&mut written);
+        assert_eq!(written, data);
+    }
+    if let Ok(book) = Book::decode(data) {
+        written.clear();
+        book.encode(&mut written);
+        assert_eq!(written, data);
+    }
+    if let Ok(record) = NameRecord::decode(data) {
         written.clear();
         record.encode(&mut written);
         assert_eq!(written, data);
@@ -53,9 +64,12 @@ pub fn records(data: &[u8]) {
 
 fn key(script: &mut Script<'_>) -> Key {
     let (number, second) = (script.number(), script.number());
-    let kind = script.below(7);
-    if kind == 6 {
-        return Key::Presence { user: number };
+    let kind = script.below(9);
+    match kind {
+        6 => return Key::Presence { user: number },
+        7 => return Key::Book { user: number },
+        8 => return Key::Name { hash: number },
+        _ => {}
     }
     let log = if kind < 3 { LogId::Inbox(number) } else { LogId::Group(number) };
     match kind % 3 {

@@ -190,6 +190,8 @@ impl Described {
             layout::GROUP_CONVERSATION => Key::Conversation { log: group, peer: second },
             layout::GROUP_ENTRY => Key::Entry { log: group, position: second },
             layout::PRESENCE => Key::Presence { user: log },
+            layout::BOOK => Key::Book { user: log },
+            layout::NAME => Key::Name { hash: log },
             _ => return,
         };
         self.values.entry(key).or_default().push(Bytes::copy_from_slice(value));
@@ -204,6 +206,8 @@ impl Described {
             &Loaded::Presence { user, ref record } => {
                 self.check_each(Key::Presence { user }, record);
             }
+            &Loaded::Book { user, ref record } => self.check_each(Key::Book { user }, record),
+            &Loaded::Name { hash, ref record } => self.check_each(Key::Name { hash }, record),
             &Loaded::Log { log, ref record, ref last, ref first, .. } => {
                 self.check_each(Key::State { log }, record);
                 self.check_entries(log, last.iter().chain(first));
@@ -276,7 +280,13 @@ fn look(reader: &JournalReader<DiskDirectory, SimulatedDatabase>) -> Vec<Option<
         let entries = Load::Entries { log, conn, from, through, entries_max, bytes_max };
         let conversations = (0..USERS).map(move |peer| Load::Conversation { log, peer });
         let user = log.user().unwrap_or(0);
-        let others = [Load::Presence { user }, Load::Log { log, expire_through_ms: 0 }, entries];
+        let others = [
+            Load::Presence { user },
+            Load::Book { user },
+            Load::Name { hash: user },
+            Load::Log { log, expire_through_ms: 0 },
+            entries,
+        ];
         conversations.chain(others)
     });
     // A value whose checksum is wrong is an error, which is another way to refuse.

@@ -55,6 +55,8 @@ fn load(map: &BTreeMap<Key, Bytes>, load: Load) -> Loaded {
         Load::Presence { user } => {
             Loaded::Presence { user, record: map.get(&Key::Presence { user }).cloned() }
         }
+        Load::Book { user } => Loaded::Book { user, record: map.get(&Key::Book { user }).cloned() },
+        Load::Name { hash } => Loaded::Name { hash, record: map.get(&Key::Name { hash }).cloned() },
         Load::Log { log, expire_through_ms } => Loaded::Log {
             log,
             record: map.get(&Key::State { log }).cloned(),
@@ -126,7 +128,9 @@ impl Model {
                 }
                 5 => match log {
                     LogId::Inbox(user) if fastrand::bool() => {
-                        Write::Put { key: Key::Presence { user }, value }
+                        let keys =
+                            [Key::Presence { user }, Key::Book { user }, Key::Name { hash: user }];
+                        Write::Put { key: keys[fastrand::usize(..keys.len())], value }
                     }
                     log => Write::Put { key: Key::State { log }, value },
                 },
@@ -179,8 +183,11 @@ impl Model {
                 assert_eq!(reader.load(wanted).expect("load"), load(&self.all, wanted));
             }
             if let LogId::Inbox(user) = log {
-                let wanted = Load::Presence { user };
-                assert_eq!(reader.load(wanted).expect("load"), load(&self.all, wanted));
+                let wanted =
+                    [Load::Presence { user }, Load::Book { user }, Load::Name { hash: user }];
+                for wanted in wanted {
+                    assert_eq!(reader.load(wanted).expect("load"), load(&self.all, wanted));
+                }
             }
             let wanted = Load::Log { log, expire_through_ms: self.expired };
             let loaded = reader.load(wanted).expect("load");

@@ -8,7 +8,7 @@ mod vectors;
 
 use bytes::BytesMut;
 use fulmar::shard::record::{ConversationRecord, EntryHeader, GroupList, InboxRecord};
-use fulmar::shard::record::{Device, Run, Sender};
+use fulmar::shard::record::{Device, Face, Run, Sender, Ties};
 
 use crate::script::Writer;
 use crate::token::{KEYS, TOKEN, footer};
@@ -77,8 +77,15 @@ fn input(vector: &Vector) -> Vec<u8> {
 pub(crate) fn inbox_record() -> Vec<u8> {
     let device = |device, cursor| Device { device, cursor, cursor_bytes: cursor * 10 };
     let devices = [device(1, 3), device(2, 2)].into_iter().collect();
-    let record =
-        InboxRecord { trim: 2, trim_bytes: 20, head: 4, head_bytes: 40, devices, groups: groups() };
+    let record = InboxRecord {
+        trim: 2,
+        trim_bytes: 20,
+        head: 4,
+        head_bytes: 40,
+        devices,
+        groups: groups(),
+        face: Face { profile: 2, ..Face::default() },
+    };
     let mut bytes = BytesMut::new();
     record.encode(&mut bytes);
     bytes.to_vec()
@@ -94,6 +101,9 @@ pub(crate) fn conversation_record() -> Vec<u8> {
         read: 2,
         senders: senders.into_iter().collect(),
         copies: [(1, 5)].into_iter().collect(),
+        ties: Ties { wrote: true, ..Ties::default() },
+        delivered_shown: 3,
+        read_shown: 1,
     };
     let mut bytes = BytesMut::new();
     record.encode(&mut bytes);

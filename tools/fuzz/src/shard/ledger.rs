@@ -58,7 +58,9 @@ impl Ledger {
                 Key::State { log: LogId::Group(_) }
                 | Key::Entry { log: LogId::Group(_), .. }
                 | Key::Conversation { log: LogId::Group(_), .. }
-                | Key::Presence { .. } => {}
+                | Key::Presence { .. }
+                | Key::Book { .. }
+                | Key::Name { .. } => {}
             }
         }
         for write in writes {

@@ -176,6 +176,10 @@ impl Line {
             | Frame::Watch { .. }
             | Frame::Unwatch { .. }
             | Frame::Typing { .. }
+            | Frame::Put { .. }
+            | Frame::BookResume { .. }
+            | Frame::ProfileLook { .. }
+            | Frame::Find { .. }
             | Frame::Unknown { .. } => {}
             // The server ends the connection.
             _ => self.is_garbled = true,
@@ -313,7 +317,13 @@ impl Line {
             | Frame::GroupState(_)
             | Frame::GroupGone { .. }
             | Frame::Presence { .. }
-            | Frame::Typing { .. } => {}
+            | Frame::Typing { .. }
+            | Frame::Item(_)
+            | Frame::PutRejected(_)
+            | Frame::Book { .. }
+            | Frame::Profile(_)
+            | Frame::ProfileNews { .. }
+            | Frame::Found(_) => {}
             ref other => panic!("a server doesn't send {other:?}"),
         }
     }
