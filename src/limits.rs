@@ -48,6 +48,9 @@ pub const CORE_SENDS_BYTES_MAX: usize = 64 * 1024 * 1024;
 pub const UPLOAD_STALL_MS: u64 = 30_000;
 /// Actions that wait for one conversation to be loaded.
 pub const WAITING_MAX: usize = 1_024;
+/// Bytes of a page of a log's past, after which it ends: what is read at once for a device that may not take it
+/// for a while.
+pub const HISTORY_PAGE_BYTES: usize = 64 * 1024;
 /// Entries that one cold read brings, at most.
 pub const LOAD_ENTRIES_MAX: u32 = 256;
 

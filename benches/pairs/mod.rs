@@ -228,6 +228,8 @@ fn nothing(load: Load) -> Loaded {
         }
         Load::Conversation { log, peer } => Loaded::Conversation { log, peer, record: None },
         Load::Presence { user } => Loaded::Presence { user, record: None },
-        Load::Entries { .. } => panic!("everything is delivered from memory"),
+        Load::Entries { .. } | Load::Page { .. } | Load::Entry { .. } => {
+            panic!("everything is delivered from memory")
+        }
     }
 }

@@ -30,6 +30,7 @@ local RESUME_MAX = 1024
 local USERS_MAX = 256
 local WHO_MAX = 256
 local GROUP_VALUE_BYTES_MAX = 4096
+local HISTORY_MAX = 256
 local CODE_MAX = 65535
 
 local MAGIC = "FLMR"
@@ -254,12 +255,32 @@ local KINDS = {
         { "group", "number", "Group" },
         { "user", "number", "User" },
         { "is_typing", "flag", "Is typing" } },
+    [37] = { "history",
+        { "group", "number", "Group" },
+        { "from", "number", "From position" },
+        { "through", "number", "Through position" },
+        { "limit", "limit", "Most entries" },
+        { "newest_first", "flag", "Newest first" } },
+    [38] = { "past",
+        { "group", "number", "Group" },
+        { "position", "number", "Position" },
+        { "peer", "number", "Peer" },
+        { "ordinal", "number", "Ordinal" },
+        { "time_ms", "time", "Time (ms)" },
+        { "content", "content", "Content" },
+        { "total_bytes", "total", "Whole body (bytes)" },
+        { "body", "body", "Body" } },
+    [39] = { "history_end",
+        { "group", "number", "Group" },
+        { "from", "number", "From position" },
+        { "through", "number", "Through position" },
+        { "has_more", "flag", "Has more" } },
 }
 
 -- The flags that a kind may carry.
 local FLAGS = {
     [4] = FLAG_PARTS, [8] = FLAG_PARTS + FLAG_OWN, [12] = FLAG_OWN,
-    [17] = FLAG_PARTS, [20] = FLAG_PARTS + FLAG_OWN,
+    [17] = FLAG_PARTS, [20] = FLAG_PARTS + FLAG_OWN, [38] = FLAG_PARTS + FLAG_OWN,
 }
 
 local KIND_NAMES = {}
@@ -295,7 +316,7 @@ local DECLARE = {
 }
 DECLARE.users, DECLARE.own_content, DECLARE.flag = DECLARE.pairs, DECLARE.content, DECLARE.number
 DECLARE.positive, DECLARE.time, DECLARE.total = DECLARE.number, DECLARE.number, DECLARE.number
-DECLARE.body = DECLARE.bytes
+DECLARE.limit, DECLARE.body = DECLARE.number, DECLARE.bytes
 
 local declared = {}
 for _, field in pairs(pf) do
@@ -443,6 +464,12 @@ function READ.positive(reader, key)
     return value, number
 end
 
+function READ.limit(reader, key)
+    local value, number = READ.positive(reader, key)
+    if number > HISTORY_MAX then fail("value", key) end
+    return value, number
+end
+
 function READ.time(reader, key)
     local value, number, range = reader:varint(key)
     local item = reader.tree:add(pf[key], range, value)
@@ -563,7 +590,9 @@ function READ.body(reader, key)
     if reader.numbers.content == 1 and not reader.parts and judge_text(raw(range)) then
         item:add_packet_field(pf.text, range, ENC_UTF_8):set_generated()
     end
-    if reader.kind == "group_deliver" and reader.numbers.content == CONTENT_CHANGE and not reader.parts then
+    local of_group = reader.kind == "group_deliver"
+        or (reader.kind == "past" and reader.numbers.group > 0)
+    if of_group and reader.numbers.content == CONTENT_CHANGE and not reader.parts then
         -- A body that isn't one doesn't make the frame a bad one.
         local good, problem = pcall(read_change, reader.tvb, reader.offset, reader.stop, item)
         if not good then
@@ -629,6 +658,16 @@ local SUMMARY = {
     typing = function(v)
         return string.format("group %s user %s %s", v.group, v.user,
             v.is_typing == "1" and "writes" or "stopped")
+    end,
+    history = function(v)
+        return string.format("of %s, %s to %s, %s", v.group, v.from, v.through, v.limit)
+    end,
+    past = function(v)
+        return string.format("%s @%s %s %s, %s bytes", v.group, v.position, v.own and "own" or "from",
+            v.peer, v.total_bytes or v.body)
+    end,
+    history_end = function(v)
+        return string.format("of %s, %s to %s", v.group, v.from, v.through)
     end,
 }
 -- Frames that name a group and a position in its log, and nothing else.

@@ -2,6 +2,7 @@
 
 mod fields;
 mod group;
+mod history;
 mod presence;
 
 use crate::decode_error::DecodeError;
@@ -124,6 +125,9 @@ fn decode_fields<'a>(
         }
         Kind::Presence => presence::presence(fields)?,
         Kind::Typing => presence::typing(fields)?,
+        Kind::History => Frame::History(history::history(fields)?),
+        Kind::Past => Frame::Past(history::past(flags, fields)?),
+        Kind::HistoryEnd => Frame::HistoryEnd(history::end(fields)?),
     })
 }
 

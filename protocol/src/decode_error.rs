@@ -134,9 +134,12 @@ fn allowed(field: &'static str) -> &'static str {
         "cursors" | "heads" => "logs stand once each, in increasing order",
         "users" => "users start at 1 and stand once each, in increasing order",
         "who" | "roles" => "members stand once each, in increasing order",
+        "limit" => "a page has 1 to 256 entries",
         "action" => "actions are 1 to 11",
         "content" => "content 2 is for entries that the server makes",
-        "is_here" | "is_online" | "is_typing" | "shows_history" => "it is 0 or 1",
+        "is_here" | "is_online" | "is_typing" | "shows_history" | "newest_first" | "has_more" => {
+            "it is 0 or 1"
+        }
         _ => "see the specification",
     }
 }

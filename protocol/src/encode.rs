@@ -1,6 +1,7 @@
 //! Frames to bytes.
 
 mod group;
+mod history;
 
 use std::borrow::Cow;
 
@@ -110,6 +111,9 @@ impl Frame<'_> {
             Frame::Typing { group, user, is_typing } => {
                 numbers(Kind::Typing, 0, [*group, *user, u64::from(*is_typing)], out);
             }
+            Frame::History(history) => history::encode(history, out),
+            Frame::Past(past) => history::encode_past(past, out),
+            Frame::HistoryEnd(end) => history::encode_end(end, out),
             Frame::Unknown { kind } => {
                 varint::write(1, out);
                 out.push(*kind);

@@ -4,6 +4,7 @@ use crate::code::Code;
 use crate::group::{
     Change, GroupDeliver, GroupNotice, GroupReceipt, GroupRejected, GroupSend, GroupState,
 };
+use crate::history::{History, HistoryEnd, Past};
 use crate::kind::Kind;
 use crate::lists::{Numbers, Pairs};
 
@@ -320,6 +321,12 @@ pub enum Frame<'a> {
         /// Whether they write, or stopped.
         is_typing: bool,
     },
+    /// See [`History`].
+    History(History),
+    /// See [`Past`].
+    Past(Past<'a>),
+    /// See [`HistoryEnd`].
+    HistoryEnd(HistoryEnd),
     /// A skippable frame that this version doesn't know.
     Unknown {
         /// Its kind byte, flags included.
@@ -368,6 +375,9 @@ impl Frame<'_> {
             Frame::Unwatch { .. } => Kind::Unwatch,
             Frame::Presence { .. } => Kind::Presence,
             Frame::Typing { .. } => Kind::Typing,
+            Frame::History(_) => Kind::History,
+            Frame::Past(_) => Kind::Past,
+            Frame::HistoryEnd(_) => Kind::HistoryEnd,
             Frame::Unknown { .. } => return None,
         })
     }

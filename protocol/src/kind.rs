@@ -79,6 +79,12 @@ pub enum Kind {
     Presence = 35,
     /// Somebody writes.
     Typing = 36,
+    /// Asks for a page of a log.
+    History = 37,
+    /// An entry of it.
+    Past = 38,
+    /// The page is over.
+    HistoryEnd = 39,
 }
 
 /// First skippable kind number.
@@ -106,7 +112,7 @@ impl Kind {
     pub const NUMBERS: usize = KIND_MASK as usize + 1;
 
     /// Every kind, in the order of their numbers.
-    pub const ALL: [Kind; 36] = [
+    pub const ALL: [Kind; 39] = [
         Kind::Hello,
         Kind::Welcome,
         Kind::Refuse,
@@ -143,6 +149,9 @@ impl Kind {
         Kind::Unwatch,
         Kind::Presence,
         Kind::Typing,
+        Kind::History,
+        Kind::Past,
+        Kind::HistoryEnd,
     ];
 
     /// The kind with this number, if it is defined.
@@ -191,6 +200,9 @@ impl Kind {
             Kind::Unwatch => "unwatch",
             Kind::Presence => "presence",
             Kind::Typing => "typing",
+            Kind::History => "history",
+            Kind::Past => "past",
+            Kind::HistoryEnd => "history_end",
         }
     }
 
@@ -198,7 +210,7 @@ impl Kind {
     pub(crate) const fn flags(self) -> u8 {
         match self {
             Kind::Send | Kind::GroupSend => FLAG_PARTS,
-            Kind::Deliver | Kind::GroupDeliver => FLAG_PARTS | FLAG_OWN,
+            Kind::Deliver | Kind::GroupDeliver | Kind::Past => FLAG_PARTS | FLAG_OWN,
             Kind::Receipt => FLAG_OWN,
             _ => 0,
         }
@@ -262,6 +274,7 @@ mod tests {
                 | Kind::GroupLook
                 | Kind::Watch
                 | Kind::Unwatch
+                | Kind::History
                 // The rest of a message that the send already told of.
                 | Kind::Part
                 // From the server only.
@@ -281,7 +294,9 @@ mod tests {
                 | Kind::GroupState
                 | Kind::GroupNotice
                 | Kind::GroupGone
-                | Kind::Presence => false,
+                | Kind::Presence
+                | Kind::Past
+                | Kind::HistoryEnd => false,
             };
             assert_eq!(kind.is_by_person(), expected, "{kind:?}");
         }

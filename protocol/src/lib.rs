@@ -21,6 +21,7 @@ mod encode;
 mod frame;
 mod frames;
 pub mod group;
+pub mod history;
 mod kind;
 pub mod limits;
 mod lists;

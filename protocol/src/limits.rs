@@ -45,12 +45,15 @@ pub const WHO_MAX: usize = 256;
 /// Longest name, description or setting of a group, in bytes.
 pub const GROUP_VALUE_BYTES_MAX: usize = 4_096;
 
+/// Most entries in one page of a log's past.
+pub const HISTORY_MAX: usize = 256;
+
 /// Largest device number. Devices are numbered from 1 within a user.
 pub const DEVICE_MAX: u64 = 65_535;
 
-/// Longest header of a frame that carries a body, to a user or a group: length prefix, kind, five
+/// Longest header of a frame that carries a body, to a user or a group: length prefix, kind, six
 /// varints, content kind.
-const HEADER_BYTES_MAX: usize = 2 + 1 + 5 * crate::varint::BYTES_MAX + 1;
+const HEADER_BYTES_MAX: usize = 2 + 1 + 6 * crate::varint::BYTES_MAX + 1;
 
 /// Longest encoded change: action, users and value. It is the body of one frame, never cut.
 const CHANGE_BYTES_MAX: usize =

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use fulmar_protocol::Assembly;
 
 use super::group::Feeds;
+use super::history::Page;
 use super::output::Patience;
 use super::seam::{Arrival, ConnId, DeviceId, LogId, UserId};
 use super::watching::Attention;
@@ -165,6 +166,8 @@ pub(super) struct Session {
     /// When the last piece of it came.
     pub(super) upload_ms: u64,
     pub(super) download: Option<Box<Download>>,
+    /// The page of a log that it asked for.
+    pub(super) page: Option<Box<Page>>,
     /// A ping has no answer yet.
     pub(super) pong_owed: bool,
     /// When the last pong was put into the output; 0 before the first.
@@ -196,6 +199,7 @@ impl Session {
             upload: None,
             upload_ms: 0,
             download: None,
+            page: None,
             pong_owed: false,
             ponged_ms: 0,
             groups: None,

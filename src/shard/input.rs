@@ -198,6 +198,7 @@ impl Shard {
             Frame::Typing { group, user, is_typing } => {
                 self.typing(conn, group, user, is_typing, fx);
             }
+            Frame::History(history) => self.history(conn, &history, fx),
             // Activity was taken with everything else that a person does.
             Frame::Activity { .. } | Frame::Unknown { .. } => {}
             Frame::Hello(_)
@@ -217,7 +218,9 @@ impl Shard {
             | Frame::GroupState(_)
             | Frame::GroupNotice(_)
             | Frame::GroupGone { .. }
-            | Frame::Presence { .. } => {
+            | Frame::Presence { .. }
+            | Frame::Past(_)
+            | Frame::HistoryEnd(_) => {
                 let detail = "this frame isn't one that a client sends after its login";
                 self.end(conn, Code::UnexpectedFrame, detail, fx);
             }

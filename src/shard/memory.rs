@@ -248,6 +248,10 @@ impl Shard {
             Loaded::Entries { log: LogId::Inbox(user), conn, entries, through } => {
                 self.entries_loaded(user, conn, entries, through, fx);
             }
+            Loaded::Page { log, conn, entries, from, through } => {
+                self.page_loaded(log, conn, entries, (from, through));
+            }
+            Loaded::Entry { .. } => {}
             Loaded::Log { log: LogId::Group(group), .. } => self.group_loaded(group, loaded, fx),
             Loaded::Entries { log: LogId::Group(group), conn, entries, through } => {
                 self.group_entries_loaded(group, conn, entries, through, fx);

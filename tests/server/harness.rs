@@ -210,6 +210,16 @@ pub(crate) enum Got {
         user: u64,
         is_typing: bool,
     },
+    /// An entry of a page, complete.
+    Past {
+        position: u64,
+        own: bool,
+        body: Vec<u8>,
+    },
+    HistoryEnd {
+        from: u64,
+        has_more: bool,
+    },
     Goodbye(Code),
     /// The server ended the connection.
     Eof,
@@ -389,9 +399,26 @@ impl Client {
                     self.large = Some((got, assembly));
                     return;
                 }
-                let Got::Deliver { position, peer, ordinal, own, .. } = got else { unreachable!() };
-                Got::Deliver { position, peer, ordinal, own, body: assembly.into_body() }
+                let body = assembly.into_body();
+                match got {
+                    Got::Deliver { position, peer, ordinal, own, .. } => {
+                        Got::Deliver { position, peer, ordinal, own, body }
+                    }
+                    Got::Past { position, own, .. } => Got::Past { position, own, body },
+                    _ => unreachable!(),
+                }
             }
+            Frame::Past(past) => {
+                let (position, own) = (past.position, past.own);
+                let got = Got::Past { position, own, body: past.body.to_vec() };
+                if let Some(total_bytes) = past.total_bytes {
+                    assert!(self.large.is_none(), "two large bodies at once");
+                    self.large = Some((got, Assembly::new(total_bytes as usize, past.body)));
+                    return;
+                }
+                got
+            }
+            Frame::HistoryEnd(end) => Got::HistoryEnd { from: end.from, has_more: end.has_more },
             Frame::Skip { position } => Got::Skip(position),
             Frame::Receipt { peer, delivered, read, own } => {
                 Got::Receipt { peer, delivered, read, own }

@@ -3,6 +3,7 @@
 
 mod chat;
 mod harness;
+mod history;
 mod hostile;
 mod lifecycle;
 mod login;

@@ -8,6 +8,7 @@ use fulmar_protocol::{Code, Deliver, Frame, Goodbye, Hello, Kind, Numbers, Pairs
 use serde_json::{Map, Value, json};
 
 mod groups;
+mod history;
 
 pub(crate) use groups::describe_change;
 
@@ -193,6 +194,7 @@ impl<'a> Fields<'a> {
                 address: self.text("address"),
                 detail: self.text("detail"),
             }),
+            Kind::History | Kind::Past | Kind::HistoryEnd => self.history_frame(kind),
             kind => self.group_frame(kind),
         })
     }
@@ -297,6 +299,7 @@ pub(crate) fn describe(frame: &Frame<'_>, bytes: &[u8]) -> Value {
             "address": goodbye.address, "detail": goodbye.detail,
         }),
         Frame::Unknown { kind } => json!({ "kind_byte": kind, "fields": hex(&bytes[1..]) }),
+        Frame::History(_) | Frame::Past(_) | Frame::HistoryEnd(_) => history::describe(frame),
         frame => groups::describe(&frame),
     };
     fields["kind"] = frame.kind().map_or("unknown", Kind::name).into();

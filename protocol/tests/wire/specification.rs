@@ -220,6 +220,7 @@ fn the_table_of_limits_is_the_crates() {
         ("USERS_MAX", limits::USERS_MAX),
         ("WHO_MAX", limits::WHO_MAX),
         ("GROUP_VALUE_BYTES_MAX", limits::GROUP_VALUE_BYTES_MAX),
+        ("HISTORY_MAX", limits::HISTORY_MAX),
         ("DEVICE_MAX", limits::DEVICE_MAX as usize),
     ];
     assert_eq!(listed, limits);

@@ -107,6 +107,11 @@ impl Group {
         }
     }
 
+    /// Whether a user was told, or is being told, that it is added, and isn't a member yet.
+    pub(super) fn is_joining(&self, user: UserId) -> bool {
+        self.joining.contains(&user)
+    }
+
     /// Whether it can be let go.
     pub(super) fn is_unused(&self, stored: Ticket) -> bool {
         self.stage == Stage::Ready
@@ -164,7 +169,8 @@ impl Shard {
             // Its session would wait for what doesn't come; on the next one it asks again.
             GroupLetter::Resume { asker, .. }
             | GroupLetter::Ask { asker, .. }
-            | GroupLetter::Look { asker, .. } => {
+            | GroupLetter::Look { asker, .. }
+            | GroupLetter::Page { asker, .. } => {
                 let letter = GroupLetter::Overloaded { conn: asker.conn };
                 self.post_to_core(asker.core, letter.into(), fx);
             }
@@ -203,6 +209,7 @@ impl Shard {
                 self.group_asked(slot, asker, position, after, fx);
             }
             GroupLetter::Look { asker, after, .. } => self.group_looked(slot, asker, after, fx),
+            GroupLetter::Page { asker, .. } => self.page_asked(slot, asker, fx),
             GroupLetter::Typing { user, is_typing, .. } => {
                 self.member_types(slot, user, is_typing, fx);
             }
@@ -720,7 +727,7 @@ impl From<GroupLetter> for Letter {
     }
 }
 
-fn seated(member: &Member) -> Seated {
+pub(super) fn seated(member: &Member) -> Seated {
     let absence = member.absence();
     Seated {
         user: member.user,

@@ -13,6 +13,7 @@
 //! - `feed`: one session's way through the log.
 //! - `session`: frames of clients to letters, and back.
 //! - `receipts`: how far members are, told to authors as counts.
+//! - `past`: what a member may page back to.
 //! - `memory`: loading, storing, letting go.
 //!
 //! The heads of all groups of this core are in memory, so that a member who returns is compared with them
@@ -22,6 +23,7 @@ mod feed;
 mod home;
 pub mod letter;
 mod memory;
+mod past;
 mod receipts;
 pub mod record;
 pub mod rules;
@@ -30,6 +32,6 @@ mod session;
 
 pub(super) use feed::Feeds;
 pub(super) use home::{Entering, Group};
-pub use letter::GroupLetter;
 pub(super) use letter::Progress;
+pub use letter::{Asker, GroupLetter, Readable};
 pub(super) use seat::Seat;

@@ -189,6 +189,7 @@ impl Shard {
             | GroupLetter::Moved { group, .. }
             | GroupLetter::Ask { group, .. }
             | GroupLetter::Look { group, .. }
+            | GroupLetter::Page { group, .. }
             | GroupLetter::Typing { group, .. }
             | GroupLetter::Noticed { group, .. } => self.hand_to_known_group(group, letter, fx),
             GroupLetter::Resume { asker, cursors } => self.compare_resumed(asker, cursors, fx),
@@ -221,6 +222,9 @@ impl Shard {
                 if let Some(position) = position {
                     self.put(conn, &Frame::GroupGone { group, position }, fx);
                 }
+            }
+            GroupLetter::Readable { conn, group, readable } => {
+                self.page_is_readable(conn, group, readable, fx);
             }
             GroupLetter::Overloaded { conn } => self.end_overloaded(conn, fx),
             GroupLetter::Resumed { conn, home, quiet } => self.resumed(conn, home, quiet),
@@ -261,6 +265,10 @@ impl Shard {
             }
             GroupLetter::Ask { asker, .. } | GroupLetter::Look { asker, .. } => {
                 self.group_gone(asker, group, true, fx);
+            }
+            GroupLetter::Page { asker, group } => {
+                let letter = GroupLetter::Readable { conn: asker.conn, group, readable: None };
+                self.post_to_core(asker.core, letter.into(), fx);
             }
             _ => {}
         }

@@ -8,6 +8,7 @@ mod devices;
 mod disk;
 mod groups;
 mod groups_hostile;
+mod history;
 mod login;
 mod memory;
 mod presence;
