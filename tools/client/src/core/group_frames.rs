@@ -311,6 +311,9 @@ impl Session {
         position: u64,
         actions: &mut Vec<Action>,
     ) -> Result<(), Violation> {
+        if position == 0 {
+            self.no_past_of(group);
+        }
         if self.groups.get(group).is_none() {
             actions.push(Action::Notify(Event::GroupGone { group, position: 0 }));
             return Ok(());
