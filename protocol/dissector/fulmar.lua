@@ -30,6 +30,8 @@ local RESUME_MAX = 1024
 local USERS_MAX = 256
 local WHO_MAX = 256
 local GROUP_VALUE_BYTES_MAX = 4096
+local REACTION_BYTES_MAX = 64
+local DISAPPEAR_SECONDS_MAX = 31536000
 local HISTORY_MAX = 256
 local CODE_MAX = 65535
 
@@ -68,6 +70,10 @@ local CODES = {
     [305] = "not_allowed",
     [306] = "group_full",
     [307] = "bad_change",
+    [308] = "bad_content",
+    [309] = "no_such_message",
+    [310] = "not_yours",
+    [311] = "too_old",
     [400] = "overloaded",
     [401] = "shutting_down",
     [402] = "too_many_connections",
@@ -77,7 +83,10 @@ local CODES = {
 
 -- Content of the entries of a group's log that the server makes.
 local CONTENT_CHANGE = 2
-local CONTENTS = { [0] = "opaque", [1] = "text", [CONTENT_CHANGE] = "change" }
+local CONTENTS = {
+    [0] = "opaque", [1] = "text", [CONTENT_CHANGE] = "change", [3] = "edit", [4] = "delete",
+    [5] = "reaction", [6] = "mention", [7] = "disappearing", [8] = "timer",
+}
 
 local ACTIONS = {
     [1] = "create",
@@ -344,6 +353,13 @@ declare("change.action", DECLARE.action("fulmar.change.action", "Action"))
 declare("change.users", DECLARE.users("fulmar.change.users", "Users"))
 declare("change.users.user", ProtoField.uint64("fulmar.change.users.user", "User"))
 declare("change.value", DECLARE.bytes("fulmar.change.value", "Value"))
+-- What stands before the body in contents that have a head.
+declare("content.target", DECLARE.number("fulmar.content.target", "Target"))
+declare("content.whose", DECLARE.content("fulmar.content.whose", "Whose"))
+declare("content.users", DECLARE.users("fulmar.content.users", "Users"))
+declare("content.users.user", ProtoField.uint64("fulmar.content.users.user", "User"))
+declare("content.inner", DECLARE.content("fulmar.content.inner", "Inner content"))
+declare("content.seconds", DECLARE.number("fulmar.content.seconds", "Seconds"))
 fulmar.fields = declared
 fulmar.experts = { malformed }
 
@@ -576,6 +592,40 @@ local function read_change(tvb, offset, stop, tree)
     if reader.offset < stop then fail("trailing") end
 end
 
+-- Reads the head of a content from `offset` to `stop`.
+local function read_content(content, in_group, tvb, offset, stop, tree)
+    local reader = setmetatable({ tvb = tvb, offset = offset, stop = stop, tree = tree }, Reader)
+    local function inner()
+        local _, number = READ.content(reader, "content.inner")
+        return number
+    end
+    if content == 3 or content == 4 then
+        READ.positive(reader, "content.target")
+        if content == 4 and reader.offset < stop then fail("trailing") end
+    elseif content == 5 then
+        local _, whose = READ.content(reader, "content.whose")
+        if whose > 1 or (in_group and whose > 0) then fail("value", "content.whose") end
+        READ.positive(reader, "content.target")
+        if stop - reader.offset > REACTION_BYTES_MAX then fail("too_long", "content.body") end
+    elseif content == 6 then
+        READ.users(reader, "content.users", USERS_MAX)
+        local number = inner()
+        if number >= CONTENT_CHANGE and number <= 8 then fail("value", "content.inner") end
+    else
+        local read = content == 7 and READ.positive or READ.number
+        local _, seconds = read(reader, "content.seconds")
+        if seconds > DISAPPEAR_SECONDS_MAX then fail("value", "content.seconds") end
+        if content == 8 then
+            if reader.offset < stop then fail("trailing") end
+        else
+            local number = inner()
+            if number == CONTENT_CHANGE or number >= 7 and number <= 8 then
+                fail("value", "content.inner")
+            end
+        end
+    end
+end
+
 function READ.body(reader, key)
     local length = reader.stop - reader.offset
     if length > PART_BYTES_MAX then fail("too_long", key) end
@@ -598,6 +648,16 @@ function READ.body(reader, key)
         if not good then
             if type(problem) ~= "table" then error(problem, 0) end
             item:append_text(" (not a change: " .. problem.name .. ")")
+        end
+    end
+    local content = reader.numbers.content
+    if content and content >= 3 and content <= 8 and not reader.parts then
+        local in_group = reader.numbers.group ~= nil and reader.numbers.group > 0
+        local good, problem =
+            pcall(read_content, content, in_group, reader.tvb, reader.offset, reader.stop, item)
+        if not good then
+            if type(problem) ~= "table" then error(problem, 0) end
+            item:append_text(" (not such a content: " .. problem.name .. ")")
         end
     end
     reader.offset = reader.stop

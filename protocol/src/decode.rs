@@ -9,7 +9,8 @@ use crate::decode_error::DecodeError;
 use crate::frame::{Deliver, Frame, Goodbye, Hello, Send, Welcome};
 use crate::kind::{FLAG_OWN, KIND_MASK, Kind, SKIPPABLE_FIRST};
 use crate::{MAGIC, limits};
-use fields::{Fields, judge_total};
+pub(crate) use fields::Fields;
+use fields::judge_total;
 
 impl<'a> Frame<'a> {
     /// Reads one frame from its bytes after the length prefix, as [`Frames`](crate::Frames) gives

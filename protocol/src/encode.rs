@@ -269,11 +269,11 @@ fn pairs_len(pairs: &Pairs<'_>) -> usize {
     varint::len(pairs.len() as u64) + numbers
 }
 
-fn numbers_len(list: &Numbers<'_>) -> usize {
+pub(crate) fn numbers_len(list: &Numbers<'_>) -> usize {
     varint::len(list.len() as u64) + list.iter().map(varint::len).sum::<usize>()
 }
 
-fn put_numbers(list: &Numbers<'_>, out: &mut Vec<u8>) {
+pub(crate) fn put_numbers(list: &Numbers<'_>, out: &mut Vec<u8>) {
     varint::write(list.len() as u64, out);
     for number in list.iter() {
         varint::write(number, out);

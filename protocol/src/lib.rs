@@ -15,6 +15,7 @@
 
 mod body;
 mod code;
+pub mod content;
 mod decode;
 mod decode_error;
 mod encode;

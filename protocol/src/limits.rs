@@ -39,6 +39,12 @@ pub const RESUME_MAX: usize = 1_024;
 /// Most users in a list: of a change, or of people to watch.
 pub const USERS_MAX: usize = 256;
 
+/// Longest reaction, in bytes: an emoji with its modifiers, or a few.
+pub const REACTION_BYTES_MAX: usize = 64;
+
+/// Longest time after which a message may disappear, in seconds: a year.
+pub const DISAPPEAR_SECONDS_MAX: u64 = 365 * 86_400;
+
 /// Most members in one answer about a group.
 pub const WHO_MAX: usize = 256;
 

@@ -160,6 +160,9 @@ impl Shard {
             }
             Action::Ask { asker } => self.answer_ask(slot, asker, fx),
             Action::AskOwn { conn } => self.answer_ask_own(slot, conn, fx),
+            Action::Offer { origin, message, place } => {
+                self.reaction_judged(slot, origin, message, place, fx);
+            }
             Action::Enter { origin, what } => {
                 let LogId::Group(group) = self.conversations[slot].log else { return };
                 self.entered(group, slot, origin, what, fx);
@@ -251,6 +254,10 @@ impl Shard {
             Loaded::Page { log, conn, entries, from, through } => {
                 self.page_loaded(log, conn, entries, (from, through));
             }
+            Loaded::Entry { log: LogId::Group(group), position, value } => {
+                self.target_loaded(group, position, value.as_ref(), fx);
+            }
+            // Nobody asks for one of an inbox.
             Loaded::Entry { .. } => {}
             Loaded::Log { log: LogId::Group(group), .. } => self.group_loaded(group, loaded, fx),
             Loaded::Entries { log: LogId::Group(group), conn, entries, through } => {

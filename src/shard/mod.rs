@@ -15,6 +15,7 @@
 mod arena;
 mod config;
 mod connection;
+mod content;
 mod conversation;
 mod counters;
 mod delivery;

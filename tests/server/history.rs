@@ -51,7 +51,7 @@ fn a_new_device_fills_its_store_after_a_crash() {
     let server = server.crash_and_restart();
     let mut tablet = server.login(8, 2);
     let (got, pages) = fill(&mut tablet, 600, 100);
-    let expected: Vec<_> = (1..=600).rev().map(|at| (at, false, bytes(at) as usize)).collect();
+    let expected: Vec<_> = (1..=600).rev().map(|at| (at, false, bytes(at))).collect();
     assert!(got == expected, "{} entries in {pages} pages", got.len());
     assert!(pages > 50, "a page is bounded by its bytes: {pages} pages");
 }

@@ -2,6 +2,7 @@
 //! crate talks to the binary as any client would.
 
 mod chat;
+mod contents;
 mod harness;
 mod history;
 mod hostile;

@@ -343,6 +343,6 @@ fn describe_pairs(pairs: &Pairs<'_>) -> Vec<Value> {
     described
 }
 
-fn exact(number: u64) -> Value {
+pub(crate) fn exact(number: u64) -> Value {
     if number <= JSON_INTEGER_MAX { number.into() } else { number.to_string().into() }
 }

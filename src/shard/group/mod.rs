@@ -8,6 +8,7 @@
 //! ```
 //!
 //! - `home`: the group on its home core: its record, its members, what enters its log.
+//! - `held`: what waits before it may enter.
 //! - `rules`: who may do what.
 //! - `seat`: the group on a core with members, for as long as it isn't resting.
 //! - `feed`: one session's way through the log.
@@ -20,6 +21,7 @@
 //! without reading the groups that were quiet. An offline member costs a message nothing.
 
 mod feed;
+mod held;
 mod home;
 pub mod letter;
 mod memory;

@@ -12,7 +12,7 @@ use super::super::{Answer, Effects, Shard, home_core};
 use super::letter::{Asker, GroupLetter, Progress, State};
 use super::record::GroupRecord;
 use super::rules::Wanted;
-use crate::limits::{NOTICE_COST_BYTES, QUOTA_RETRY_MS};
+use crate::limits::{NOTICE_COST_BYTES, NOTICES_MAX, QUOTA_RETRY_MS};
 
 impl Shard {
     /// A message to a group, or its first piece.
@@ -320,7 +320,12 @@ impl Shard {
     ) {
         let slot = self.user_slot(user, fx);
         if self.loaded_user(user).is_none() {
-            self.users[slot].notices.push((group, by, home, adding));
+            if self.users[slot].notices.len() < NOTICES_MAX {
+                self.users[slot].notices.push((group, by, home, adding));
+                return;
+            }
+            let refusal = Some(Code::Overloaded);
+            self.post_to_core(home, GroupLetter::Noticed { group, adding, refusal }.into(), fx);
             return;
         }
         if self.is_over_quota(slot, 0) {

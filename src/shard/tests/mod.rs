@@ -3,10 +3,12 @@
 
 mod by_person;
 mod client;
+mod contents;
 mod delivery;
 mod devices;
 mod disk;
 mod groups;
+mod groups_bounds;
 mod groups_hostile;
 mod history;
 mod login;
