@@ -48,6 +48,9 @@ pub const CORE_SENDS_BYTES_MAX: usize = 64 * 1024 * 1024;
 pub const UPLOAD_STALL_MS: u64 = 30_000;
 /// Actions that wait for one conversation to be loaded.
 pub const WAITING_MAX: usize = 1_024;
+/// Bytes of a page of a log's past, after which it ends: what is read at once for a device that may not take it
+/// for a while.
+pub const HISTORY_PAGE_BYTES: usize = 64 * 1024;
 /// Entries that one cold read brings, at most.
 pub const LOAD_ENTRIES_MAX: u32 = 256;
 
@@ -140,6 +143,16 @@ pub const GROUP_MEMBERS_LIMIT: usize = 100_000;
 pub const GROUP_FORMER_MAX: usize = 1_024;
 /// Longest name of a group, in bytes.
 pub const GROUP_NAME_BYTES_MAX: usize = 256;
+/// Changes and messages of a group that wait before they may enter its log: until the users whom they add were
+/// told, or the message that they refer to was read. Whoever sends more comes again.
+pub const GROUP_HELD_MAX: usize = 1_024;
+/// What one device sent to a group behind something of its own that waits so. More than its connection may have
+/// without an answer comes only from several connections.
+pub const GROUP_BEHIND_MAX: usize = 2 * RESENDS_MAX as usize;
+/// Sessions of users who are being added that wait to hear whether they were. Of more the connection ends.
+pub const GROUP_EARLY_MAX: usize = 1_024;
+/// Groups that wait to tell a user of being added until the inbox is loaded. Of more the change is refused.
+pub const NOTICES_MAX: usize = 1_024;
 /// Members of a group who wait to hear how far the others are with their newest entry.
 pub const GROUP_AUTHORS_MAX: usize = 64;
 /// Groups that a session is remembered to know. Of more, those that rest don't begin by themselves on it.
@@ -210,6 +223,7 @@ const _: () = assert!(CORE_SENDS_BYTES_MAX / 2 > wire::BODY_BYTES_MAX);
 const _: () = assert!(INPUT_BACKLOG_BYTES_MAX > 2 * wire::FRAME_BYTES_MAX);
 // A core that refused a login has a backlog still, and so its next turn is soon.
 const _: () = assert!(JOBS_BACKLOG_MAX > JOBS_MAX);
+const _: () = assert!(GROUP_BEHIND_MAX > RESENDS_MAX as usize);
 const _: () = assert!(BOOK_PAGE_BYTES > wire::VALUE_BYTES_MAX + wire::KEY_BYTES_MAX);
 const _: () = assert!(BOOK_BYTES_MAX >= BOOK_ITEMS_MAX * (BOOK_ITEM_COST_BYTES + 2));
 const _: () = assert!(PERSIST_PER_TURN > 0 && SWEEP_SLOTS > 0);

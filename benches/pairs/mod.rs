@@ -230,6 +230,8 @@ fn nothing(load: Load) -> Loaded {
         Load::Presence { user } => Loaded::Presence { user, record: None },
         Load::Book { user } => Loaded::Book { user, record: None },
         Load::Name { hash } => Loaded::Name { hash, record: None },
-        Load::Entries { .. } => panic!("everything is delivered from memory"),
+        Load::Entries { .. } | Load::Page { .. } | Load::Entry { .. } => {
+            panic!("everything is delivered from memory")
+        }
     }
 }

@@ -30,6 +30,9 @@ local RESUME_MAX = 1024
 local USERS_MAX = 256
 local WHO_MAX = 256
 local GROUP_VALUE_BYTES_MAX = 4096
+local REACTION_BYTES_MAX = 64
+local DISAPPEAR_SECONDS_MAX = 31536000
+local HISTORY_MAX = 256
 local KEY_BYTES_MAX = 64
 local VALUE_BYTES_MAX = 1024
 local PROFILE_NAME_BYTES_MAX = 128
@@ -73,6 +76,10 @@ local CODES = {
     [305] = "not_allowed",
     [306] = "group_full",
     [307] = "bad_change",
+    [308] = "bad_content",
+    [309] = "no_such_message",
+    [310] = "not_yours",
+    [311] = "too_old",
     [312] = "book_full",
     [313] = "bad_item",
     [314] = "bad_name",
@@ -87,7 +94,10 @@ local CODES = {
 
 -- Content of the entries of a group's log that the server makes.
 local CONTENT_CHANGE = 2
-local CONTENTS = { [0] = "opaque", [1] = "text", [CONTENT_CHANGE] = "change" }
+local CONTENTS = {
+    [0] = "opaque", [1] = "text", [CONTENT_CHANGE] = "change", [3] = "edit", [4] = "delete",
+    [5] = "reaction", [6] = "mention", [7] = "disappearing", [8] = "timer",
+}
 
 local ITEMS = {
     [0] = "profile",
@@ -275,6 +285,26 @@ local KINDS = {
         { "group", "number", "Group" },
         { "user", "number", "User" },
         { "is_typing", "flag", "Is typing" } },
+    [37] = { "history",
+        { "group", "number", "Group" },
+        { "from", "number", "From position" },
+        { "through", "number", "Through position" },
+        { "limit", "limit", "Most entries" },
+        { "newest_first", "flag", "Newest first" } },
+    [38] = { "past",
+        { "group", "number", "Group" },
+        { "position", "number", "Position" },
+        { "peer", "number", "Peer" },
+        { "ordinal", "number", "Ordinal" },
+        { "time_ms", "time", "Time (ms)" },
+        { "content", "content", "Content" },
+        { "total_bytes", "total", "Whole body (bytes)" },
+        { "body", "body", "Body" } },
+    [39] = { "history_end",
+        { "group", "number", "Group" },
+        { "from", "number", "From position" },
+        { "through", "number", "Through position" },
+        { "has_more", "flag", "Has more" } },
     [40] = { "put",
         { "item", "item", "Item" },
         { "key", "bytes", "Key", KEY_BYTES_MAX },
@@ -319,7 +349,7 @@ local KINDS = {
 -- The flags that a kind may carry.
 local FLAGS = {
     [4] = FLAG_PARTS, [8] = FLAG_PARTS + FLAG_OWN, [12] = FLAG_OWN,
-    [17] = FLAG_PARTS, [20] = FLAG_PARTS + FLAG_OWN,
+    [17] = FLAG_PARTS, [20] = FLAG_PARTS + FLAG_OWN, [38] = FLAG_PARTS + FLAG_OWN,
 }
 
 local KIND_NAMES = {}
@@ -356,7 +386,7 @@ local DECLARE = {
 }
 DECLARE.users, DECLARE.own_content, DECLARE.flag = DECLARE.pairs, DECLARE.content, DECLARE.number
 DECLARE.positive, DECLARE.time, DECLARE.total = DECLARE.number, DECLARE.number, DECLARE.number
-DECLARE.body = DECLARE.bytes
+DECLARE.limit, DECLARE.body = DECLARE.number, DECLARE.bytes
 
 local declared = {}
 for _, field in pairs(pf) do
@@ -384,6 +414,13 @@ declare("change.action", DECLARE.action("fulmar.change.action", "Action"))
 declare("change.users", DECLARE.users("fulmar.change.users", "Users"))
 declare("change.users.user", ProtoField.uint64("fulmar.change.users.user", "User"))
 declare("change.value", DECLARE.bytes("fulmar.change.value", "Value"))
+-- What stands before the body in contents that have a head.
+declare("content.target", DECLARE.number("fulmar.content.target", "Target"))
+declare("content.whose", DECLARE.content("fulmar.content.whose", "Whose"))
+declare("content.users", DECLARE.users("fulmar.content.users", "Users"))
+declare("content.users.user", ProtoField.uint64("fulmar.content.users.user", "User"))
+declare("content.inner", DECLARE.content("fulmar.content.inner", "Inner content"))
+declare("content.seconds", DECLARE.number("fulmar.content.seconds", "Seconds"))
 fulmar.fields = declared
 fulmar.experts = { malformed }
 
@@ -504,6 +541,12 @@ function READ.positive(reader, key)
     return value, number
 end
 
+function READ.limit(reader, key)
+    local value, number = READ.positive(reader, key)
+    if number > HISTORY_MAX then fail("value", key) end
+    return value, number
+end
+
 function READ.time(reader, key)
     local value, number, range = reader:varint(key)
     local item = reader.tree:add(pf[key], range, value)
@@ -612,6 +655,40 @@ local function read_change(tvb, offset, stop, tree)
     if reader.offset < stop then fail("trailing") end
 end
 
+-- Reads the head of a content from `offset` to `stop`.
+local function read_content(content, in_group, tvb, offset, stop, tree)
+    local reader = setmetatable({ tvb = tvb, offset = offset, stop = stop, tree = tree }, Reader)
+    local function inner()
+        local _, number = READ.content(reader, "content.inner")
+        return number
+    end
+    if content == 3 or content == 4 then
+        READ.positive(reader, "content.target")
+        if content == 4 and reader.offset < stop then fail("trailing") end
+    elseif content == 5 then
+        local _, whose = READ.content(reader, "content.whose")
+        if whose > 1 or (in_group and whose > 0) then fail("value", "content.whose") end
+        READ.positive(reader, "content.target")
+        if stop - reader.offset > REACTION_BYTES_MAX then fail("too_long", "content.body") end
+    elseif content == 6 then
+        READ.users(reader, "content.users", USERS_MAX)
+        local number = inner()
+        if number >= CONTENT_CHANGE and number <= 8 then fail("value", "content.inner") end
+    else
+        local read = content == 7 and READ.positive or READ.number
+        local _, seconds = read(reader, "content.seconds")
+        if seconds > DISAPPEAR_SECONDS_MAX then fail("value", "content.seconds") end
+        if content == 8 then
+            if reader.offset < stop then fail("trailing") end
+        else
+            local number = inner()
+            if number == CONTENT_CHANGE or number >= 7 and number <= 8 then
+                fail("value", "content.inner")
+            end
+        end
+    end
+end
+
 function READ.body(reader, key)
     local length = reader.stop - reader.offset
     if length > PART_BYTES_MAX then fail("too_long", key) end
@@ -626,12 +703,24 @@ function READ.body(reader, key)
     if reader.numbers.content == 1 and not reader.parts and judge_text(raw(range)) then
         item:add_packet_field(pf.text, range, ENC_UTF_8):set_generated()
     end
-    if reader.kind == "group_deliver" and reader.numbers.content == CONTENT_CHANGE and not reader.parts then
+    local of_group = reader.kind == "group_deliver"
+        or (reader.kind == "past" and reader.numbers.group > 0)
+    if of_group and reader.numbers.content == CONTENT_CHANGE and not reader.parts then
         -- A body that isn't one doesn't make the frame a bad one.
         local good, problem = pcall(read_change, reader.tvb, reader.offset, reader.stop, item)
         if not good then
             if type(problem) ~= "table" then error(problem, 0) end
             item:append_text(" (not a change: " .. problem.name .. ")")
+        end
+    end
+    local content = reader.numbers.content
+    if content and content >= 3 and content <= 8 and not reader.parts then
+        local in_group = reader.numbers.group ~= nil and reader.numbers.group > 0
+        local good, problem =
+            pcall(read_content, content, in_group, reader.tvb, reader.offset, reader.stop, item)
+        if not good then
+            if type(problem) ~= "table" then error(problem, 0) end
+            item:append_text(" (not such a content: " .. problem.name .. ")")
         end
     end
     reader.offset = reader.stop
@@ -692,6 +781,16 @@ local SUMMARY = {
     typing = function(v)
         return string.format("group %s user %s %s", v.group, v.user,
             v.is_typing == "1" and "writes" or "stopped")
+    end,
+    history = function(v)
+        return string.format("of %s, %s to %s, %s", v.group, v.from, v.through, v.limit)
+    end,
+    past = function(v)
+        return string.format("%s @%s %s %s, %s bytes", v.group, v.position, v.own and "own" or "from",
+            v.peer, v.total_bytes or v.body)
+    end,
+    history_end = function(v)
+        return string.format("of %s, %s to %s", v.group, v.from, v.through)
     end,
 }
 -- Frames that name a group and a position in its log, and nothing else.

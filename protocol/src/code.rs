@@ -101,6 +101,14 @@ codes! {
     GroupFull = 306, "group_full";
     /// The change can't be made: it names nobody, or people it can't be made to, or a bad value.
     BadChange = 307, "bad_change";
+    /// The body isn't what its content says that it is.
+    BadContent = 308, "bad_content";
+    /// The message that it refers to doesn't exist, or isn't kept any more.
+    NoSuchMessage = 309, "no_such_message";
+    /// The message that it refers to is somebody else's.
+    NotYours = 310, "not_yours";
+    /// The message that it refers to is too old to be changed.
+    TooOld = 311, "too_old";
     /// The book holds as much as it may.
     BookFull = 312, "book_full";
     /// No such item can be put: an unknown kind, or a key or value that it can't have.

@@ -2,6 +2,7 @@
 
 mod fields;
 mod group;
+mod history;
 mod people;
 mod presence;
 
@@ -9,7 +10,8 @@ use crate::decode_error::DecodeError;
 use crate::frame::{Deliver, Frame, Goodbye, Hello, Send, Welcome};
 use crate::kind::{FLAG_OWN, KIND_MASK, Kind, SKIPPABLE_FIRST};
 use crate::{MAGIC, limits};
-use fields::{Fields, judge_total};
+pub(crate) use fields::Fields;
+use fields::judge_total;
 
 impl<'a> Frame<'a> {
     /// Reads one frame from its bytes after the length prefix, as [`Frames`](crate::Frames) gives
@@ -125,6 +127,9 @@ fn decode_fields<'a>(
         }
         Kind::Presence => presence::presence(fields)?,
         Kind::Typing => presence::typing(fields)?,
+        Kind::History => Frame::History(history::history(fields)?),
+        Kind::Past => Frame::Past(history::past(flags, fields)?),
+        Kind::HistoryEnd => Frame::HistoryEnd(history::end(fields)?),
         Kind::Put => people::put(fields)?,
         Kind::Item => people::item(fields)?,
         Kind::PutRejected => people::put_rejected(fields)?,

@@ -124,6 +124,9 @@ impl fmt::Display for Limit {
         }
         match self.0.split_once('.').map_or("", |(_, field)| field) {
             "cursors" if of_groups => write!(f, "{} groups", limits::RESUME_MAX),
+            "body" if self.0 == "reaction.body" => {
+                write!(f, "{} bytes", limits::REACTION_BYTES_MAX)
+            }
             "users" => write!(f, "{} users", limits::USERS_MAX),
             "who" | "roles" => write!(f, "{} members", limits::WHO_MAX),
             "value" | "name" | "info" => write!(f, "{} bytes", limits::GROUP_VALUE_BYTES_MAX),
@@ -146,9 +149,15 @@ fn allowed(field: &'static str) -> &'static str {
         "cursors" | "heads" => "logs stand once each, in increasing order",
         "users" => "users start at 1 and stand once each, in increasing order",
         "who" | "roles" => "members stand once each, in increasing order",
+        "limit" => "a page has 1 to 256 entries",
         "action" => "actions are 1 to 11",
+        "content" if !field.starts_with("group") => "not every content may stand in another",
+        "target" => "targets are numbered from 1",
+        "whose" => "it is 0 or 1, in a group 0",
+        "seconds" => "it is at most a year, and of a message at least a second",
         "content" => "content 2 is for entries that the server makes",
-        "is_here" | "is_online" | "is_typing" | "shows_history" | "reset" => "it is 0 or 1",
+        "is_here" | "is_online" | "is_typing" | "shows_history" | "reset" | "newest_first"
+        | "has_more" => "it is 0 or 1",
         _ => "see the specification",
     }
 }

@@ -1,6 +1,7 @@
 //! Frames to bytes.
 
 mod group;
+mod history;
 mod people;
 
 use std::borrow::Cow;
@@ -111,6 +112,9 @@ impl Frame<'_> {
             Frame::Typing { group, user, is_typing } => {
                 numbers(Kind::Typing, 0, [*group, *user, u64::from(*is_typing)], out);
             }
+            Frame::History(history) => history::encode(history, out),
+            Frame::Past(past) => history::encode_past(past, out),
+            Frame::HistoryEnd(end) => history::encode_end(end, out),
             Frame::Put { item, key, value } => people::encode_put(*item, key, value, out),
             Frame::Item(item) => people::encode_item(item, out),
             Frame::PutRejected(rejected) => people::encode_put_rejected(rejected, out),
@@ -282,11 +286,11 @@ fn pairs_len(pairs: &Pairs<'_>) -> usize {
     varint::len(pairs.len() as u64) + numbers
 }
 
-fn numbers_len(list: &Numbers<'_>) -> usize {
+pub(crate) fn numbers_len(list: &Numbers<'_>) -> usize {
     varint::len(list.len() as u64) + list.iter().map(varint::len).sum::<usize>()
 }
 
-fn put_numbers(list: &Numbers<'_>, out: &mut Vec<u8>) {
+pub(crate) fn put_numbers(list: &Numbers<'_>, out: &mut Vec<u8>) {
     varint::write(list.len() as u64, out);
     for number in list.iter() {
         varint::write(number, out);

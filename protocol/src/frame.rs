@@ -4,6 +4,7 @@ use crate::code::Code;
 use crate::group::{
     Change, GroupDeliver, GroupNotice, GroupReceipt, GroupRejected, GroupSend, GroupState,
 };
+use crate::history::{History, HistoryEnd, Past};
 use crate::kind::Kind;
 use crate::lists::{Numbers, Pairs};
 use crate::people::{Found, Item, Profile, PutRejected};
@@ -321,6 +322,12 @@ pub enum Frame<'a> {
         /// Whether they write, or stopped.
         is_typing: bool,
     },
+    /// See [`History`].
+    History(History),
+    /// See [`Past`].
+    Past(Past<'a>),
+    /// See [`HistoryEnd`].
+    HistoryEnd(HistoryEnd),
     /// Client → server: sets an item of the user's book; an empty value removes it. Answered by an item or a
     /// rejection.
     Put {
@@ -421,6 +428,9 @@ impl Frame<'_> {
             Frame::Unwatch { .. } => Kind::Unwatch,
             Frame::Presence { .. } => Kind::Presence,
             Frame::Typing { .. } => Kind::Typing,
+            Frame::History(_) => Kind::History,
+            Frame::Past(_) => Kind::Past,
+            Frame::HistoryEnd(_) => Kind::HistoryEnd,
             Frame::Put { .. } => Kind::Put,
             Frame::Item(_) => Kind::Item,
             Frame::PutRejected(_) => Kind::PutRejected,

@@ -79,6 +79,12 @@ pub enum Kind {
     Presence = 35,
     /// Somebody writes.
     Typing = 36,
+    /// Asks for a page of a log.
+    History = 37,
+    /// An entry of it.
+    Past = 38,
+    /// The page is over.
+    HistoryEnd = 39,
     /// Sets an item of the own book, or removes it.
     Put = 40,
     /// An item of the own book; also the tick of a put.
@@ -126,7 +132,7 @@ impl Kind {
     pub const NUMBERS: usize = KIND_MASK as usize + 1;
 
     /// Every kind, in the order of their numbers.
-    pub const ALL: [Kind; 46] = [
+    pub const ALL: [Kind; 49] = [
         Kind::Hello,
         Kind::Welcome,
         Kind::Refuse,
@@ -163,6 +169,9 @@ impl Kind {
         Kind::Unwatch,
         Kind::Presence,
         Kind::Typing,
+        Kind::History,
+        Kind::Past,
+        Kind::HistoryEnd,
         Kind::Put,
         Kind::Item,
         Kind::PutRejected,
@@ -221,6 +230,9 @@ impl Kind {
             Kind::Unwatch => "unwatch",
             Kind::Presence => "presence",
             Kind::Typing => "typing",
+            Kind::History => "history",
+            Kind::Past => "past",
+            Kind::HistoryEnd => "history_end",
             Kind::Put => "put",
             Kind::Item => "item",
             Kind::PutRejected => "put_rejected",
@@ -238,7 +250,7 @@ impl Kind {
     pub(crate) const fn flags(self) -> u8 {
         match self {
             Kind::Send | Kind::GroupSend => FLAG_PARTS,
-            Kind::Deliver | Kind::GroupDeliver => FLAG_PARTS | FLAG_OWN,
+            Kind::Deliver | Kind::GroupDeliver | Kind::Past => FLAG_PARTS | FLAG_OWN,
             Kind::Receipt => FLAG_OWN,
             _ => 0,
         }
@@ -305,6 +317,7 @@ mod tests {
                 | Kind::GroupLook
                 | Kind::Watch
                 | Kind::Unwatch
+                | Kind::History
                 | Kind::BookResume
                 | Kind::ProfileLook
                 | Kind::Find
@@ -328,6 +341,8 @@ mod tests {
                 | Kind::GroupNotice
                 | Kind::GroupGone
                 | Kind::Presence
+                | Kind::Past
+                | Kind::HistoryEnd => false,
                 | Kind::Item
                 | Kind::PutRejected
                 | Kind::Book

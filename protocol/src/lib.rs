@@ -15,12 +15,14 @@
 
 mod body;
 mod code;
+pub mod content;
 mod decode;
 mod decode_error;
 mod encode;
 mod frame;
 mod frames;
 pub mod group;
+pub mod history;
 mod kind;
 pub mod limits;
 mod lists;

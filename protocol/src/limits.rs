@@ -39,12 +39,20 @@ pub const RESUME_MAX: usize = 1_024;
 /// Most users in a list: of a change, or of people to watch.
 pub const USERS_MAX: usize = 256;
 
+/// Longest reaction, in bytes: an emoji with its modifiers, or a few.
+pub const REACTION_BYTES_MAX: usize = 64;
+
+/// Longest time after which a message may disappear, in seconds: a year.
+pub const DISAPPEAR_SECONDS_MAX: u64 = 365 * 86_400;
+
 /// Most members in one answer about a group.
 pub const WHO_MAX: usize = 256;
 
 /// Longest name, description or setting of a group, in bytes.
 pub const GROUP_VALUE_BYTES_MAX: usize = 4_096;
 
+/// Most entries in one page of a log's past.
+pub const HISTORY_MAX: usize = 256;
 /// Longest key of an item in a book, in bytes.
 pub const KEY_BYTES_MAX: usize = 64;
 
@@ -69,9 +77,9 @@ pub const NAME_BYTES_MAX: usize = 32;
 /// Largest device number. Devices are numbered from 1 within a user.
 pub const DEVICE_MAX: u64 = 65_535;
 
-/// Longest header of a frame that carries a body, to a user or a group: length prefix, kind, five
+/// Longest header of a frame that carries a body, to a user or a group: length prefix, kind, six
 /// varints, content kind.
-const HEADER_BYTES_MAX: usize = 2 + 1 + 5 * crate::varint::BYTES_MAX + 1;
+const HEADER_BYTES_MAX: usize = 2 + 1 + 6 * crate::varint::BYTES_MAX + 1;
 
 /// Longest encoded change: action, users and value. It is the body of one frame, never cut.
 const CHANGE_BYTES_MAX: usize =

@@ -137,6 +137,8 @@ pub(super) const KEYS: &[Key] = &[
     key(STORAGE, "block_cache_mib", "MIB", Allowed::Integer(1, 65_536), "32",
         "Size of RocksDB's cache of data blocks"),
 
+    key(LIMITS, "edit_max_age_seconds", "SECONDS", Allowed::Integer(1, 365 * DAY_SECONDS), "86400",
+        "Age from which on a message can't be edited or deleted for everyone"),
     key(LIMITS, "devices_max", "COUNT", Allowed::Integer(1, 64), "16",
         "Most devices of one user"),
     key(LIMITS, "group_members_max", "COUNT", Allowed::Integer(1, GROUP_MEMBERS_LIMIT as u64), "1024",

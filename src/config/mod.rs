@@ -106,6 +106,8 @@ pub struct Config {
     /// Seconds after which a person who does nothing isn't online, and between two changes of that
     /// which are told.
     pub presence_interval_seconds: u64,
+    /// Seconds after which a message can't be edited or deleted for everyone.
+    pub edit_max_age_seconds: u64,
     /// Milliseconds within which a new connection must have sent its hello.
     pub hello_timeout_ms: u64,
     /// Milliseconds within which a frame that was begun must be complete.
@@ -193,6 +195,7 @@ impl Config {
             body_bytes_max: s.integer("body_bytes_max"),
             idle_seconds: s.integer("idle_seconds"),
             presence_interval_seconds: s.integer("presence_interval_seconds"),
+            edit_max_age_seconds: s.integer("edit_max_age_seconds"),
             hello_timeout_ms: s.integer("hello_timeout_ms"),
             frame_timeout_ms: s.integer("frame_timeout_ms"),
             receive_buffers: s.integer("receive_buffers") as u16,

@@ -83,6 +83,7 @@ fn every_value_reaches_its_field() {
         body_bytes_max = "64 KiB"
         idle_seconds = 301
         presence_interval_seconds = 31
+        edit_max_age_seconds = 3_601
         hello_timeout_ms = 5001
         frame_timeout_ms = 10001
         receive_buffers = 512
@@ -112,6 +113,7 @@ fn every_value_reaches_its_field() {
     assert_eq!((c.log.as_str(), c.log_format), ("debug", LogFormat::Json));
     assert_eq!((c.segment_mib, c.write_buffer_mib, c.block_cache_mib), (63, 17, 33));
     assert_eq!((c.receive_buffers, c.presence_interval_seconds), (512, 31));
+    assert_eq!(c.edit_max_age_seconds, 3_601);
 }
 
 #[test]

@@ -184,6 +184,7 @@ fn shard_config(config: &Config, core: CoreId) -> ShardConfig {
         body_bytes_max: config.body_bytes_max,
         idle_s: config.idle_seconds,
         presence_interval_ms: config.presence_interval_seconds * 1_000,
+        edit_max_age_ms: config.edit_max_age_seconds * 1_000,
         hello_timeout_ms: config.hello_timeout_ms,
         frame_timeout_ms: config.frame_timeout_ms,
         unsigned_users: config.insecure_dev,

@@ -52,6 +52,8 @@ pub struct ShardConfig {
     pub frame_timeout_ms: u64,
     /// Whether a hello without a token is believed.
     pub unsigned_users: bool,
+    /// Age from which on a message can't be edited or deleted for everyone, in milliseconds.
+    pub edit_max_age_ms: u64,
     /// Unwritten output of a connection from which on nothing is added that can wait, in bytes.
     pub output_high_bytes: usize,
     /// Members of a group.
@@ -89,6 +91,7 @@ impl ShardConfig {
             hello_timeout_ms: 5_000,
             frame_timeout_ms: 10_000,
             unsigned_users: false,
+            edit_max_age_ms: 24 * 3_600 * 1_000,
             output_high_bytes: OUTPUT_HIGH_BYTES,
             group_members_max: 1_024,
             group_quota_messages: 1_000_000,

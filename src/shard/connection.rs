@@ -13,6 +13,7 @@ use bytes::Bytes;
 use fulmar_protocol::Assembly;
 
 use super::group::Feeds;
+use super::history::Page;
 use super::output::Patience;
 use super::people::Following;
 use super::seam::{Arrival, ConnId, DeviceId, LogId, UserId};
@@ -137,6 +138,7 @@ pub(super) enum Upload {
 /// position is in it, alone or in a run of skipped ones; no two runs are neighbours, so that the
 /// window of messages bounds it.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools)] // independent marks
 pub(super) struct Session {
     pub(super) user: UserId,
     /// Slot of the user in the table; the user isn't evicted while it has a session.
@@ -162,10 +164,14 @@ pub(super) struct Session {
     /// Questions about conversations without an answer: what was asked, and what was read in a
     /// conversation that isn't in memory.
     pub(super) asking: u32,
+    /// A send waits for what its judgement needs; nothing that comes after it is looked at.
+    pub(super) is_judging: bool,
     pub(super) upload: Option<Box<Upload>>,
     /// When the last piece of it came.
     pub(super) upload_ms: u64,
     pub(super) download: Option<Box<Download>>,
+    /// The page of a log that it asked for.
+    pub(super) page: Option<Box<Page>>,
     /// A ping has no answer yet.
     pub(super) pong_owed: bool,
     /// When the last pong was put into the output; 0 before the first.
@@ -198,9 +204,11 @@ impl Session {
             unanswered: 0,
             unanswered_bytes: 0,
             asking: 0,
+            is_judging: false,
             upload: None,
             upload_ms: 0,
             download: None,
+            page: None,
             pong_owed: false,
             ponged_ms: 0,
             groups: None,
@@ -246,6 +254,7 @@ impl Session {
         self.unanswered >= sends_max
             || self.unanswered_bytes >= SENDS_BYTES_MAX
             || self.asking >= ASKING_MAX
+            || self.is_judging
     }
 
     /// Whether enough was answered to read from a paused client again.
@@ -253,6 +262,7 @@ impl Session {
         self.unanswered <= sends_max / 2
             && self.unanswered_bytes <= SENDS_BYTES_MAX / 2
             && self.asking <= ASKING_MAX / 2
+            && !self.is_judging
     }
 
     /// Takes the oldest position out of the window if it is acknowledged by `through`, or was

@@ -14,6 +14,8 @@ use super::seam::{ConnId, DeviceId, LogId, Message, Origin, Ticket, UserId};
 pub(super) enum Action {
     /// Take a message from the peer, or say under which code it isn't taken.
     Append { origin: Origin, message: Message, copy: bool, refusal: Option<Code> },
+    /// A reaction of this inbox's user to the peer's message with this ordinal is on its way to the peer.
+    Offer { origin: Origin, message: Message, place: u64 },
     /// Take a member's message or change into a group's log.
     Enter { origin: Origin, what: Entering },
     /// Put a copy of an own send, which the peer's inbox has, into this inbox.

@@ -61,7 +61,7 @@ pub(super) struct User {
     /// Connections that wait for the inbox, or with a new device for receipts to be noted.
     pub(super) logins: Vec<ConnId>,
     /// Groups to which the user is about to be added, by whom, and who waits to hear that it was told; until
-    /// the inbox is loaded.
+    /// the inbox is loaded. At most [`NOTICES_MAX`](crate::limits::NOTICES_MAX).
     pub(super) notices: Vec<(GroupId, UserId, CoreId, u64)>,
     /// Conversations with actions that wait for the inbox.
     pub(super) stalled: Vec<UserId>,

@@ -198,6 +198,7 @@ impl Shard {
             Frame::Typing { group, user, is_typing } => {
                 self.typing(conn, group, user, is_typing, fx);
             }
+            Frame::History(history) => self.history(conn, &history, fx),
             // Activity was taken with everything else that a person does.
             Frame::Activity { .. } | Frame::Unknown { .. } => {}
             Frame::Put { item, key, value } => self.put_item(conn, (item, key, value), fx),
@@ -224,6 +225,8 @@ impl Shard {
             | Frame::GroupNotice(_)
             | Frame::GroupGone { .. }
             | Frame::Presence { .. }
+            | Frame::Past(_)
+            | Frame::HistoryEnd(_)
             | Frame::Item(_)
             | Frame::PutRejected(_)
             | Frame::Book { .. }

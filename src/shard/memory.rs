@@ -160,6 +160,9 @@ impl Shard {
             }
             Action::Ask { asker } => self.answer_ask(slot, asker, fx),
             Action::AskOwn { conn } => self.answer_ask_own(slot, conn, fx),
+            Action::Offer { origin, message, place } => {
+                self.reaction_judged(slot, origin, message, place, fx);
+            }
             Action::Put { wish, conn } => self.put_about(slot, conn, wish, fx),
             Action::Wrote => self.wrote(slot, fx),
             Action::Found { asker, question } => self.resolve_known(slot, asker, question, fx),
@@ -258,6 +261,14 @@ impl Shard {
             Loaded::Entries { log: LogId::Inbox(user), conn, entries, through } => {
                 self.entries_loaded(user, conn, entries, through, fx);
             }
+            Loaded::Page { log, conn, entries, from, through } => {
+                self.page_loaded(log, conn, entries, (from, through));
+            }
+            Loaded::Entry { log: LogId::Group(group), position, value } => {
+                self.target_loaded(group, position, value.as_ref(), fx);
+            }
+            // Nobody asks for one of an inbox.
+            Loaded::Entry { .. } => {}
             Loaded::Log { log: LogId::Group(group), .. } => self.group_loaded(group, loaded, fx),
             Loaded::Entries { log: LogId::Group(group), conn, entries, through } => {
                 self.group_entries_loaded(group, conn, entries, through, fx);

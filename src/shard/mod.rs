@@ -8,18 +8,20 @@
 //! [`Shard::on_event`], then [`Shard::end_turn`]; then it carries out the [`Effects`].
 //!
 //! Where to look: `login` (hello to welcome), `input` (bytes to frames), `sending` (a message into
-//! a log, the tick), `delivery` (a log to a device, acknowledgements), `receipts`, `memory` (what is
+//! a log, the tick), `delivery` (a log to a device, acknowledgements), `history` (pages of a log), `receipts`, `memory` (what is
 //! loaded, stored late, and let go), `presence` and `watching` (who is there, and who is told),
 //! `typing`, `people` (what users set for themselves), `output`.
 
 mod arena;
 mod config;
 mod connection;
+mod content;
 mod conversation;
 mod counters;
 mod delivery;
 mod found;
 pub mod group;
+mod history;
 mod home;
 mod inbox;
 mod input;
@@ -128,6 +130,8 @@ pub struct Shard {
     seats: HashMap<GroupId, group::Seat>,
     /// Sessions to serve with groups at the end of the turn.
     feeding: Vec<ConnId>,
+    /// Sessions to tell of their pages at the end of the turn.
+    paging: Vec<ConnId>,
     /// Cursors in groups that moved in this turn.
     group_moves: Vec<(GroupId, group::Progress)>,
     /// Groups with receipts to tell.
@@ -219,6 +223,7 @@ impl Shard {
             group_heads: HashMap::new(),
             seats: HashMap::new(),
             feeding: Vec::new(),
+            paging: Vec::new(),
             group_moves: Vec::new(),
             group_receipts: Vec::new(),
             dirty_groups: VecDeque::new(),
@@ -310,10 +315,15 @@ impl Shard {
         self.follow_up(fx);
         self.tell_held_presence(fx);
         self.tell_found(fx);
-        while !(self.pump.is_empty() && self.receipts.is_empty() && self.feeding.is_empty()) {
+        while !(self.pump.is_empty()
+            && self.receipts.is_empty()
+            && self.feeding.is_empty()
+            && self.paging.is_empty())
+        {
             self.deliver_all(fx);
             self.feed_all(fx);
             self.tell_receipts(fx);
+            self.tell_pages(fx);
             self.follow_up(fx);
         }
         self.post_group_moves(fx);

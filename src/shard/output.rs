@@ -155,6 +155,7 @@ impl Shard {
             self.queue_pump(slot);
         }
         self.queue_feeds(conn);
+        self.queue_page(conn);
         self.resume_later(conn);
         self.queue_flush(conn, fx);
     }
@@ -179,6 +180,7 @@ impl Shard {
                 let slot = session.user_slot;
                 self.queue_pump(slot);
                 self.queue_feeds(conn);
+                self.queue_page(conn);
             }
             self.put(conn, &Frame::Part { body: &piece }, fx);
         }

@@ -9,6 +9,7 @@
 //!               group count, then per group that the user is in its number
 //!               group count, then per group that the user was in its number, then the face
 //! conversation  1, ordinal, delivered, read,
+//!               mark count, then per mark: ordinal and time, each counted from the mark before
 //!               sender count, then per sending device:
 //!                   device, run count, then per run: number and ordinal, each counted from the last
 //!                   one of the run before (from 0 for the first), and length
@@ -34,10 +35,12 @@ use crate::limits::{RESENDS_MAX, RUNS_MAX};
 
 mod face;
 mod groups;
+mod marks;
 mod presence;
 
 pub use face::{Audience, Face};
 pub use groups::GroupList;
+pub use marks::{MARKS_MAX, Marks};
 pub use presence::PresenceRecord;
 
 const VERSION: u8 = 1;
@@ -217,6 +220,8 @@ pub struct ConversationRecord {
     pub delivered: u64,
     /// Ordinal up to which the user saw them.
     pub read: u64,
+    /// When some of them came.
+    pub marks: Marks,
     /// What the peer's devices sent lately.
     pub senders: SmallVec<[Sender; 1]>,
     /// For each device of the user: its last send to the peer of which the inbox has the copy.
@@ -260,7 +265,7 @@ impl ConversationRecord {
     pub(super) fn bytes_max(&self) -> usize {
         let runs: usize = self.senders.iter().map(|sender| sender.runs.len()).sum();
         let numbers = 8 + self.senders.len() * 2 + runs * 3 + self.copies.len() * 2;
-        1 + numbers * varint::BYTES_MAX
+        1 + numbers * varint::BYTES_MAX + Marks::BYTES_MAX
     }
 
     /// Appends the encoded form.
@@ -269,6 +274,7 @@ impl ConversationRecord {
         put(self.ordinal, out);
         put(self.delivered, out);
         put(self.read, out);
+        self.marks.encode(out);
         put(self.senders.len() as u64, out);
         for sender in &self.senders {
             put(u64::from(sender.device), out);
@@ -298,6 +304,7 @@ impl ConversationRecord {
         let ordinal = fields.number("conversation.ordinal")?;
         let delivered = fields.number("conversation.delivered")?;
         let read = fields.number("conversation.read")?;
+        let marks = Marks::decode(&mut fields)?;
         let mut senders = SmallVec::new();
         for _ in 0..fields.count(SENDERS_MAX, "conversation.senders")? {
             let device = fields.device("conversation.sender")?;
@@ -329,6 +336,7 @@ impl ConversationRecord {
             ordinal,
             delivered,
             read,
+            marks,
             senders,
             copies,
             ties,
@@ -544,6 +552,7 @@ mod tests {
             ordinal: 300,
             delivered: 200,
             read: 1,
+            marks: Marks::of(&[(1, 1_800_000_000_000), (250, 1_800_043_200_000)]),
             senders: smallvec![
                 Sender { device: 1, runs: smallvec![Run { number: 1, ordinal: 1, len: 299 }] },
                 Sender { device: 9, runs: smallvec![Run { number: 77, ordinal: 300, len: 1 }] },

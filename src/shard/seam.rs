@@ -211,6 +211,30 @@ pub enum Load {
         /// Stop after the entry that brings the values to this many bytes; at least one is given.
         bytes_max: u32,
     },
+    /// Entries of a log from one end of a range, for one connection.
+    Page {
+        /// Which log.
+        log: LogId,
+        /// Who waits for them.
+        conn: ConnId,
+        /// First position wanted.
+        from: u64,
+        /// Last position wanted.
+        through: u64,
+        /// Whether it begins at the last one and goes down.
+        newest_first: bool,
+        /// As of [`Load::Entries`].
+        entries_max: u32,
+        /// As of [`Load::Entries`].
+        bytes_max: u32,
+    },
+    /// One entry of a log.
+    Entry {
+        /// Which log.
+        log: LogId,
+        /// Its position.
+        position: u64,
+    },
 }
 
 /// The answer to a [`Load`]. Values are as they were put.
@@ -271,6 +295,41 @@ pub enum Loaded {
         /// Everything that exists up to this position is in `entries`.
         through: u64,
     },
+    /// Answer to [`Load::Page`].
+    Page {
+        /// Which log.
+        log: LogId,
+        /// Who waits for them.
+        conn: ConnId,
+        /// Position and value of each entry that exists, in the order that was asked for.
+        entries: Vec<(u64, Bytes)>,
+        /// Everything that exists from this position on, up to `through`, is in `entries`.
+        from: u64,
+        /// See `from`.
+        through: u64,
+    },
+    /// Answer to [`Load::Entry`].
+    Entry {
+        /// Which log.
+        log: LogId,
+        /// Its position.
+        position: u64,
+        /// Its value, if it exists.
+        value: Option<Bytes>,
+    },
+}
+
+impl Loaded {
+    /// The entries of a range as a page that goes up from its begin.
+    #[must_use]
+    pub fn into_page(self, from: u64) -> Loaded {
+        match self {
+            Loaded::Entries { log, conn, entries, through } => {
+                Loaded::Page { log, conn, entries, from, through }
+            }
+            other => other,
+        }
+    }
 }
 
 /// Where a send came from, so that its answer finds the way back.

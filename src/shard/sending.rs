@@ -11,6 +11,7 @@
 
 use fulmar_protocol::{Code, Frame, Send};
 
+use super::content::reacts_to_peer;
 use super::conversation::{Action, Verdict};
 use super::counters::count;
 use super::inbox::{self, TailEntry};
@@ -38,6 +39,9 @@ impl Shard {
             self.refuse_send(conn, send, Code::BodyTooLarge, fx);
         } else if let Some(total_bytes) = send.total_bytes {
             self.begin_upload(conn, send, total_bytes as usize, fx);
+        } else if let Some(place) = reacts_to_peer(send.content, send.body) {
+            let message = Message { content: send.content, body: self.arena.copy(send.body) };
+            self.offer_reaction(conn, send.peer, send.number, message, place, fx);
         } else {
             self.offer(conn, send, fx);
         }
@@ -65,7 +69,7 @@ impl Shard {
             return;
         }
         let body = self.arena.copy(send.body);
-        self.offer_message(slot, origin, to, Message { content, body }, fx);
+        self.offer_message(slot, origin, to, Message { content, body }, None, fx);
     }
 
     /// The same for a large body, which is complete.
@@ -77,24 +81,29 @@ impl Shard {
         message: Message,
         fx: &mut Effects,
     ) {
+        if let Some(place) = reacts_to_peer(message.content, &message.body) {
+            self.offer_reaction(conn, to, number, message, place, fx);
+            return;
+        }
         let Some((slot, origin)) = self.origin(conn, number, message.body.len()) else { return };
-        self.offer_message(slot, origin, to, message, fx);
+        self.offer_message(slot, origin, to, message, None, fx);
     }
 
-    fn offer_message(
+    /// Offers a message that may be refused already, if it wasn't taken before.
+    pub(super) fn offer_message(
         &mut self,
         slot: u32,
         origin: Origin,
         to: UserId,
         message: Message,
+        mut refusal: Option<Code>,
         fx: &mut Effects,
     ) {
         let copy = self.wants_copy(slot, to);
-        let mut refusal = None;
         // The copies for the sender's other devices count in its own inbox. It is the recipient's
         // home that says no, since it may have taken this message before.
         if copy && self.is_over_quota(slot, message.body.len()) {
-            refusal = Some(Code::QuotaExceeded);
+            refusal = refusal.or(Some(Code::QuotaExceeded));
             self.look_for_expired(slot, fx);
         }
         self.request(origin, to, message, copy, refusal, fx);
@@ -219,13 +228,16 @@ impl Shard {
                 self.look_for_expired(slot, fx);
             }
         }
-        if let Some(code) = refusal {
+        let (time_ms, max_age_ms) = (self.now.unix_ms, self.config.edit_max_age_ms);
+        let conversation = &mut self.conversations[conversation_slot];
+        let judged = conversation.judge_content(content, body, time_ms, max_age_ms);
+        if let Some(code) = refusal.or(judged.err()) {
             self.reject(origin, to, code, fx);
             return;
         }
-        let conversation = &mut self.conversations[conversation_slot];
         let ordinal = conversation.accept(origin.device, origin.number);
         let time_ms = self.now.unix_ms;
+        conversation.record.marks.note(ordinal, time_ms, max_age_ms);
         if conversation.record.ties.blocks {
             // It has its number and its tick, and that is all.
             self.queue_conversation_write(conversation_slot);

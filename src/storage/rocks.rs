@@ -183,6 +183,44 @@ impl Rocks {
     }
 }
 
+impl Rocks {
+    /// The same from the last position downwards.
+    fn page_down(
+        &self,
+        log: LogId,
+        conn: ConnId,
+        (from, through): (u64, u64),
+        entries_max: u32,
+        bytes_max: u32,
+    ) -> Result<Loaded, StorageError> {
+        let options = read_options(log, from, through);
+        let mut rows =
+            self.database.raw_iterator_cf_opt(&self.family(keys::entries_of(log))?, options);
+        let (mut entries, mut bytes, mut reached) = (Vec::new(), 0, from);
+        rows.seek_for_prev(keys::entry(log, through));
+        while let Some((key, value)) = rows.item() {
+            let position = keys::position(key).ok_or(StorageError::Key)?;
+            let is_full = entries.len() >= entries_max as usize || bytes >= bytes_max as usize;
+            if is_full && !entries.is_empty() {
+                reached = position + 1;
+                break;
+            }
+            bytes += value.len();
+            entries.push((position, Bytes::copy_from_slice(value)));
+            rows.prev();
+        }
+        rows.status()?;
+        Ok(Loaded::Page { log, conn, entries, from: reached, through })
+    }
+
+    fn entry(&self, log: LogId, position: u64) -> Result<Loaded, StorageError> {
+        let family = self.family(keys::entries_of(log))?;
+        let found = self.database.get_pinned_cf(&family, keys::entry(log, position))?;
+        let value = found.map(|value| Bytes::copy_from_slice(&value));
+        Ok(Loaded::Entry { log, position, value })
+    }
+}
+
 /// Handles of the column families of inboxes or of groups.
 struct Families<'a> {
     entries: Arc<BoundColumnFamily<'a>>,
@@ -222,6 +260,15 @@ impl Storage for Rocks {
             Load::Entries { log, conn, from, through, entries_max, bytes_max } => {
                 self.entries(log, conn, (from, through), entries_max, bytes_max)
             }
+            Load::Page { log, conn, from, through, newest_first, entries_max, bytes_max } => {
+                let range = (from, through);
+                if newest_first {
+                    return self.page_down(log, conn, range, entries_max, bytes_max);
+                }
+                let found = self.entries(log, conn, range, entries_max, bytes_max)?;
+                Ok(found.into_page(from))
+            }
+            Load::Entry { log, position } => self.entry(log, position),
         }
     }
 

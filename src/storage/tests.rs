@@ -71,6 +71,9 @@ fn loads() -> Vec<Load> {
         loads.extend(log.user().into_iter().flat_map(|user| {
             [Load::Presence { user }, Load::Book { user }, Load::Name { hash: user }]
         }));
+        for position in [0, 1, 7, 30, u64::MAX] {
+            loads.push(Load::Entry { log, position });
+        }
         for expire_through_ms in [0, 300, 2_000] {
             loads.push(Load::Log { log, expire_through_ms });
         }
@@ -81,6 +84,17 @@ fn loads() -> Vec<Load> {
             (1, u64::MAX, 5, 1),
         ] {
             loads.push(Load::Entries { log, conn, from, through, entries_max, bytes_max });
+            for newest_first in [false, true] {
+                loads.push(Load::Page {
+                    log,
+                    conn,
+                    from,
+                    through,
+                    newest_first,
+                    entries_max,
+                    bytes_max,
+                });
+            }
         }
     }
     loads

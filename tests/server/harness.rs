@@ -222,6 +222,16 @@ pub(crate) enum Got {
     },
     /// Another frame about a group, in words.
     Group(String),
+    /// An entry of a page, complete.
+    Past {
+        position: u64,
+        own: bool,
+        body: Vec<u8>,
+    },
+    HistoryEnd {
+        from: u64,
+        has_more: bool,
+    },
     Goodbye(Code),
     /// The server ended the connection.
     Eof,
@@ -409,11 +419,25 @@ impl Client {
                     self.large = Some((got, assembly));
                     return;
                 }
-                if let Got::Deliver { body, .. } | Got::GroupDeliver { body, .. } = &mut got {
+                if let Got::Deliver { body, .. }
+                | Got::GroupDeliver { body, .. }
+                | Got::Past { body, .. } = &mut got
+                {
                     *body = assembly.into_body();
                 }
                 got
             }
+            Frame::Past(past) => {
+                let (position, own) = (past.position, past.own);
+                let got = Got::Past { position, own, body: past.body.to_vec() };
+                if let Some(total_bytes) = past.total_bytes {
+                    assert!(self.large.is_none(), "two large bodies at once");
+                    self.large = Some((got, Assembly::new(total_bytes as usize, past.body)));
+                    return;
+                }
+                got
+            }
+            Frame::HistoryEnd(end) => Got::HistoryEnd { from: end.from, has_more: end.has_more },
             Frame::Skip { position } => Got::Skip(position),
             Frame::Receipt { peer, delivered, read, own } => {
                 Got::Receipt { peer, delivered, read, own }

@@ -2,8 +2,10 @@
 //! crate talks to the binary as any client would.
 
 mod chat;
+mod contents;
 mod groups;
 mod harness;
+mod history;
 mod hostile;
 mod lifecycle;
 mod login;

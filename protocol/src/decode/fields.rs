@@ -8,13 +8,13 @@ use crate::lists::{Numbers, Pairs};
 use crate::{limits, varint};
 
 /// The unread rest of a frame's fields.
-pub(super) struct Fields<'a> {
-    pub(super) rest: &'a [u8],
+pub(crate) struct Fields<'a> {
+    pub(crate) rest: &'a [u8],
 }
 
 impl<'a> Fields<'a> {
     #[inline]
-    pub(super) fn number(&mut self, field: &'static str) -> Result<u64, DecodeError> {
+    pub(crate) fn number(&mut self, field: &'static str) -> Result<u64, DecodeError> {
         match varint::read(self.rest) {
             Ok((value, taken)) => {
                 self.rest = &self.rest[taken..];
@@ -27,7 +27,7 @@ impl<'a> Fields<'a> {
 
     /// A number from 1.
     #[inline]
-    pub(super) fn positive(&mut self, field: &'static str) -> Result<u64, DecodeError> {
+    pub(crate) fn positive(&mut self, field: &'static str) -> Result<u64, DecodeError> {
         match self.number(field)? {
             0 => Err(DecodeError::Value(field)),
             number => Ok(number),
@@ -35,7 +35,7 @@ impl<'a> Fields<'a> {
     }
 
     #[inline]
-    pub(super) fn byte(&mut self, field: &'static str) -> Result<u8, DecodeError> {
+    pub(crate) fn byte(&mut self, field: &'static str) -> Result<u8, DecodeError> {
         let (&byte, rest) = self.rest.split_first().ok_or(DecodeError::Truncated(field))?;
         self.rest = rest;
         Ok(byte)
@@ -95,6 +95,11 @@ impl<'a> Fields<'a> {
         Ok(text)
     }
 
+    /// Nothing may follow.
+    pub(crate) fn end(&self) -> Result<(), DecodeError> {
+        if self.rest.is_empty() { Ok(()) } else { Err(DecodeError::Trailing) }
+    }
+
     /// Yes or no, in one form each.
     pub(super) fn flag(&mut self, field: &'static str) -> Result<bool, DecodeError> {
         match self.number(field)? {
@@ -105,7 +110,7 @@ impl<'a> Fields<'a> {
     }
 
     /// Numbers from 1 in increasing order, so that a set has one encoding.
-    pub(super) fn numbers(
+    pub(crate) fn numbers(
         &mut self,
         field: &'static str,
         max: usize,

@@ -11,6 +11,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use fulmar_protocol::content::Content;
 use fulmar_protocol::group::{Action, CONTENT_CHANGE, Change, GroupDeliver};
 use fulmar_protocol::{Code, Frame, Kind, limits};
 use serde_json::Value;
@@ -208,8 +209,8 @@ fn expected(vector: &Value) -> Fields {
         let body = golden::unhex(json["body"].as_str().expect("hex"));
         add("fulmar.text".into(), String::from_utf8(body).expect("a text of the vectors"));
     }
-    if kind == "group_deliver" && json["content"] == CONTENT_CHANGE && json["total_bytes"].is_null()
-    {
+    let is_in_group = kind == "group_deliver" || (kind == "past" && json["group"] != 0);
+    if is_in_group && json["content"] == CONTENT_CHANGE && json["total_bytes"].is_null() {
         let body = golden::unhex(json["body"].as_str().expect("hex"));
         let change = Change::decode(&body).expect("the vectors hold changes");
         let users: Vec<String> = change.users.iter().map(|user| user.to_string()).collect();
@@ -221,7 +222,38 @@ fn expected(vector: &Value) -> Fields {
         let shown = shown.into_iter().filter(|(_, value)| !value.is_empty());
         fields.extend(shown.map(|(field, value)| (format!("fulmar.change.{field}"), value)));
     }
+    if let Some(content) = json.get("content").and_then(Value::as_u64)
+        && json["total_bytes"].is_null()
+    {
+        let body = golden::unhex(json["body"].as_str().expect("hex"));
+        let in_group = kind.starts_with("group") || json.get("group").is_some_and(|it| *it != 0);
+        fields.extend(content_fields(content as u8, &body, in_group));
+    }
     fields
+}
+
+/// What the script shows of a content with a head.
+fn content_fields(content: u8, body: &[u8], in_group: bool) -> Vec<(String, String)> {
+    let shown: Vec<(&str, String)> = match Content::parse(content, body, in_group) {
+        Err(_) | Ok(Content::Plain { .. }) => Vec::new(),
+        Ok(Content::Edit { target, .. } | Content::Delete { target }) => {
+            vec![("target", target.to_string())]
+        }
+        Ok(Content::Reaction { target, .. }) => vec![
+            ("whose", u8::from(target.of_peer).to_string()),
+            ("target", target.place.to_string()),
+        ],
+        Ok(Content::Mention { users, content, .. }) => {
+            let users: Vec<String> = users.iter().map(|user| user.to_string()).collect();
+            vec![("users.user", users.join(",")), ("inner", content.to_string())]
+        }
+        Ok(Content::Disappearing { seconds, content, .. }) => {
+            vec![("seconds", seconds.to_string()), ("inner", content.to_string())]
+        }
+        Ok(Content::Timer { seconds }) => vec![("seconds", seconds.to_string())],
+    };
+    let name = |(field, value)| (format!("fulmar.content.{field}"), value);
+    shown.into_iter().map(name).collect()
 }
 
 /// The fields of a packet that are the dissector's.
@@ -405,7 +437,10 @@ fn the_tables_are_those_of_the_crate() {
         ("RESUME_MAX", limits::RESUME_MAX),
         ("USERS_MAX", limits::USERS_MAX),
         ("WHO_MAX", limits::WHO_MAX),
+        ("REACTION_BYTES_MAX", limits::REACTION_BYTES_MAX),
+        ("DISAPPEAR_SECONDS_MAX", limits::DISAPPEAR_SECONDS_MAX as usize),
         ("GROUP_VALUE_BYTES_MAX", limits::GROUP_VALUE_BYTES_MAX),
+        ("HISTORY_MAX", limits::HISTORY_MAX),
         ("KEY_BYTES_MAX", limits::KEY_BYTES_MAX),
         ("VALUE_BYTES_MAX", limits::VALUE_BYTES_MAX),
         ("PROFILE_NAME_BYTES_MAX", limits::PROFILE_NAME_BYTES_MAX),

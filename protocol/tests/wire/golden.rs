@@ -8,6 +8,7 @@ use fulmar_protocol::{Code, Deliver, Frame, Goodbye, Hello, Kind, Numbers, Pairs
 use serde_json::{Map, Value, json};
 
 mod groups;
+mod history;
 mod people;
 
 pub(crate) use groups::describe_change;
@@ -200,6 +201,7 @@ impl<'a> Fields<'a> {
                 address: self.text("address"),
                 detail: self.text("detail"),
             }),
+            Kind::History | Kind::Past | Kind::HistoryEnd => self.history_frame(kind),
             kind if kind as u8 >= Kind::Put as u8 => self.people_frame(kind),
             kind => self.group_frame(kind),
         })
@@ -307,6 +309,7 @@ pub(crate) fn describe(frame: &Frame<'_>, bytes: &[u8]) -> Value {
             "address": goodbye.address, "detail": goodbye.detail,
         }),
         Frame::Unknown { kind } => json!({ "kind_byte": kind, "fields": hex(&bytes[1..]) }),
+        Frame::History(_) | Frame::Past(_) | Frame::HistoryEnd(_) => history::describe(frame),
         frame if frame.kind().is_some_and(|kind| kind as u8 >= Kind::Put as u8) => {
             people::describe(&frame)
         }
@@ -353,6 +356,6 @@ fn describe_pairs(pairs: &Pairs<'_>) -> Vec<Value> {
     described
 }
 
-fn exact(number: u64) -> Value {
+pub(crate) fn exact(number: u64) -> Value {
     if number <= JSON_INTEGER_MAX { number.into() } else { number.to_string().into() }
 }

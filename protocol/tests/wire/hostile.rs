@@ -4,6 +4,7 @@
 use fulmar_protocol::group::{
     Action, CONTENT_CHANGE, Change, GroupDeliver, GroupReceipt, GroupSend, GroupState,
 };
+use fulmar_protocol::history::Past;
 use fulmar_protocol::{
     Code, DecodeError, Deliver, Frame, FrameError, Frames, Goodbye, Hello, Numbers, Pairs, Send,
     Welcome, limits, split_frame,
@@ -73,6 +74,19 @@ fn the_largest_piece_fits_behind_the_longest_header() {
         group: u64::MAX,
         position: u64::MAX,
         author: u64::MAX,
+        time_ms: u64::MAX,
+        content: 255,
+        own: true,
+        total_bytes: Some(u64::MAX),
+        body: &body[1..],
+    }));
+    assert!(Frame::decode(fields(&whole)).is_ok());
+
+    let whole = encoded(Frame::Past(Past {
+        group: u64::MAX,
+        position: u64::MAX,
+        peer: u64::MAX,
+        ordinal: u64::MAX,
         time_ms: u64::MAX,
         content: 255,
         own: true,

@@ -1,6 +1,7 @@
 //! What the wire promises: the golden vectors, the laws that hold for any bytes, the overhead, the
 //! specification's own examples, and the dissector as a second reader of the same bytes.
 
+mod contents;
 mod dissector;
 mod golden;
 mod hostile;

@@ -6,6 +6,7 @@ use fulmar_protocol::group::{
     Action, CONTENT_CHANGE, Change, GroupDeliver, GroupNotice, GroupReceipt, GroupRejected,
     GroupSend, GroupState,
 };
+use fulmar_protocol::history::{History, HistoryEnd, Past};
 use fulmar_protocol::people::{Found, Item, Profile, PutRejected};
 use fulmar_protocol::{
     Code, Deliver, Frame, Goodbye, Hello, Kind, Numbers, Pairs, Send, Welcome, limits,
@@ -80,6 +81,18 @@ impl Material {
                 address: &self.short_text,
                 detail: &self.long_text,
             }),
+            Kind::History => Frame::History(History {
+                group: first,
+                from: second,
+                through: third,
+                limit: fourth % limits::HISTORY_MAX as u64 + 1,
+                newest_first: self.own,
+            }),
+            Kind::Past => Frame::Past(self.past()),
+            Kind::HistoryEnd => {
+                let (group, from, through, has_more) = (first, second, third, self.own);
+                Frame::HistoryEnd(HistoryEnd { group, from, through, has_more })
+            }
             kind if kind as u8 >= Kind::Put as u8 => self.people_frame(kind),
             kind => self.group_frame(kind),
         }
@@ -191,6 +204,21 @@ impl Material {
             group,
             position,
             author,
+            time_ms,
+            content: self.content,
+            own: self.own,
+            total_bytes: self.total_bytes(),
+            body: &self.bytes,
+        }
+    }
+
+    fn past(&self) -> Past<'_> {
+        let [group, position, peer, ordinal, time_ms, ..] = self.numbers;
+        Past {
+            group,
+            position,
+            peer,
+            ordinal,
             time_ms,
             content: self.content,
             own: self.own,

@@ -1,6 +1,7 @@
 //! What a frame costs beyond its body: length prefix, kind and fields, in bytes.
 
 use fulmar_protocol::group::{GroupDeliver, GroupNotice, GroupReceipt, GroupSend};
+use fulmar_protocol::history::{History, HistoryEnd, Past};
 use fulmar_protocol::people::{Found, Item, Profile};
 use fulmar_protocol::{Code, Deliver, Frame, Numbers, Pairs, Send};
 
@@ -129,6 +130,30 @@ fn frames_about_groups_cost_what_the_specification_says() {
     let resume = |cursors| encoded_bytes(Frame::GroupResume { cursors: Pairs::Slice(cursors) });
     assert_eq!(resume(&[]), 3);
     assert_eq!(resume(&[(GROUP, POSITION)]), 11);
+}
+
+#[test]
+fn frames_about_pages_cost_what_the_specification_says() {
+    let (group, from, through) = (GROUP, POSITION, POSITION);
+    let history = History { group, from, through, limit: 100, newest_first: true };
+    assert_eq!(encoded_bytes(Frame::History(history)), 15);
+    let past = |group, ordinal| {
+        encoded_bytes(Frame::Past(Past {
+            group,
+            position: POSITION,
+            peer: USER,
+            ordinal,
+            time_ms: TIME_MS,
+            content: 1,
+            own: false,
+            total_bytes: None,
+            body: &BODY,
+        })) - BODY.len()
+    };
+    assert_eq!(past(0, ORDINAL), 20);
+    assert_eq!(past(GROUP, 0), 23);
+    let end = HistoryEnd { group, from, through, has_more: true };
+    assert_eq!(encoded_bytes(Frame::HistoryEnd(end)), 14);
 }
 
 #[test]

@@ -219,8 +219,11 @@ fn the_table_of_limits_is_the_crates() {
         ("LOGS_MAX", limits::LOGS_MAX),
         ("RESUME_MAX", limits::RESUME_MAX),
         ("USERS_MAX", limits::USERS_MAX),
+        ("REACTION_BYTES_MAX", limits::REACTION_BYTES_MAX),
+        ("DISAPPEAR_SECONDS_MAX", limits::DISAPPEAR_SECONDS_MAX as usize),
         ("WHO_MAX", limits::WHO_MAX),
         ("GROUP_VALUE_BYTES_MAX", limits::GROUP_VALUE_BYTES_MAX),
+        ("HISTORY_MAX", limits::HISTORY_MAX),
         ("KEY_BYTES_MAX", limits::KEY_BYTES_MAX),
         ("VALUE_BYTES_MAX", limits::VALUE_BYTES_MAX),
         ("PROFILE_NAME_BYTES_MAX", limits::PROFILE_NAME_BYTES_MAX),
@@ -253,7 +256,14 @@ fn the_table_of_varints_is_right() {
 #[test]
 fn the_errors_of_the_vectors_are_explained() {
     let page = fs::read_to_string(golden::path("vectors/README.md")).expect("vectors/README.md");
-    for file in ["bad_frames.json", "changes.json", "streams.json", "bodies.json", "varints.json"] {
+    for file in [
+        "bad_frames.json",
+        "changes.json",
+        "contents.json",
+        "streams.json",
+        "bodies.json",
+        "varints.json",
+    ] {
         for vector in golden::load(file) {
             if let Some(error) = vector["error"].as_str() {
                 assert!(page.contains(&format!("`{error}`")), "{}: {error}", name(&vector));

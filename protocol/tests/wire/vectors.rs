@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use fulmar_protocol::group::{Action, Change, GroupDeliver, GroupRejected, GroupSend};
+use fulmar_protocol::history::Past;
 use fulmar_protocol::people::{Found, PutRejected};
 use fulmar_protocol::varint::{self, VarintError};
 use fulmar_protocol::{
@@ -159,7 +160,8 @@ fn receive(stream: &[u8]) -> Result<Vec<u8>, (&'static str, Code)> {
             Frame::Send(fulmar_protocol::Send { total_bytes, body, .. })
             | Frame::Deliver(fulmar_protocol::Deliver { total_bytes, body, .. })
             | Frame::GroupSend(GroupSend { total_bytes, body, .. })
-            | Frame::GroupDeliver(GroupDeliver { total_bytes, body, .. }) => {
+            | Frame::GroupDeliver(GroupDeliver { total_bytes, body, .. })
+            | Frame::Past(Past { total_bytes, body, .. }) => {
                 let Some(total_bytes) = total_bytes else { return Ok(body.to_vec()) };
                 let total_bytes = usize::try_from(total_bytes).expect("judged by the receiver");
                 assert!(total_bytes <= limits::BODY_BYTES_MAX);
@@ -196,7 +198,7 @@ fn bodies_are_cut_as_the_vectors_show() {
         let is_of_body = |frame: &Vec<u8>| {
             let (frame, _) = split_frame(frame, limits::FRAME_BYTES_MAX).unwrap().expect("a frame");
             let kind = Frame::decode(frame).expect("fields").kind();
-            let of_groups = matches!(kind, Some(Kind::GroupSend | Kind::GroupDeliver));
+            let of_groups = matches!(kind, Some(Kind::GroupSend | Kind::GroupDeliver | Kind::Past));
             of_groups || matches!(kind, Some(Kind::Send | Kind::Deliver | Kind::Part))
         };
         let expected: Vec<Vec<u8>> = frames.into_iter().filter(is_of_body).collect();
@@ -216,6 +218,7 @@ fn with_body(whole: &[u8], total_bytes: Option<u64>, body: &[u8]) -> Vec<u8> {
         Frame::GroupDeliver(deliver) => {
             Frame::GroupDeliver(GroupDeliver { total_bytes, body, ..deliver })
         }
+        Frame::Past(past) => Frame::Past(Past { total_bytes, body, ..past }),
         other => panic!("no body in {other:?}"),
     })
 }
@@ -262,7 +265,7 @@ fn every_kind_flag_and_code_occurs_in_the_frames() {
     }
     assert!(kinds.contains(&None), "an unknown kind");
     let mut allowed = vec![(Kind::Send, 0x40), (Kind::GroupSend, 0x40), (Kind::Receipt, 0x80)];
-    for kind in [Kind::Deliver, Kind::GroupDeliver] {
+    for kind in [Kind::Deliver, Kind::GroupDeliver, Kind::Past] {
         allowed.extend([(kind, 0x40), (kind, 0x80), (kind, 0xc0)]);
     }
     for (kind, flag) in allowed {

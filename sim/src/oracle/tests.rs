@@ -118,7 +118,7 @@ impl History {
 
     fn message(position: u64, ordinal: u64, body: &[u8]) -> Message {
         Message {
-            id: MessageId(position),
+            id: MessageId(position as i64),
             group: None,
             peer: SENDER,
             state: State::Received,

@@ -12,33 +12,12 @@ use super::super::inbox::Stage;
 use super::super::record::{ENTRY_HEADER_BYTES_MAX, EntryHeader};
 use super::super::seam::{CoreId, GroupId, Key, LogId, Message, Origin, Ticket, UserId, Write};
 use super::super::{Answer, Effects, Letter, Shard};
+use super::held::Held;
 use super::letter::{Asker, GroupLetter, Progress, Seated, State};
 use super::record::{GroupRecord, Member, Role};
 use super::rules::Wanted;
 use crate::faults::{Fault, is_planted};
-use crate::limits::WAITING_MAX;
-
-/// A change that waits until the users whom it adds were told.
-#[derive(Debug)]
-struct Adding {
-    number: u64,
-    origin: Origin,
-    wanted: Box<Wanted>,
-    /// Users who weren't told yet.
-    untold: usize,
-    refusal: Option<Code>,
-    /// What its device sent after it, which must not overtake it.
-    behind: Vec<GroupLetter>,
-}
-
-impl Adding {
-    /// Whether a later send or change of the same device has to wait for this one.
-    const fn holds_back(&self, origin: Origin) -> bool {
-        self.origin.user == origin.user
-            && self.origin.device == origin.device
-            && self.origin.number < origin.number
-    }
-}
+use crate::limits::{GROUP_EARLY_MAX, WAITING_MAX};
 
 /// See the module's description.
 ///
@@ -60,11 +39,13 @@ pub(in super::super) struct Group {
     /// Cores with members, which were told who these are; empty while they weren't.
     pub(super) cores: Vec<CoreId>,
     pub(super) is_seated: bool,
-    adding: Vec<Adding>,
-    last_adding: u64,
+    /// What waits before it may enter; at most [`GROUP_HELD_MAX`](crate::limits::GROUP_HELD_MAX).
+    pub(super) held: Vec<Held>,
+    pub(super) last_adding: u64,
     /// Users who were told, or are being told, that they are added, and aren't members yet.
-    joining: Vec<UserId>,
-    /// Sessions of such users that want the group: they hear once that is decided.
+    pub(super) joining: Vec<UserId>,
+    /// Sessions of such users that want the group: they hear once that is decided. At most
+    /// [`GROUP_EARLY_MAX`].
     early: Vec<(Asker, u64)>,
     /// Members who wait to hear how far the others are with their newest entry.
     pub(super) authors: Vec<(UserId, u64)>,
@@ -94,7 +75,7 @@ impl Group {
             waiting: Vec::new(),
             cores: Vec::new(),
             is_seated: false,
-            adding: Vec::new(),
+            held: Vec::new(),
             last_adding: 0,
             joining: Vec::new(),
             early: Vec::new(),
@@ -116,15 +97,27 @@ impl Group {
         self.changed > self.durable
     }
 
+    /// Whether a user was told, or is being told, that it is added, and isn't a member yet.
+    pub(super) fn is_joining(&self, user: UserId) -> bool {
+        self.joining.contains(&user)
+    }
+
     /// Whether it can be let go.
     pub(super) fn is_unused(&self, stored: Ticket) -> bool {
         self.stage == Stage::Ready
             && self.durable == self.record.head
             && self.last_ticket <= stored
-            && self.adding.is_empty()
+            && self.held.is_empty()
             && self.joining.is_empty()
             && !(self.dirty || self.receipts_queued || self.is_looking)
     }
+}
+
+/// Whose message another one refers to, and when it was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in super::super) struct Target {
+    pub(super) author: UserId,
+    pub(super) time_ms: u64,
 }
 
 /// Something that needs the record of a member's sends.
@@ -132,6 +125,8 @@ impl Group {
 pub(in super::super) enum Entering {
     /// A message.
     Message(Message),
+    /// A message that refers to another one, which was read: whose it is, if there is one.
+    Reference(Message, Option<Target>),
     /// A change.
     Change(Box<Wanted>),
     /// A change whose new members were told of it.
@@ -142,7 +137,9 @@ impl Entering {
     /// The letter that it came with.
     fn into_letter(self, origin: Origin, group: GroupId) -> GroupLetter {
         match self {
-            Entering::Message(message) => GroupLetter::Append { origin, group, message },
+            Entering::Message(message) | Entering::Reference(message, _) => {
+                GroupLetter::Append { origin, group, message }
+            }
             Entering::Change(wanted) | Entering::Addition(wanted) => {
                 GroupLetter::Change { origin, group, wanted }
             }
@@ -178,7 +175,8 @@ impl Shard {
             // Its session would wait for what doesn't come; on the next one it asks again.
             GroupLetter::Resume { asker, .. }
             | GroupLetter::Ask { asker, .. }
-            | GroupLetter::Look { asker, .. } => {
+            | GroupLetter::Look { asker, .. }
+            | GroupLetter::Page { asker, .. } => {
                 let letter = GroupLetter::Overloaded { conn: asker.conn };
                 self.post_to_core(asker.core, letter.into(), fx);
             }
@@ -189,13 +187,15 @@ impl Shard {
 
     /// What a letter wants of a group that is here.
     pub(super) fn at_group(&mut self, slot: u32, letter: GroupLetter, fx: &mut Effects) {
-        if let GroupLetter::Append { origin, .. } | GroupLetter::Change { origin, .. } = &letter
-            && let Some(before) =
-                self.groups[slot].adding.iter_mut().find(|it| it.holds_back(*origin))
-        {
-            before.behind.push(letter);
-            return;
-        }
+        let letter = match letter {
+            GroupLetter::Append { origin, .. } | GroupLetter::Change { origin, .. } => {
+                match self.hold_behind(slot, origin, letter, fx) {
+                    Some(letter) => letter,
+                    None => return,
+                }
+            }
+            other => other,
+        };
         let is_question = matches!(
             letter,
             GroupLetter::Resume { .. } | GroupLetter::Ask { .. } | GroupLetter::Look { .. }
@@ -225,6 +225,7 @@ impl Shard {
                 self.group_asked(slot, asker, position, after, fx);
             }
             GroupLetter::Look { asker, after, .. } => self.group_looked(slot, asker, after, fx),
+            GroupLetter::Page { asker, .. } => self.page_asked(slot, asker, fx),
             GroupLetter::Typing { user, is_typing, .. } => {
                 self.member_types(slot, user, is_typing, fx);
             }
@@ -278,16 +279,15 @@ impl Shard {
             return;
         };
         // It came while both waited for what the member sent lately.
-        if !matches!(what, Entering::Addition(_))
-            && let Some(before) =
-                self.groups[slot].adding.iter_mut().find(|it| it.holds_back(origin))
+        if self.groups[slot].is_held_back(origin)
+            && matches!(what, Entering::Message(_) | Entering::Change(_))
         {
-            before.behind.push(what.into_letter(origin, group));
+            self.hold_behind(slot, origin, what.into_letter(origin, group), fx);
             return;
         }
         let addition = match &what {
             Entering::Addition(wanted) => Some(wanted.clone()),
-            Entering::Message(_) | Entering::Change(_) => None,
+            _ => None,
         };
         self.enter_judged(slot, conversation_slot, origin, what, fx);
         if let Some(wanted) = addition {
@@ -321,11 +321,30 @@ impl Shard {
         let is_member = self.groups[slot].record.active(origin.user).is_some();
         match what {
             _ if !is_member => self.refuse_entry(slot, origin, Code::NotAMember, fx),
+            Entering::Message(ref message) | Entering::Reference(ref message, _)
+                if self.is_group_full(slot, message.body.len(), fx) =>
+            {
+                self.reject_group(origin, group, Code::QuotaExceeded, fx);
+            }
             Entering::Message(message) => {
-                if self.is_group_full(slot, message.body.len(), fx) {
-                    return self.reject_group(origin, group, Code::QuotaExceeded, fx);
+                match self.groups[slot].record.judge_content(origin.user, &message) {
+                    Err(code) => self.reject_group(origin, group, code, fx),
+                    Ok(Some(_)) if self.take_place(slot, origin, fx) => {}
+                    Ok(Some(position)) => self.read_target(slot, origin, message, position, fx),
+                    Ok(None) => {
+                        self.append_to_group(slot, conversation_slot, origin, &message, false, fx);
+                    }
                 }
-                self.append_to_group(slot, conversation_slot, origin, &message, false, fx);
+            }
+            Entering::Reference(message, target) => {
+                let (now_ms, max_age_ms) = (self.now.unix_ms, self.config.edit_max_age_ms);
+                let record = &self.groups[slot].record;
+                match record.judge_reference(origin.user, &message, target, now_ms, max_age_ms) {
+                    Ok(()) => {
+                        self.append_to_group(slot, conversation_slot, origin, &message, false, fx);
+                    }
+                    Err(code) => self.reject_group(origin, group, code, fx),
+                }
             }
             Entering::Addition(wanted) => {
                 // The group may have changed meanwhile.
@@ -358,15 +377,8 @@ impl Shard {
         if !is_ending && self.is_group_full(slot, wanted.value.len(), fx) {
             return self.reject_group(origin, self.groups[slot].id, Code::QuotaExceeded, fx);
         }
-        let group = &mut self.groups[slot];
         // A resend that came while the first one waits.
-        let is_same = |it: &Adding| {
-            (it.origin.user, it.origin.device, it.origin.number)
-                == (origin.user, origin.device, origin.number)
-        };
-        if let Some(waiting) = group.adding.iter_mut().find(|it| is_same(it)) {
-            let older = std::mem::replace(&mut waiting.origin, origin);
-            self.forget_send(older, fx);
+        if self.take_place(slot, origin, fx) {
             return;
         }
         if wanted.action == Action::Add {
@@ -376,69 +388,9 @@ impl Shard {
         }
     }
 
-    /// Tells users that they are being added, before they are: what they were told must be durable when
-    /// the change is ticked.
-    fn tell_before_adding(
-        &mut self,
-        slot: u32,
-        origin: Origin,
-        wanted: Box<Wanted>,
-        fx: &mut Effects,
-    ) {
-        let home = self.config.core;
-        let group = &mut self.groups[slot];
-        group.last_adding += 1;
-        let (id, adding, by) = (group.id, group.last_adding, origin.user);
-        let mut users = wanted.users.clone();
-        if wanted.action == Action::Create {
-            // Its maker's other devices learn of it in the same way.
-            users.push(by);
-        }
-        let untold = users.len();
-        group.joining.extend(&users);
-        group.adding.push(Adding {
-            number: adding,
-            origin,
-            wanted,
-            untold,
-            refusal: None,
-            behind: Vec::new(),
-        });
-        for user in users {
-            self.post(user, GroupLetter::Notice { user, group: id, by, adding, home }.into(), fx);
-        }
-    }
-
-    fn noticed(&mut self, slot: u32, adding: u64, refusal: Option<Code>, fx: &mut Effects) {
-        let group = &mut self.groups[slot];
-        let Some(at) = group.adding.iter().position(|it| it.number == adding) else { return };
-        let waiting = &mut group.adding[at];
-        waiting.untold = waiting.untold.saturating_sub(1);
-        waiting.refusal = waiting.refusal.or(refusal);
-        if waiting.untold > 0 {
-            return;
-        }
-        let Adding { origin, wanted, refusal, behind, .. } = group.adding.remove(at);
-        let id = group.id;
-        let is_creation = wanted.action == Action::Create;
-        if let Some(code) = refusal {
-            self.reject_group(origin, if is_creation { 0 } else { id }, code, fx);
-            self.end_joining(slot, origin.user, &wanted, fx);
-        } else if is_creation {
-            self.enter_creation(slot, origin, &wanted, fx);
-            self.end_joining(slot, origin.user, &wanted, fx);
-        } else {
-            let action = conversation::Action::Enter { origin, what: Entering::Addition(wanted) };
-            self.with_conversation(LogId::Group(id), origin.user, action, fx);
-        }
-        for letter in behind {
-            self.hand_to_group(id, letter, fx);
-        }
-    }
-
     /// Whether these users are members is decided: their sessions that asked early get the group, or hear
     /// that they aren't in it.
-    fn end_joining(&mut self, slot: u32, by: UserId, wanted: &Wanted, fx: &mut Effects) {
+    pub(super) fn end_joining(&mut self, slot: u32, by: UserId, wanted: &Wanted, fx: &mut Effects) {
         let group = &mut self.groups[slot];
         let maker = (wanted.action == Action::Create).then_some(by);
         for user in wanted.users.iter().copied().chain(maker) {
@@ -472,21 +424,23 @@ impl Shard {
         if let Err(code) = made {
             return self.reject_group(origin, 0, code, fx);
         }
-        if let Some(waiting) = group.adding.first_mut() {
-            let of = |it: Origin| (it.user, it.device, it.number);
-            if of(waiting.origin) == of(origin) {
-                let older = std::mem::replace(&mut waiting.origin, origin);
-                self.forget_send(older, fx);
-            } else {
-                // Numbers of groups can be guessed, also those of others.
-                self.reject_group(origin, 0, Code::BadChange, fx);
-            }
+        if self.take_place(slot, origin, fx) {
             return;
+        }
+        if self.groups[slot].maker().is_some() {
+            // Numbers of groups can be guessed, also those of others.
+            return self.reject_group(origin, 0, Code::BadChange, fx);
         }
         self.tell_before_adding(slot, origin, wanted, fx);
     }
 
-    fn enter_creation(&mut self, slot: u32, origin: Origin, wanted: &Wanted, fx: &mut Effects) {
+    pub(super) fn enter_creation(
+        &mut self,
+        slot: u32,
+        origin: Origin,
+        wanted: &Wanted,
+        fx: &mut Effects,
+    ) {
         let members_max = self.config.group_members_max;
         let group = &mut self.groups[slot];
         let made =
@@ -668,7 +622,7 @@ impl Shard {
     }
 
     /// A send whose session is gone, since its device sends it again on another one: it isn't answered.
-    fn forget_send(&mut self, origin: Origin, fx: &mut Effects) {
+    pub(super) fn forget_send(&mut self, origin: Origin, fx: &mut Effects) {
         let letter = GroupLetter::Rejected { origin, group: 0, code: Code::None };
         self.post_to_core(origin.core, letter.into(), fx);
     }
@@ -721,8 +675,13 @@ impl Shard {
         let group = &self.groups[slot];
         let (id, head) = (group.id, group.durable);
         let member = group.record.find(asker.user).copied();
-        if group.joining.contains(&asker.user) && member.is_none_or(|member| !member.is_active()) {
-            self.groups[slot].early.push((asker, cursor));
+        if group.is_joining(asker.user) && member.is_none_or(|member| !member.is_active()) {
+            if self.groups[slot].early.len() < GROUP_EARLY_MAX {
+                self.groups[slot].early.push((asker, cursor));
+            } else {
+                let letter = GroupLetter::Overloaded { conn: asker.conn };
+                self.post_to_core(asker.core, letter.into(), fx);
+            }
             return;
         }
         let Some(member) = member else {
@@ -756,7 +715,7 @@ impl Shard {
     /// forget the group.
     pub(super) fn refuse_question(&mut self, slot: u32, asker: Asker, fx: &mut Effects) {
         let group = &self.groups[slot];
-        let is_joining = group.joining.contains(&asker.user);
+        let is_joining = group.is_joining(asker.user);
         let end = group.record.find(asker.user).map_or(0, |member| member.until);
         let position = (!is_joining).then_some(end);
         let (conn, group) = (asker.conn, group.id);
@@ -791,7 +750,7 @@ impl From<GroupLetter> for Letter {
     }
 }
 
-fn seated(member: &Member) -> Seated {
+pub(super) fn seated(member: &Member) -> Seated {
     let absence = member.absence();
     Seated {
         user: member.user,

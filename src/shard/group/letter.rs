@@ -51,6 +51,24 @@ impl Seated {
     }
 }
 
+/// What somebody may read of a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Readable {
+    /// The last durable position.
+    pub head: u64,
+    /// It begins after this position.
+    pub before: u64,
+    /// It ends here.
+    pub until: u64,
+    /// Positions in between that it doesn't include.
+    pub absence: (u64, u64),
+}
+
+impl Readable {
+    /// Nothing yet.
+    pub const NOTHING: Readable = Readable { head: 0, before: 0, until: 0, absence: (0, 0) };
+}
+
 /// See the module's description. Most name the group first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum GroupLetter {
@@ -105,6 +123,13 @@ pub enum GroupLetter {
         group: GroupId,
         /// Members after this one.
         after: UserId,
+    },
+    /// To the group's home: what may this user read.
+    Page {
+        /// Who asks.
+        asker: Asker,
+        /// The group.
+        group: GroupId,
     },
     /// To the group's home: a member writes, or stopped.
     Typing {
@@ -200,6 +225,15 @@ pub enum GroupLetter {
         is_answer: bool,
         /// What the user may read ends here; 0 where there was nothing. None where a question isn't answered.
         position: Option<u64>,
+    },
+    /// To the core of a session that wants a page: what its user may read; none if it never was a member.
+    Readable {
+        /// The session's connection.
+        conn: ConnId,
+        /// The group.
+        group: GroupId,
+        /// What.
+        readable: Option<Readable>,
     },
     /// To the core of a session: so many wait for a group that what it asks can't be answered.
     Overloaded {

@@ -8,20 +8,24 @@
 //! ```
 //!
 //! - `home`: the group on its home core: its record, its members, what enters its log.
+//! - `held`: what waits before it may enter.
 //! - `rules`: who may do what.
 //! - `seat`: the group on a core with members, for as long as it isn't resting.
 //! - `feed`: one session's way through the log.
 //! - `session`: frames of clients to letters, and back.
 //! - `receipts`: how far members are, told to authors as counts.
+//! - `past`: what a member may page back to.
 //! - `memory`: loading, storing, letting go.
 //!
 //! The heads of all groups of this core are in memory, so that a member who returns is compared with them
 //! without reading the groups that were quiet. An offline member costs a message nothing.
 
 mod feed;
+mod held;
 mod home;
 pub mod letter;
 mod memory;
+mod past;
 mod receipts;
 pub mod record;
 pub mod rules;
@@ -31,5 +35,5 @@ mod session;
 pub(super) use feed::Feeds;
 pub(super) use home::{Entering, Group};
 pub(super) use letter::Progress;
-pub use letter::{Asker, GroupLetter};
+pub use letter::{Asker, GroupLetter, Readable};
 pub(super) use seat::Seat;

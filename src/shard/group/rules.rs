@@ -2,9 +2,12 @@
 
 use bytes::Bytes;
 use fulmar_protocol::Code;
+use fulmar_protocol::content::Content;
 use fulmar_protocol::group::Action;
 
-use super::super::seam::{DeviceId, UserId};
+use super::super::content::inner;
+use super::super::seam::{DeviceId, Message, UserId};
+use super::home::Target;
 use super::record::{GroupRecord, Member, Role};
 use crate::limits::{GROUP_FORMER_MAX, GROUP_NAME_BYTES_MAX};
 
@@ -74,6 +77,55 @@ impl GroupRecord {
         let is_above = |&user: &UserId| self.active(user).is_none_or(|it| it.role < member.role);
         if wanted.action == Action::Remove && !wanted.users.iter().all(is_above) {
             return Err(Code::NotAllowed);
+        }
+        Ok(())
+    }
+
+    /// Whether a member may read what is kept at this position.
+    pub(super) fn may_read(&self, user: UserId, position: u64) -> bool {
+        let is_kept = position > self.trim && position <= self.head;
+        let may = |member: &Member| {
+            position > member.before
+                && position <= member.last()
+                && !member.absence().contains(&position)
+        };
+        is_kept && self.find(user).is_some_and(may)
+    }
+
+    /// Whether what a member sends parses, and what it refers to may exist; the position of a message that
+    /// has to be read to judge it.
+    pub(super) fn judge_content(
+        &self,
+        user: UserId,
+        message: &Message,
+    ) -> Result<Option<u64>, Code> {
+        let content = inner(message.content, &message.body, true)?;
+        let Some(target) = content.target() else { return Ok(None) };
+        if !self.may_read(user, target.place) {
+            return Err(Code::NoSuchMessage);
+        }
+        let is_reaction = matches!(content, Content::Reaction { .. });
+        Ok((!is_reaction).then_some(target.place))
+    }
+
+    /// Whether a member may edit or delete this message.
+    pub(super) fn judge_reference(
+        &self,
+        user: UserId,
+        message: &Message,
+        target: Option<Target>,
+        now_ms: u64,
+        max_age_ms: u64,
+    ) -> Result<(), Code> {
+        let content = inner(message.content, &message.body, true)?;
+        let target = target.ok_or(Code::NoSuchMessage)?;
+        let is_delete = matches!(content, Content::Delete { .. });
+        let role = self.active(user).map(|member| member.role);
+        if target.author != user && !(is_delete && role >= Some(Role::Admin)) {
+            return Err(Code::NotYours);
+        }
+        if target.time_ms.saturating_add(max_age_ms) <= now_ms {
+            return Err(Code::TooOld);
         }
         Ok(())
     }

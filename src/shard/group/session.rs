@@ -12,7 +12,7 @@ use super::super::{Answer, Effects, Shard, home_core};
 use super::letter::{Asker, GroupLetter, Progress, State};
 use super::record::GroupRecord;
 use super::rules::Wanted;
-use crate::limits::{NOTICE_COST_BYTES, QUOTA_RETRY_MS};
+use crate::limits::{NOTICE_COST_BYTES, NOTICES_MAX, QUOTA_RETRY_MS};
 
 impl Shard {
     /// A message to a group, or its first piece.
@@ -200,6 +200,7 @@ impl Shard {
             | GroupLetter::Moved { group, .. }
             | GroupLetter::Ask { group, .. }
             | GroupLetter::Look { group, .. }
+            | GroupLetter::Page { group, .. }
             | GroupLetter::Typing { group, .. }
             | GroupLetter::Noticed { group, .. } => self.hand_to_known_group(group, letter, fx),
             GroupLetter::Resume { asker, cursors } => self.compare_resumed(asker, cursors, fx),
@@ -238,6 +239,9 @@ impl Shard {
                     }
                     self.put(conn, &Frame::GroupGone { group, position }, fx);
                 }
+            }
+            GroupLetter::Readable { conn, group, readable } => {
+                self.page_is_readable(conn, group, readable, fx);
             }
             GroupLetter::Overloaded { conn } => self.end_overloaded(conn, fx),
             GroupLetter::Resumed { conn, home, quiet } => self.resumed(conn, home, quiet),
@@ -279,6 +283,10 @@ impl Shard {
             }
             GroupLetter::Ask { asker, .. } | GroupLetter::Look { asker, .. } => {
                 self.group_gone(asker, group, true, fx);
+            }
+            GroupLetter::Page { asker, group } => {
+                let letter = GroupLetter::Readable { conn: asker.conn, group, readable: None };
+                self.post_to_core(asker.core, letter.into(), fx);
             }
             _ => {}
         }
@@ -330,7 +338,12 @@ impl Shard {
     ) {
         let slot = self.user_slot(user, fx);
         if self.loaded_user(user).is_none() {
-            self.users[slot].notices.push((group, by, home, adding));
+            if self.users[slot].notices.len() < NOTICES_MAX {
+                self.users[slot].notices.push((group, by, home, adding));
+                return;
+            }
+            let refusal = Some(Code::Overloaded);
+            self.post_to_core(home, GroupLetter::Noticed { group, adding, refusal }.into(), fx);
             return;
         }
         let refusal = if self.users[slot].record.groups.is_full_for(group) {

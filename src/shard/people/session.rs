@@ -118,7 +118,7 @@ impl Shard {
             Reply::Item { user, conn, item, is_new } => {
                 self.item_stored(user, conn, &item, is_new, fx);
             }
-            Reply::Page { conn, page } => self.tell_page(conn, &page, fx),
+            Reply::Page { conn, page } => self.tell_book_page(conn, &page, fx),
             Reply::Post { letter } => self.post_reply(letter, fx),
             Reply::Wrote { user, peer } => self.wrote_stored(user, peer, fx),
             Reply::Named { user, released } => self.name_stored(user, released, fx),
@@ -172,7 +172,7 @@ impl Shard {
         }
     }
 
-    fn tell_page(&mut self, conn: ConnId, page: &Page, fx: &mut Effects) {
+    fn tell_book_page(&mut self, conn: ConnId, page: &Page, fx: &mut Effects) {
         if !self.is_told_what_it_asked(conn) {
             return;
         }

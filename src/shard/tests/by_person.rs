@@ -3,6 +3,7 @@
 use fulmar_protocol::group::{
     Action, Change, GroupDeliver, GroupNotice, GroupReceipt, GroupRejected, GroupSend, GroupState,
 };
+use fulmar_protocol::history::{History, HistoryEnd, Past};
 use fulmar_protocol::people::{Found, Item, Profile, PutRejected};
 use fulmar_protocol::{Code, Deliver, Frame, Goodbye, Kind, Numbers, Pairs, Welcome};
 
@@ -135,6 +136,24 @@ fn example(kind: Kind) -> Frame<'static> {
         Kind::Unwatch => Frame::Unwatch { users },
         Kind::Presence => Frame::Presence { user: 1, is_online: true, last_seen_ms: 1 },
         Kind::Typing => Frame::Typing { group: 0, user: 3, is_typing: true },
+        Kind::History => {
+            let (group, from, through) = (0, 1, 1);
+            Frame::History(History { group, from, through, limit: 1, newest_first: false })
+        }
+        Kind::Past => Frame::Past(Past {
+            group: 0,
+            position: 1,
+            peer: 1,
+            ordinal: 1,
+            time_ms: 1,
+            content: 1,
+            own: false,
+            total_bytes: None,
+            body: b"a",
+        }),
+        Kind::HistoryEnd => {
+            Frame::HistoryEnd(HistoryEnd { group: 0, from: 1, through: 1, has_more: false })
+        }
         Kind::Put => Frame::Put { item: 128, key: b"a", value: b"b" },
         Kind::Item => Frame::Item(Item { version: 1, item: 128, key: b"a", value: b"b" }),
         Kind::PutRejected => {

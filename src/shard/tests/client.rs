@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use fulmar_protocol::group::{CONTENT_CHANGE, Change, GroupDeliver, GroupReceipt, GroupRejected};
+use fulmar_protocol::history::{HistoryEnd, Past};
 use fulmar_protocol::limits::FRAME_BYTES_MAX;
 use fulmar_protocol::people::{Found, Item, Profile, PutRejected};
 use fulmar_protocol::{Assembly, Code, Deliver, Frame, Frames, Pairs};
@@ -42,6 +43,8 @@ pub(super) struct Client {
     /// Groups that notices told of.
     pub(super) notices: Vec<u64>,
     large: Option<(Delivered, Assembly)>,
+    /// The large body of a page that is under way.
+    large_past: Option<(String, Assembly)>,
     /// Number of the session.
     pub(super) session: u64,
 }
@@ -80,6 +83,7 @@ impl Client {
             groups: BTreeMap::new(),
             notices: Vec::new(),
             large: None,
+            large_past: None,
             session: 0,
         }
     }
@@ -112,6 +116,7 @@ impl Client {
                 self.told.push(format!("notice @{} by {}", notice.position, notice.by));
                 self.notices.push(notice.group);
             }
+            Frame::Past(past) => self.past(past),
             Frame::Skip { position } => {
                 let from = self.position.unwrap_or(0);
                 assert!(*position > from, "skip to {position} after {from}");
@@ -144,7 +149,23 @@ impl Client {
         self.told.push(format!("{own}@{position} {author}: {body}"));
     }
 
+    fn past(&mut self, past: &Past<'_>) {
+        let Past { group, position, peer, ordinal, own, total_bytes, body, .. } = *past;
+        let own = if own { " own" } else { "" };
+        let place = if group == 0 { format!("{peer}#{ordinal}") } else { format!("{peer}") };
+        let told = format!("past{own} @{position} {place}");
+        match total_bytes {
+            None => self.told.push(format!("{told} {}", String::from_utf8_lossy(body))),
+            Some(total_bytes) => {
+                assert!(self.large.is_none() && self.large_past.is_none(), "two large bodies");
+                let assembly = Assembly::new(total_bytes as usize, body);
+                self.large_past = Some((told, assembly));
+            }
+        }
+    }
+
     fn deliver(&mut self, deliver: &Deliver<'_>) {
+        assert!(deliver.total_bytes.is_none() || self.large_past.is_none(), "two large bodies");
         assert!(self.large.is_none(), "a message within a large body");
         // The first may repeat what the device has; after that there is no gap.
         match self.position {
@@ -165,6 +186,13 @@ impl Client {
     }
 
     fn part(&mut self, body: &[u8]) {
+        if let Some((told, assembly)) = &mut self.large_past {
+            if assembly.push(body).expect("no more than announced") {
+                self.told.push(format!("{told} {} bytes", assembly.held_bytes()));
+                self.large_past = None;
+            }
+            return;
+        }
         let (mut delivered, mut assembly) = self.large.take().expect("a large body in progress");
         if assembly.push(body).expect("no more than announced") {
             delivered.body = assembly.into_body();
@@ -241,6 +269,10 @@ fn words(frame: &Frame<'_>) -> String {
         }
         Frame::Typing { group: 0, user, is_typing: true } => format!("typing {user}"),
         Frame::Typing { group: 0, user, is_typing: false } => format!("typing {user} stopped"),
+        Frame::HistoryEnd(HistoryEnd { from, through, has_more, .. }) => {
+            let more = if *has_more { ", more" } else { "" };
+            format!("end @{from} to @{through}{more}")
+        }
         frame => people(frame),
     }
 }

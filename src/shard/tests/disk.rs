@@ -80,6 +80,31 @@ impl Disk {
                 }
                 Loaded::Entries { log, conn, entries, through: covered }
             }
+            Load::Page { log, conn, from, through, newest_first, entries_max, bytes_max } => {
+                let all = self.entries_of(log);
+                let mut all: Vec<_> = all.filter(|(it, _)| (from..=through).contains(it)).collect();
+                if newest_first {
+                    all.reverse();
+                }
+                let mut bytes = 0;
+                let kept = all.iter().take_while(|(_, value)| {
+                    bytes += value.len();
+                    bytes - value.len() < bytes_max as usize
+                });
+                let kept = kept.take(entries_max as usize).count();
+                let (mut from, mut through) = (from, through);
+                match all.get(kept) {
+                    Some((next, _)) if newest_first => from = next + 1,
+                    Some((next, _)) => through = next - 1,
+                    None => {}
+                }
+                all.truncate(kept);
+                Loaded::Page { log, conn, entries: all, from, through }
+            }
+            Load::Entry { log, position } => {
+                let value = self.get(Key::Entry { log, position }).cloned();
+                Loaded::Entry { log, position, value }
+            }
         }
     }
 

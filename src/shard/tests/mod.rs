@@ -3,12 +3,15 @@
 
 mod by_person;
 mod client;
+mod contents;
 mod delivery;
 mod devices;
 mod disk;
 mod groups;
+mod groups_bounds;
 mod groups_hostile;
 mod groups_large;
+mod history;
 mod login;
 mod memory;
 mod people_block;

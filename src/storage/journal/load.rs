@@ -16,12 +16,12 @@ use crate::storage::Storage;
 /// Answers loads. Cheap to clone; used from several threads.
 #[derive(Debug)]
 pub struct JournalReader<D: JournalDirectory, S> {
-    shared: Arc<Shared<D>>,
+    pub(super) shared: Arc<Shared<D>>,
     behind: S,
 }
 
 /// A value in the log. Holding it keeps its segment from being used again.
-struct Found<F> {
+pub(super) struct Found<F> {
     segment: Arc<Segment<F>>,
     place: Place,
 }
@@ -29,15 +29,15 @@ struct Found<F> {
 /// Positions of entries in the log, and where they lie.
 type Logged<F> = Vec<(u64, Found<F>)>;
 
-/// The bounds of a [`Load::Entries`].
+/// The bounds of a [`Load::Entries`] or [`Load::Page`].
 #[derive(Clone, Copy)]
-struct Range {
-    log: LogId,
-    conn: ConnId,
-    from: u64,
-    through: u64,
-    entries_max: u32,
-    bytes_max: u32,
+pub(super) struct Range {
+    pub(super) log: LogId,
+    pub(super) conn: ConnId,
+    pub(super) from: u64,
+    pub(super) through: u64,
+    pub(super) entries_max: u32,
+    pub(super) bytes_max: u32,
 }
 
 impl<D: JournalDirectory, S: Clone> Clone for JournalReader<D, S> {
@@ -88,6 +88,11 @@ impl<D: JournalDirectory, S: Storage> JournalReader<D, S> {
             Load::Entries { log, conn, from, through, entries_max, bytes_max } => {
                 self.entries(Range { log, conn, from, through, entries_max, bytes_max })
             }
+            Load::Page { log, conn, from, through, newest_first, entries_max, bytes_max } => {
+                let range = Range { log, conn, from, through, entries_max, bytes_max };
+                self.page(range, newest_first)
+            }
+            Load::Entry { log, position } => self.entry(log, position),
         }
     }
 
@@ -106,7 +111,7 @@ impl<D: JournalDirectory, S: Storage> JournalReader<D, S> {
         Ok(heads.into_iter().collect())
     }
 
-    fn behind(&self, load: Load) -> Result<Loaded, JournalError> {
+    pub(super) fn behind(&self, load: Load) -> Result<Loaded, JournalError> {
         self.behind.load(load).map_err(JournalError::database)
     }
 
@@ -149,7 +154,7 @@ impl<D: JournalDirectory, S: Storage> JournalReader<D, S> {
         Ok(None)
     }
 
-    fn logged_entry(
+    pub(super) fn logged_entry(
         &self,
         log: LogId,
         position: u64,
@@ -158,7 +163,7 @@ impl<D: JournalDirectory, S: Storage> JournalReader<D, S> {
         found.map(|found| Ok((position, found.value()?))).transpose()
     }
 
-    fn entries(&self, range: Range) -> Result<Loaded, JournalError> {
+    pub(super) fn entries(&self, range: Range) -> Result<Loaded, JournalError> {
         let Range { log, conn, from, through, entries_max, bytes_max } = range;
         let (logged_from, logged) = self.logged(range);
         let mut entries: Vec<(u64, Bytes)> = Vec::new();
@@ -202,7 +207,7 @@ impl<D: JournalDirectory, S: Storage> JournalReader<D, S> {
 }
 
 impl<F: JournalFile> Found<F> {
-    fn value(&self) -> Result<Bytes, JournalError> {
+    pub(super) fn value(&self) -> Result<Bytes, JournalError> {
         let mut value = vec![0; self.place.bytes as usize];
         let at = u64::from(self.place.at);
         self.segment.read_at(at, &mut value)?;
@@ -213,7 +218,7 @@ impl<F: JournalFile> Found<F> {
     }
 }
 
-fn find<F>(index: &Index<F>, key: Key) -> Option<Found<F>> {
+pub(super) fn find<F>(index: &Index<F>, key: Key) -> Option<Found<F>> {
     let place = index.place(key)?;
     let segment = Arc::clone(index.segments.get(&u64::from(place.segment))?);
     Some(Found { segment, place })

@@ -23,6 +23,7 @@ mod error;
 mod files;
 mod index;
 mod load;
+mod page;
 mod record;
 mod recovery;
 mod scan;

@@ -122,6 +122,12 @@ impl Storage for SimulatedDatabase {
             return Err(ended());
         }
         let records = &state.records;
+        if let Load::Page { log, conn, from, through, newest_first: false, .. } = load {
+            let Load::Page { entries_max, bytes_max, .. } = load else { return Err(ended()) };
+            let upwards = Load::Entries { log, conn, from, through, entries_max, bytes_max };
+            drop(state);
+            return Ok(self.load(upwards)?.into_page(from));
+        }
         Ok(match load {
             Load::Conversation { log, peer } => {
                 let record = records.values.get(&Key::Conversation { log, peer }).cloned();
@@ -159,6 +165,24 @@ impl Storage for SimulatedDatabase {
                     found.push((position, value));
                 }
                 Loaded::Entries { log, conn, entries: found, through: reached }
+            }
+            Load::Page { log, conn, from, through, entries_max, bytes_max, .. } => {
+                let (mut found, mut bytes, mut reached) = (Vec::new(), 0, from);
+                for (position, value) in records.entries(log, from, through).rev() {
+                    let is_full =
+                        found.len() >= entries_max as usize || bytes >= bytes_max as usize;
+                    if is_full && !found.is_empty() {
+                        reached = position + 1;
+                        break;
+                    }
+                    bytes += value.len();
+                    found.push((position, value));
+                }
+                Loaded::Page { log, conn, entries: found, from: reached, through }
+            }
+            Load::Entry { log, position } => {
+                let value = records.values.get(&entry(log, position)).cloned();
+                Loaded::Entry { log, position, value }
             }
         })
     }

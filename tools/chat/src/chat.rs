@@ -1,6 +1,7 @@
 //! The state of a chat, the same for both ways of showing it.
 
 mod groups;
+mod past;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -82,6 +83,8 @@ pub(crate) struct Chat {
     messages: BTreeMap<MessageId, Message>,
     /// Whether the store holds older ones.
     older: bool,
+    /// What is being fetched of the time before.
+    wanted: Option<past::Wanted>,
     /// The first message that was unread when the conversation was opened.
     pub(crate) new_from: Option<MessageId>,
 }
@@ -99,6 +102,7 @@ impl Chat {
             open: None,
             messages: BTreeMap::new(),
             older: false,
+            wanted: None,
             new_from: None,
         };
         chat.load_conversations().await?;
@@ -232,8 +236,9 @@ impl Chat {
         // The store may already hold more than was counted when the program began.
         let is_seen = |message: &Message| !message.state.is_own() && message.ordinal <= Some(seen);
         while self.load_older().await? && !self.messages.values().take(PAGE).any(is_seen) {}
-        let is_unread =
-            |message: &&Message| !message.state.is_own() && message.ordinal > Some(seen);
+        let is_unread = |message: &&Message| {
+            message.id.0 > 0 && !message.state.is_own() && message.ordinal > Some(seen)
+        };
         self.new_from = self.messages.values().find(is_unread).map(|message| message.id);
         Ok(())
     }
@@ -325,6 +330,11 @@ impl Chat {
         Ok(again)
     }
 
+    /// Whether there is a connection.
+    pub(crate) const fn is_online(&self) -> bool {
+        matches!(self.link, Link::Online)
+    }
+
     pub(crate) async fn reconnect(&self) {
         self.client.reconnect().await;
     }
@@ -407,7 +417,7 @@ impl Chat {
                     known.receipt = *receipt;
                 }
             }
-            Event::GroupWho { .. } => {}
+            Event::GroupWho { .. } | Event::HistoryFilled { .. } => {}
             Event::Presence { user, is_online, last_seen_ms } => {
                 self.presence.insert(*user, (*is_online, *last_seen_ms));
             }

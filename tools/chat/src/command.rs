@@ -48,7 +48,7 @@ pub(crate) const HELP: &[&str] = &[
     "/rename hike   give the group another name; /leave leaves it",
     "/who           show who is in the group and how far they are",
     "/list          show the conversations and what is unread",
-    "/history 50    show the newest messages again (with --plain)",
+    "/history 50    fetch older messages from the server; with --plain, show the newest again",
     "/retry         send again what the server rejected in this conversation",
     "/reconnect     connect now instead of waiting",
     "/quit          leave; what is not sent yet goes out the next time",

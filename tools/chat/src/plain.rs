@@ -52,6 +52,8 @@ struct Plain<W: Write> {
     /// What opening the conversation printed of it.
     printed: Option<RangeInclusive<MessageId>>,
     rejected: bool,
+    /// Messages that are shown once the server told what it keeps of the time before; 0 for none.
+    looking_back: usize,
 }
 
 /// Runs until the end of input, `/quit` or a signal; the exit status.
@@ -64,7 +66,8 @@ pub(crate) async fn run(
     let mut signals = Signals::new()?;
     let chat = Chat::new(client.clone()).await.map_err(io::Error::other)?;
     let out = io::stdout();
-    let mut plain = Plain { chat, out, own: BTreeMap::new(), printed: None, rejected: false };
+    let mut plain =
+        Plain { chat, out, own: BTreeMap::new(), printed: None, rejected: false, looking_back: 0 };
     if let Some(peer) = with {
         plain.open(Target::Peer(peer)).await?;
     }
@@ -98,7 +101,7 @@ pub(crate) async fn run(
                 return Ok(UNANSWERED);
             }
         }
-        if end.is_some() && plain.all_answered() {
+        if end.is_some() && plain.looking_back == 0 && plain.all_answered() {
             return Ok(plain.status());
         }
     }
@@ -162,7 +165,13 @@ impl<W: Write> Plain<W> {
                 Err(problem) => self.note(&problem)?,
             },
             Command::List => self.list()?,
-            Command::History(count) => self.history(count)?,
+            Command::History(count) => {
+                if self.chat.look_back(count).await.map_err(io::Error::other)? {
+                    self.looking_back = count;
+                } else {
+                    self.history(count)?;
+                }
+            }
             Command::Retry => self.retry().await?,
             Command::Reconnect => self.chat.reconnect().await,
             Command::Help => {
@@ -334,6 +343,12 @@ impl<W: Write> Plain<W> {
             }
             Event::Delivered { peer, ordinal } => self.receipt(*peer, *ordinal, Tick::Delivered)?,
             Event::Read { peer, ordinal } => self.receipt(*peer, *ordinal, Tick::Read)?,
+            Event::HistoryFilled { .. } => {
+                if self.chat.is_fetched(event).await.map_err(io::Error::other)? {
+                    let count = std::mem::take(&mut self.looking_back);
+                    self.history(count)?;
+                }
+            }
             Event::InboxWentBack { cursor, head } => self.note(&chat::loss(*cursor, *head))?,
             Event::SeenElsewhere { .. }
             | Event::GroupSeenElsewhere { .. }

@@ -227,7 +227,13 @@ impl App {
                 Err(problem) => self.note(&problem),
             },
             Command::List => self.list(),
-            Command::History(_) => self.note("PageUp shows what was written before"),
+            Command::History(count) => {
+                if self.chat.look_back(count).await.map_err(io::Error::other)? {
+                    self.note("asking the server for what it keeps; PageUp shows it");
+                } else {
+                    self.note("PageUp shows what was written before");
+                }
+            }
             Command::Retry => match self.chat.retry().await {
                 Ok(again) if again.is_empty() => self.note("nothing here was rejected"),
                 Ok(_) => {}
@@ -301,6 +307,9 @@ impl App {
                     "the newest message: read by [{read}], delivered to [{delivered}], not yet to \
                      [{not_yet}]"
                 ));
+            }
+            Event::HistoryFilled { .. } => {
+                self.chat.is_fetched(event).await.map_err(io::Error::other)?;
             }
             Event::InboxWentBack { cursor, head } => self.note(&chat::loss(*cursor, *head)),
             Event::Disconnected { reason, retry_in_ms: None } => {

@@ -27,7 +27,7 @@ async fn chat() -> Chat {
 
 fn message(id: u64, peer: u64, state: State, text: &str) -> Message {
     Message {
-        id: MessageId(id),
+        id: MessageId(id as i64),
         group: None,
         peer,
         state,

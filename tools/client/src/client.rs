@@ -238,6 +238,13 @@ impl Client {
         self.store.history(Target::Group(group), before, limit.min(HISTORY_MAX)).await
     }
 
+    /// Fetches what the server keeps of the time before this device, `entries` of it at most, of all
+    /// conversations of two or of a group; it is in the history then. [`Event::HistoryFilled`] tells when that is
+    /// done, after a break of the connection too.
+    pub async fn fill_history(&self, group: Option<u64>, entries: u64) {
+        self.request(Request::FillHistory(group, entries)).await;
+    }
+
     /// All groups, the one with the newest message first.
     pub async fn groups(&self) -> Result<Vec<Group>, StoreError> {
         self.store.groups().await

@@ -154,6 +154,15 @@ pub enum Event {
         /// The last position of which this is true.
         position: u64,
     },
+    /// What was asked for of the time before this device is in the history, as far as the server keeps it.
+    HistoryFilled {
+        /// The group; none of the inbox.
+        group: Option<u64>,
+        /// Entries that came.
+        entries: u64,
+        /// Whether the server keeps nothing that lies before.
+        is_complete: bool,
+    },
     /// Somebody who is watched is there, or no more.
     Presence {
         /// Who.

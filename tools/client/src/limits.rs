@@ -46,6 +46,9 @@ pub const ASK_AGAIN_MS: u64 = 60_000;
 /// Questions of the program about members of groups that wait for an answer; more fall away.
 pub const QUESTIONS_MAX: usize = 64;
 
+/// Logs that wait to be filled with what lies before this device; more fall away.
+pub const FILLS_MAX: usize = 1_024;
+
 /// Time after which it is told again that the person has the program before them, in milliseconds.
 pub const ACTIVITY_MS: u64 = 30_000;
 

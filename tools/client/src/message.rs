@@ -17,9 +17,22 @@ pub mod content {
     pub const APPLICATION_FIRST: u8 = 128;
 }
 
-/// A message's number in this device's store, from 1, in the order in which the device met them.
+/// A message's number in this device's store. They stand in the order of the history: from 1 upwards what the
+/// device met, from −1 downwards what it fetched of the time before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct MessageId(pub u64);
+pub struct MessageId(pub i64);
+
+impl MessageId {
+    /// The newer one of two, of which 0 stands for none.
+    #[must_use]
+    pub(crate) fn newer(self, other: MessageId) -> MessageId {
+        match (self.0, other.0) {
+            (0, _) => other,
+            (_, 0) => self,
+            _ => self.max(other),
+        }
+    }
+}
 
 impl fmt::Display for MessageId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

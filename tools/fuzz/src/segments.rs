@@ -212,7 +212,12 @@ impl Described {
                 self.check_each(Key::State { log }, record);
                 self.check_entries(log, last.iter().chain(first));
             }
-            Loaded::Entries { log, entries, .. } => self.check_entries(*log, entries),
+            Loaded::Entries { log, entries, .. } | Loaded::Page { log, entries, .. } => {
+                self.check_entries(*log, entries);
+            }
+            &Loaded::Entry { log, position, ref value } => {
+                self.check_each(Key::Entry { log, position }, value);
+            }
         }
     }
 
@@ -280,12 +285,15 @@ fn look(reader: &JournalReader<DiskDirectory, SimulatedDatabase>) -> Vec<Option<
         let entries = Load::Entries { log, conn, from, through, entries_max, bytes_max };
         let conversations = (0..USERS).map(move |peer| Load::Conversation { log, peer });
         let user = log.user().unwrap_or(0);
+        let newest_first = true;
+        let page = Load::Page { log, conn, from, through, newest_first, entries_max, bytes_max };
         let others = [
             Load::Presence { user },
             Load::Book { user },
             Load::Name { hash: user },
             Load::Log { log, expire_through_ms: 0 },
             entries,
+            page,
         ];
         conversations.chain(others)
     });

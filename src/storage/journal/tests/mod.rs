@@ -2,6 +2,7 @@
 
 mod crashes;
 mod damage;
+mod pages;
 mod world;
 
 use std::collections::BTreeMap;
@@ -65,6 +66,11 @@ fn load(map: &BTreeMap<Key, Bytes>, load: Load) -> Loaded {
             // The model has its own.
             head: 0,
         },
+        Load::Entry { log, position } => {
+            let value = map.get(&Key::Entry { log, position }).cloned();
+            Loaded::Entry { log, position, value }
+        }
+        Load::Page { .. } => panic!("pages are compared with what the entries say"),
         Load::Entries { log, conn, from, through, entries_max, .. } => {
             let entries: Vec<_> = range(log, from, through).take(entries_max as usize).collect();
             let is_cut = entries.len() == entries_max as usize;
@@ -231,6 +237,7 @@ impl Model {
                 }
                 from = reached + 1;
             }
+            pages::check(reader, log, trim, &got);
             let all = load(&self.all, all_entries(log));
             let Loaded::Entries { mut entries, .. } = all else { panic!() };
             entries.retain(|(_, value)| time_ms(value) > self.expired);

@@ -57,7 +57,7 @@ impl Conversations {
     pub(super) fn received(&mut self, peer: u64, ordinal: u64, id: MessageId) {
         let state = self.state(peer);
         state.in_last = state.in_last.max(ordinal);
-        state.last = state.last.max(id);
+        state.last = state.last.newer(id);
     }
 
     /// That message is durable.
@@ -69,7 +69,7 @@ impl Conversations {
     /// A message to the peer was written.
     pub(super) fn wrote(&mut self, peer: u64, id: MessageId) {
         let state = self.state(peer);
-        state.last = state.last.max(id);
+        state.last = state.last.newer(id);
     }
 
     /// A message to the peer is durable with the server.

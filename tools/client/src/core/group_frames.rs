@@ -311,6 +311,9 @@ impl Session {
         position: u64,
         actions: &mut Vec<Action>,
     ) -> Result<(), Violation> {
+        if position == 0 {
+            self.no_past_of(group);
+        }
         // It answers every question about the group.
         self.asks.drop(Target::Group(group));
         if self.groups.get(group).is_none() {

@@ -124,7 +124,7 @@ impl Groups {
     /// A message of the group came or was written.
     pub(super) fn met(&mut self, group: u64, id: MessageId) {
         let state = self.state(group);
-        state.last = state.last.max(id);
+        state.last = state.last.newer(id);
     }
 
     /// An own entry is durable with the server.

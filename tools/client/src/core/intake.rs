@@ -63,6 +63,8 @@ enum Large {
     None,
     /// A new message: its header (without the body), and the body so far.
     Keep(LogId, Arrival, Assembly),
+    /// An entry of a page of the past.
+    Past(LogId, Arrival, Assembly),
     /// A message that is already here: bytes that are still to come.
     Discard {
         log: LogId,
@@ -78,6 +80,8 @@ pub(super) struct Intake {
     /// Delivers, parts and skips of the inbox that this connection brought.
     inbox_frames: u64,
     large: Large,
+    /// An entry of a page of the past that came whole.
+    past: Option<(LogId, Arrival)>,
     /// What came in the log of the large body in progress after it; it is handed on behind it.
     held: VecDeque<Entry>,
     held_bytes: usize,
@@ -95,6 +99,7 @@ impl Intake {
             groups: groups.map(|(group, cursor)| (group, Log::new(cursor))).collect(),
             inbox_frames: 0,
             large: Large::None,
+            past: None,
             held: VecDeque::new(),
             held_bytes: 0,
             ready: VecDeque::new(),
@@ -113,6 +118,7 @@ impl Intake {
         self.groups.values_mut().for_each(Log::reset);
         self.inbox_frames = 0;
         self.large = Large::None;
+        self.past = None;
         self.held.clear();
         self.held_bytes = 0;
         self.ready.clear();
@@ -287,6 +293,38 @@ impl Intake {
         Ok(())
     }
 
+    /// An entry of a page of the past, or the first part of one. It stands in no order with anything else.
+    pub(super) fn past(
+        &mut self,
+        log: LogId,
+        mut arrival: Arrival,
+        total_bytes: Option<u64>,
+        body: &[u8],
+    ) -> Result<(), Violation> {
+        if let Some(total_bytes) = total_bytes {
+            self.judge_large(total_bytes)?;
+            self.large = Large::Past(log, arrival, Assembly::new(total_bytes as usize, body));
+        } else {
+            arrival.body = Arc::from(body);
+            self.past = Some((log, arrival));
+        }
+        Ok(())
+    }
+
+    fn release_past(&mut self) {
+        if let Large::Past(log, mut arrival, assembly) =
+            std::mem::replace(&mut self.large, Large::None)
+        {
+            arrival.body = Arc::from(assembly.into_body());
+            self.past = Some((log, arrival));
+        }
+    }
+
+    /// The entry of a page that came whole.
+    pub(super) const fn take_past(&mut self) -> Option<(LogId, Arrival)> {
+        self.past.take()
+    }
+
     /// More bytes of the large body.
     pub(super) fn part(&mut self, body: &[u8]) -> Result<(), Violation> {
         let (log, complete) = match &mut self.large {
@@ -301,6 +339,14 @@ impl Intake {
                 (*log, *left_bytes == 0)
             }
             Large::Keep(log, _, assembly) => (*log, assembly.push(body)?),
+            Large::Past(_, _, assembly) => {
+                // While it comes nothing else of the inbox that is large can.
+                self.inbox_frames += 1;
+                if assembly.push(body)? {
+                    self.release_past();
+                }
+                return Ok(());
+            }
         };
         self.inbox_frames += u64::from(log == LogId::Inbox);
         if complete {
@@ -328,7 +374,7 @@ impl Intake {
     /// Takes a complete entry, behind the large body in progress where that is of the same log.
     fn enter(&mut self, log: LogId, entry: Entry) -> Result<(), Violation> {
         let is_behind = match &self.large {
-            Large::None => false,
+            Large::None | Large::Past(..) => false,
             Large::Keep(large, ..) | Large::Discard { log: large, .. } => *large == log,
         };
         if !is_behind {

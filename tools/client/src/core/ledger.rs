@@ -21,6 +21,13 @@ pub(super) enum Effect {
     },
     /// A tick is durable.
     Settled,
+    /// A message of the time before is in the store.
+    Filled {
+        /// Who wrote it.
+        peer: u64,
+        /// Which one.
+        ordinal: u64,
+    },
     /// The log is stored up to here and may be acknowledged.
     Log {
         /// Which.
@@ -50,7 +57,9 @@ impl Ledger {
     /// Adds a write to the next batch.
     pub(super) fn write(&mut self, write: Write) {
         self.pending.bytes += MESSAGE_BYTES;
-        if let Write::Insert(message) | Write::Enqueue { message, .. } = &write {
+        if let Write::Insert(message) | Write::Fill(message) | Write::Enqueue { message, .. } =
+            &write
+        {
             self.pending.bytes += message.body.len();
         }
         self.pending.writes.push(write);

@@ -35,6 +35,7 @@ mod link;
 mod log;
 mod outbox;
 mod output;
+mod past;
 mod presence;
 mod receive;
 mod session;

@@ -103,6 +103,7 @@ impl Session {
         {
             self.intake.inbox_went_back(head);
             self.conversations.went_back();
+            self.past_went_back(head);
             self.ledger.write(Write::WentBack { head });
             self.ledger.then(Effect::Notify(Event::InboxWentBack { cursor, head }));
         }
@@ -138,7 +139,13 @@ impl Session {
     ) -> Result<(), Violation> {
         match *frame {
             Frame::Deliver(ref deliver) => self.intake.deliver(deliver),
-            Frame::Part { body } => self.intake.part(body),
+            Frame::Part { body } => {
+                self.intake.part(body)?;
+                self.keep_past();
+                Ok(())
+            }
+            Frame::Past(ref past) => self.on_past(past),
+            Frame::HistoryEnd(ref end) => self.on_history_end(end),
             Frame::Skip { position } => self.intake.skip(LogId::Inbox, position),
             Frame::Sent { peer, number, ordinal, time_ms } => {
                 self.on_sent(peer, number, ordinal, time_ms)

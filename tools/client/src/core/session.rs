@@ -17,6 +17,7 @@ use super::link::{Link, Plan};
 use super::log::LogId;
 use super::outbox::{Outbox, Refused, SendError};
 use super::output::Output;
+use super::past::Fills;
 use super::presence::Presence;
 use crate::event::{Event, Reason};
 use crate::limits::{CONNECT_MS_MAX, UNSTORED_BYTES_PAUSE, WELCOME_MS_MAX};
@@ -40,11 +41,12 @@ pub struct Session {
     pub(super) groups: Groups,
     pub(super) asks: Asks,
     pub(super) presence: Presence,
+    pub(super) fills: Fills,
     pub(super) ledger: Ledger,
     pub(super) output: Output,
     /// Bytes of a frame that isn't complete yet.
     pub(super) partial: Vec<u8>,
-    id_last: u64,
+    id_last: i64,
     /// How far the server's clock was ahead of this device's at the last welcome, in milliseconds.
     pub(super) server_ahead_ms: u64,
     /// The inbox head for which a connection was given up because nothing came: once per head.
@@ -70,6 +72,7 @@ impl Session {
             groups: Groups::new(snapshot.groups),
             asks: Asks::default(),
             presence: Presence::default(),
+            fills: Fills::new(snapshot.filled_from, snapshot.id_first),
             ledger: Ledger::default(),
             output: Output::default(),
             partial: Vec::new(),
@@ -299,6 +302,7 @@ impl Session {
                     self.outbox.stored(number);
                     actions.push(Action::Saved(id));
                 }
+                Effect::Filled { peer, ordinal } => self.conversations.stored(peer, ordinal),
                 Effect::Settled => self.outbox.settled(),
                 Effect::Log { log, position } => self.intake.stored(log, position),
             }
@@ -350,6 +354,7 @@ impl Session {
         self.groups.reset();
         self.asks.begin(std::iter::empty());
         self.presence.reset();
+        self.fills.reset();
         let retry_in_ms = match plan {
             Plan::Retry { retry_after_ms } => Some(self.backoff.next_ms(retry_after_ms)),
             Plan::RetryLate => Some(self.backoff.longest_ms()),
@@ -472,6 +477,7 @@ impl Session {
             self.push_ask(target);
         }
         self.ask_groups();
+        self.ask_past();
         self.presence.fill(now.elapsed_ms, &mut self.output);
     }
 

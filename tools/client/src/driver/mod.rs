@@ -47,6 +47,7 @@ pub(crate) enum Request {
         after: u64,
     },
     LookGroup(u64),
+    FillHistory(Option<u64>, u64),
     SetActive(bool),
     Watch(Vec<u64>),
     Unwatch(Vec<u64>),
@@ -210,6 +211,9 @@ impl Driver {
                 self.session.ask_group(now, group, position, after, &mut actions);
             }
             Request::LookGroup(group) => self.session.look_group(now, group, &mut actions),
+            Request::FillHistory(group, entries) => {
+                self.session.fill_history(now, group, entries, &mut actions);
+            }
             Request::SetActive(is_active) => {
                 self.session.set_active(now, is_active, &mut actions);
             }

@@ -21,7 +21,7 @@ type Kept = (Snapshot, Vec<Message>, Vec<Group>);
 const FILE: &str = "device.db";
 const LOG: &str = "device.db-wal";
 
-fn message(id: u64, state: State, position: Option<u64>) -> Message {
+fn message(id: i64, state: State, position: Option<u64>) -> Message {
     Message {
         id: MessageId(id),
         group: None,
@@ -29,7 +29,7 @@ fn message(id: u64, state: State, position: Option<u64>) -> Message {
         state,
         ordinal: position,
         position,
-        time_ms: id,
+        time_ms: id as u64,
         content: 1,
         body: Arc::from(vec![id as u8; 3_000]),
     }

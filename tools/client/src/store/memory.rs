@@ -11,6 +11,7 @@ use crate::message::{Conversation, Message, MessageId, State, Target, content};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MemoryStore {
     cursor: u64,
+    filled_from: u64,
     number_last: u64,
     messages: BTreeMap<MessageId, Message>,
     /// Number → message.
@@ -33,7 +34,7 @@ impl MemoryStore {
         let mut new = BTreeSet::new();
         for write in batch {
             match write {
-                Write::Insert(message) | Write::Enqueue { message, .. } => {
+                Write::Insert(message) | Write::Fill(message) | Write::Enqueue { message, .. } => {
                     if self.messages.contains_key(&message.id) || !new.insert(message.id) {
                         return Err(StoreError::Damaged(format!("message {} exists", message.id)));
                     }
@@ -50,6 +51,7 @@ impl MemoryStore {
                 | Write::Group(_)
                 | Write::Roles { .. }
                 | Write::Cursor(_)
+                | Write::Filled(_)
                 | Write::WentBack { .. }
                 | Write::NumberLast(_) => {}
             }
@@ -62,6 +64,12 @@ impl MemoryStore {
             Write::Insert(message) => {
                 self.messages.insert(message.id, message.clone());
             }
+            Write::Fill(message) => {
+                if !self.has(message) {
+                    self.messages.insert(message.id, message.clone());
+                }
+            }
+            Write::Filled(from) => self.filled_from = *from,
             Write::Enqueue { message, number } => {
                 self.messages.insert(message.id, message.clone());
                 self.outbox.insert(*number, message.id);
@@ -106,6 +114,20 @@ impl MemoryStore {
         }
     }
 
+    /// Whether a message of the time before is here: this device may have received or sent it.
+    fn has(&self, new: &Message) -> bool {
+        self.messages.values().any(|known| {
+            let is_same_send = new.state.is_own()
+                && known.state == State::Sent
+                && (known.peer, known.ordinal) == (new.peer, new.ordinal);
+            known.group == new.group
+                && match new.group {
+                    Some(_) => known.position == new.position || known.ordinal == new.position,
+                    None => known.position == new.position || is_same_send,
+                }
+        })
+    }
+
     fn go_back(&mut self, head: u64) {
         self.cursor = head;
         for message in self.messages.values_mut().filter(|message| message.group.is_none()) {
@@ -126,6 +148,7 @@ impl MemoryStore {
             message.target() == Target::Peer(conversation.peer)
                 && message.state == State::Received
                 && message.ordinal > Some(conversation.seen)
+                && message.id > MessageId(0)
         };
         self.messages.values().filter(unread).count() as u64
     }
@@ -136,6 +159,7 @@ impl MemoryStore {
                 && message.state == State::Received
                 && message.content != content::CHANGE
                 && message.ordinal > Some(state.seen)
+                && message.id > MessageId(0)
         };
         self.messages.values().filter(unread).count() as u64
     }
@@ -155,8 +179,10 @@ impl Store for MemoryStore {
         };
         Ok(Snapshot {
             cursor: self.cursor,
+            filled_from: self.filled_from,
             number_last: self.number_last,
-            id_last: self.messages.last_key_value().map_or(0, |(id, _)| id.0),
+            id_last: self.messages.last_key_value().map_or(0, |(id, _)| id.0.max(0)),
+            id_first: self.messages.first_key_value().map_or(0, |(id, _)| id.0.min(0)),
             conversations: self.conversations.values().copied().collect(),
             groups: self.groups.values().cloned().collect(),
             outbox: self.outbox.iter().filter_map(unanswered).collect(),
@@ -181,7 +207,7 @@ impl Store for MemoryStore {
         before: Option<MessageId>,
         limit: usize,
     ) -> Result<Vec<Message>, StoreError> {
-        let end = before.unwrap_or(MessageId(u64::MAX));
+        let end = before.unwrap_or(MessageId(i64::MAX));
         let there =
             self.messages.range(..end).rev().filter(|(_, message)| message.target() == target);
         let mut newest: Vec<_> = there.take(limit).map(|(_, message)| message.clone()).collect();

@@ -53,6 +53,10 @@ pub trait Store: Send {
 pub enum Write {
     /// A message from the inbox or from a group.
     Insert(Message),
+    /// A message of the time before, which is inserted unless it is here already.
+    Fill(Message),
+    /// What the server keeps of the inbox from this position on was fetched.
+    Filled(u64),
     /// A message to be sent, and its number.
     Enqueue {
         /// The message, pending.
@@ -194,6 +198,8 @@ pub struct GroupState {
     pub receipt: Receipt,
     /// The newest message; 0 before the first.
     pub last: MessageId,
+    /// What the server keeps from this position on was fetched; 0 where nothing was that lies before.
+    pub filled_from: u64,
 }
 
 impl GroupState {
@@ -213,6 +219,7 @@ impl GroupState {
             seen_confirmed: 0,
             receipt: Receipt::default(),
             last: MessageId(0),
+            filled_from: 0,
         }
     }
 }
@@ -237,10 +244,15 @@ pub struct Unanswered {
 pub struct Snapshot {
     /// Everything up to this inbox position is in the store.
     pub cursor: u64,
+    /// What the server keeps of the inbox from this position on was fetched; 0 where nothing was that
+    /// lies before.
+    pub filled_from: u64,
     /// Largest number ever used for a send; 0 where none was.
     pub number_last: u64,
     /// Largest message id in use; 0 where there is none.
-    pub id_last: u64,
+    pub id_last: i64,
+    /// Smallest message id in use; 0 where there is none below.
+    pub id_first: i64,
     /// Every conversation, by ascending peer.
     pub conversations: Vec<ConversationState>,
     /// Every group, by ascending number.

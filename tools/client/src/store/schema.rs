@@ -1,6 +1,7 @@
 //! The tables, and the checks before a file is taken for a store.
 //!
-//! Format 2; a store of format 1, which had no groups, is rewritten when it is opened. Users and groups are 64-bit numbers kept in SQLite's signed integers by their bits; all other
+//! Format 3. A store of format 1, which had no groups, is rewritten when it is opened; one of format 2, which
+//! had no history of the server's, nor messages that refer to others, gets what it lacks. Users and groups are 64-bit numbers kept in SQLite's signed integers by their bits; all other
 //! numbers are below 2^63.
 
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
@@ -8,10 +9,13 @@ use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use super::StoreError;
 
 /// The format that this program reads and writes (SQLite's `user_version`).
-pub(super) const FORMAT: i64 = 2;
+pub(super) const FORMAT: i64 = 3;
 
 /// The format before there were groups.
 const FORMAT_BEFORE_GROUPS: i64 = 1;
+
+/// The format before there was a past to fetch.
+const FORMAT_BEFORE_PAST: i64 = 2;
 
 /// Marks the file as a store of this client (SQLite's `application_id`): "FLMC".
 const APPLICATION: i64 = 0x464c_4d43;
@@ -23,7 +27,8 @@ const TABLES: &str = "
         user INTEGER NOT NULL,
         device INTEGER NOT NULL,
         cursor INTEGER NOT NULL DEFAULT 0,      -- the inbox is stored up to this position
-        number_last INTEGER NOT NULL DEFAULT 0  -- largest number ever used for a send
+        number_last INTEGER NOT NULL DEFAULT 0, -- largest number ever used for a send
+        filled_from INTEGER NOT NULL DEFAULT 0  -- from here on the inbox was fetched; 0: from the cursor
     ) STRICT;
 
     CREATE TABLE messages (
@@ -83,7 +88,8 @@ const TABLES: &str = "
         receipt_read INTEGER NOT NULL,
         receipt_delivered_all INTEGER NOT NULL,
         receipt_read_all INTEGER NOT NULL,
-        last INTEGER NOT NULL
+        last INTEGER NOT NULL,
+        filled_from INTEGER NOT NULL DEFAULT 0  -- as of the inbox
     ) STRICT;
 
     CREATE TABLE members (
@@ -92,6 +98,12 @@ const TABLES: &str = "
         role INTEGER NOT NULL,   -- 1 member, 2 admin, 3 owner
         PRIMARY KEY (of_group, user)
     ) STRICT, WITHOUT ROWID;
+";
+
+/// What a store of the format before lacks.
+const ADD_PAST: &str = "
+    ALTER TABLE device ADD COLUMN filled_from INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE groups ADD COLUMN filled_from INTEGER NOT NULL DEFAULT 0;
 ";
 
 /// Makes room for the tables of the present format; none of the old ones has a reference to another
@@ -143,10 +155,11 @@ pub(super) fn prepare(
         create(connection, user, device)?;
     }
     check_identity(connection, user, device)?;
-    if format == FORMAT_BEFORE_GROUPS {
-        upgrade(connection)?;
+    match format {
+        FORMAT_BEFORE_GROUPS => upgrade(connection, &[SET_ASIDE, TABLES, BRING_OVER]),
+        FORMAT_BEFORE_PAST => upgrade(connection, &[ADD_PAST]),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 fn is_empty(connection: &Connection) -> Result<bool, StoreError> {
@@ -169,10 +182,10 @@ fn create(connection: &mut Connection, user: u64, device: u64) -> Result<(), Sto
     Ok(())
 }
 
-/// Rewrites a store of the format before groups, as a whole or not at all.
-fn upgrade(connection: &mut Connection) -> Result<(), StoreError> {
+/// Brings a store to the present format, as a whole or not at all.
+fn upgrade(connection: &mut Connection, steps: &[&str]) -> Result<(), StoreError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    for step in [SET_ASIDE, TABLES, BRING_OVER] {
+    for step in steps {
         transaction.execute_batch(step)?;
     }
     transaction.pragma_update(None, "user_version", FORMAT)?;
@@ -187,7 +200,7 @@ fn check_format(connection: &Connection) -> Result<i64, StoreError> {
         return Err(StoreError::NotAStore);
     }
     match pragma("user_version")? {
-        format @ (FORMAT | FORMAT_BEFORE_GROUPS) => Ok(format),
+        format @ (FORMAT | FORMAT_BEFORE_PAST | FORMAT_BEFORE_GROUPS) => Ok(format),
         found => Err(StoreError::Format { found, known: FORMAT }),
     }
 }

@@ -27,7 +27,7 @@ const MESSAGE_COLUMNS: &str =
 const GROUP_COLUMNS: &str =
     "of_group, cursor, name, info, owner, roles_at, is_gone, own_last, seen,
     seen_confirmed, receipt_position, receipt_members, receipt_delivered, receipt_read,
-    receipt_delivered_all, receipt_read_all, last";
+    receipt_delivered_all, receipt_read_all, last, filled_from";
 
 /// Inverted in the numbers of members, so that SQLite's signed integers sort as the numbers do.
 const HIGHEST_BIT: u64 = 1 << 63;
@@ -66,14 +66,13 @@ fn create_file(path: &Path) -> std::io::Result<()> {
 
 impl Store for SqliteStore {
     fn load(&mut self) -> Result<Snapshot, StoreError> {
-        let (cursor, number_last) =
-            self.connection.query_row("SELECT cursor, number_last FROM device", [], |row| {
-                Ok((unsigned(row, 0)?, unsigned(row, 1)?))
-            })?;
-        let id_last =
-            self.connection.query_row("SELECT coalesce(max(id), 0) FROM messages", [], |row| {
-                unsigned(row, 0)
-            })?;
+        let device = "SELECT cursor, number_last, filled_from FROM device";
+        let (cursor, number_last, filled_from) = self.connection.query_row(device, [], |row| {
+            Ok((unsigned(row, 0)?, unsigned(row, 1)?, unsigned(row, 2)?))
+        })?;
+        let ids = "SELECT coalesce(max(id), 0), coalesce(min(id), 0) FROM messages";
+        let (id_last, id_first) =
+            self.connection.query_row(ids, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
         let mut conversations: Vec<ConversationState> = self
             .connection
             .prepare(
@@ -93,7 +92,16 @@ impl Store for SqliteStore {
             )?
             .query_map([], read_unanswered)?
             .collect::<Result<_, _>>()?;
-        Ok(Snapshot { cursor, number_last, id_last, conversations, groups, outbox })
+        Ok(Snapshot {
+            cursor,
+            filled_from,
+            number_last,
+            id_last: i64::max(id_last, 0),
+            id_first: i64::min(id_first, 0),
+            conversations,
+            groups,
+            outbox,
+        })
     }
 
     fn commit(&mut self, batch: &[Write]) -> Result<(), StoreError> {
@@ -109,7 +117,7 @@ impl Store for SqliteStore {
     fn message(&mut self, id: MessageId) -> Result<Option<Message>, StoreError> {
         let sql = format!("SELECT {MESSAGE_COLUMNS} FROM messages WHERE id = ?1");
         let mut statement = self.connection.prepare_cached(&sql)?;
-        let row = statement.query_row([id.0 as i64], read_message).optional()?;
+        let row = statement.query_row([id.0], read_message).optional()?;
         row.map(Stored::check).transpose()
     }
 
@@ -127,7 +135,7 @@ impl Store for SqliteStore {
             "SELECT {MESSAGE_COLUMNS} FROM messages
              WHERE {place} = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3"
         );
-        let before = before.map_or(i64::MAX, |id| id.0.min(i64::MAX as u64) as i64);
+        let before = before.map_or(i64::MAX, |id| id.0);
         let mut statement = self.connection.prepare_cached(&sql)?;
         let newest = statement
             .query_map(params![number as i64, before, limit as i64], read_message)?
@@ -144,7 +152,7 @@ impl Store for SqliteStore {
             "SELECT peer, delivered, read, seen, last,
                  (SELECT count(*) FROM messages
                   WHERE messages.peer = conversations.peer AND of_group IS NULL AND state = 0
-                      AND ordinal > seen)
+                      AND ordinal > seen AND id > 0)
              FROM conversations ORDER BY last DESC",
         )?;
         let rows = statement.query_map([], |row| {
@@ -153,7 +161,7 @@ impl Store for SqliteStore {
                 delivered: unsigned(row, 1)?,
                 read: unsigned(row, 2)?,
                 seen: unsigned(row, 3)?,
-                last: MessageId(unsigned(row, 4)?),
+                last: MessageId(row.get(4)?),
                 unread: unsigned(row, 5)?,
             })
         })?;
@@ -180,7 +188,7 @@ impl SqliteStore {
         let mut statement = self.connection.prepare_cached(
             "SELECT count(*) FROM messages
              WHERE of_group IS NOT NULL AND of_group = ?1 AND state = 0 AND ordinal > ?2
-                 AND content <> ?3",
+                 AND content <> ?3 AND id > 0",
         )?;
         let changes = fulmar_protocol::group::CONTENT_CHANGE;
         let unread = statement
@@ -211,6 +219,10 @@ impl SqliteStore {
 pub(super) fn apply(connection: &Connection, write: &Write) -> Result<(), StoreError> {
     match write {
         Write::Insert(message) => insert(connection, message),
+        Write::Fill(message) => fill(connection, message),
+        Write::Filled(from) => {
+            execute(connection, "UPDATE device SET filled_from = ?1", params![*from as i64])
+        }
         Write::Enqueue { message, number } => {
             insert(connection, message)?;
             enqueue(connection, message.id, *number)
@@ -225,7 +237,7 @@ pub(super) fn apply(connection: &Connection, write: &Write) -> Result<(), StoreE
                 connection,
                 "UPDATE messages SET ordinal = ?2,
                      time_ms = CASE ?3 WHEN 0 THEN time_ms ELSE ?3 END WHERE id = ?1",
-                params![id.0 as i64, *ordinal as i64, *time_ms as i64],
+                params![id.0, *ordinal as i64, *time_ms as i64],
             )?;
             dequeue(connection, *number)
         }
@@ -237,7 +249,7 @@ pub(super) fn apply(connection: &Connection, write: &Write) -> Result<(), StoreE
         Write::Placed { id, group } => execute(
             connection,
             "UPDATE messages SET of_group = ?2 WHERE id = ?1",
-            params![id.0 as i64, *group as i64],
+            params![id.0, *group as i64],
         ),
         Write::Group(state) => put_group(connection, state),
         Write::Roles { group, after, through, roles } => {
@@ -259,7 +271,7 @@ fn insert(connection: &Connection, message: &Message) -> Result<(), StoreError> 
              (id, peer, state, code, ordinal, position, time_ms, content, body, of_group)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
         params![
-            message.id.0 as i64,
+            message.id.0,
             message.peer as i64,
             state,
             code,
@@ -273,12 +285,34 @@ fn insert(connection: &Connection, message: &Message) -> Result<(), StoreError> 
     )
 }
 
+/// Inserts a message of the time before, unless it is here: this device may have received or sent it.
+fn fill(connection: &Connection, message: &Message) -> Result<(), StoreError> {
+    let position = message.position.map(|position| position as i64);
+    let ordinal = message.ordinal.map(|ordinal| ordinal as i64);
+    let known = match message.group {
+        Some(group) => connection
+            .prepare_cached(
+                "SELECT 1 FROM messages WHERE of_group IS NOT NULL AND of_group = ?1
+                     AND (position = ?2 OR ordinal = ?2)",
+            )?
+            .exists(params![group as i64, position])?,
+        None => connection
+            .prepare_cached(
+                "SELECT 1 FROM messages WHERE of_group IS NULL
+                     AND (position = ?2
+                          OR ?4 AND peer = ?1 AND state = 2 AND ordinal = ?3)",
+            )?
+            .exists(params![message.peer as i64, position, ordinal, message.state.is_own()])?,
+    };
+    if known { Ok(()) } else { insert(connection, message) }
+}
+
 fn set_state(connection: &Connection, id: MessageId, state: State) -> Result<(), StoreError> {
     let (state, code) = state_columns(state);
     execute(
         connection,
         "UPDATE messages SET state = ?2, code = ?3 WHERE id = ?1",
-        params![id.0 as i64, state, code],
+        params![id.0, state, code],
     )
 }
 
@@ -286,7 +320,7 @@ fn enqueue(connection: &Connection, id: MessageId, number: u64) -> Result<(), St
     execute(
         connection,
         "INSERT INTO outbox (number, message) VALUES (?1, ?2)",
-        params![number as i64, id.0 as i64],
+        params![number as i64, id.0],
     )?;
     raise_number(connection, number)
 }
@@ -333,7 +367,7 @@ fn put_conversation(connection: &Connection, state: &ConversationState) -> Resul
             state.seen_confirmed as i64,
             state.in_last as i64,
             state.out_last as i64,
-            state.last.0 as i64,
+            state.last.0,
         ],
     )
 }
@@ -341,7 +375,8 @@ fn put_conversation(connection: &Connection, state: &ConversationState) -> Resul
 fn put_group(connection: &Connection, state: &GroupState) -> Result<(), StoreError> {
     let sql = format!(
         "INSERT OR REPLACE INTO groups ({GROUP_COLUMNS})
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)"
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17,
+             ?18)"
     );
     execute(
         connection,
@@ -363,7 +398,8 @@ fn put_group(connection: &Connection, state: &GroupState) -> Result<(), StoreErr
             state.receipt.read as i64,
             state.receipt.delivered_all as i64,
             state.receipt.read_all as i64,
-            state.last.0 as i64,
+            state.last.0,
+            state.filled_from as i64,
         ],
     )
 }
@@ -450,7 +486,7 @@ fn read_message(row: &Row<'_>) -> rusqlite::Result<Stored> {
         state: row.get(2)?,
         code: row.get(3)?,
         message: Message {
-            id: MessageId(unsigned(row, 0)?),
+            id: MessageId(row.get(0)?),
             peer: unsigned(row, 1)?,
             state: State::Received,
             ordinal: row.get::<_, Option<i64>>(4)?.map(|ordinal| ordinal as u64),
@@ -472,7 +508,7 @@ fn read_conversation(row: &Row<'_>) -> rusqlite::Result<ConversationState> {
         seen_confirmed: unsigned(row, 4)?,
         in_last: unsigned(row, 5)?,
         out_last: unsigned(row, 6)?,
-        last: MessageId(unsigned(row, 7)?),
+        last: MessageId(row.get(7)?),
     })
 }
 
@@ -496,14 +532,15 @@ fn read_group(row: &Row<'_>) -> rusqlite::Result<GroupState> {
             delivered_all: unsigned(row, 14)?,
             read_all: unsigned(row, 15)?,
         },
-        last: MessageId(unsigned(row, 16)?),
+        last: MessageId(row.get(16)?),
+        filled_from: unsigned(row, 17)?,
     })
 }
 
 fn read_unanswered(row: &Row<'_>) -> rusqlite::Result<Unanswered> {
     Ok(Unanswered {
         number: unsigned(row, 0)?,
-        id: MessageId(unsigned(row, 1)?),
+        id: MessageId(row.get(1)?),
         target: match row.get::<_, Option<i64>>(5)? {
             Some(group) => Target::Group(group as u64),
             None => Target::Peer(unsigned(row, 2)?),

@@ -92,7 +92,7 @@ async fn a_full_outbox_makes_the_caller_wait_and_a_tick_lets_it_go_on() {
     peer.expect("send 8 #0 x").await;
     peer.say(&[tick(8, peer.base(), 1)]).await;
     let id = timeout(crate::server::PATIENCE, waiting).await.unwrap().unwrap();
-    assert_eq!(id, MessageId(OUTBOX_MESSAGES_MAX as u64 + 1));
+    assert_eq!(id, MessageId(OUTBOX_MESSAGES_MAX as i64 + 1));
 }
 
 #[tokio::test]
@@ -113,7 +113,7 @@ async fn a_program_that_does_not_listen_stops_the_reading_and_loses_nothing() {
     });
     tokio::time::sleep(Duration::from_millis(300)).await;
     let stored = client.history(8, None, 1_000).await.unwrap().last().map(|last| last.id.0);
-    assert!(stored.is_some_and(|stored| stored < messages), "it read on: {stored:?}");
+    assert!(stored.is_some_and(|stored| stored < messages as i64), "it read on: {stored:?}");
     assert_eq!(events.next().await.as_ref().map(crate::frames::tell), Some("connected 5".into()));
     for position in 1..=messages {
         let event = timeout(crate::server::PATIENCE, events.next()).await.unwrap().unwrap();

@@ -1,6 +1,7 @@
 //! The server's side of a script: frames to say, and one line for each frame and event that came.
 
 use fulmar_client::{Event, GroupChange, content};
+use fulmar_protocol::history::History;
 use fulmar_protocol::{Chunks, Deliver, Frame, Pairs, Welcome};
 
 /// The server's clock in every script.
@@ -122,6 +123,10 @@ pub(crate) fn describe(frame: &Frame<'_>, base: u64) -> String {
         Frame::Watch { users } => format!("watch {:?}", users.iter().collect::<Vec<_>>()),
         Frame::Unwatch { users } => format!("unwatch {:?}", users.iter().collect::<Vec<_>>()),
         Frame::Typing { group, user, is_typing } => format!("typing {group} {user} {is_typing}"),
+        Frame::History(history) => {
+            let History { group, from, through, limit, newest_first } = *history;
+            format!("history {group} @{from} to @{through}, {limit} {newest_first}")
+        }
         Frame::Ping => "ping".into(),
         Frame::Goodbye(goodbye) => format!("goodbye {}", goodbye.code.name()),
         other => panic!("a client never sends {other:?}"),
@@ -184,6 +189,9 @@ pub(crate) fn tell(event: &Event) -> String {
             format!("who {group} @{} {who:?}", receipt.position)
         }
         Event::GroupSeenElsewhere { group, position } => format!("group seen {group} @{position}"),
+        Event::HistoryFilled { group, entries, is_complete } => {
+            format!("filled {group:?} {entries} {is_complete}")
+        }
         Event::Presence { user, is_online, last_seen_ms } => {
             format!("presence {user} {is_online} {last_seen_ms}")
         }

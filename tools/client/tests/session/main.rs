@@ -6,6 +6,7 @@ mod device;
 mod frames;
 mod groups;
 mod login;
+mod past;
 mod presence;
 mod receipts;
 mod receiving;

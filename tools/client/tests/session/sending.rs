@@ -219,7 +219,7 @@ fn a_full_outbox_takes_nothing_more_until_a_tick() {
     let messages = OUTBOX_MESSAGES_MAX;
     assert_eq!(full(&mut device), Err(SendError::OutboxFull { messages, bytes: messages }));
     device.server(&[tick(8, START_MS, 1)]);
-    assert_eq!(full(&mut device), Ok(MessageId(messages as u64 + 1)));
+    assert_eq!(full(&mut device), Ok(MessageId(messages as i64 + 1)));
 }
 
 #[test]

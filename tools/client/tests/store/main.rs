@@ -22,7 +22,7 @@ fn place() -> Place {
     Place { _directory: directory, path }
 }
 
-fn message(id: u64, peer: u64, state: State, position: Option<u64>) -> Message {
+fn message(id: i64, peer: u64, state: State, position: Option<u64>) -> Message {
     Message {
         id: MessageId(id),
         group: None,
@@ -30,7 +30,7 @@ fn message(id: u64, peer: u64, state: State, position: Option<u64>) -> Message {
         state,
         ordinal: position,
         position,
-        time_ms: 1_000 + id,
+        time_ms: 1_000 + id.unsigned_abs(),
         content: content::TEXT,
         body: Arc::from(format!("body {id}").into_bytes()),
     }
@@ -81,10 +81,10 @@ fn other_files_and_other_formats_are_left_alone() {
     let later = place();
     drop(SqliteStore::open(&later.path, 7, 1).unwrap());
     let database = rusqlite::Connection::open(&later.path).unwrap();
-    database.pragma_update(None, "user_version", 3).unwrap();
+    database.pragma_update(None, "user_version", 4).unwrap();
     drop(database);
     let error = SqliteStore::open(&later.path, 7, 1).unwrap_err();
-    assert!(matches!(error, StoreError::Format { found: 3, known: 2 }), "{error}");
+    assert!(matches!(error, StoreError::Format { found: 4, known: 3 }), "{error}");
 }
 
 #[test]
@@ -118,7 +118,7 @@ fn history_is_read_in_pages_from_the_newest() {
     let mut store = SqliteStore::open(&place.path, 7, 1).unwrap();
     for id in 1..=9 {
         let peer = if id % 3 == 0 { u64::MAX } else { 8 };
-        let write = Write::Insert(message(id, peer, State::Received, Some(id)));
+        let write = Write::Insert(message(id, peer, State::Received, Some(id as u64)));
         store.commit(&[write]).unwrap();
     }
     let ids = |page: Vec<Message>| page.iter().map(|message| message.id.0).collect::<Vec<_>>();
@@ -213,10 +213,42 @@ fn a_position_of_a_group_is_stored_once() {
     assert!(store.commit(&[Write::Insert(entry(4, None))]).is_err());
 }
 
+/// A store of the format before there was a past to fetch goes on as it was.
+#[test]
+fn a_store_without_a_past_gets_one() {
+    let place = place();
+    let mut store = SqliteStore::open(&place.path, 7, 1).unwrap();
+    let kept = message(1, 8, State::Received, Some(5));
+    let states = [
+        Write::Conversation(ConversationState::new(8)),
+        Write::Group(GroupState { cursor: 3, ..GroupState::new(30) }),
+    ];
+    store
+        .commit(&[&[Write::Insert(kept.clone()), Write::Cursor(5)], &states[..]].concat())
+        .unwrap();
+    let before = store.load().unwrap();
+    drop(store);
+    let database = rusqlite::Connection::open(&place.path).unwrap();
+    database.execute_batch(BACK_TO_FORMAT_2).unwrap();
+    drop(database);
+    let mut store = SqliteStore::open(&place.path, 7, 1).unwrap();
+    assert_eq!(store.load().unwrap(), before);
+    assert_eq!(store.message(kept.id).unwrap(), Some(kept));
+    store.commit(&[Write::Filled(3)]).unwrap();
+    assert_eq!(store.load().unwrap().filled_from, 3);
+}
+
+const BACK_TO_FORMAT_2: &str = "
+    ALTER TABLE device DROP COLUMN filled_from;
+    ALTER TABLE groups DROP COLUMN filled_from;
+    PRAGMA user_version = 2;
+";
+
 /// Batches as a session makes them, drawn by lot.
 struct Life {
     rng: fastrand::Rng,
-    id_last: u64,
+    id_last: i64,
+    id_first: i64,
     number_last: u64,
     position: u64,
     pending: Vec<(MessageId, u64)>,
@@ -225,7 +257,7 @@ struct Life {
 
 impl Life {
     fn write(&mut self) -> Write {
-        let lot = self.rng.u8(0..12);
+        let lot = self.rng.u8(0..14);
         match lot {
             0 | 1 => {
                 self.id_last += 1;
@@ -265,7 +297,7 @@ impl Life {
                 seen_confirmed: self.rng.u64(0..50),
                 in_last: self.rng.u64(0..50),
                 out_last: self.rng.u64(0..50),
-                last: MessageId(self.rng.u64(0..=self.id_last)),
+                last: MessageId(self.rng.i64(0..=self.id_last)),
                 ..ConversationState::new(self.peer())
             }),
             7 if self.rng.u8(0..3) == 0 => {
@@ -298,7 +330,8 @@ impl Life {
                     seen: number(),
                     seen_confirmed: number(),
                     receipt,
-                    last: MessageId(number().min(self.id_last)),
+                    last: MessageId((number() as i64).min(self.id_last)),
+                    filled_from: number(),
                 })
             }
             11 => {
@@ -314,6 +347,18 @@ impl Life {
                 self.number_last += self.rng.u64(0..3);
                 Write::NumberLast(self.number_last)
             }
+            12 => {
+                self.id_first -= 1;
+                let state = if self.rng.bool() { State::Received } else { State::Sent };
+                let position = 10_000 + self.rng.u64(0..40);
+                let mut message = message(self.id_first, self.peer(), state, Some(position));
+                message.group = self.rng.bool().then(|| self.group());
+                if message.group.is_none() {
+                    message.ordinal = Some(self.rng.u64(1..99));
+                }
+                Write::Fill(message)
+            }
+            13 => Write::Filled(self.rng.u64(0..40)),
             _ => Write::Cursor(self.position),
         }
     }
@@ -321,7 +366,7 @@ impl Life {
     fn perhaps_in_group(&mut self, message: Message) -> Message {
         let group = self.rng.bool().then(|| self.group());
         // A group doesn't go back with the inbox, so its positions are never used again.
-        let own = 1_000 + self.id_last;
+        let own = 1_000 + self.id_last as u64;
         let position = message.position.map(|inbox| if group.is_some() { own } else { inbox });
         Message { group, position, ..message }
     }
@@ -342,7 +387,8 @@ fn the_file_does_what_the_memory_does() {
         let mut memory = MemoryStore::new();
         let rng = fastrand::Rng::with_seed(seed);
         let (pending, rejected) = (Vec::new(), Vec::new());
-        let mut life = Life { rng, id_last: 0, number_last: 0, position: 0, pending, rejected };
+        let mut life =
+            Life { rng, id_last: 0, id_first: 0, number_last: 0, position: 0, pending, rejected };
         for _ in 0..6 {
             let mut file = SqliteStore::open(&place.path, 7, 1).unwrap();
             for _ in 0..20 {
@@ -377,7 +423,7 @@ fn the_file_does_what_the_memory_does() {
                 all
             };
             assert_eq!(groups(&mut file), groups(&mut memory));
-            for id in [1, life.id_last, life.id_last + 1].map(MessageId) {
+            for id in [-1, 1, life.id_last, life.id_last + 1].map(MessageId) {
                 assert_eq!(file.message(id).unwrap(), memory.message(id).unwrap());
             }
         }

@@ -8,7 +8,7 @@ mod vectors;
 
 use bytes::BytesMut;
 use fulmar::shard::record::{ConversationRecord, EntryHeader, GroupList, InboxRecord};
-use fulmar::shard::record::{Device, Face, Run, Sender, Ties};
+use fulmar::shard::record::{Device, Face, Marks, Run, Sender, Ties};
 
 use crate::script::Writer;
 use crate::token::{KEYS, TOKEN, footer};
@@ -99,6 +99,7 @@ pub(crate) fn conversation_record() -> Vec<u8> {
         ordinal: 4,
         delivered: 3,
         read: 2,
+        marks: Marks::default(),
         senders: senders.into_iter().collect(),
         copies: [(1, 5)].into_iter().collect(),
         ties: Ties { wrote: true, ..Ties::default() },

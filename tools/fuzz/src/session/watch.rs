@@ -46,7 +46,7 @@ pub(super) struct Watch {
     /// The server's head, which was behind the cursor, until the store knows it.
     went_back: Option<u64>,
     number_last: u64,
-    id_last: u64,
+    id_last: i64,
     /// By number.
     sends: BTreeMap<u64, Stored>,
     bodies: BTreeMap<MessageId, (Target, Vec<u8>)>,
@@ -321,6 +321,12 @@ impl Watch {
                     assert!(roles.is_sorted_by(|one, other| one.0 < other.0));
                     assert!(roles.iter().all(|(user, _)| user > after && user <= through));
                 }
+                Write::Fill(message) => {
+                    check_number(message.position.expect("what came has a position"));
+                    check_number(message.ordinal.expect("what came has an ordinal"));
+                    assert!(message.id.0 < 0, "it stands before what came by itself");
+                }
+                Write::Filled(from) => assert!(*from <= NUMBER_MAX),
                 Write::NumberLast(number) => {
                     check_number(*number);
                     self.number_last = self.number_last.max(*number);
@@ -393,6 +399,7 @@ impl Watch {
             | Event::GroupReceipt { .. }
             | Event::GroupWho { .. }
             | Event::GroupSeenElsewhere { .. }
+            | Event::HistoryFilled { .. }
             | Event::Presence { .. }
             | Event::Typing { .. }
             | Event::StoreFailed { .. } => {}

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use fulmar::shard::{ConnId, DeviceId, UserId};
 use fulmar_protocol::group::GroupNotice;
+use fulmar_protocol::history::Past;
 use fulmar_protocol::limits::FRAME_BYTES_MAX;
 use fulmar_protocol::{Assembly, Code, Deliver, Frame, Frames, Send, Welcome};
 
@@ -81,6 +82,8 @@ pub(super) struct Line {
     ticked: BTreeMap<UserId, usize>,
     upload: Upload,
     download: Option<(Deliver<'static>, Assembly)>,
+    /// The same of a page.
+    past: Option<(Deliver<'static>, Assembly)>,
 }
 
 /// The limits that the server states.
@@ -115,6 +118,7 @@ impl Line {
             ticked: BTreeMap::new(),
             upload: Upload::None,
             download: None,
+            past: None,
         }
     }
 
@@ -176,6 +180,7 @@ impl Line {
             | Frame::Watch { .. }
             | Frame::Unwatch { .. }
             | Frame::Typing { .. }
+            | Frame::History(_)
             | Frame::Put { .. }
             | Frame::BookResume { .. }
             | Frame::ProfileLook { .. }
@@ -287,11 +292,17 @@ impl Line {
             Frame::Rejected { peer, number, code, .. } => {
                 let send = self.answered(peer, number);
                 match code {
-                    Code::QuotaExceeded | Code::StaleNumber => assert_eq!(send.refusal, None),
+                    // What a body refers to is known to the server only.
+                    Code::QuotaExceeded
+                    | Code::StaleNumber
+                    | Code::BadContent
+                    | Code::NoSuchMessage
+                    | Code::TooOld => assert_eq!(send.refusal, None),
                     code => assert_eq!(send.refusal, Some(code)),
                 }
             }
             Frame::Deliver(ref deliver) => self.deliver(deliver, facts),
+            Frame::Part { body } if self.past.is_some() => self.past_part(body, facts),
             Frame::Part { body } => {
                 let (deliver, mut assembly) = self.download.take().expect("a body in progress");
                 if assembly.push(body).expect("as many as announced") {
@@ -318,12 +329,14 @@ impl Line {
             | Frame::GroupGone { .. }
             | Frame::Presence { .. }
             | Frame::Typing { .. }
+            | Frame::HistoryEnd(_)
             | Frame::Item(_)
             | Frame::PutRejected(_)
             | Frame::Book { .. }
             | Frame::Profile(_)
             | Frame::ProfileNews { .. }
             | Frame::Found(_) => {}
+            Frame::Past(ref past) => self.past(past, facts),
             ref other => panic!("a server doesn't send {other:?}"),
         }
     }
@@ -345,6 +358,7 @@ impl Line {
 
     fn deliver(&mut self, deliver: &Deliver<'_>, facts: &Facts) {
         assert!(self.download.is_none(), "a message within a large body");
+        assert!(self.past.is_none() || deliver.total_bytes.is_none(), "two large bodies");
         let Deliver { position, own, .. } = *deliver;
         let user = self.identity.0;
         self.advance(position);
@@ -358,6 +372,38 @@ impl Line {
                 let assembly = Assembly::new(total_bytes as usize, deliver.body);
                 self.download = Some((without_body(deliver), assembly));
             }
+        }
+    }
+
+    /// An entry of a page. What isn't kept any more may still be told.
+    fn past(&mut self, past: &Past<'_>, facts: &Facts) {
+        assert!(self.download.is_none() && self.past.is_none(), "an entry within a large body");
+        assert_eq!(past.group, 0, "scripts make no groups");
+        let Past { position, peer, ordinal, time_ms, content, own, total_bytes, body, .. } = *past;
+        let deliver = Deliver { position, peer, ordinal, time_ms, content, own, total_bytes, body };
+        match total_bytes {
+            None => self.check_past(&deliver, body, facts),
+            Some(total_bytes) => {
+                let assembly = Assembly::new(total_bytes as usize, body);
+                self.past = Some((without_body(&deliver), assembly));
+            }
+        }
+    }
+
+    fn past_part(&mut self, body: &[u8], facts: &Facts) {
+        let Some((deliver, mut assembly)) = self.past.take() else { return };
+        if assembly.push(body).expect("as many as announced") {
+            self.check_past(&deliver, &assembly.into_body(), facts);
+        } else {
+            self.past = Some((deliver, assembly));
+        }
+    }
+
+    fn check_past(&self, deliver: &Deliver<'_>, body: &[u8], facts: &Facts) {
+        let user = self.identity.0;
+        assert!(deliver.position <= facts.ledger.head(user), "a page of what isn't durable");
+        if facts.ledger.entry_at(user, deliver.position).is_some() {
+            facts.check_entry(user, deliver, body);
         }
     }
 

@@ -1,7 +1,8 @@
 //! What a script can do.
 
 use fulmar::shard::{DeviceId, UserId};
-use fulmar_protocol::limits::PART_BYTES_MAX;
+use fulmar_protocol::history::History;
+use fulmar_protocol::limits::{HISTORY_MAX, PART_BYTES_MAX};
 use fulmar_protocol::{Chunks, Code, Frame, Goodbye, Send};
 
 use super::line::Line;
@@ -66,10 +67,12 @@ pub(crate) enum Step {
     ShutDown,
     /// Storage removes an entry that has expired: user, position.
     Remove,
+    /// Asks for a page: connection, first and last position, limit, direction.
+    History,
 }
 
 impl Step {
-    const ALL: [Step; 24] = [
+    const ALL: [Step; 25] = [
         Step::LogIn,
         Step::Connect,
         Step::Bytes,
@@ -94,6 +97,7 @@ impl Step {
         Step::Crash,
         Step::ShutDown,
         Step::Remove,
+        Step::History,
     ];
 }
 
@@ -217,6 +221,13 @@ impl Course {
             Step::Read => {
                 let (peer, ordinal) = (peer(script), script.number());
                 Frame::Read { peer, ordinal }.encode(&mut line.outgoing);
+            }
+            Step::History => {
+                let (group, from, through) = (0, script.number(), script.number());
+                let limit = 1 + script.below(HISTORY_MAX) as u64;
+                let newest_first = script.flag();
+                let page = History { group, from, through, limit, newest_first };
+                Frame::History(page).encode(&mut line.outgoing);
             }
             Step::Ask => Frame::Ask { peer: peer(script) }.encode(&mut line.outgoing),
             Step::Ping => {

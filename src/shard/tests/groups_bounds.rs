@@ -1,0 +1,56 @@
+//! Groups: what waits is bounded, and whoever would wait beyond that comes again.
+
+use fulmar_protocol::group::Action;
+
+use super::groups::three;
+use super::world::World;
+use crate::limits::{GROUP_EARLY_MAX, NOTICES_MAX};
+
+#[test]
+fn no_more_sessions_than_so_many_wait_to_hear_whether_their_users_were_added() {
+    let mut world = World::new();
+    let (group, [ann, ..]) = three(&mut world);
+    let dan = world.join(6, 1);
+    world.say(ann, group, 2, "so what this user sent lately is here");
+    // User 5's inbox isn't read yet, so the addition waits; user 6 was told of it.
+    world.holds_loads = true;
+    world.change(ann, group, 3, Action::Add, &[5, 6], b"");
+    assert_eq!(world.heard(dan), ["notice @1 by 1"]);
+    for _ in 0..GROUP_EARLY_MAX {
+        world.resume(dan, &[(group, 0)]);
+    }
+    assert_eq!(world.told(dan), [""; 0]);
+    world.resume(dan, &[(group, 0)]);
+    world.expect(dan, &["goodbye overloaded"]);
+    // The others weren't hurt by that.
+    world.holds_loads = false;
+    world.load();
+    assert!(world.heard(ann).iter().any(|told| told.contains("sent n3 @3")));
+}
+
+/// Groups that one device makes, fewer than it may have without an answer.
+const EACH: u64 = 64;
+
+#[test]
+fn no_more_groups_than_so_many_wait_to_tell_a_user_of_being_added() {
+    let mut world = World::new();
+    // As many makers as it takes.
+    let makers: Vec<_> =
+        (0..=NOTICES_MAX as u64 / EACH).map(|nth| world.join(100 + nth, 1)).collect();
+    world.holds_loads = true;
+    let (last, others) = makers.split_last().expect("makers");
+    for &maker in others {
+        for number in 1..=EACH {
+            world.change(maker, 0, number, Action::Create, &[5], b"birds");
+        }
+        world.told(maker);
+        assert!(!world.is_closed(maker));
+    }
+    world.change(*last, 0, 1, Action::Create, &[5], b"birds");
+    let told = world.told(*last);
+    assert_eq!(told.last().map(String::as_str), Some("goodbye overloaded"), "{told:?}");
+    world.holds_loads = false;
+    world.load();
+    let told = world.told(others[0]);
+    assert_eq!(told.iter().filter(|told| told.contains(" sent ")).count(), EACH as usize);
+}
