@@ -8,7 +8,7 @@ use super::drain::Quiet;
 use super::login::check_terms;
 use super::pace::{Due, Mark, Moment, PaceOptions, Running};
 use super::talk::{Event, Talk, TalkPlan, Totals, held_back_note};
-use super::{Figure, Help, NamedLatencies, Outcome, Setting, nanoseconds, seconds_between};
+use super::{Figure, Help, NamedLatencies, Outcome, Setting, seconds_between};
 use crate::engine::{Links, Next, Port, Script};
 use crate::failure::Failure;
 use crate::limits::BODY_BYTES_MIN;
@@ -190,10 +190,6 @@ impl Group<'_> {
         Mark { at_ns, usage, totals: self.talk.totals(), due: self.due.count() }
     }
 
-    fn quiet(&self, now_ns: u64) -> Quiet {
-        Quiet::new(nanoseconds(self.setting.drain.get()), now_ns)
-    }
-
     /// The phase after this turn.
     fn advance(&mut self, phase: Phase, links: &mut Links, now_ns: u64) -> Result<Phase, Failure> {
         Ok(match phase {
@@ -205,7 +201,7 @@ impl Group<'_> {
                 self.talk.make(&mut links.port(0, now_ns));
                 Phase::Making
             }
-            Phase::Making if self.talk.to_make() == 0 => Phase::Joining(self.quiet(now_ns)),
+            Phase::Making if self.talk.to_make() == 0 => Phase::Joining(self.setting.quiet(now_ns)),
             Phase::Joining(mut quiet) => {
                 let to_join = self.talk.to_join();
                 if to_join == 0 {
@@ -225,7 +221,7 @@ impl Group<'_> {
                         Phase::Running(running)
                     }
                     Moment::Ends { start, end } => {
-                        Phase::Draining { start, end, quiet: self.quiet(now_ns) }
+                        Phase::Draining { start, end, quiet: self.setting.quiet(now_ns) }
                     }
                 }
             }

@@ -32,6 +32,7 @@ pub use pace::PaceOptions;
 pub use pairs::{PAIRS_HELP, PINGPONG_HELP, PairsOptions, PingpongOptions};
 pub use presence::{PRESENCE_HELP, PresenceOptions};
 
+use self::drain::Quiet;
 use crate::check::Faults;
 use crate::engine::{Engine, EngineOptions};
 use crate::exchange::MessageLatencies;
@@ -60,6 +61,11 @@ pub struct Setting {
 }
 
 impl Setting {
+    /// Notices at the end when nothing happens any more.
+    const fn quiet(&self, now_ns: u64) -> Quiet {
+        Quiet::new(nanoseconds(self.drain.get()), now_ns)
+    }
+
     fn engine(&self, users: usize) -> Result<Engine, Failure> {
         Engine::new(&EngineOptions {
             server: self.server,

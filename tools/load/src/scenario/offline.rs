@@ -267,7 +267,7 @@ impl Script for Store<'_> {
                 std::mem::take(to_open).for_each(|index| links.open(index));
                 if links.ready() == self.progress.len() {
                     let before = self.setting.probe.usage();
-                    let quiet = Quiet::new(nanoseconds(self.setting.drain.get()), now_ns);
+                    let quiet = self.setting.quiet(now_ns);
                     self.stage = StoreStage::Storing { from_ns: now_ns, before, quiet };
                     self.exchange.record(now_ns..u64::MAX);
                     let users = self.options.users as usize;

@@ -290,7 +290,7 @@ impl Pairs<'_> {
                         Phase::Running(running)
                     }
                     Moment::Ends { start, end } => {
-                        let quiet = Quiet::new(nanoseconds(self.setting.drain.get()), now_ns);
+                        let quiet = self.setting.quiet(now_ns);
                         Phase::Draining { since_ns: now_ns, start, end, quiet }
                     }
                 }

@@ -16,7 +16,7 @@ use super::group::never_joined;
 use super::login::{Register, check_terms};
 use super::pace::{Due, Mark, Moment, PaceOptions, Running};
 use super::talk::{Event, Talk, TalkPlan, Totals};
-use super::{Help, Outcome, Setting, nanoseconds};
+use super::{Help, Outcome, Setting};
 use crate::engine::{Links, Next, Port, Script};
 use crate::failure::Failure;
 use crate::limits::{BODY_BYTES_MIN, DRAIN_NS_MAX, OPENING_MAX};
@@ -188,10 +188,6 @@ impl Groups<'_> {
         Mark { at_ns, usage, totals: self.talk.totals(), due: self.due.count() }
     }
 
-    fn quiet(&self, now_ns: u64) -> Quiet {
-        Quiet::new(nanoseconds(self.setting.drain.get()), now_ns)
-    }
-
     /// The phase after this turn.
     fn advance(&mut self, phase: Phase, links: &mut Links, now_ns: u64) -> Result<Phase, Failure> {
         let silent = |is_made| Phase::Silent { until_ns: now_ns + SETTLE_NS, is_made };
@@ -210,7 +206,7 @@ impl Groups<'_> {
                 if self.talk.to_make() > 0 || self.visitors > 0 {
                     return Ok(Phase::Making);
                 }
-                Phase::Joining(self.quiet(now_ns))
+                Phase::Joining(self.setting.quiet(now_ns))
             }
             Phase::Joining(mut quiet) => {
                 let to_join = self.talk.to_join();
@@ -235,7 +231,7 @@ impl Groups<'_> {
                     }
                     Moment::Ends { start, end } => {
                         self.call_unanswered(links);
-                        let quiet = self.quiet(now_ns);
+                        let quiet = self.setting.quiet(now_ns);
                         Phase::Draining { since_ns: now_ns, start, end, quiet }
                     }
                 }

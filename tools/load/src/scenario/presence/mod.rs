@@ -158,10 +158,6 @@ impl Presence<'_> {
         Mark { at_ns, usage: self.setting.probe.usage(), totals: self.views.totals(), due: 0 }
     }
 
-    fn quiet(&self, now_ns: u64) -> Quiet {
-        Quiet::new(nanoseconds(self.setting.drain.get()), now_ns)
-    }
-
     /// The phase after this turn.
     fn advance(&mut self, phase: Phase, links: &mut Links, now_ns: u64) -> Phase {
         let silent = |is_watched| Phase::Silent { until_ns: now_ns + SETTLE_NS, is_watched };
@@ -173,7 +169,7 @@ impl Presence<'_> {
             Phase::Opening if links.ready() == links.len() => silent(false),
             Phase::Silent { until_ns, is_watched: false } if now_ns >= until_ns => {
                 self.memory.logged_in = self.setting.probe.server_rss_bytes();
-                Phase::Watching { next: 0, quiet: self.quiet(now_ns) }
+                Phase::Watching { next: 0, quiet: self.setting.quiet(now_ns) }
             }
             Phase::Watching { mut next, mut quiet } => {
                 let flight = WATCHERS_FLIGHT_MAX * self.options.watched() as u64;
@@ -203,7 +199,7 @@ impl Presence<'_> {
                 Moment::Ends { start, end } => {
                     self.people.stop_flapping();
                     let until_ns = now_ns + self.options.quiet_ns();
-                    Phase::Settling { until_ns, start, end, quiet: self.quiet(until_ns) }
+                    Phase::Settling { until_ns, start, end, quiet: self.setting.quiet(until_ns) }
                 }
             },
             Phase::Settling { until_ns, start, end, mut quiet } => {
