@@ -178,6 +178,9 @@ pub const GROUP_PERSIST_MS: u64 = 1_000;
 pub const RECEIPT_GATHER_MS: u64 = 20;
 /// The same for a tick.
 pub const TICK_GATHER_MS: u64 = 4;
+/// Shortest time between two receipts about one group, in milliseconds. Its members are never done all at once,
+/// and without it each of their acknowledgements would be a frame to the author.
+pub const GROUP_RECEIPT_GATHER_MS: u64 = 50;
 
 /// Time that a closing connection gets to take its last bytes, in milliseconds.
 pub const CLOSE_GRACE_MS: u64 = 2_000;

@@ -1,7 +1,7 @@
 //! How far the members of a group are: cursors that are shown to authors as counts.
 //!
-//! A later receipt includes all earlier ones, so they gather over a turn, on a busy core over several, and
-//! wait under load. However many members move at once, an author is told once.
+//! A later receipt includes all earlier ones, so they gather: the first one goes at the end of its turn, what
+//! follows a moment later, and all wait under load. However many members move at once, an author is told once.
 
 use super::super::seam::{GroupId, UserId};
 use super::super::{Answer, ConnId, Effects, Level, Shard};
@@ -10,7 +10,7 @@ use super::home::Group;
 use super::letter::{Asker, GroupLetter, Progress};
 use super::record::{GroupRecord, Member};
 use crate::faults::{Fault, is_planted};
-use crate::limits::{GROUP_AUTHORS_MAX, GROUP_PERSIST_MS, RECEIPT_GATHER_MS};
+use crate::limits::{GROUP_AUTHORS_MAX, GROUP_PERSIST_MS, GROUP_RECEIPT_GATHER_MS};
 use fulmar_protocol::limits::WHO_MAX;
 use fulmar_protocol::{Frame, Pairs, group::GroupReceipt};
 
@@ -129,7 +129,7 @@ impl Shard {
         queued.retain(|&id| {
             let Some(slot) = self.loaded_group(id) else { return false };
             let group = &mut self.groups[slot];
-            let is_gathering = group.told_ms + RECEIPT_GATHER_MS > now_ms && self.gathers;
+            let is_gathering = group.told_ms + GROUP_RECEIPT_GATHER_MS > now_ms;
             if is_gathering || group.is_ahead() {
                 return true;
             }
@@ -158,7 +158,7 @@ impl Shard {
         let receipts = if self.group_receipts.is_empty() {
             u64::MAX
         } else {
-            self.now.mono_ms + RECEIPT_GATHER_MS
+            self.now.mono_ms + GROUP_RECEIPT_GATHER_MS
         };
         let store =
             self.dirty_groups.front().map_or(u64::MAX, |(since, _)| since + GROUP_PERSIST_MS);

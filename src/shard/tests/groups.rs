@@ -4,6 +4,7 @@ use fulmar_protocol::group::{Action, Change, GroupSend};
 use fulmar_protocol::{Frame, Numbers, Pairs};
 
 use super::world::{C, World, user_on};
+use crate::limits::GROUP_RECEIPT_GATHER_MS;
 use crate::shard::UserId;
 
 impl World {
@@ -58,8 +59,9 @@ impl World {
         told.into_iter().filter(|told| !told.starts_with("receipt")).collect()
     }
 
-    /// The last receipt that a client was told.
+    /// The last receipt that a client was told, once they had time to gather.
     pub(super) fn receipt(&mut self, c: C) -> String {
+        self.pass(GROUP_RECEIPT_GATHER_MS);
         self.told(c).into_iter().rfind(|told| told.starts_with("receipt")).unwrap_or_default()
     }
 }
@@ -291,6 +293,7 @@ fn authors_are_shown_counts_and_however_many_move_at_once_they_hear_it_once() {
         world.change(ann, group, 2, Action::Add, &rest, b"");
         world.say(ann, group, 3, "all of you");
         world.told(ann);
+        world.pass(GROUP_RECEIPT_GATHER_MS);
         // All acknowledge and read in one turn.
         for &c in &members {
             let frames =
@@ -300,6 +303,7 @@ fn authors_are_shown_counts_and_however_many_move_at_once_they_hear_it_once() {
             }
         }
         world.settle();
+        world.pass(GROUP_RECEIPT_GATHER_MS);
         let told = world.told(ann);
         let receipts = told.iter().filter(|told| told.starts_with("receipt")).count();
         assert!((1..=2 * usize::from(cores)).contains(&receipts), "{told:?}");
@@ -357,6 +361,28 @@ fn acknowledgements_that_a_crash_took_are_counted_once_their_devices_are_back() 
         let receipt = world.receipt(back[0]);
         assert!(receipt.starts_with("receipt @2 of 2: 2 0, all (2, 0)"), "{receipt}");
     }
+}
+
+#[test]
+fn acknowledgements_one_after_the_other_are_few_receipts() {
+    let mut world = World::new();
+    let ann = world.join(1, 1);
+    let users: Vec<UserId> = (2..=200).collect();
+    let members: Vec<C> = users.iter().map(|&user| world.join(user, 1)).collect();
+    let group = world.group(ann, 1, &users);
+    world.say(ann, group, 2, "all of you");
+    world.pass(GROUP_RECEIPT_GATHER_MS);
+    world.told(ann);
+    let step_ms = 1;
+    for &c in &members {
+        world.ack_group(c, group, 2);
+        world.pass(step_ms);
+    }
+    world.pass(GROUP_RECEIPT_GATHER_MS);
+    let told = world.told(ann);
+    let most = users.len() * step_ms as usize / GROUP_RECEIPT_GATHER_MS as usize + 2;
+    assert!(told.len() <= most, "{} receipts for {} members", told.len(), users.len());
+    assert_eq!(told.last(), Some(&"receipt @2 of 199: 199 0, all (2, 0) []".to_owned()));
 }
 
 #[test]
