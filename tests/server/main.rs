@@ -6,6 +6,7 @@ mod harness;
 mod hostile;
 mod lifecycle;
 mod login;
+mod people;
 mod presence;
 mod python;
 mod windows;

@@ -40,7 +40,13 @@ impl Oracle {
                 | Write::Ticked { .. }
                 | Write::Placed { .. }
                 | Write::Roles { .. }
-                | Write::NumberLast(_) => Ok(()),
+                | Write::NumberLast(_)
+                // Nobody sets anything there yet.
+                | Write::Item { .. }
+                | Write::BookCursor(_)
+                | Write::BookForgotten
+                | Write::Wish { .. }
+                | Write::Profile(_) => Ok(()),
             };
             self.judge(outcome);
         }

@@ -7,6 +7,7 @@ use fulmar_protocol::{Code, Frame, Goodbye, Hello, Pairs, VERSION, capability};
 
 use super::asks::Asks;
 use super::backoff::Backoff;
+use super::book::Book;
 use super::conversations::Conversations;
 use super::groups::Groups;
 use super::heartbeat::Beat;
@@ -40,6 +41,7 @@ pub struct Session {
     pub(super) groups: Groups,
     pub(super) asks: Asks,
     pub(super) presence: Presence,
+    pub(super) book: Book,
     pub(super) ledger: Ledger,
     pub(super) output: Output,
     /// Bytes of a frame that isn't complete yet.
@@ -70,6 +72,7 @@ impl Session {
             groups: Groups::new(snapshot.groups),
             asks: Asks::default(),
             presence: Presence::default(),
+            book: Book::new(snapshot.book_cursor, snapshot.wishes, &snapshot.profiles),
             ledger: Ledger::default(),
             output: Output::default(),
             partial: Vec::new(),
@@ -350,6 +353,7 @@ impl Session {
         self.groups.reset();
         self.asks.begin(std::iter::empty());
         self.presence.reset();
+        self.book.reset();
         let retry_in_ms = match plan {
             Plan::Retry { retry_after_ms } => Some(self.backoff.next_ms(retry_after_ms)),
             Plan::RetryLate => Some(self.backoff.longest_ms()),
@@ -472,6 +476,7 @@ impl Session {
         }
         self.ask_groups();
         self.presence.fill(now.elapsed_ms, &mut self.output);
+        self.book.fill(&mut self.output);
     }
 
     /// A send got a no.

@@ -1,6 +1,7 @@
 //! The tables, and the checks before a file is taken for a store.
 //!
-//! Format 2; a store of format 1, which had no groups, is rewritten when it is opened. Users and groups are 64-bit numbers kept in SQLite's signed integers by their bits; all other
+//! Format 3; a store of format 1, which had no groups, is rewritten when it is opened, and one of format 2, which
+//! had no book, gets its tables. Users and groups are 64-bit numbers kept in SQLite's signed integers by their bits; all other
 //! numbers are below 2^63.
 
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
@@ -8,10 +9,13 @@ use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use super::StoreError;
 
 /// The format that this program reads and writes (SQLite's `user_version`).
-pub(super) const FORMAT: i64 = 2;
+pub(super) const FORMAT: i64 = 3;
 
 /// The format before there were groups.
 const FORMAT_BEFORE_GROUPS: i64 = 1;
+
+/// The format before there was a book.
+const FORMAT_BEFORE_BOOK: i64 = 2;
 
 /// Marks the file as a store of this client (SQLite's `application_id`): "FLMC".
 const APPLICATION: i64 = 0x464c_4d43;
@@ -94,6 +98,40 @@ const TABLES: &str = "
     ) STRICT, WITHOUT ROWID;
 ";
 
+/// The user's book, and the profiles of others.
+const BOOK_TABLES: &str = "
+    -- The book is stored up to this version; one row.
+    CREATE TABLE book_state (
+        row INTEGER PRIMARY KEY CHECK (row = 1),
+        cursor INTEGER NOT NULL
+    ) STRICT;
+    INSERT INTO book_state (row, cursor) VALUES (1, 0);
+
+    CREATE TABLE book (
+        item INTEGER NOT NULL,   -- what it is
+        key BLOB NOT NULL,       -- which one of these
+        version INTEGER NOT NULL,
+        value BLOB NOT NULL,
+        PRIMARY KEY (item, key)
+    ) STRICT, WITHOUT ROWID;
+
+    -- Items that were set and have no answer yet.
+    CREATE TABLE wishes (
+        item INTEGER NOT NULL,
+        key BLOB NOT NULL,
+        value BLOB NOT NULL,
+        PRIMARY KEY (item, key)
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE profiles (
+        user INTEGER PRIMARY KEY,
+        version INTEGER NOT NULL,
+        name BLOB NOT NULL,
+        status BLOB NOT NULL,
+        avatar BLOB NOT NULL
+    ) STRICT;
+";
+
 /// Makes room for the tables of the present format; none of the old ones has a reference to another
 /// while they are moved.
 const SET_ASIDE: &str = "
@@ -143,8 +181,12 @@ pub(super) fn prepare(
         create(connection, user, device)?;
     }
     check_identity(connection, user, device)?;
-    if format == FORMAT_BEFORE_GROUPS {
-        upgrade(connection)?;
+    match format {
+        FORMAT_BEFORE_GROUPS => {
+            upgrade(connection, &[SET_ASIDE, TABLES, BRING_OVER, BOOK_TABLES])?;
+        }
+        FORMAT_BEFORE_BOOK => upgrade(connection, &[BOOK_TABLES])?,
+        _ => {}
     }
     Ok(())
 }
@@ -159,6 +201,7 @@ fn is_empty(connection: &Connection) -> Result<bool, StoreError> {
 fn create(connection: &mut Connection, user: u64, device: u64) -> Result<(), StoreError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     transaction.execute_batch(TABLES)?;
+    transaction.execute_batch(BOOK_TABLES)?;
     transaction.execute(
         "INSERT INTO device (row, user, device) VALUES (1, ?1, ?2)",
         [user as i64, device as i64],
@@ -169,10 +212,10 @@ fn create(connection: &mut Connection, user: u64, device: u64) -> Result<(), Sto
     Ok(())
 }
 
-/// Rewrites a store of the format before groups, as a whole or not at all.
-fn upgrade(connection: &mut Connection) -> Result<(), StoreError> {
+/// Brings a store of an earlier format to the present one, as a whole or not at all.
+fn upgrade(connection: &mut Connection, steps: &[&str]) -> Result<(), StoreError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    for step in [SET_ASIDE, TABLES, BRING_OVER] {
+    for step in steps {
         transaction.execute_batch(step)?;
     }
     transaction.pragma_update(None, "user_version", FORMAT)?;
@@ -187,7 +230,7 @@ fn check_format(connection: &Connection) -> Result<i64, StoreError> {
         return Err(StoreError::NotAStore);
     }
     match pragma("user_version")? {
-        format @ (FORMAT | FORMAT_BEFORE_GROUPS) => Ok(format),
+        format @ (FORMAT | FORMAT_BEFORE_BOOK | FORMAT_BEFORE_GROUPS) => Ok(format),
         found => Err(StoreError::Format { found, known: FORMAT }),
     }
 }
