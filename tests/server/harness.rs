@@ -232,6 +232,18 @@ pub(crate) enum Got {
         from: u64,
         has_more: bool,
     },
+    /// An item of the book: its version, kind, key and value.
+    Item(u64, u8, Vec<u8>, Vec<u8>),
+    PutRejected(Code),
+    Book {
+        version: u64,
+        head: u64,
+        reset: bool,
+    },
+    /// Somebody's profile: user, version and name.
+    Profile(u64, u64, Vec<u8>),
+    ProfileNews(u64, u64),
+    Found(Vec<u8>, u64),
     Goodbye(Code),
     /// The server ended the connection.
     Eof,
@@ -447,6 +459,14 @@ impl Client {
                 Got::Presence { user, is_online, last_seen_ms }
             }
             Frame::Typing { user, is_typing, .. } => Got::Typing { user, is_typing },
+            Frame::Item(item) => {
+                Got::Item(item.version, item.item, item.key.to_vec(), item.value.to_vec())
+            }
+            Frame::PutRejected(rejected) => Got::PutRejected(rejected.code),
+            Frame::Book { version, head, reset } => Got::Book { version, head, reset },
+            Frame::Profile(shown) => Got::Profile(shown.user, shown.version, shown.name.to_vec()),
+            Frame::ProfileNews { user, version } => Got::ProfileNews(user, version),
+            Frame::Found(found) => Got::Found(found.name.to_vec(), found.user),
             Frame::Goodbye(goodbye) => Got::Goodbye(goodbye.code),
             ref other => match group_words(other) {
                 Some(words) => Got::Group(words),

@@ -9,6 +9,7 @@ mod history;
 mod hostile;
 mod lifecycle;
 mod login;
+mod people;
 mod presence;
 mod python;
 mod windows;

@@ -40,9 +40,14 @@ impl Oracle {
                 | Write::Ticked { .. }
                 | Write::Placed { .. }
                 | Write::Roles { .. }
-                // Nobody fetches the past in a simulation.
+                // Nobody fetches the past in a simulation, or sets anything in a book.
                 | Write::Fill(_)
                 | Write::Filled(_)
+                | Write::Item { .. }
+                | Write::BookCursor(_)
+                | Write::BookForgotten
+                | Write::Wish { .. }
+                | Write::Profile(_)
                 | Write::NumberLast(_) => Ok(()),
             };
             self.judge(outcome);

@@ -52,8 +52,10 @@ pub(super) enum Want {
     Resume { conn: ConnId, version: u64 },
     /// Show the profile, if it isn't the one that the asker knows.
     Look { asker: Asker, known: u64 },
-    /// Go on with the username that the user wants: begin, or the name's home said whether it may have it.
-    Naming { claimed: Option<Option<Code>> },
+    /// Begin with the username that the user wants.
+    Name,
+    /// The name's home said whether the user may have it.
+    Named { refusal: Option<Code> },
     /// Say whether this is the username.
     IsYours { name: Bytes, core: CoreId },
     /// Say who this is, if the name is right and the asker may know.
@@ -174,7 +176,7 @@ impl Shard {
                 Stage::Loading
                     if warm.waiting.len() < BOOK_WAITING_MAX
                         // There is one of a user.
-                        || matches!(want, Want::Naming { .. }) =>
+                        || matches!(want, Want::Name | Want::Named { .. }) =>
                 {
                     warm.waiting.push(want);
                 }
@@ -219,8 +221,8 @@ impl Shard {
             Want::Put { conn, wish } => self.judge_put(user, conn, wish, fx),
             Want::Resume { conn, version } => self.page_book(user, conn, version, fx),
             Want::Look { asker, known } => self.show_profile(user, asker, known, fx),
-            Want::Naming { claimed: None } => self.begin_naming(user, fx),
-            Want::Naming { claimed: Some(refusal) } => self.named(user, refusal, fx),
+            Want::Name => self.begin_naming(user, fx),
+            Want::Named { refusal } => self.named(user, refusal, fx),
             Want::IsYours { name, core } => {
                 let is_yours = self.has_name(user, &name);
                 self.answer_is_yours(user, name, is_yours, core, fx);

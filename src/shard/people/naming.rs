@@ -147,7 +147,7 @@ impl Shard {
         if wishes.is_empty() {
             self.naming.wishes.remove(&user);
         } else {
-            self.with_book(user, Want::Naming { claimed: None }, fx);
+            self.with_book(user, Want::Name, fx);
         }
     }
 

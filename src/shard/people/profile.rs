@@ -80,7 +80,7 @@ impl Shard {
             | PeopleLetter::Release { .. }
             | PeopleLetter::Find { .. } => self.name_letter(letter, fx),
             PeopleLetter::Claimed { user, name: _, refusal } => {
-                self.with_book(user, Want::Naming { claimed: Some(refusal) }, fx);
+                self.with_book(user, Want::Named { refusal }, fx);
             }
             PeopleLetter::IsYours { user, name, core } => {
                 self.with_book(user, Want::IsYours { name, core }, fx);

@@ -106,7 +106,8 @@ impl Shard {
                 let letter = PeopleLetter::Profile { conn: asker.conn, user: 0, shown: None };
                 self.post_reply((asker.core, letter), fx);
             }
-            Want::Naming { .. } => {}
+            // These always find room.
+            Want::Name | Want::Named { .. } => {}
             // As long as it isn't known otherwise, the name is this user's.
             Want::IsYours { name, core } => self.answer_is_yours(user, name, true, core, fx),
             Want::Resolve { asker, question, .. } => self.resolved_to(asker, question, 0, fx),

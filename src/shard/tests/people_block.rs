@@ -43,7 +43,7 @@ fn what_the_blocked_sends_is_ticked_and_never_delivered() {
     world.expect(ann, &["deliver @1 2#1 before"]);
     block(&mut world, ann, 2);
     world.send(bob, 1, 2, "lost");
-    world.send_large(bob, 1, 3, &[b'x'; 40_000]);
+    world.send_large(bob, 1, 3, &vec![b'x'; 40_000]);
     world.expect(bob, &["sent 1 n2 #2", "sent 1 n3 #3"]);
     world.expect(ann, &[]);
     assert_eq!(world.disk.entries(1).count(), 1);

@@ -2,13 +2,15 @@
 
 mod groups;
 mod past;
+mod people;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use fulmar_client::store::StoreError;
 use fulmar_client::{
-    Client, Code, Conversation, Event, Group, Message, MessageId, SendError, State, Target, content,
+    ChatSettings, Client, Code, Conversation, Event, Group, Message, MessageId, SendError, State,
+    Target, content,
 };
 
 use crate::text;
@@ -76,6 +78,12 @@ pub(crate) struct Chat {
     presence: BTreeMap<u64, (bool, u64)>,
     /// Who writes where, and since when that is known.
     typing: BTreeMap<(Target, u64), Instant>,
+    /// What contacts are called.
+    contacts: BTreeMap<u64, String>,
+    /// How conversations and groups are shown.
+    settings: BTreeMap<Target, ChatSettings>,
+    /// The whole book was there once, so what comes of it is news.
+    has_book: bool,
     /// Groups that this person is making.
     making: Vec<MessageId>,
     open: Option<Target>,
@@ -98,6 +106,9 @@ impl Chat {
             groups: BTreeMap::new(),
             presence: BTreeMap::new(),
             typing: BTreeMap::new(),
+            contacts: BTreeMap::new(),
+            settings: BTreeMap::new(),
+            has_book: false,
             making: Vec::new(),
             open: None,
             messages: BTreeMap::new(),
@@ -106,6 +117,8 @@ impl Chat {
             new_from: None,
         };
         chat.load_conversations().await?;
+        chat.load_book().await?;
+        chat.client.follow_book().await;
         Ok(chat)
     }
 
@@ -117,7 +130,10 @@ impl Chat {
     /// What people call it: a user's number, a group's name.
     pub(crate) fn label(&self, target: Target) -> String {
         match target {
-            Target::Peer(peer) => peer.to_string(),
+            Target::Peer(peer) => match self.contacts.get(&peer) {
+                Some(name) => format!("{name} ({peer})"),
+                None => peer.to_string(),
+            },
             Target::Group(0) => "a new group".to_owned(),
             Target::Group(number) => match self.groups.get(&number) {
                 Some(group) if !group.name.is_empty() => {
@@ -128,7 +144,8 @@ impl Chat {
         }
     }
 
-    /// All conversations and groups with what is unread of them, the one with the newest message first.
+    /// All conversations and groups with what is unread of them, the one with the newest message first; but
+    /// pinned ones above all others and archived ones below.
     pub(crate) fn list(&self) -> Vec<(Target, u64)> {
         let conversations = self
             .conversations
@@ -139,7 +156,7 @@ impl Chat {
             .values()
             .map(|group| (group.last, Target::Group(group.group), group.unread));
         let mut all: Vec<_> = conversations.chain(groups).collect();
-        all.sort_by_key(|(last, ..)| std::cmp::Reverse(*last));
+        all.sort_by_key(|(last, target, _)| (self.rank(*target), std::cmp::Reverse(*last)));
         all.into_iter().map(|(_, target, unread)| (target, unread)).collect()
     }
 
@@ -417,7 +434,11 @@ impl Chat {
                     known.receipt = *receipt;
                 }
             }
-            Event::GroupWho { .. } | Event::HistoryFilled { .. } => {}
+            Event::GroupWho { .. }
+            | Event::HistoryFilled { .. }
+            | Event::PutRejected { .. }
+            | Event::Profile(_)
+            | Event::Found { .. } => {}
             Event::Presence { user, is_online, last_seen_ms } => {
                 self.presence.insert(*user, (*is_online, *last_seen_ms));
             }
@@ -436,6 +457,8 @@ impl Chat {
                     self.open(target).await?;
                 }
             }
+            Event::Item { item, key, value } => self.note_item(*item, key, value),
+            Event::BookComplete => self.has_book = true,
             Event::StoreFailed { detail } => self.disconnected(detail, None),
         }
         Ok(())

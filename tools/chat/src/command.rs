@@ -1,5 +1,9 @@
 //! What a line of input means.
 
+mod people;
+
+pub(crate) use people::{HELP as HELP_PEOPLE, People, Setting};
+
 /// A line of input, understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Command {
@@ -15,6 +19,8 @@ pub(crate) enum Command {
     Change(Change),
     /// Show who is in the open group, and how far they are.
     Who,
+    /// Set or ask something about people.
+    People(People),
     /// Show the conversations.
     List,
     /// Show the newest messages of the conversation again.
@@ -71,6 +77,9 @@ pub(crate) fn parse(line: &str) -> Result<Option<Command>, String> {
     let arguments: Vec<_> = words.collect();
     if let Some(command) = about_groups(name, &arguments)? {
         return Ok(Some(command));
+    }
+    if let Some(people) = people::parse(name, &arguments)? {
+        return Ok(Some(Command::People(people)));
     }
     if arguments.len() > 1 {
         return Err(format!("/{name} takes one value at most; //{rest} sends this as a text"));

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::chat::{self, Chat, Tick};
-use crate::command::{self, Command, HELP};
+use crate::command::{self, Command, HELP, HELP_PEOPLE};
 use crate::input::{self, Line};
 use crate::signals::Signals;
 use crate::text;
@@ -164,6 +164,10 @@ impl<W: Write> Plain<W> {
                 Ok(members) => members.iter().try_for_each(|member| self.note(member))?,
                 Err(problem) => self.note(&problem)?,
             },
+            Command::People(people) => match self.chat.people(people).await {
+                Ok(lines) => lines.iter().try_for_each(|line| self.note(line))?,
+                Err(problem) => self.note(&problem)?,
+            },
             Command::List => self.list()?,
             Command::History(count) => {
                 if self.chat.look_back(count).await.map_err(io::Error::other)? {
@@ -175,7 +179,7 @@ impl<W: Write> Plain<W> {
             Command::Retry => self.retry().await?,
             Command::Reconnect => self.chat.reconnect().await,
             Command::Help => {
-                for line in HELP {
+                for line in [HELP, HELP_PEOPLE].concat() {
                     self.note(line)?;
                 }
             }
@@ -245,7 +249,9 @@ impl<W: Write> Plain<W> {
                 Target::Group(group) => format!(" ({group})"),
                 Target::Peer(_) => String::new(),
             };
-            lines.push(format!("{}{number}: {unread} unread{open}", self.chat.label(target)));
+            let marks = self.chat.marks(target);
+            let label = self.chat.label(target);
+            lines.push(format!("{label}{number}: {unread} unread{marks}{open}"));
         }
         if lines.is_empty() {
             lines.push("no conversation yet; /with 8 opens one with user 8".into());
@@ -273,6 +279,9 @@ impl<W: Write> Plain<W> {
     /// Something happened; whether it is the end.
     async fn event(&mut self, event: &Event) -> io::Result<bool> {
         self.chat.take(event).await.map_err(io::Error::other)?;
+        if let Some(news) = self.chat.news(event) {
+            self.note(&news)?;
+        }
         match event {
             Event::Connected { .. } => self.note("connected")?,
             Event::Disconnected { reason, retry_in_ms } => {
@@ -353,6 +362,11 @@ impl<W: Write> Plain<W> {
             Event::SeenElsewhere { .. }
             | Event::GroupSeenElsewhere { .. }
             | Event::GroupState { .. }
+            | Event::Item { .. }
+            | Event::PutRejected { .. }
+            | Event::BookComplete
+            | Event::Profile(_)
+            | Event::Found { .. }
             | Event::Typing { .. } => {}
         }
         Ok(false)

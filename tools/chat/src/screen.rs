@@ -10,7 +10,7 @@ use fulmar_client::{Client, Event, Events, Progress, Target};
 use futures_util::{FutureExt, StreamExt};
 
 use crate::chat::{self, Chat, Link};
-use crate::command::{self, Command, HELP};
+use crate::command::{self, Command, HELP, HELP_PEOPLE};
 use crate::editor::Editor;
 use crate::signals::Signals;
 use crate::terminal::Screen;
@@ -226,6 +226,11 @@ impl App {
                 Ok(members) => self.note(&members.join("\n")),
                 Err(problem) => self.note(&problem),
             },
+            Command::People(people) => match self.chat.people(people).await {
+                Ok(lines) if lines.is_empty() => {}
+                Ok(lines) => self.note(&lines.join("\n")),
+                Err(problem) => self.note(&problem),
+            },
             Command::List => self.list(),
             Command::History(count) => {
                 if self.chat.look_back(count).await.map_err(io::Error::other)? {
@@ -240,7 +245,7 @@ impl App {
                 Err(error) => self.note(&format!("not sent: {error}")),
             },
             Command::Reconnect => self.chat.reconnect().await,
-            Command::Help => self.note(&[HELP, KEYS].concat().join("\n")),
+            Command::Help => self.note(&[HELP, HELP_PEOPLE, KEYS].concat().join("\n")),
             Command::Quit => return Ok(Flow::Leave),
         }
         Ok(Flow::Stay)
@@ -251,7 +256,10 @@ impl App {
             .chat
             .list()
             .into_iter()
-            .map(|(target, unread)| format!("{}: {unread} unread", self.chat.label(target)))
+            .map(|(target, unread)| {
+                let marks = self.chat.marks(target);
+                format!("{}: {unread} unread{marks}", self.chat.label(target))
+            })
             .collect();
         if lines.is_empty() {
             self.note("no conversation yet; /with 8 opens one with user 8");
@@ -276,6 +284,9 @@ impl App {
 
     async fn event(&mut self, event: &Event) -> io::Result<()> {
         self.chat.take(event).await.map_err(io::Error::other)?;
+        if let Some(news) = self.chat.news(event) {
+            self.note(&news);
+        }
         match event {
             Event::Refused { code, detail, .. } => self.note(&chat::refusal(*code, detail)),
             Event::StoreFailed { detail } => {

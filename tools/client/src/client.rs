@@ -12,6 +12,7 @@ use crate::event::Event;
 use crate::group::{Group, GroupChange};
 use crate::limits::{EVENTS_WAITING_MAX, HISTORY_MAX, REQUESTS_WAITING_MAX};
 use crate::message::{Conversation, Message, MessageId, Target};
+use crate::people::{BookItem, Profile, Put};
 use crate::store::{SqliteStore, Store, StoreError};
 
 /// Who connects, whereto, and where the device's store is.
@@ -215,6 +216,64 @@ impl Client {
     /// The person writes to a user or in a group, or stopped. A program may say so with every key.
     pub async fn typing(&self, target: Target, is_typing: bool) {
         self.request(Request::Typing(target, is_typing)).await;
+    }
+
+    /// Keeps the user's book in the store from now on ([`Event::Item`], [`Event::BookComplete`]).
+    pub async fn follow_book(&self) {
+        self.request(Request::FollowBook).await;
+    }
+
+    /// Sets an item of the user's book, for all its devices. It is kept and repeated until the server
+    /// answers: [`Event::Item`], or [`Event::PutRejected`].
+    pub async fn put(&self, put: Put) {
+        self.request(Request::Put(put)).await;
+    }
+
+    /// Lets nothing of this user be delivered any more, nor show it anything.
+    pub async fn block(&self, user: u64) {
+        self.put(Put::block(user)).await;
+    }
+
+    /// The opposite.
+    pub async fn unblock(&self, user: u64) {
+        self.put(Put::unblock(user)).await;
+    }
+
+    /// This user is a contact; no more with an empty value.
+    pub async fn set_contact(&self, user: u64, value: &[u8]) {
+        self.put(Put::contact(user, value)).await;
+    }
+
+    /// Shows something (of [`privacy`](crate::people::privacy)) to these
+    /// (of [`audience`](crate::people::audience)).
+    pub async fn set_privacy(&self, what: u8, who: u8) {
+        self.put(Put::privacy(what, who)).await;
+    }
+
+    /// Sets a part (of [`profile`](crate::people::profile)) of the own profile.
+    pub async fn set_profile(&self, part: u8, value: &[u8]) {
+        self.put(Put::profile(part, value)).await;
+    }
+
+    /// Asks for somebody's profile: [`Event::Profile`], if it isn't the one in the store. Those of people who
+    /// are watched come by themselves.
+    pub async fn look_at_profile(&self, user: u64) {
+        self.request(Request::LookAtProfile(user)).await;
+    }
+
+    /// Asks who has a username: [`Event::Found`]. There is no answer without a connection.
+    pub async fn find(&self, name: &str) {
+        self.request(Request::Find(name.to_owned())).await;
+    }
+
+    /// The user's book as far as this device has it, by kind and key.
+    pub async fn book(&self) -> Result<Vec<BookItem>, StoreError> {
+        self.store.book().await
+    }
+
+    /// The profiles that this device has, by user.
+    pub async fn profiles(&self) -> Result<Vec<Profile>, StoreError> {
+        self.store.profiles().await
     }
 
     /// The newest `limit` messages of a conversation that are older than `before` (of all, where it

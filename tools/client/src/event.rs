@@ -6,6 +6,7 @@ use fulmar_protocol::Code;
 
 use crate::group::Receipt;
 use crate::message::{Message, MessageId};
+use crate::people::Profile;
 
 /// Something happened. What an event tells is already durable in the device's store, but for
 /// presence, typing and answers who is how far, which aren't kept.
@@ -180,6 +181,41 @@ pub enum Event {
         user: u64,
         /// Whether they write.
         is_typing: bool,
+    },
+    /// An item of the user's book is so now. An empty value says that there is none.
+    Item {
+        /// What it is, see [`item`](crate::people::item).
+        item: u8,
+        /// Which one of these.
+        key: Vec<u8>,
+        /// Its value.
+        value: Vec<u8>,
+    },
+    /// The server didn't take an item, and nothing has changed.
+    PutRejected {
+        /// As it was put.
+        item: u8,
+        /// As it was put.
+        key: Vec<u8>,
+        /// Why.
+        code: Code,
+        /// Earliest time to try again, in milliseconds from now; 0 where it makes no sense.
+        retry_after_ms: u64,
+    },
+    /// The store has the whole book.
+    BookComplete,
+    /// Somebody's profile is this.
+    Profile(Profile),
+    /// Who has a username.
+    Found {
+        /// The name. Bytes of the question.
+        name: String,
+        /// Who; none where nobody is to be found.
+        user: Option<u64>,
+        /// Why there is no answer, if there is none.
+        code: Code,
+        /// Earliest time to ask again, in milliseconds from now; 0 where it makes no sense.
+        retry_after_ms: u64,
     },
     /// The server's inbox ends before what this device already has: the server lost data (a backup
     /// was restored), or it is another one. The client goes on from the server's head. What was

@@ -49,6 +49,15 @@ pub const QUESTIONS_MAX: usize = 64;
 /// Logs that wait to be filled with what lies before this device; more fall away.
 pub const FILLS_MAX: usize = 1_024;
 
+/// Items of the book that wait for an answer of the server; more are refused.
+pub const PUTS_MAX: usize = 4_096;
+
+/// Those of them that are under way at once.
+pub const PUTS_IN_FLIGHT_MAX: usize = 16;
+
+/// Profiles that wait to be asked for; more fall away until their person is told of again.
+pub const PROFILES_MAX: usize = 4_096;
+
 /// Time after which it is told again that the person has the program before them, in milliseconds.
 pub const ACTIVITY_MS: u64 = 30_000;
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use fulmar_client::core::{Action, Identity, Input, Now, Session};
 use fulmar_client::store::{ConversationState, GroupState, SqliteStore, Store, StoreError, Write};
-use fulmar_client::{Message, MessageId, Role, State, Target, content};
+use fulmar_client::{Message, MessageId, Profile, Role, State, Target, content};
 use fulmar_protocol::group::{self, GroupDeliver};
 use fulmar_protocol::{Deliver, Frame, Pairs, VERSION, Welcome};
 use rusqlite::Connection;
@@ -26,7 +26,7 @@ const CHANGES_MAX: usize = 6;
 const BATCHES_MAX: usize = 16;
 
 /// Columns that a change may hit. All of them hold numbers, but for those in [`BLOBS`].
-const COLUMNS: [(&str, &str); 46] = [
+const COLUMNS: [(&str, &str); 50] = [
     ("device", "user"),
     ("device", "device"),
     ("device", "cursor"),
@@ -71,15 +71,30 @@ const COLUMNS: [(&str, &str); 46] = [
     ("members", "of_group"),
     ("members", "user"),
     ("members", "role"),
+    ("book_state", "cursor"),
+    ("book", "version"),
+    ("wishes", "value"),
+    ("profiles", "version"),
     ("messages", "rowid"),
     ("conversations", "rowid"),
 ];
 
 /// Columns that hold bytes.
-const BLOBS: [&str; 3] = ["body", "name", "info"];
+const BLOBS: [&str; 4] = ["body", "name", "info", "value"];
 
 /// Every table.
-const TABLES: [&str; 6] = ["device", "messages", "outbox", "conversations", "groups", "members"];
+const TABLES: [&str; 10] = [
+    "device",
+    "messages",
+    "outbox",
+    "conversations",
+    "groups",
+    "members",
+    "book_state",
+    "book",
+    "wishes",
+    "profiles",
+];
 
 /// See the module's description.
 pub fn store(data: &[u8]) {
@@ -139,6 +154,10 @@ fn batch() -> Vec<Write> {
             roles: vec![(USER, Role::Member), (PEER, Role::Owner)],
         },
         Write::Cursor(1),
+        Write::Item { item: 200, key: vec![1], version: 2, value: vec![2] },
+        Write::BookCursor(2),
+        Write::Wish { item: 200, key: vec![2], value: Some(vec![3]) },
+        Write::Profile(Profile { user: PEER, version: 4, ..Profile::default() }),
     ]
 }
 
@@ -158,8 +177,8 @@ fn change_values(path: &Path, script: &mut Script<'_>) {
             _ => value.to_string(),
         };
         let rows = if script.flag() { "" } else { " WHERE rowid = (SELECT max(rowid) FROM" };
-        let rows = if rows.is_empty() || table == "members" {
-            // Members have no rows by number.
+        let rows = if rows.is_empty() || ["members", "book", "wishes"].contains(&table) {
+            // These have no rows by number.
             String::new()
         } else {
             format!("{rows} {table})")
@@ -195,6 +214,8 @@ fn use_store(path: &Path) -> Result<(), StoreError> {
         store.history(Target::Peer(conversation.peer), None, 10)?;
         store.history(Target::Peer(conversation.peer), Some(conversation.last), 1)?;
     }
+    store.book()?;
+    store.profiles()?;
     for group in store.groups()? {
         store.message(group.last)?;
         store.history(Target::Group(group.group), None, 10)?;

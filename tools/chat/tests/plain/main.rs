@@ -12,6 +12,7 @@ use std::process::Stdio;
 use fulmar_client::store::{SqliteStore, Store};
 use fulmar_client::{Action, GroupChange, Target, content};
 use fulmar_protocol::group::{GroupDeliver, GroupNotice, GroupReceipt};
+use fulmar_protocol::people::{Found, Item};
 use fulmar_protocol::{Code, Frame, Goodbye, Pairs};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
@@ -404,4 +405,38 @@ async fn who_is_added_to_a_group_is_told() {
     program.expect("8 → walk␛[2J: hi  (unread; /join walk␛[2J)").await;
     program.write("/join 30").await;
     program.expect("* writing in walk␛[2J").await;
+}
+
+#[tokio::test]
+async fn what_is_set_is_said_once_the_server_has_it() {
+    let (server, home) = (Server::start().await, TempDir::new().unwrap());
+    let mut program = Program::start(&server, &home, &["--with", "8"]);
+    program.expect("* chatting with 8").await;
+    let mut peer = server.login().await;
+    program.expect("* connected").await;
+    // What comes of the book at first is no news.
+    let item = |version, item, key: &'static [u8], value: &'static [u8]| {
+        Frame::Item(Item { version, item, key, value })
+    };
+    let whole = Frame::Book { version: 1, head: 1, reset: false };
+    peer.say(&[item(1, 3, b"\x08", b"Bob"), whole]).await;
+    program.write("/block 9").await;
+    peer.expect("put 2/\\t \u{1}").await;
+    peer.say(&[item(2, 2, b"\x09", b"\x01")]).await;
+    program.expect("* 9 is blocked").await;
+    program.write("/pin").await;
+    peer.expect("put 4/\\x00\\x08 \u{1}\0").await;
+    peer.say(&[item(3, 4, b"\0\x08", b"\x01\0")]).await;
+    program.expect("* the chat with 8 is pinned").await;
+    program.write("/list").await;
+    program.expect("* Bob (8): 0 unread, pinned (open)").await;
+    program.write("/find bob").await;
+    peer.expect("find bob").await;
+    let code = Code::None;
+    peer.say(&[Frame::Found(Found { name: b"bob", user: 8, code, retry_after_ms: 0 })]).await;
+    program.expect("* bob is user 8; /with 8 opens a chat").await;
+    program.write("/book").await;
+    program.expect("* 9 is blocked").await;
+    program.expect("* 8 is called Bob").await;
+    program.expect("* the chat with 8 is pinned").await;
 }

@@ -24,6 +24,7 @@
 mod arrivals;
 mod asks;
 mod backoff;
+mod book;
 mod conversations;
 mod group_frames;
 mod groups;

@@ -114,6 +114,7 @@ impl Session {
         let peers = self.conversations.unread().map(Target::Peer);
         self.asks.begin(peers.chain(self.groups.unread().map(Target::Group)));
         self.presence.begin(now.elapsed_ms);
+        self.book.begin();
         let heartbeat = Heartbeat::new(now.elapsed_ms, welcome.idle_s);
         self.link = Link::Online(Online { since_ms: now.elapsed_ms, heartbeat });
         actions.push(Action::Notify(Event::Connected { session: welcome.session }));
@@ -165,6 +166,7 @@ impl Session {
             Frame::Unknown { .. } => Ok(()),
             ref other => match self.on_group_frame(now, other, actions) {
                 Some(result) => result,
+                None if let Some(result) = self.on_people_frame(other, actions) => result,
                 None => Err(unexpected(other, "from a server after the welcome")),
             },
         }

@@ -7,6 +7,7 @@ use fulmar_protocol::{Code, Frame, Goodbye, Hello, Pairs, VERSION, capability};
 
 use super::asks::Asks;
 use super::backoff::Backoff;
+use super::book::Book;
 use super::conversations::Conversations;
 use super::groups::Groups;
 use super::heartbeat::Beat;
@@ -42,6 +43,7 @@ pub struct Session {
     pub(super) asks: Asks,
     pub(super) presence: Presence,
     pub(super) fills: Fills,
+    pub(super) book: Book,
     pub(super) ledger: Ledger,
     pub(super) output: Output,
     /// Bytes of a frame that isn't complete yet.
@@ -73,6 +75,7 @@ impl Session {
             asks: Asks::default(),
             presence: Presence::default(),
             fills: Fills::new(snapshot.filled_from, snapshot.id_first),
+            book: Book::new(snapshot.book_cursor, snapshot.wishes, &snapshot.profiles),
             ledger: Ledger::default(),
             output: Output::default(),
             partial: Vec::new(),
@@ -355,6 +358,7 @@ impl Session {
         self.asks.begin(std::iter::empty());
         self.presence.reset();
         self.fills.reset();
+        self.book.reset();
         let retry_in_ms = match plan {
             Plan::Retry { retry_after_ms } => Some(self.backoff.next_ms(retry_after_ms)),
             Plan::RetryLate => Some(self.backoff.longest_ms()),
@@ -479,6 +483,7 @@ impl Session {
         self.ask_groups();
         self.ask_past();
         self.presence.fill(now.elapsed_ms, &mut self.output);
+        self.book.fill(&mut self.output);
     }
 
     /// A send got a no.

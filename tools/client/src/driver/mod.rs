@@ -15,6 +15,7 @@ use crate::core::{Action, Input, Now, SendError, Session};
 use crate::event::Event;
 use crate::group::GroupChange;
 use crate::message::{Message, MessageId, Target};
+use crate::people::Put;
 use crate::store::StoreError;
 use socket::{Happened, Socket};
 
@@ -52,6 +53,10 @@ pub(crate) enum Request {
     Watch(Vec<u64>),
     Unwatch(Vec<u64>),
     Typing(Target, bool),
+    FollowBook,
+    Put(Put),
+    LookAtProfile(u64),
+    Find(String),
     SetToken(Vec<u8>),
     Reconnect,
     Close(oneshot::Sender<()>),
@@ -222,6 +227,12 @@ impl Driver {
             Request::Typing(target, is_typing) => {
                 self.session.typing(now, target, is_typing, &mut actions);
             }
+            Request::FollowBook => self.session.follow_book(now, &mut actions),
+            Request::Put(put) => self.session.put(now, put, &mut actions),
+            Request::LookAtProfile(user) => {
+                self.session.look_at_profile(now, user, &mut actions);
+            }
+            Request::Find(name) => self.session.find(now, &name, &mut actions),
             Request::SetToken(token) => self.session.set_token(token),
             Request::Reconnect => self.session.reconnect(now, &mut actions),
             Request::Close(reply) => {

@@ -7,6 +7,7 @@ use tokio::sync::oneshot;
 
 use crate::group::Group;
 use crate::message::{Conversation, Message, MessageId, Target};
+use crate::people::{BookItem, Profile};
 use crate::store::{Snapshot, Store, StoreError, Write};
 
 /// What the thread is asked. Each request has someone who waits for its answer, so the queue is as
@@ -17,6 +18,8 @@ enum Request {
     History(Target, Option<MessageId>, usize, Reply<Vec<Message>>),
     Conversations(Reply<Vec<Conversation>>),
     Groups(Reply<Vec<Group>>),
+    Book(Reply<Vec<BookItem>>),
+    Profiles(Reply<Vec<Profile>>),
 }
 
 type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
@@ -66,6 +69,8 @@ fn serve(mut store: Box<dyn Store>, inbox: &mpsc::Receiver<Request>) {
             }
             Request::Conversations(reply) => _ = reply.send(store.conversations()),
             Request::Groups(reply) => _ = reply.send(store.groups()),
+            Request::Book(reply) => _ = reply.send(store.book()),
+            Request::Profiles(reply) => _ = reply.send(store.profiles()),
         }
     }
 }
@@ -98,6 +103,14 @@ impl StoreThread {
 
     pub(crate) async fn groups(&self) -> Result<Vec<Group>, StoreError> {
         self.ask(Request::Groups).await
+    }
+
+    pub(crate) async fn book(&self) -> Result<Vec<BookItem>, StoreError> {
+        self.ask(Request::Book).await
+    }
+
+    pub(crate) async fn profiles(&self) -> Result<Vec<Profile>, StoreError> {
+        self.ask(Request::Profiles).await
     }
 
     async fn ask<T>(&self, request: impl FnOnce(Reply<T>) -> Request) -> Result<T, StoreError> {

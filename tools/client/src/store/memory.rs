@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{ConversationState, GroupState, Snapshot, Store, StoreError, Unanswered, Write};
 use crate::group::{Group, Role};
 use crate::message::{Conversation, Message, MessageId, State, Target, content};
+use crate::people::{BookItem, Profile, Put};
 
 /// Keeps everything in maps. A clone of it is the disk as it was at that moment, so a simulated
 /// crash is a session thrown away and a new one begun on the store.
@@ -20,6 +21,11 @@ pub struct MemoryStore {
     groups: BTreeMap<u64, GroupState>,
     /// (group, user) → role.
     roles: BTreeMap<(u64, u64), Role>,
+    book_cursor: u64,
+    /// (kind, key) → version and value.
+    book: BTreeMap<(u8, Vec<u8>), (u64, Vec<u8>)>,
+    wishes: BTreeMap<(u8, Vec<u8>), Vec<u8>>,
+    profiles: BTreeMap<u64, Profile>,
 }
 
 impl MemoryStore {
@@ -53,7 +59,12 @@ impl MemoryStore {
                 | Write::Cursor(_)
                 | Write::Filled(_)
                 | Write::WentBack { .. }
-                | Write::NumberLast(_) => {}
+                | Write::NumberLast(_)
+                | Write::Item { .. }
+                | Write::BookCursor(_)
+                | Write::BookForgotten
+                | Write::Wish { .. }
+                | Write::Profile(_) => {}
             }
         }
         Ok(())
@@ -111,6 +122,30 @@ impl MemoryStore {
             Write::Cursor(position) => self.cursor = *position,
             Write::WentBack { head } => self.go_back(*head),
             Write::NumberLast(number) => self.number_last = self.number_last.max(*number),
+            Write::Item { item, key, version, value } => {
+                let place = (*item, key.clone());
+                if self.book.get(&place).is_some_and(|(known, _)| known > version) {
+                    // It is older than what is there.
+                } else if value.is_empty() {
+                    self.book.remove(&place);
+                } else {
+                    self.book.insert(place, (*version, value.clone()));
+                }
+            }
+            Write::BookCursor(version) => self.book_cursor = *version,
+            Write::BookForgotten => {
+                self.book_cursor = 0;
+                self.book.clear();
+            }
+            Write::Wish { item, key, value: Some(value) } => {
+                self.wishes.insert((*item, key.clone()), value.clone());
+            }
+            Write::Wish { item, key, value: None } => {
+                self.wishes.remove(&(*item, key.clone()));
+            }
+            Write::Profile(profile) => {
+                self.profiles.insert(profile.user, profile.clone());
+            }
         }
     }
 
@@ -186,6 +221,17 @@ impl Store for MemoryStore {
             conversations: self.conversations.values().copied().collect(),
             groups: self.groups.values().cloned().collect(),
             outbox: self.outbox.iter().filter_map(unanswered).collect(),
+            book_cursor: self.book_cursor,
+            wishes: self
+                .wishes
+                .iter()
+                .map(|((item, key), value)| Put {
+                    item: *item,
+                    key: key.clone(),
+                    value: value.clone(),
+                })
+                .collect(),
+            profiles: self.profiles.values().cloned().collect(),
         })
     }
 
@@ -248,5 +294,19 @@ impl Store for MemoryStore {
         let mut all: Vec<_> = self.groups.values().map(summary).collect();
         all.sort_by_key(|group| std::cmp::Reverse(group.last));
         Ok(all)
+    }
+
+    fn book(&mut self) -> Result<Vec<BookItem>, StoreError> {
+        let items = self.book.iter().map(|(place, known)| BookItem {
+            item: place.0,
+            key: place.1.clone(),
+            version: known.0,
+            value: known.1.clone(),
+        });
+        Ok(items.collect())
+    }
+
+    fn profiles(&mut self) -> Result<Vec<Profile>, StoreError> {
+        Ok(self.profiles.values().cloned().collect())
     }
 }

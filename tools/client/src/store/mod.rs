@@ -5,6 +5,7 @@
 //! not at all. So a crash at any moment leaves the store before a batch or after it, and the
 //! session sends and acknowledges nothing before the batch that it rests on is durable.
 
+mod book;
 #[cfg(test)]
 mod crash_tests;
 mod memory;
@@ -17,6 +18,7 @@ use fulmar_protocol::Code;
 
 use crate::group::{Group, Receipt, Role};
 use crate::message::{Conversation, Message, MessageId, Target};
+use crate::people::{BookItem, Profile, Put};
 
 pub use memory::MemoryStore;
 pub use sqlite::SqliteStore;
@@ -46,6 +48,12 @@ pub trait Store: Send {
 
     /// All groups, the one with the newest message first.
     fn groups(&mut self) -> Result<Vec<Group>, StoreError>;
+
+    /// The user's book, by kind and key.
+    fn book(&mut self) -> Result<Vec<BookItem>, StoreError>;
+
+    /// The profiles of others, by user.
+    fn profiles(&mut self) -> Result<Vec<Profile>, StoreError>;
 }
 
 /// One change. The session makes them; a store only applies them.
@@ -124,6 +132,32 @@ pub enum Write {
     },
     /// No number up to this one is used for a send any more.
     NumberLast(u64),
+    /// An item of the book, which replaces one that isn't newer; one with an empty value is removed.
+    Item {
+        /// What it is.
+        item: u8,
+        /// Which one of these.
+        key: Vec<u8>,
+        /// The version of the book.
+        version: u64,
+        /// Its value.
+        value: Vec<u8>,
+    },
+    /// The book is in the store up to this version.
+    BookCursor(u64),
+    /// Nothing of the book is in the store any more.
+    BookForgotten,
+    /// An item is to be set, or was answered.
+    Wish {
+        /// What it is.
+        item: u8,
+        /// Which one of these.
+        key: Vec<u8>,
+        /// Its value; none once it was answered.
+        value: Option<Vec<u8>>,
+    },
+    /// Somebody's profile, which replaces the stored one.
+    Profile(Profile),
 }
 
 /// What a session keeps of one conversation.
@@ -259,6 +293,12 @@ pub struct Snapshot {
     pub groups: Vec<GroupState>,
     /// The sends without an answer, by ascending number.
     pub outbox: Vec<Unanswered>,
+    /// The book is in the store up to this version.
+    pub book_cursor: u64,
+    /// Items without an answer, by kind and key.
+    pub wishes: Vec<Put>,
+    /// The profiles of others, by user.
+    pub profiles: Vec<Profile>,
 }
 
 /// Why a store can't do what it was asked.

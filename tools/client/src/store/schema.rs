@@ -1,7 +1,8 @@
 //! The tables, and the checks before a file is taken for a store.
 //!
 //! Format 3. A store of format 1, which had no groups, is rewritten when it is opened; one of format 2, which
-//! had no history of the server's, nor messages that refer to others, gets what it lacks. Users and groups are 64-bit numbers kept in SQLite's signed integers by their bits; all other
+//! had no past of the server's, no messages that refer to others and no book, gets what it lacks. Users and
+//! groups are 64-bit numbers kept in SQLite's signed integers by their bits; all other
 //! numbers are below 2^63.
 
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
@@ -14,7 +15,7 @@ pub(super) const FORMAT: i64 = 3;
 /// The format before there were groups.
 const FORMAT_BEFORE_GROUPS: i64 = 1;
 
-/// The format before there was a past to fetch.
+/// The format before there was a past to fetch, and a book.
 const FORMAT_BEFORE_PAST: i64 = 2;
 
 /// Marks the file as a store of this client (SQLite's `application_id`): "FLMC".
@@ -106,6 +107,40 @@ const ADD_PAST: &str = "
     ALTER TABLE groups ADD COLUMN filled_from INTEGER NOT NULL DEFAULT 0;
 ";
 
+/// The user's book, and the profiles of others.
+const BOOK_TABLES: &str = "
+    -- The book is stored up to this version; one row.
+    CREATE TABLE book_state (
+        row INTEGER PRIMARY KEY CHECK (row = 1),
+        cursor INTEGER NOT NULL
+    ) STRICT;
+    INSERT INTO book_state (row, cursor) VALUES (1, 0);
+
+    CREATE TABLE book (
+        item INTEGER NOT NULL,   -- what it is
+        key BLOB NOT NULL,       -- which one of these
+        version INTEGER NOT NULL,
+        value BLOB NOT NULL,
+        PRIMARY KEY (item, key)
+    ) STRICT, WITHOUT ROWID;
+
+    -- Items that were set and have no answer yet.
+    CREATE TABLE wishes (
+        item INTEGER NOT NULL,
+        key BLOB NOT NULL,
+        value BLOB NOT NULL,
+        PRIMARY KEY (item, key)
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE profiles (
+        user INTEGER PRIMARY KEY,
+        version INTEGER NOT NULL,
+        name BLOB NOT NULL,
+        status BLOB NOT NULL,
+        avatar BLOB NOT NULL
+    ) STRICT;
+";
+
 /// Makes room for the tables of the present format; none of the old ones has a reference to another
 /// while they are moved.
 const SET_ASIDE: &str = "
@@ -156,8 +191,8 @@ pub(super) fn prepare(
     }
     check_identity(connection, user, device)?;
     match format {
-        FORMAT_BEFORE_GROUPS => upgrade(connection, &[SET_ASIDE, TABLES, BRING_OVER]),
-        FORMAT_BEFORE_PAST => upgrade(connection, &[ADD_PAST]),
+        FORMAT_BEFORE_GROUPS => upgrade(connection, &[SET_ASIDE, TABLES, BRING_OVER, BOOK_TABLES]),
+        FORMAT_BEFORE_PAST => upgrade(connection, &[ADD_PAST, BOOK_TABLES]),
         _ => Ok(()),
     }
 }
@@ -172,6 +207,7 @@ fn is_empty(connection: &Connection) -> Result<bool, StoreError> {
 fn create(connection: &mut Connection, user: u64, device: u64) -> Result<(), StoreError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     transaction.execute_batch(TABLES)?;
+    transaction.execute_batch(BOOK_TABLES)?;
     transaction.execute(
         "INSERT INTO device (row, user, device) VALUES (1, ?1, ?2)",
         [user as i64, device as i64],

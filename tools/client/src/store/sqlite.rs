@@ -13,10 +13,11 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, TransactionBehavior, params};
 
 use super::{
-    ConversationState, GroupState, Snapshot, Store, StoreError, Unanswered, Write, schema,
+    ConversationState, GroupState, Snapshot, Store, StoreError, Unanswered, Write, book, schema,
 };
 use crate::group::{Group, Receipt, Role};
 use crate::message::{Conversation, Message, MessageId, State, Target};
+use crate::people::{BookItem, Profile};
 
 /// How long an open waits for a program that is just closing the store.
 const BUSY_WAIT: Duration = Duration::from_millis(500);
@@ -92,6 +93,11 @@ impl Store for SqliteStore {
             )?
             .query_map([], read_unanswered)?
             .collect::<Result<_, _>>()?;
+        let book_cursor =
+            self.connection
+                .query_row("SELECT cursor FROM book_state", [], |row| unsigned(row, 0))?;
+        let wishes = book::wishes(&self.connection)?;
+        let profiles = book::profiles(&self.connection)?;
         Ok(Snapshot {
             cursor,
             filled_from,
@@ -101,6 +107,9 @@ impl Store for SqliteStore {
             conversations,
             groups,
             outbox,
+            book_cursor,
+            wishes,
+            profiles,
         })
     }
 
@@ -172,6 +181,14 @@ impl Store for SqliteStore {
         let mut states = self.read_groups()?;
         states.sort_by_key(|state| std::cmp::Reverse(state.last));
         states.into_iter().map(|state| self.summary(state)).collect()
+    }
+
+    fn book(&mut self) -> Result<Vec<BookItem>, StoreError> {
+        book::items(&self.connection)
+    }
+
+    fn profiles(&mut self) -> Result<Vec<Profile>, StoreError> {
+        book::profiles(&self.connection)
     }
 }
 
@@ -260,6 +277,20 @@ pub(super) fn apply(connection: &Connection, write: &Write) -> Result<(), StoreE
         }
         Write::WentBack { head } => go_back(connection, *head),
         Write::NumberLast(number) => raise_number(connection, *number),
+        Write::Item { item, key, version, value } => {
+            book::put_item(connection, *item, key, *version, value)
+        }
+        Write::BookCursor(version) => {
+            execute(connection, "UPDATE book_state SET cursor = ?1", params![*version as i64])
+        }
+        Write::BookForgotten => {
+            connection.execute("DELETE FROM book", [])?;
+            execute(connection, "UPDATE book_state SET cursor = 0", params![])
+        }
+        Write::Wish { item, key, value } => {
+            book::put_wish(connection, *item, key, value.as_deref())
+        }
+        Write::Profile(profile) => book::put_profile(connection, profile),
     }
 }
 
@@ -427,7 +458,7 @@ fn put_roles(
 
 /// Runs a statement that changes exactly one row; anything else means that session and store
 /// disagree, and the batch is undone.
-fn execute(
+pub(super) fn execute(
     connection: &Connection,
     sql: &str,
     params: &[&dyn rusqlite::ToSql],
@@ -447,11 +478,11 @@ const fn state_columns(state: State) -> (i64, Option<u16>) {
     }
 }
 
-fn unsigned(row: &Row<'_>, index: usize) -> rusqlite::Result<u64> {
+pub(super) fn unsigned(row: &Row<'_>, index: usize) -> rusqlite::Result<u64> {
     Ok(row.get::<_, i64>(index)? as u64)
 }
 
-fn blob(row: &Row<'_>, index: usize) -> rusqlite::Result<Arc<[u8]>> {
+pub(super) fn blob(row: &Row<'_>, index: usize) -> rusqlite::Result<Arc<[u8]>> {
     match row.get_ref(index)? {
         ValueRef::Blob(bytes) => Ok(Arc::from(bytes)),
         _ => Ok(Arc::from(&[][..])),

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use fulmar_client::limits::{EVENTS_WAITING_MAX, OUTBOX_MESSAGES_MAX};
 use fulmar_client::store::{MemoryStore, Snapshot, Store, StoreError, Write};
-use fulmar_client::{Client, Conversation, Group, Message, MessageId, SendError, Target, content};
+use fulmar_client::{
+    BookItem, Client, Conversation, Group, Message, MessageId, Profile, SendError, Target, content,
+};
 use fulmar_protocol::Welcome;
 use tokio::time::timeout;
 
@@ -47,6 +49,14 @@ impl Store for Failing {
 
     fn groups(&mut self) -> Result<Vec<Group>, StoreError> {
         self.inside.groups()
+    }
+
+    fn book(&mut self) -> Result<Vec<BookItem>, StoreError> {
+        self.inside.book()
+    }
+
+    fn profiles(&mut self) -> Result<Vec<Profile>, StoreError> {
+        self.inside.profiles()
     }
 
     fn conversations(&mut self) -> Result<Vec<Conversation>, StoreError> {

@@ -55,9 +55,9 @@ pub(crate) const fn tick(peer: u64, number: u64, ordinal: u64) -> Frame<'static>
 /// What a client without groups says behind every welcome, which scripts about other things leave out.
 pub(crate) const NO_GROUPS: &str = "resume []";
 
-/// What a client says about presence, which scripts on sockets leave out.
+/// What a client says about presence and its book, which scripts on sockets leave out.
 #[allow(dead_code, reason = "the scripts of a session look at all of it")]
-pub(crate) const IN_PASSING: &[&str] = &["here ", "watch ", "unwatch ", "typing "];
+pub(crate) const IN_PASSING: &[&str] = &["here ", "watch ", "unwatch ", "typing ", "book "];
 
 /// A receipt for what this user sent.
 pub(crate) const fn receipt(peer: u64, delivered: u64, read: u64) -> Frame<'static> {
@@ -127,6 +127,12 @@ pub(crate) fn describe(frame: &Frame<'_>, base: u64) -> String {
             let History { group, from, through, limit, newest_first } = *history;
             format!("history {group} @{from} to @{through}, {limit} {newest_first}")
         }
+        Frame::Put { item, key, value } => {
+            format!("put {item}/{} {}", key.escape_ascii(), text(value))
+        }
+        Frame::BookResume { version } => format!("book {version}"),
+        Frame::ProfileLook { user, version } => format!("profile {user} {version}"),
+        Frame::Find { name } => format!("find {}", text(name)),
         Frame::Ping => "ping".into(),
         Frame::Goodbye(goodbye) => format!("goodbye {}", goodbye.code.name()),
         other => panic!("a client never sends {other:?}"),
@@ -196,6 +202,19 @@ pub(crate) fn tell(event: &Event) -> String {
             format!("presence {user} {is_online} {last_seen_ms}")
         }
         Event::Typing { group, user, is_typing } => format!("typing {group:?} {user} {is_typing}"),
+        Event::Item { item, key, value } => {
+            format!("item {item}/{} {}", key.escape_ascii(), text(value))
+        }
+        Event::PutRejected { item, key, code, .. } => {
+            format!("put rejected {item}/{} {}", key.escape_ascii(), code.name())
+        }
+        Event::BookComplete => "book complete".into(),
+        Event::Profile(known) => {
+            format!("profile {} v{} {}", known.user, known.version, text(&known.name))
+        }
+        Event::Found { name, user, code, .. } => {
+            format!("found {name} {user:?} {}", code.name())
+        }
         Event::InboxWentBack { cursor, head } => format!("went back from {cursor} to {head}"),
         Event::StoreFailed { detail } => format!("store failed: {detail}"),
     }

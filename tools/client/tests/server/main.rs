@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use fulmar_client::people::{audience, privacy, profile};
 use fulmar_client::{
-    Action, Client, Config, Event, Events, GroupChange, Message, MessageId, Progress, Receipt,
-    Role, State, Target, content,
+    Action, ChatSettings, Client, Code, Config, Event, Events, GroupChange, Message, MessageId,
+    Progress, Put, Receipt, Role, State, Target, content,
 };
 use tempfile::TempDir;
 use tokio::time::timeout;
@@ -369,4 +370,76 @@ async fn people_see_who_is_there_and_who_writes() {
         _ => None,
     };
     seven.until(writes).await;
+}
+
+/// Waits for an item of the book; its value.
+fn item(wanted: &Put) -> impl FnMut(&Event) -> Option<()> {
+    move |event| match event {
+        Event::Item { item, key, value } => {
+            (*item == wanted.item && *key == wanted.key && *value == wanted.value).then_some(())
+        }
+        _ => None,
+    }
+}
+
+#[tokio::test]
+async fn all_devices_have_the_same_book_and_others_see_of_it_what_they_may() {
+    let (mut server, home) = (Server::start(), Home::new());
+    let mut phone = home.open(&server, 7, 1).await;
+    let mut eight = home.open(&server, 8, 1).await;
+    let puts = [
+        Put::profile(profile::NAME, b"Ann"),
+        Put::contact(9, b"Nine"),
+        Put::username("ann.7"),
+        Put::privacy(privacy::LAST_SEEN, audience::NOBODY),
+        Put::chat(Target::Peer(8), ChatSettings { is_pinned: true, ..ChatSettings::default() }),
+    ];
+    for put in &puts {
+        phone.client.put(put.clone()).await;
+        phone.until(item(put)).await;
+    }
+    let mut tablet = home.open(&server, 7, 2).await;
+    tablet.client.follow_book().await;
+    tablet.until(|event| (*event == Event::BookComplete).then_some(())).await;
+    assert_eq!(tablet.client.book().await.unwrap().len(), puts.len());
+    phone.client.block(9).await;
+    tablet.until(item(&Put::block(9))).await;
+
+    eight.client.find("ann.7").await;
+    let found = |event: &Event| match event {
+        Event::Found { user, .. } => Some(*user),
+        _ => None,
+    };
+    assert_eq!(eight.until(found).await, Some(7));
+    eight.client.watch(&[7]).await;
+    let name = |event: &Event| match event {
+        Event::Profile(known) if known.user == 7 => Some(known.name.to_vec()),
+        _ => None,
+    };
+    assert_eq!(eight.until(name).await, b"Ann");
+    let taken = |event: &Event| match event {
+        Event::PutRejected { code, .. } => Some(*code),
+        _ => None,
+    };
+    eight.client.put(Put::username("ann.7")).await;
+    assert_eq!(eight.until(taken).await, Code::NameTaken);
+
+    // After a crash everything is as it was.
+    server = server.crash_and_restart();
+    for device in [&phone, &eight] {
+        device.client.reconnect().await;
+    }
+    let mut nine = home.open(&server, 9, 1).await;
+    nine.client.find("ann.7").await;
+    assert_eq!(nine.until(found).await, None, "nine is blocked");
+    let lost = nine.client.send(7, content::TEXT, &b"hello"[..]).await.unwrap();
+    nine.until(|event| matches!(event, Event::Ticked { id, .. } if *id == lost).then_some(()))
+        .await;
+    eight.client.send(7, content::TEXT, &b"hello"[..]).await.unwrap();
+    let from = |event: &Event| match event {
+        Event::Message(message) => Some(message.peer),
+        _ => None,
+    };
+    assert_eq!(phone.until(from).await, 8);
+    drop(server);
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use fulmar_client::store::{
     ConversationState, GroupState, MemoryStore, SqliteStore, Store, StoreError, Write,
 };
-use fulmar_client::{Message, MessageId, Receipt, Role, State, Target, content};
+use fulmar_client::{Message, MessageId, Profile, Receipt, Role, State, Target, content};
 use fulmar_protocol::Code;
 use tempfile::TempDir;
 
@@ -253,11 +253,12 @@ struct Life {
     position: u64,
     pending: Vec<(MessageId, u64)>,
     rejected: Vec<MessageId>,
+    wishes: Vec<Vec<u8>>,
 }
 
 impl Life {
     fn write(&mut self) -> Write {
-        let lot = self.rng.u8(0..14);
+        let lot = self.rng.u8(0..18);
         match lot {
             0 | 1 => {
                 self.id_last += 1;
@@ -343,11 +344,27 @@ impl Life {
                 let roles: Vec<_> = kept.take(count).map(|user| (user, Role::Admin)).collect();
                 Write::Roles { group: self.group(), after, through, roles }
             }
+            12 => self.about_the_book(),
+            13 => {
+                let key = vec![self.rng.u8(0..5)];
+                if let Some(at) = self.wishes.iter().position(|wished| *wished == key) {
+                    self.wishes.remove(at);
+                    return Write::Wish { item: 128, key, value: None };
+                }
+                self.wishes.push(key.clone());
+                Write::Wish { item: 128, key, value: Some(vec![self.rng.u8(..)]) }
+            }
+            14 => Write::Profile(Profile {
+                user: self.peer(),
+                version: self.rng.u64(0..50),
+                name: Arc::from(vec![self.rng.u8(..)]),
+                ..Profile::default()
+            }),
             7 => {
                 self.number_last += self.rng.u64(0..3);
                 Write::NumberLast(self.number_last)
             }
-            12 => {
+            15 => {
                 self.id_first -= 1;
                 let state = if self.rng.bool() { State::Received } else { State::Sent };
                 let position = 10_000 + self.rng.u64(0..40);
@@ -358,8 +375,21 @@ impl Life {
                 }
                 Write::Fill(message)
             }
-            13 => Write::Filled(self.rng.u64(0..40)),
+            16 => Write::Filled(self.rng.u64(0..40)),
             _ => Write::Cursor(self.position),
+        }
+    }
+
+    fn about_the_book(&mut self) -> Write {
+        match self.rng.u8(0..8) {
+            0 => Write::BookForgotten,
+            1 | 2 => Write::BookCursor(self.rng.u64(0..50)),
+            lot => Write::Item {
+                item: 128 + lot % 2,
+                key: vec![self.rng.u8(0..4)],
+                version: self.rng.u64(1..50),
+                value: vec![7; self.rng.usize(0..3)],
+            },
         }
     }
 
@@ -386,9 +416,16 @@ fn the_file_does_what_the_memory_does() {
         let place = place();
         let mut memory = MemoryStore::new();
         let rng = fastrand::Rng::with_seed(seed);
-        let (pending, rejected) = (Vec::new(), Vec::new());
-        let mut life =
-            Life { rng, id_last: 0, id_first: 0, number_last: 0, position: 0, pending, rejected };
+        let mut life = Life {
+            rng,
+            id_last: 0,
+            id_first: 0,
+            number_last: 0,
+            position: 0,
+            pending: Vec::new(),
+            rejected: Vec::new(),
+            wishes: Vec::new(),
+        };
         for _ in 0..6 {
             let mut file = SqliteStore::open(&place.path, 7, 1).unwrap();
             for _ in 0..20 {
@@ -398,6 +435,8 @@ fn the_file_does_what_the_memory_does() {
                 memory.commit(&batch).unwrap();
             }
             assert_eq!(file.load().unwrap(), memory.load().unwrap());
+            assert_eq!(file.book().unwrap(), memory.book().unwrap());
+            assert_eq!(file.profiles().unwrap(), memory.profiles().unwrap());
             for peer in [8, 9, u64::MAX] {
                 let page =
                     |store: &mut dyn Store| store.history(Target::Peer(peer), None, 1_000).unwrap();

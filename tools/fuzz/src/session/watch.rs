@@ -331,6 +331,11 @@ impl Watch {
                     check_number(*number);
                     self.number_last = self.number_last.max(*number);
                 }
+                Write::Item { version, .. } | Write::BookCursor(version) => {
+                    assert!(*version <= NUMBER_MAX);
+                }
+                Write::Profile(profile) => assert!(profile.version <= NUMBER_MAX),
+                Write::BookForgotten | Write::Wish { .. } => {}
             }
         }
     }
@@ -402,6 +407,11 @@ impl Watch {
             | Event::HistoryFilled { .. }
             | Event::Presence { .. }
             | Event::Typing { .. }
+            | Event::Item { .. }
+            | Event::PutRejected { .. }
+            | Event::BookComplete
+            | Event::Profile(_)
+            | Event::Found { .. }
             | Event::StoreFailed { .. } => {}
         }
     }

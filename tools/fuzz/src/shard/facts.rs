@@ -82,6 +82,9 @@ impl Facts {
         number: u64,
         ordinal: u64,
     ) {
+        if self.ledger.is_dropped(user, peer, ordinal) {
+            return;
+        }
         let message = self.ledger.message(user, peer, ordinal);
         let (by, body) = message.expect("what is ticked is stored");
         assert_eq!(*by, device, "another device's message");

@@ -39,7 +39,12 @@ pub(super) struct Ledger {
     trims: BTreeMap<UserId, u64>,
     /// Where each device began.
     begins: BTreeMap<(UserId, DeviceId), u64>,
+    /// Somebody may block somebody: messages may have an ordinal and no entry.
+    pub(super) has_blocks: bool,
 }
+
+/// The device of a message that was dropped by a block.
+const DROPPED: DeviceId = 0;
 
 impl Ledger {
     /// Takes the writes of a turn, which are committed together.
@@ -87,11 +92,24 @@ impl Ledger {
             // Not its body: a client that repeats a number with another one gets that as its copy, if the first
             // one had none yet. The simulator compares the bodies of those that keep the rules.
             let sender = self.message(user, peer, ordinal).map(|(sender, _)| *sender);
-            assert_eq!(sender, Some(device), "a copy follows its message");
+            let is_dropped = self.has_blocks && sender.is_none_or(|sender| sender == DROPPED);
+            assert!(is_dropped || sender == Some(device), "a copy follows its message");
         } else {
+            self.note_dropped(peer, user, ordinal - 1);
             let direction = self.directions.entry((peer, user)).or_default();
             direction.push((device, body));
             assert_eq!(ordinal, direction.len() as u64, "ordinals of {peer} to {user} are dense");
+        }
+    }
+
+    /// The messages up to this ordinal that have no entry were dropped.
+    fn note_dropped(&mut self, author: UserId, recipient: UserId, through: u64) {
+        if !self.has_blocks {
+            return;
+        }
+        let direction = self.directions.entry((author, recipient)).or_default();
+        while (direction.len() as u64) < through {
+            direction.push((DROPPED, Bytes::new()));
         }
     }
 
@@ -140,6 +158,7 @@ impl Ledger {
 
     fn conversation(&mut self, user: UserId, peer: UserId, value: &[u8]) {
         let record = ConversationRecord::decode(value).expect("a conversation record");
+        self.note_dropped(peer, user, record.ordinal.min(self.taken(peer, user) + 1_000));
         let taken = self.taken(peer, user);
         assert_eq!(record.ordinal, taken, "message and ordinal of {peer} to {user} are one write");
         assert!(record.read <= record.delivered && record.delivered <= record.ordinal);
@@ -188,6 +207,12 @@ impl Ledger {
         direction.get(usize::try_from(ordinal.checked_sub(1)?).ok()?)
     }
 
+    /// Whether a message is one that a block dropped.
+    pub(super) fn is_dropped(&self, author: UserId, recipient: UserId, ordinal: u64) -> bool {
+        self.has_blocks
+            && self.message(author, recipient, ordinal).is_none_or(|(device, _)| *device == DROPPED)
+    }
+
     /// Whether the author's inbox has the copy of a message.
     pub(super) fn has_copy(&self, author: UserId, recipient: UserId, ordinal: u64) -> bool {
         self.copies.contains(&(author, recipient, ordinal))
@@ -215,6 +240,9 @@ impl Ledger {
     pub(super) fn check_all_delivered(&self, reader: UserId) {
         for (&(author, _), messages) in self.directions.iter().filter(|((_, to), _)| *to == reader)
         {
+            if messages.iter().any(|(device, _)| *device == DROPPED) {
+                continue;
+            }
             let conversation = self.conversations.get(&(reader, author));
             let delivered = conversation.map_or(0, |conversation| conversation.delivered);
             assert_eq!(delivered, messages.len() as u64, "delivered of {author} to {reader}");

@@ -7,6 +7,7 @@ use fulmar::shard::{ConnId, DeviceId, UserId};
 use fulmar_protocol::group::GroupNotice;
 use fulmar_protocol::history::Past;
 use fulmar_protocol::limits::FRAME_BYTES_MAX;
+use fulmar_protocol::people::item;
 use fulmar_protocol::{Assembly, Code, Deliver, Frame, Frames, Send, Welcome};
 
 use super::facts::Facts;
@@ -174,6 +175,7 @@ impl Line {
                 facts.acknowledge(self.identity, *position);
             }
             Frame::Read { peer, ordinal } => facts.read(self.identity.0, *peer, *ordinal),
+            Frame::Put { item: item::BLOCK, .. } => facts.ledger.has_blocks = true,
             Frame::Ask { .. }
             | Frame::Ping
             | Frame::Activity { .. }

@@ -1,0 +1,217 @@
+//! The people of a chat: what they are called, and how conversations with them are shown.
+
+use fulmar_client::people::{Chat as Place, audience, item, privacy, profile, user_in};
+use fulmar_client::store::StoreError;
+use fulmar_client::{BookItem, ChatSettings, Code, Event, Put, Target};
+
+use super::Chat;
+use crate::command::{People, Setting};
+use crate::text;
+
+const HOUR_MS: u64 = 3_600_000;
+
+impl Chat {
+    /// Does what was asked about people; what to show at once.
+    pub(crate) async fn people(&mut self, people: People) -> Result<Vec<String>, String> {
+        match people {
+            People::Put(put) => self.client.put(put).await,
+            People::Chat(setting) => {
+                let target = self.open.ok_or("no chat is open; /with 8 opens one with user 8")?;
+                let mut settings = self.settings.get(&target).copied().unwrap_or_default();
+                match setting {
+                    Setting::Pinned(is_pinned) => settings.is_pinned = is_pinned,
+                    Setting::Archived(is_archived) => settings.is_archived = is_archived,
+                    Setting::Unmuted => settings.muted_until_ms = 0,
+                    Setting::Muted(None) => settings.muted_until_ms = u64::MAX,
+                    Setting::Muted(Some(hours)) => {
+                        let ms = hours.saturating_mul(HOUR_MS);
+                        settings.muted_until_ms = text::now_ms().saturating_add(ms);
+                    }
+                }
+                // Further settings go on from this one, whether it was answered or not.
+                self.settings.insert(target, settings);
+                self.client.put(Put::chat(target, settings)).await;
+            }
+            People::Find(name) => self.client.find(&name).await,
+            People::Look(user) => {
+                self.client.look_at_profile(user).await;
+                let known = self.client.profiles().await.map_err(|error| error.to_string())?;
+                let known = known.iter().filter(|known| known.user == user);
+                return Ok(known.map(profile_words).collect());
+            }
+            People::Book => {
+                let book = self.client.book().await.map_err(|error| error.to_string())?;
+                if book.is_empty() {
+                    return Ok(vec!["nothing is set".into()]);
+                }
+                let words = |known: &BookItem| item_words(known.item, &known.key, &known.value);
+                return Ok(book.iter().map(words).collect());
+            }
+        }
+        Ok(Vec::new())
+    }
+
+    /// Takes what the store has of the book.
+    pub(super) async fn load_book(&mut self) -> Result<(), StoreError> {
+        for known in self.client.book().await? {
+            self.note_item(known.item, &known.key, &known.value);
+        }
+        Ok(())
+    }
+
+    pub(super) fn note_item(&mut self, kind: u8, key: &[u8], value: &[u8]) {
+        match kind {
+            item::CONTACT => {
+                let Some(user) = user_in(key) else { return };
+                let name = text::harmless_line(&String::from_utf8_lossy(value));
+                if value.is_empty() {
+                    self.contacts.remove(&user);
+                } else {
+                    self.contacts.insert(user, name);
+                }
+            }
+            item::CHAT => {
+                let Some(target) = target_in(key) else { return };
+                let settings = ChatSettings::decode(value).unwrap_or_default();
+                self.settings.insert(target, settings);
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether it stands above the others (less), or below (greater).
+    pub(super) fn rank(&self, target: Target) -> i8 {
+        match self.settings.get(&target) {
+            Some(settings) if settings.is_archived => 1,
+            Some(settings) if settings.is_pinned => -1,
+            _ => 0,
+        }
+    }
+
+    /// What is shown behind it in a list.
+    pub(crate) fn marks(&self, target: Target) -> String {
+        let Some(settings) = self.settings.get(&target) else { return String::new() };
+        let is_muted = settings.muted_until_ms > text::now_ms();
+        [
+            (settings.is_pinned, ", pinned"),
+            (settings.is_archived, ", archived"),
+            (is_muted, ", muted"),
+        ]
+        .into_iter()
+        .filter_map(|(holds, mark)| holds.then_some(mark))
+        .collect()
+    }
+
+    /// What an event about people says, if there is something to say.
+    pub(crate) fn news(&self, event: &Event) -> Option<String> {
+        match event {
+            Event::Item { item, key, value } if self.has_book => {
+                Some(item_words(*item, key, value))
+            }
+            Event::PutRejected { item, code, retry_after_ms, .. } => {
+                Some(rejected_words(*item, *code, *retry_after_ms))
+            }
+            Event::Profile(known) => Some(profile_words(known)),
+            Event::Found { name, user, code, retry_after_ms } => {
+                let name = text::harmless_line(name);
+                Some(match user {
+                    Some(user) => format!("{name} is user {user}; /with {user} opens a chat"),
+                    None if *code != Code::None => {
+                        let after_s = retry_after_ms.div_ceil(1_000);
+                        format!("{name} can't be looked for now ({code}); try in {after_s} s")
+                    }
+                    None => format!("nobody called {name} is to be found"),
+                })
+            }
+            _ => None,
+        }
+    }
+}
+
+fn target_in(key: &[u8]) -> Option<Target> {
+    match Place::read(key)? {
+        (Place::User(peer), []) => Some(Target::Peer(peer)),
+        (Place::Group(group), []) => Some(Target::Group(group)),
+        _ => None,
+    }
+}
+
+fn rejected_words(kind: u8, code: Code, retry_after_ms: u64) -> String {
+    let what = if kind == item::USERNAME { "the username" } else { "it" };
+    match code {
+        Code::NameTaken => "somebody else has this username".into(),
+        Code::BadName => {
+            "a username has 3 to 32 of a-z, 0-9, _ and ., and begins with a letter".into()
+        }
+        Code::BookFull => "there is no room for more; something must be removed first".into(),
+        code if retry_after_ms > 0 => {
+            format!("{what} isn't set ({code}); try in {} s", retry_after_ms.div_ceil(1_000))
+        }
+        code => format!("{what} isn't set: {code}"),
+    }
+}
+
+fn profile_words(known: &fulmar_client::Profile) -> String {
+    if known.version == 0 {
+        return format!("{} has no profile", known.user);
+    }
+    let texts = [&known.name, &known.status, &known.avatar];
+    let texts = texts.map(|text| text::harmless_line(&String::from_utf8_lossy(text)));
+    let texts: Vec<_> = texts.into_iter().filter(|text| !text.is_empty()).collect();
+    format!("{} is {}", known.user, texts.join(" · "))
+}
+
+/// What an item says, for people.
+fn item_words(kind: u8, key: &[u8], value: &[u8]) -> String {
+    let text = text::harmless_line(&String::from_utf8_lossy(value));
+    let user = user_in(key).unwrap_or(0);
+    let is_set = !value.is_empty();
+    match (kind, key) {
+        (item::PROFILE, [part]) => {
+            let part = match *part {
+                profile::NAME => "name",
+                profile::STATUS => "status",
+                _ => "picture",
+            };
+            if is_set { format!("your {part}: {text}") } else { format!("you have no {part}") }
+        }
+        (item::PRIVACY, [what]) => {
+            let what = match *what {
+                privacy::LAST_SEEN => "when you were last here",
+                privacy::ONLINE => "that you are here",
+                privacy::READS => "what you read",
+                _ => "your username",
+            };
+            let who = match value {
+                [audience::NOBODY] => "nobody",
+                [audience::KNOWN] => "those whom you know",
+                _ => "everybody",
+            };
+            format!("{what} is shown to {who}")
+        }
+        (item::BLOCK, _) if is_set => format!("{user} is blocked"),
+        (item::BLOCK, _) => format!("{user} isn't blocked"),
+        (item::CONTACT, _) if is_set => format!("{user} is called {text}"),
+        (item::CONTACT, _) => format!("{user} is no contact"),
+        (item::USERNAME, _) if is_set => format!("your username is {text}"),
+        (item::USERNAME, _) => "you have no username".into(),
+        (item::CHAT, _) => {
+            let settings = ChatSettings::decode(value).unwrap_or_default();
+            let place = match target_in(key) {
+                Some(Target::Peer(peer)) => format!("the chat with {peer}"),
+                Some(Target::Group(group)) => format!("group {group}"),
+                None => "a chat".into(),
+            };
+            let marks = [
+                (settings.is_pinned, "pinned"),
+                (settings.is_archived, "archived"),
+                (settings.muted_until_ms > text::now_ms(), "muted"),
+            ];
+            let marks: Vec<_> =
+                marks.into_iter().filter_map(|(holds, mark)| holds.then_some(mark)).collect();
+            let marks = if marks.is_empty() { "as usual".into() } else { marks.join(", ") };
+            format!("{place} is {marks}")
+        }
+        _ => format!("item {kind} of {} bytes", value.len()),
+    }
+}
