@@ -342,7 +342,7 @@ mod tests {
                 | Kind::GroupGone
                 | Kind::Presence
                 | Kind::Past
-                | Kind::HistoryEnd => false,
+                | Kind::HistoryEnd
                 | Kind::Item
                 | Kind::PutRejected
                 | Kind::Book

@@ -8,6 +8,7 @@ use fulmar_protocol::Code;
 use fulmar_protocol::content::Content;
 
 use super::conversation::{Action, Conversation};
+use super::record::EntryHeader;
 use super::{ConnId, Effects, LogId, Message, Origin, Shard, UserId};
 
 /// Takes a body apart, and what is in a disappearing one.
@@ -15,6 +16,14 @@ pub(super) fn inner(content: u8, body: &[u8], in_group: bool) -> Result<Content<
     Content::parse(content, body, in_group)
         .and_then(|content| content.inner(in_group))
         .map_err(|_| Code::BadContent)
+}
+
+/// When a message is over by itself, if it is one that is; 0 otherwise.
+pub(super) fn over_ms(content: u8, body: &[u8], time_ms: u64) -> u64 {
+    match Content::parse(content, body, false) {
+        Ok(Content::Disappearing { seconds, .. }) => time_ms.saturating_add(seconds * 1_000),
+        _ => 0,
+    }
 }
 
 /// The ordinal of the recipient's message to which this is a reaction, if it is one.
@@ -46,6 +55,13 @@ impl Conversation {
 }
 
 impl Shard {
+    /// Whether the time of an entry is over, so that it is for nobody any more: it has expired, or it said so
+    /// itself.
+    pub(super) fn is_over(&self, header: &EntryHeader) -> bool {
+        let said = header.over_ms > 0 && header.over_ms <= self.now.unix_ms;
+        said || header.time_ms <= self.expired_through_ms()
+    }
+
     /// Offers a reaction to what the peer wrote, once it is known whether the peer wrote it. Until then nothing
     /// more of the connection is looked at, so that nothing overtakes it.
     pub(super) fn offer_reaction(

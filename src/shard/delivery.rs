@@ -51,7 +51,6 @@ impl Shard {
 
     /// Gives one device what its window allows; returns the position after what it was sent.
     fn deliver(&mut self, slot: u32, conn: ConnId, fx: &mut Effects) -> u64 {
-        let expired_ms = self.expired_through_ms();
         loop {
             match self.next_for(slot, conn) {
                 Next::Wait => break,
@@ -66,7 +65,7 @@ impl Shard {
                 Next::Warm(position) => {
                     let Some(entry) = self.users[slot].tail_at(position) else { break };
                     let (header, body) = (entry.header, entry.body.clone());
-                    self.deliver_unless_expired(conn, position, &header, body, expired_ms, fx);
+                    self.deliver_unless_over(conn, position, &header, body, fx);
                 }
             }
         }
@@ -109,16 +108,15 @@ impl Shard {
     }
 
     /// Passes over an entry whose time is over, else as [`Shard::deliver_entry`].
-    fn deliver_unless_expired(
+    fn deliver_unless_over(
         &mut self,
         conn: ConnId,
         position: u64,
         header: &EntryHeader,
         body: Bytes,
-        expired_ms: u64,
         fx: &mut Effects,
     ) {
-        if header.time_ms > expired_ms {
+        if !self.is_over(header) {
             self.deliver_entry(conn, position, header, body, fx);
         } else if let Some(session) = self.session(conn) {
             session.pass_over(position, header.total_bytes);
@@ -225,7 +223,6 @@ impl Shard {
         }
         session.loading = false;
         let slot = session.user_slot;
-        let expired_ms = self.expired_through_ms();
         let head_bytes = self.users[slot].record.head_bytes;
         for (position, value) in entries {
             let sound =
@@ -241,7 +238,7 @@ impl Shard {
             }
             let before_bytes = header.total_bytes - body.len() as u64;
             session.pass_over(position.saturating_sub(1), before_bytes);
-            self.deliver_unless_expired(conn, position, &header, body, expired_ms, fx);
+            self.deliver_unless_over(conn, position, &header, body, fx);
         }
         let through = through + u64::from(is_planted(Fault::ColdReadSkips));
         let known_bytes = self.users[slot].total_bytes_at(through);

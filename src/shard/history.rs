@@ -198,7 +198,6 @@ impl Shard {
 
     /// Puts one entry into the output, unless it is for nobody any more.
     fn tell_past(&mut self, conn: ConnId, position: u64, value: &Bytes, fx: &mut Effects) {
-        let expired_ms = self.expired_through_ms();
         let Some(session) = self.session(conn) else { return };
         let user = session.user;
         let Some(log) = session.page.as_deref().map(|page| page.log) else { return };
@@ -206,7 +205,7 @@ impl Shard {
             self.end(conn, Code::Internal, "a stored message is damaged", fx);
             return;
         };
-        if header.time_ms <= expired_ms || header.is_notice {
+        if self.is_over(&header) || header.is_notice {
             return;
         }
         let (group, ordinal, own) = match log {

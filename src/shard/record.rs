@@ -1,7 +1,8 @@
 //! What is kept in storage, and its bytes.
 //!
 //! Numbers are varints unless stated. Each record begins with a byte, its version; an entry
-//! begins with its time, which storage reads to find what has expired.
+//! begins with its time, and behind its flags when it is over by itself if it ever is; both storage reads to
+//! find what is to be dropped.
 //!
 //! ```text
 //! inbox         1, trim, trim_bytes, head, head_bytes, device count,
@@ -20,8 +21,8 @@
 //! face          bits 0-1: who may see last seen (0 all, 1 known, 2 nobody), 2-3: online, 4-5: reads,
 //!               6: there are blocks; version of the profile
 //! book          see `people::book`
-//! entry         time (8 bytes, little-endian Unix milliseconds), flags (bit 0: own, bit 1: notice), content,
-//!               peer, ordinal, device, total_bytes, body
+//! entry         time (8 bytes, little-endian Unix milliseconds), flags (bit 0: own, bit 1: notice, bit 2: over),
+//!               with bit 2 when it is over (8 bytes, as the time), content, peer, ordinal, device, total_bytes, body
 //! ```
 
 use std::fmt;
@@ -30,7 +31,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use fulmar_protocol::{limits as wire, varint};
 use smallvec::SmallVec;
 
-use super::seam::{DeviceId, UserId};
+use super::seam::{DeviceId, FLAG_OVER, UserId};
 use crate::limits::{RESENDS_MAX, RUNS_MAX};
 
 mod face;
@@ -49,7 +50,7 @@ pub(super) const COUNT_MAX: u64 = u64::MAX / 2;
 const FLAG_OWN: u8 = 1;
 const FLAG_NOTICE: u8 = 2;
 /// Longest part of an entry before its body.
-pub const ENTRY_HEADER_BYTES_MAX: usize = 8 + 1 + 1 + 4 * varint::BYTES_MAX;
+pub const ENTRY_HEADER_BYTES_MAX: usize = 8 + 1 + 8 + 1 + 4 * varint::BYTES_MAX;
 const SENDERS_MAX: u64 = wire::DEVICE_MAX;
 
 /// A stored value that isn't what it should be: the storage is damaged, or of another version.
@@ -379,6 +380,8 @@ pub struct EntryHeader {
     pub own: bool,
     /// Whether it tells that `peer` adds the user to the group `ordinal`.
     pub is_notice: bool,
+    /// When it is over by itself, Unix milliseconds; 0 for never.
+    pub over_ms: u64,
     /// Kind of content.
     pub content: u8,
     /// Who sent it; for a copy, who it was sent to.
@@ -397,7 +400,11 @@ impl EntryHeader {
         out.put_u64_le(self.time_ms);
         let own = if self.own { FLAG_OWN } else { 0 };
         let notice = if self.is_notice { FLAG_NOTICE } else { 0 };
-        out.put_u8(own | notice);
+        let over = if self.over_ms > 0 { FLAG_OVER } else { 0 };
+        out.put_u8(own | notice | over);
+        if self.over_ms > 0 {
+            out.put_u64_le(self.over_ms);
+        }
         out.put_u8(self.content);
         put(self.peer, out);
         put(self.ordinal, out);
@@ -408,16 +415,27 @@ impl EntryHeader {
     /// Reads the header and says where in the value the body begins.
     pub fn decode(bytes: &[u8]) -> Result<(Self, usize), RecordError> {
         let (time, rest) = bytes.split_first_chunk().ok_or(RecordError("entry.time"))?;
-        let (&[flags, content], rest) =
-            rest.split_first_chunk().ok_or(RecordError("entry.flags"))?;
-        if flags & !(FLAG_OWN | FLAG_NOTICE) != 0 {
+        let (&flags, rest) = rest.split_first().ok_or(RecordError("entry.flags"))?;
+        if flags & !(FLAG_OWN | FLAG_NOTICE | FLAG_OVER) != 0 {
             return Err(RecordError("entry.flags"));
         }
+        let (over_ms, rest) = if flags & FLAG_OVER == 0 {
+            (0, rest)
+        } else {
+            let (over, rest) = rest.split_first_chunk().ok_or(RecordError("entry.over"))?;
+            (u64::from_le_bytes(*over), rest)
+        };
+        // In one form only.
+        if (flags & FLAG_OVER != 0) != (over_ms > 0) {
+            return Err(RecordError("entry.over"));
+        }
+        let (&content, rest) = rest.split_first().ok_or(RecordError("entry.content"))?;
         let mut fields = Fields { rest };
         let header = EntryHeader {
             time_ms: u64::from_le_bytes(*time),
             own: flags & FLAG_OWN != 0,
             is_notice: flags & FLAG_NOTICE != 0,
+            over_ms,
             content,
             peer: fields.number("entry.peer")?,
             ordinal: fields.number("entry.ordinal")?,
@@ -621,20 +639,26 @@ mod tests {
 
     #[test]
     fn entries_round_trip() {
-        let header = EntryHeader {
-            time_ms: 1_800_000_000_000,
-            own: true,
-            is_notice: false,
-            content: 200,
-            peer: u64::MAX,
-            ordinal: 12,
-            device: 3,
-            total_bytes: 1 << 40,
-        };
-        let mut bytes = encoded(|out| header.encode(out));
-        assert!(bytes.len() <= ENTRY_HEADER_BYTES_MAX);
-        bytes.extend_from_slice(b"hello");
-        assert_eq!(split_entry(&bytes.freeze()), Ok((header, Bytes::from_static(b"hello"))));
+        for over_ms in [0, 1, 1_800_000_060_000, u64::MAX] {
+            let header = EntryHeader {
+                time_ms: 1_800_000_000_000,
+                own: true,
+                is_notice: false,
+                over_ms,
+                content: 200,
+                peer: u64::MAX,
+                ordinal: 12,
+                device: 3,
+                total_bytes: 1 << 40,
+            };
+            let mut bytes = encoded(|out| header.encode(out));
+            assert!(bytes.len() <= ENTRY_HEADER_BYTES_MAX);
+            for cut in 0..bytes.len() {
+                assert!(EntryHeader::decode(&bytes[..cut]).is_err(), "cut at {cut}");
+            }
+            bytes.extend_from_slice(b"hello");
+            assert_eq!(split_entry(&bytes.freeze()), Ok((header, Bytes::from_static(b"hello"))));
+        }
     }
 
     #[test]

@@ -139,6 +139,10 @@ impl Key {
     }
 }
 
+/// Flag of an entry that says when it is over, which storage reads: in the byte behind its time. The eight
+/// bytes that follow have it as they have the time.
+pub const FLAG_OVER: u8 = 4;
+
 /// A change of durable storage. All writes of one turn are stored together or not at all.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Write {

@@ -11,7 +11,7 @@
 
 use fulmar_protocol::{Code, Frame, Send};
 
-use super::content::reacts_to_peer;
+use super::content::{over_ms, reacts_to_peer};
 use super::conversation::{Action, Verdict};
 use super::counters::count;
 use super::inbox::{self, TailEntry};
@@ -249,6 +249,7 @@ impl Shard {
             time_ms,
             own: false,
             is_notice: false,
+            over_ms: over_ms(content, body, time_ms),
             content,
             peer: origin.user,
             ordinal,
@@ -307,6 +308,7 @@ impl Shard {
             time_ms: self.now.unix_ms,
             own: false,
             is_notice: true,
+            over_ms: 0,
             content: 0,
             peer: by,
             ordinal: group,
@@ -367,10 +369,12 @@ impl Shard {
         let mut appended = None;
         if conversation.accept_copy(origin.device, origin.number) || is_planted(Fault::CopyRepeated)
         {
+            let taken_ms = if time_ms == 0 { self.now.unix_ms } else { time_ms };
             let header = EntryHeader {
-                time_ms: if time_ms == 0 { self.now.unix_ms } else { time_ms },
+                time_ms: taken_ms,
                 own: true,
                 is_notice: false,
+                over_ms: over_ms(message.content, &message.body, taken_ms),
                 content: message.content,
                 peer: to,
                 ordinal,

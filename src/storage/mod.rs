@@ -11,12 +11,14 @@
 //! ```
 //!
 //! Values are opaque here, with one exception: an entry's value begins with the time at which it was
-//! taken, as eight bytes of little-endian Unix milliseconds, which tells when it has expired.
+//! taken, as eight bytes of little-endian Unix milliseconds, which tells when it has expired; and with a flag
+//! behind that it says in the same form when it is over by itself (see [`entry`]).
 //!
 //! There are no threads in here. The node commits from one thread, loads from several, and runs the
 //! drain on one.
 
 mod directory;
+mod entry;
 mod error;
 pub mod journal;
 pub mod keys;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use bytes::Bytes;
 use hashbrown::HashMap;
@@ -13,6 +13,7 @@ use rocksdb::{
     WriteBatch, WriteOptions,
 };
 
+use super::entry::{is_over, now_ms, time_ms};
 use super::error::{OpenError, StorageError};
 use super::keys::{self, DRAINED, GROUP_LOG, GROUP_STATE, LOG, PREFIX_BYTES, STATE};
 use super::{Options, Storage};
@@ -424,16 +425,12 @@ fn log_options(options: &Options, cache: &Cache) -> rocksdb::Options {
     family.set_prefix_extractor(SliceTransform::create_fixed_prefix(PREFIX_BYTES));
     family.set_memtable_prefix_bloom_ratio(MEMTABLE_BLOOM_RATIO);
     family.add_compact_on_deletion_collector_factory(TOMBSTONE_WINDOW, TOMBSTONES, 0.0);
-    if let Some(expiry) = options.expiry {
-        family.set_periodic_compaction_seconds(EXPIRY_LAG.as_secs());
-        family.set_compaction_filter("expiry", move |_level: u32, _key: &[u8], value: &[u8]| {
-            if time_ms(value) <= expired_through_ms(expiry) {
-                Decision::Remove
-            } else {
-                Decision::Keep
-            }
-        });
-    }
+    family.set_periodic_compaction_seconds(EXPIRY_LAG.as_secs());
+    let expiry = options.expiry;
+    family.set_compaction_filter("expiry", move |_level: u32, _key: &[u8], value: &[u8]| {
+        let has_expired = expiry.is_some_and(|expiry| time_ms(value) <= expired_through_ms(expiry));
+        if has_expired || is_over(value, now_ms()) { Decision::Remove } else { Decision::Keep }
+    });
     family
 }
 
@@ -448,8 +445,7 @@ fn read_options(log: LogId, from: u64, through: u64) -> ReadOptions {
 }
 
 fn expired_through_ms(expiry: Duration) -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    now.saturating_sub(expiry).as_millis() as u64
+    now_ms().saturating_sub(expiry.as_millis() as u64)
 }
 
 /// The first key after a log's entries up to `through`.
@@ -463,11 +459,6 @@ fn upper_bound(log: LogId, through: u64) -> Vec<u8> {
 /// The position that a head's value says.
 fn head_in(value: &[u8]) -> Result<u64, StorageError> {
     Ok(u64::from_be_bytes(value.try_into().map_err(|_| StorageError::Head)?))
-}
-
-/// The time that an entry's value begins with.
-fn time_ms(value: &[u8]) -> u64 {
-    value.first_chunk().map_or(0, |time| u64::from_le_bytes(*time))
 }
 
 fn open_error(path: &Path, error: rocksdb::Error) -> OpenError {

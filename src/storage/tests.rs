@@ -189,6 +189,72 @@ fn the_last_position_survives_the_expiry_of_its_entry() {
     assert_eq!(store.reader.group_heads().expect("heads"), [(1, 5)]);
 }
 
+/// A value of an entry that is over at `over_ms`.
+fn disappearing(over_ms: u64) -> Bytes {
+    let mut value = 9_u64.to_le_bytes().to_vec();
+    value.push(crate::shard::seam::FLAG_OVER);
+    value.extend_from_slice(&over_ms.to_le_bytes());
+    value.extend_from_slice(b"the rest");
+    value.into()
+}
+
+fn positions(reader: &Reader, log: LogId) -> Vec<u64> {
+    let conn = ConnId { slot: 0, generation: 0 };
+    let (from, through, entries_max, bytes_max) = (1, 100, 100, u32::MAX);
+    let load = Load::Entries { log, conn, from, through, entries_max, bytes_max };
+    let Loaded::Entries { entries, .. } = reader.load(load).expect("load") else {
+        panic!("entries")
+    };
+    entries.into_iter().map(|(position, _)| position).collect()
+}
+
+/// Neither drain nor compaction keeps an entry whose own time is over, whatever the retention; and the drain
+/// tells the database of its position, which is never used again.
+#[test]
+fn what_is_over_is_neither_carried_over_nor_kept() {
+    let never_ms = u64::MAX;
+    let soon_ms = super::entry::now_ms() + 1_500;
+    let directory = tempfile::tempdir().expect("directory");
+    let path = directory.path().join("data");
+    let mut store = open(&path, &options()).expect("open");
+    // The last one of each log is over; in the first log only later than the drain.
+    let logs = [
+        (LogId::Inbox(1), [1, never_ms, 1, soon_ms], vec![2, 4], vec![2]),
+        (LogId::Group(1), [1, 1, never_ms, 1], vec![3], vec![3]),
+        (LogId::Inbox(2), [1, 1, 1, 1], vec![], vec![]),
+    ];
+    for (log, over, ..) in &logs {
+        for (position, &over_ms) in (1..).zip(over) {
+            let value = disappearing(over_ms);
+            let entry = Write::Put { key: Key::Entry { log: *log, position }, value };
+            store.committer.commit([entry].iter()).expect("commit");
+        }
+    }
+    drop(store);
+    let store = open(&path, &options()).expect("open");
+    store.drain.drain_oldest().expect("drain");
+    let head = |store: &Store, log| {
+        let load = Load::Log { log, expire_through_ms: 0 };
+        let Loaded::Log { head, .. } = store.reader.load(load).expect("load") else {
+            panic!("a log")
+        };
+        head
+    };
+    for (log, _, carried, _) in &logs {
+        assert_eq!((&positions(&store.reader, *log), head(&store, *log)), (carried, 4), "{log}");
+    }
+    drop(store);
+    std::thread::sleep(Duration::from_millis(1_600));
+    let rocks = Rocks::open(&path.join("rocksdb"), &options()).expect("open");
+    rocks.flush().expect("flush");
+    rocks.compact().expect("compact");
+    drop(rocks);
+    let store = open(&path, &options()).expect("open");
+    for (log, _, _, kept) in &logs {
+        assert_eq!((&positions(&store.reader, *log), head(&store, *log)), (kept, 4), "{log}");
+    }
+}
+
 #[test]
 fn a_store_keeps_what_was_committed() {
     let directory = tempfile::tempdir().expect("directory");

@@ -1,6 +1,7 @@
 //! Messages that refer to others, over real sockets: what is taken, and what is refused before its tick.
 
 use fulmar_protocol::content::{Content, Target};
+use fulmar_protocol::history::History;
 use fulmar_protocol::{Code, Frame, Send};
 
 use super::harness::{Client, Got, Setup};
@@ -54,4 +55,34 @@ fn edits_and_reactions_are_judged_before_their_tick() {
     // What was taken once is taken for ever.
     refer(&mut ann, 8, 2, &edit(1));
     assert_eq!(answer(&mut ann), Ok(2));
+}
+
+/// One second, over a crash of the server, and for a device that comes too late.
+#[test]
+fn a_message_of_one_second_is_not_delivered_later() {
+    let server = Setup::development().with(&["--retention", "history"]).start();
+    let (mut ann, mut bob) = (server.login(7, 1), server.login(8, 1));
+    let secret = Content::Disappearing { seconds: 1, content: 1, body: b"psst" };
+    refer(&mut ann, 8, 1, &secret);
+    assert_eq!(answer(&mut ann), Ok(1));
+    let Got::Deliver { position: 1, .. } = bob.delivery() else { panic!("it is in time") };
+    drop(bob);
+    std::thread::sleep(std::time::Duration::from_millis(1_100));
+    let mut bob = server.login(8, 1);
+    bob.expect(&Got::Skip(1));
+    let server = server.crash_and_restart();
+    let mut bob = server.login(8, 1);
+    let (group, from, through, limit, newest_first) = (0, 1, 9, 9, true);
+    bob.put(&Frame::History(History { group, from, through, limit, newest_first }));
+    loop {
+        match bob.next() {
+            Got::HistoryEnd { has_more: false, .. } => break,
+            Got::Skip(1) => {}
+            other => panic!("nothing is left: {other:?}"),
+        }
+    }
+    let mut ann = server.login(7, 1);
+    ann.send(8, 2, b"next");
+    assert_eq!(answer(&mut ann), Ok(2));
+    let Got::Deliver { position: 2, .. } = bob.delivery() else { panic!("the next position") };
 }

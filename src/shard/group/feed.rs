@@ -428,19 +428,19 @@ impl Shard {
         value: &Bytes,
         fx: &mut Effects,
     ) -> bool {
-        let expired_ms = self.expired_through_ms();
         let Ok((header, body)) = split_entry(value) else {
             self.end(conn, Code::Internal, "a stored message is damaged", fx);
             return false;
         };
         let EntryHeader { peer: author, device, time_ms, content, .. } = header;
+        let is_over = self.is_over(&header);
         let Some(session) = self.session(conn) else { return false };
         let own = author == session.user;
         let is_own_device = own && device == session.device;
         let Some(feeds) = session.groups.as_deref_mut() else { return false };
         let feed = &mut feeds.all[at];
         let is_absent = (feed.absence.0..feed.absence.1).contains(&position);
-        if is_own_device || is_absent || time_ms <= expired_ms {
+        if is_own_device || is_absent || is_over {
             feed.pass_over(position);
             return true;
         }

@@ -227,7 +227,7 @@ impl Shard {
         value: Option<&Bytes>,
     ) -> Option<Target> {
         let (header, _) = split_entry(value?).ok()?;
-        let is_kept = header.time_ms > self.expired_through_ms();
+        let is_kept = !self.is_over(&header);
         let is_message = header.content != CONTENT_CHANGE;
         let may_read = self.groups[slot].record.may_read(user, position);
         (is_kept && is_message && may_read)

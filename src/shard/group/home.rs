@@ -6,6 +6,7 @@ use fulmar_protocol::group::{Action, CONTENT_CHANGE, Change};
 use fulmar_protocol::limits::WHO_MAX;
 use fulmar_protocol::{Code, Numbers};
 
+use super::super::content::over_ms;
 use super::super::conversation::{self, Verdict};
 use super::super::home_core;
 use super::super::inbox::Stage;
@@ -524,6 +525,7 @@ impl Shard {
             time_ms,
             own: false,
             is_notice: false,
+            over_ms: over_ms(message.content, &message.body, time_ms),
             content: message.content,
             peer: origin.user,
             ordinal: record.head,

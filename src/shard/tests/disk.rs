@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 
+use crate::shard::record::split_entry;
 use crate::shard::{Key, Load, Loaded, LogId, UserId, Write};
 
 /// See the module's description.
@@ -139,6 +140,15 @@ impl Disk {
     pub(super) fn remove_expired(&mut self, expire_through_ms: u64) {
         self.records.retain(|key, value| {
             !matches!(key, Key::Entry { .. }) || time_ms(value) > expire_through_ms
+        });
+    }
+
+    /// Removes what is over by itself, likewise.
+    pub(super) fn remove_over(&mut self, now_ms: u64) {
+        self.records.retain(|key, value| {
+            let Key::Entry { .. } = key else { return true };
+            let (header, _) = split_entry(value).expect("an entry");
+            header.over_ms == 0 || header.over_ms > now_ms
         });
     }
 

@@ -6,6 +6,7 @@ mod client;
 mod contents;
 mod delivery;
 mod devices;
+mod disappearing;
 mod disk;
 mod groups;
 mod groups_bounds;

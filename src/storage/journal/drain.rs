@@ -1,5 +1,6 @@
 //! Carrying over to the database what old segments still hold, so that they can be used again.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -12,8 +13,9 @@ use super::record::{self, Logged};
 use super::scan::Scan;
 use super::segment::Segment;
 use crate::faults::{Fault, is_planted};
-use crate::shard::seam::{Key, Write};
+use crate::shard::seam::{Key, LogId, Write};
 use crate::storage::Storage;
+use crate::storage::entry::{is_over, now_ms};
 
 /// Writes handed to the database at a time.
 const CHUNK_WRITES: usize = 4_096;
@@ -29,6 +31,35 @@ pub struct Drain<D: JournalDirectory, S> {
     behind: S,
     /// Whether every commit is synced before it is found in the index.
     is_syncing: bool,
+}
+
+/// Entries that aren't carried over since their time is over.
+#[derive(Debug, Default)]
+struct Over {
+    /// The last one of each log, if nothing after it was carried over. The database has to know its position,
+    /// which must not be used again.
+    last: BTreeMap<LogId, (u64, Bytes)>,
+}
+
+impl Over {
+    /// Whether an entry is left out. Entries of a log come in their order.
+    fn leaves_out(&mut self, log: LogId, position: u64, value: &Bytes, now_ms: u64) -> bool {
+        if is_over(value, now_ms) {
+            self.last.insert(log, (position, value.clone()));
+            return true;
+        }
+        self.last.remove(&log);
+        false
+    }
+
+    /// What tells the database of them: they are put and deleted at once, which notes their positions.
+    fn into_writes(self) -> impl Iterator<Item = Write> {
+        self.last.into_iter().flat_map(|(log, (position, value))| {
+            let (from, through) = (position, position);
+            let key = Key::Entry { log, position };
+            [Write::Put { key, value }, Write::Trim { log, from, through }]
+        })
+    }
 }
 
 /// Ends a running drain.
@@ -138,6 +169,7 @@ impl<D: JournalDirectory, S: Storage> Drain<D, S> {
         writes: &mut Vec<Write>,
     ) -> Result<Vec<Key>, JournalError> {
         let (mut keys, mut bytes) = (Vec::new(), 0);
+        let (mut over, now_ms) = (Over::default(), now_ms());
         let mut scan = Scan::new(segment);
         while let Some(record) = scan.next()? {
             {
@@ -155,10 +187,16 @@ impl<D: JournalDirectory, S: Storage> Drain<D, S> {
                         {
                             continue;
                         }
-                        bytes += value_bytes;
                         // A copy, because a slice would keep all that was read around it.
                         let value = &record.payload[value_at..value_at + value_bytes];
-                        writes.push(Write::Put { key, value: Bytes::copy_from_slice(value) });
+                        let value = Bytes::copy_from_slice(value);
+                        if let Key::Entry { log, position } = key
+                            && over.leaves_out(log, position, &value, now_ms)
+                        {
+                            continue;
+                        }
+                        bytes += value_bytes;
+                        writes.push(Write::Put { key, value });
                     }
                 }
             }
@@ -172,6 +210,7 @@ impl<D: JournalDirectory, S: Storage> Drain<D, S> {
             // The rest of the segment can't be read, and nothing else has what it holds.
             return Err(JournalError::Damaged { path: segment.path.clone(), at: scan.end() });
         }
+        writes.extend(over.into_writes());
         self.behind.apply(writes).map_err(JournalError::database)?;
         writes.clear();
         Ok(keys)

@@ -12,6 +12,7 @@ use super::index::{Index, Place};
 use super::segment::Segment;
 use crate::shard::seam::{ConnId, GroupId, Key, Load, Loaded, LogId};
 use crate::storage::Storage;
+use crate::storage::entry::time_ms;
 
 /// Answers loads. Cheap to clone; used from several threads.
 #[derive(Debug)]
@@ -222,9 +223,4 @@ pub(super) fn find<F>(index: &Index<F>, key: Key) -> Option<Found<F>> {
     let place = index.place(key)?;
     let segment = Arc::clone(index.segments.get(&u64::from(place.segment))?);
     Some(Found { segment, place })
-}
-
-/// The time that an entry's value begins with; see [`crate::storage`].
-fn time_ms(value: &[u8]) -> u64 {
-    value.first_chunk().map_or(0, |time| u64::from_le_bytes(*time))
 }

@@ -10,6 +10,7 @@ use fastrand::Rng;
 
 use crate::shard::seam::{GroupId, Key, Load, Loaded, LogId, Write};
 use crate::storage::Storage;
+use crate::storage::entry::time_ms;
 
 /// See the module's description. Clones are handles on the same database.
 #[derive(Debug, Clone, Default)]
@@ -307,8 +308,4 @@ fn ended() -> io::Error {
 
 const fn is_entry(key: &Key) -> bool {
     matches!(key, Key::Entry { .. })
-}
-
-fn time_ms(value: &[u8]) -> u64 {
-    value.first_chunk().map_or(0, |time| u64::from_le_bytes(*time))
 }

@@ -82,6 +82,7 @@ fn entry(script: &mut Script<'_>) -> Vec<u8> {
         time_ms: script.number().saturating_mul(TIME_MS),
         own: script.flag(),
         is_notice: false,
+        over_ms: 0,
         content: script.byte(),
         peer: script.number(),
         ordinal: script.number(),

@@ -116,6 +116,7 @@ fn records() -> Vec<Seed> {
         time_ms: 1_800_000_000_000,
         own: true,
         is_notice: false,
+        over_ms: 0,
         content: 1,
         peer: 1 << 40,
         ordinal: 12,
