@@ -283,6 +283,10 @@ impl Shard {
     ) {
         let Some(attention) = self.attention(conn) else { return };
         let Ok(watch) = attention.find(user) else { return };
+        if watch.permission == Permission::Unknown {
+            // The answer to an earlier watch.
+            return;
+        }
         watch.permission = Permission::Known(may);
         self.tell_presence(conn, user, fx);
     }

@@ -20,6 +20,7 @@ mod people_book;
 mod people_names;
 mod people_privacy;
 mod people_profile;
+mod people_random;
 mod presence;
 mod presence_random;
 mod random;

@@ -260,3 +260,44 @@ fn a_block_waits_for_receipts_that_the_inbox_must_not_overtake() {
     world.load();
     world.expect(ann, &["item v1 2/\\x03 = \\x01"]);
 }
+
+/// All that the blocked can do, against somebody who blocks it and is busy, and against somebody who was
+/// never there: the same frames in the same order.
+#[test]
+fn the_blocked_cannot_tell_the_blocker_from_somebody_who_is_away() {
+    for cores in [1, 3] {
+        let [blocked, away] = [true, false].map(|blocks| {
+            let mut world = World::of_cores(cores, |_| {});
+            let (one, two) = (user_on(0, cores, 0), user_on(cores - 1, cores, 1));
+            let ann = blocks.then(|| world.log_in(one, 1));
+            let bob = world.log_in(two, 1);
+            let tablet = world.log_in(two, 2);
+            if let Some(ann) = ann {
+                world.frame(ann, &Frame::Put { item: item::PROFILE, key: &[0], value: b"Ann" });
+                world.frame(ann, &Frame::Put { item: item::USERNAME, key: b"", value: b"ann" });
+                block(&mut world, ann, two);
+                world.frame(ann, &HERE);
+            }
+            let mut told = Vec::new();
+            for number in 1..=3 {
+                world.send(bob, one, number, "hello");
+                world.send_large(bob, one, 10 + number, &vec![b'x'; 40_000]);
+                if let Some(ann) = ann {
+                    world.read(ann, two, 2 * number);
+                    world.send(ann, 1 << 40, number, "busy");
+                    world.frame(ann, &HERE);
+                }
+                world.send(bob, one, number, "hello");
+                world.ask(bob, one);
+                watch(&mut world, bob, one);
+                world.frame(bob, &Frame::Typing { group: 0, user: one, is_typing: true });
+                world.frame(bob, &Frame::ProfileLook { user: one, version: 0 });
+                world.frame(bob, &Frame::Find { name: b"ann" });
+                world.pass(61_000);
+                told.push((world.told(bob), world.told(tablet)));
+            }
+            told
+        });
+        assert_eq!(blocked, away);
+    }
+}
