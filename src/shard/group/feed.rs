@@ -127,6 +127,8 @@ pub(in super::super) struct Feeds {
     named: Vec<GroupId>,
     /// Cores that know what the session resumed of their groups, a bit each.
     attached: u64,
+    /// Groups that it resumed and whose homes haven't said yet where they go on.
+    opening: Vec<GroupId>,
     /// Cold reads under way.
     reads: usize,
     /// Entries of all feeds that aren't acknowledged, and their body bytes.
@@ -178,6 +180,22 @@ impl Feeds {
 
     pub(super) fn is_named(&self, group: GroupId) -> bool {
         self.named.binary_search(&group).is_ok()
+    }
+
+    /// A group's home is asked where it goes on.
+    pub(super) fn open(&mut self, group: GroupId) {
+        self.opening.push(group);
+    }
+
+    /// It said so.
+    pub(super) fn opened(&mut self, group: GroupId) {
+        if let Some(at) = self.opening.iter().position(|opening| *opening == group) {
+            self.opening.swap_remove(at);
+        }
+    }
+
+    pub(super) fn is_opening(&self, group: GroupId) -> bool {
+        self.opening.contains(&group)
     }
 
     pub(super) fn is_attached(&self, home: CoreId) -> bool {

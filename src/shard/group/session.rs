@@ -211,12 +211,18 @@ impl Shard {
                 self.show_typing_in_group(group, user, is_typing, fx);
             }
             GroupLetter::Open { conn, group, cursor, head, member } => {
+                if let Some(feeds) = self.feeds(conn) {
+                    feeds.opened(group);
+                }
                 self.count_cursor(conn, group, cursor);
                 self.begin_feed(conn, group, cursor, head, member);
             }
             GroupLetter::Gone { conn, group, is_answer, position } => {
                 if is_answer && !self.is_told_what_it_asked(conn) {
                     return;
+                }
+                if !is_answer && let Some(feeds) = self.feeds(conn) {
+                    feeds.opened(group);
                 }
                 if let Some(position) = position {
                     self.put(conn, &Frame::GroupGone { group, position }, fx);

@@ -726,3 +726,32 @@ fn what_expired_before_a_device_got_it_is_not_delivered() {
         assert_eq!(world.receipt(ann), "receipt @2 of 2: 2 0, all (2, 0) [(2, 1), (3, 1)]");
     }
 }
+
+#[test]
+fn who_comes_back_while_it_is_added_again_gets_what_was_before() {
+    for cores in [1, 2] {
+        let mut world = World::of_cores(cores, |_| {});
+        let (group, [ann, bob, _]) = three(&mut world);
+        world.hang_up(bob);
+        world.say(ann, group, 2, "before");
+        world.change(ann, group, 3, Action::Remove, &[2], b"");
+        world.say(ann, group, 4, "after");
+        world.holds_stores = true;
+        world.change(ann, group, 5, Action::Add, &[2], b"");
+        let bob = world.log_in(2, 1);
+        world.told(bob);
+        world.resume(bob, &[(group, 1)]);
+        // The notice; then the change, while the next one holds back the answer to the session.
+        world.store();
+        world.change(ann, group, 6, Action::Rename, &[], b"gulls");
+        for core in 0..usize::from(cores) {
+            world.store_one(core);
+        }
+        world.settle();
+        world.holds_stores = false;
+        world.store();
+        let mut heard = world.heard(bob);
+        heard.retain(|told| told.starts_with('@'));
+        assert_eq!(heard, ["@2 1: before", "@3 1: remove [2]", "@5 1: add [2]", "@6 1: rename []"]);
+    }
+}
