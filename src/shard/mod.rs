@@ -463,6 +463,13 @@ impl Shard {
         self.pending.push_back(Pending { ticket, since_ms, appended, answer });
     }
 
+    /// Says something behind everything that waits for the disk.
+    fn answer_behind_others(&mut self, answer: Answer) {
+        let since_ms = self.now.mono_ms;
+        let ticket = self.pending.back().map_or(0, |last| last.ticket);
+        self.pending.push_back(Pending { ticket, since_ms, appended: None, answer });
+    }
+
     fn stored(&mut self, ticket: Ticket, fx: &mut Effects) {
         debug_assert!(ticket > self.stored && ticket < self.ticket, "ticket out of order");
         self.stored = ticket;

@@ -25,6 +25,9 @@ struct InFlight {
     position: u64,
     /// Counts in the window; positions passed over don't.
     body_bytes: Option<u32>,
+    /// The last entry up to there that the device has once it acknowledges this: the entry itself; or what it
+    /// wrote itself, among those passed over. 0 if all of them expired, or aren't for it.
+    has: u64,
 }
 
 /// One group, as one session gets it.
@@ -94,10 +97,17 @@ impl Feed {
         }
         self.next = position + 1;
         self.skip_untold = true;
-        if self.window.back().is_some_and(|last| last.body_bytes.is_none()) {
-            self.window.pop_back();
+        let before = self.window.pop_back_if(|last| last.body_bytes.is_none());
+        let has = before.map_or(0, |before| before.has);
+        self.window.push_back(InFlight { position, body_bytes: None, has });
+    }
+
+    /// The same for an entry that the device wrote itself.
+    fn pass_over_own(&mut self, position: u64) {
+        self.pass_over(position);
+        if let Some(last) = self.window.back_mut() {
+            last.has = position;
         }
-        self.window.push_back(InFlight { position, body_bytes: None });
     }
 
     fn sent(&mut self, position: u64, body_bytes: u32) {
@@ -105,7 +115,7 @@ impl Feed {
         self.next += 1;
         self.messages += 1;
         self.is_begun = true;
-        self.window.push_back(InFlight { position, body_bytes: Some(body_bytes) });
+        self.window.push_back(InFlight { position, body_bytes: Some(body_bytes), has: position });
     }
 }
 
@@ -117,6 +127,8 @@ pub(in super::super) struct Feeds {
     named: Vec<GroupId>,
     /// Cores that know what the session resumed of their groups, a bit each.
     attached: u64,
+    /// Groups that it resumed and whose homes haven't said yet where they go on.
+    opening: Vec<GroupId>,
     /// Cold reads under way.
     reads: usize,
     /// Entries of all feeds that aren't acknowledged, and their body bytes.
@@ -170,6 +182,22 @@ impl Feeds {
         self.named.binary_search(&group).is_ok()
     }
 
+    /// A group's home is asked where it goes on.
+    pub(super) fn open(&mut self, group: GroupId) {
+        self.opening.push(group);
+    }
+
+    /// It said so.
+    pub(super) fn opened(&mut self, group: GroupId) {
+        if let Some(at) = self.opening.iter().position(|opening| *opening == group) {
+            self.opening.swap_remove(at);
+        }
+    }
+
+    pub(super) fn is_opening(&self, group: GroupId) -> bool {
+        self.opening.contains(&group)
+    }
+
     pub(super) fn is_attached(&self, home: CoreId) -> bool {
         self.attached & 1 << home != 0
     }
@@ -178,11 +206,12 @@ impl Feeds {
         self.attached |= 1 << home;
     }
 
-    /// Takes what is acknowledged by `through` out of a feed's window; its cursor, if that moved.
+    /// Takes what is acknowledged by `through` out of a feed's window; the last entry among that which the device
+    /// has, if there is one. What was passed over moves the cursor too.
     fn settle(&mut self, at: usize, through: u64) -> Option<u64> {
         let feed = &mut self.all[at];
-        let before = feed.acked;
-        while let Some(&InFlight { position, body_bytes }) = feed.window.front() {
+        let mut delivered = None;
+        while let Some(&InFlight { position, body_bytes, has }) = feed.window.front() {
             if position > through && body_bytes.is_some() {
                 break;
             }
@@ -193,8 +222,11 @@ impl Feeds {
                 self.window_messages -= 1;
                 self.window_bytes -= u64::from(bytes);
             }
+            if has > 0 {
+                delivered = Some(has);
+            }
         }
-        (feed.acked > before).then_some(feed.acked)
+        delivered
     }
 
     fn remove(&mut self, at: usize) {
@@ -440,8 +472,12 @@ impl Shard {
         let Some(feeds) = session.groups.as_deref_mut() else { return false };
         let feed = &mut feeds.all[at];
         let is_absent = (feed.absence.0..feed.absence.1).contains(&position);
-        if is_own_device || is_absent || is_over {
+        if is_absent || is_over {
             feed.pass_over(position);
+            return true;
+        }
+        if is_own_device {
+            feed.pass_over_own(position);
             return true;
         }
         let group = feed.group;

@@ -15,6 +15,7 @@ use super::super::seam::{CoreId, GroupId, Key, LogId, Message, Origin, Ticket, U
 use super::super::{Answer, Effects, Letter, Shard};
 use super::held::Held;
 use super::letter::{Asker, GroupLetter, Progress, Seated, State};
+use super::receipts::Author;
 use super::record::{GroupRecord, Member, Role};
 use super::rules::Wanted;
 use crate::faults::{Fault, is_planted};
@@ -48,8 +49,8 @@ pub(in super::super) struct Group {
     /// Sessions of such users that want the group: they hear once that is decided. At most
     /// [`GROUP_EARLY_MAX`].
     early: Vec<(Asker, u64)>,
-    /// Members who wait to hear how far the others are with their newest entry.
-    pub(super) authors: Vec<(UserId, u64)>,
+    /// Members who are told how far the others are with their newest entry.
+    pub(super) authors: Vec<Author>,
     pub(super) receipts_queued: bool,
     /// When receipts were told last.
     pub(super) told_ms: u64,
@@ -202,7 +203,7 @@ impl Shard {
             GroupLetter::Resume { .. } | GroupLetter::Ask { .. } | GroupLetter::Look { .. }
         );
         if is_question && self.groups[slot].is_ahead() {
-            self.hand_over_when_stored(slot, letter, fx);
+            self.hand_over_when_stored(slot, letter);
             return;
         }
         match letter {
@@ -240,11 +241,10 @@ impl Shard {
         }
     }
 
-    /// Hands a letter over again once the changes made so far are stored.
-    fn hand_over_when_stored(&mut self, slot: u32, letter: GroupLetter, fx: &mut Effects) {
+    /// Hands a letter over again once the changes made so far are stored, and those who wait for that know it.
+    fn hand_over_when_stored(&mut self, slot: u32, letter: GroupLetter) {
         let group = self.groups[slot].id;
-        let answer = Answer::ToGroup { group, letter: Box::new(letter) };
-        self.answer_when_stored(None, answer, fx);
+        self.answer_behind_others(Answer::ToGroup { group, letter: Box::new(letter) });
     }
 
     /// Turns a send or change down for what the group is.
@@ -252,7 +252,7 @@ impl Shard {
         let group = self.groups[slot].id;
         if self.groups[slot].is_ahead() {
             let letter = GroupLetter::Rejected { origin, group, code };
-            self.hand_over_when_stored(slot, letter, fx);
+            self.hand_over_when_stored(slot, letter);
         } else {
             self.reject_group(origin, group, code, fx);
         }
@@ -583,6 +583,9 @@ impl Shard {
         let id = group.id;
         group.durable = position;
         group.note_author(origin.user, position);
+        if is_change {
+            group.count_anew();
+        }
         if position == 1 || !is_planted(Fault::GroupHeadForgotten) {
             self.group_heads.insert(id, position);
         }
@@ -596,6 +599,9 @@ impl Shard {
             self.post_to_core(core, letter.into(), fx);
         }
         self.groups[slot].cores = cores;
+        if is_change {
+            self.queue_group_receipts(slot);
+        }
         self.tick_group(origin, id, position, time_ms, fx);
     }
 

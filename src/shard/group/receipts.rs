@@ -67,17 +67,33 @@ impl GroupRecord {
     }
 }
 
+/// A member who is told how far the others are with its newest entry.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Author {
+    user: UserId,
+    position: u64,
+    /// All have seen it. That changes only with who the others are.
+    is_done: bool,
+}
+
 impl Group {
     /// Remembers that somebody waits to hear how far the others are with its newest entry.
     pub(super) fn note_author(&mut self, user: UserId, position: u64) {
-        if let Some(known) = self.authors.iter_mut().find(|(author, _)| *author == user) {
-            known.1 = known.1.max(position);
+        if let Some(known) = self.authors.iter_mut().find(|author| author.user == user) {
+            known.position = known.position.max(position);
+            known.is_done = false;
             return;
         }
         if self.authors.len() == GROUP_AUTHORS_MAX {
-            self.authors.remove(0);
+            let oldest = self.authors.iter().position(|author| author.is_done).unwrap_or(0);
+            self.authors.remove(oldest);
         }
-        self.authors.push((user, position));
+        self.authors.push(Author { user, position, is_done: false });
+    }
+
+    /// Who is in the group changed: all counts may have.
+    pub(super) fn count_anew(&mut self) {
+        self.authors.iter_mut().for_each(|author| author.is_done = false);
     }
 }
 
@@ -85,10 +101,12 @@ impl Shard {
     /// Devices of members moved forward.
     pub(super) fn group_moved(&mut self, slot: u32, moves: &[Progress]) {
         let group = &mut self.groups[slot];
-        let head = group.durable;
+        let (head, trim) = (group.durable, group.record.trim);
         let (mut is_news, mut is_said) = (false, false);
         for &Progress { user, delivered, read } in moves {
             let Some(member) = group.record.find_mut(user) else { continue };
+            // Of what is gone a cursor doesn't say whether the device got it or passed over it.
+            let delivered = if delivered > trim { delivered } else { 0 };
             let (delivered, read) =
                 (delivered.min(head).min(member.last()), read.min(head).min(member.last()));
             let before = (member.delivered, member.read);
@@ -113,7 +131,7 @@ impl Shard {
 
     pub(super) fn queue_group_receipts(&mut self, slot: u32) {
         let group = &mut self.groups[slot];
-        if !group.receipts_queued && !group.authors.is_empty() {
+        if !group.receipts_queued && group.authors.iter().any(|author| !author.is_done) {
             group.receipts_queued = true;
             self.group_receipts.push(group.id);
         }
@@ -134,20 +152,17 @@ impl Shard {
                 return true;
             }
             (group.receipts_queued, group.told_ms) = (false, now_ms);
-            let authors = std::mem::take(&mut group.authors);
-            let mut waiting = Vec::with_capacity(authors.len());
-            for (author, position) in authors {
-                // One that isn't in it any more learns nothing of those who are.
-                if self.groups[slot].record.active(author).is_none() {
-                    continue;
-                }
-                let counts = self.groups[slot].record.counts(author, position);
-                if counts.read_all < position {
-                    waiting.push((author, position));
-                }
-                self.post(author, GroupLetter::Receipt { author, group: id, counts }.into(), fx);
+            let mut authors = std::mem::take(&mut group.authors);
+            // One that isn't in it any more learns nothing of those who are.
+            authors.retain(|author| self.groups[slot].record.active(author.user).is_some());
+            for author in authors.iter_mut().filter(|author| !author.is_done) {
+                let &mut Author { user, position, .. } = author;
+                let counts = self.groups[slot].record.counts(user, position);
+                author.is_done = counts.read_all >= position;
+                let letter = GroupLetter::Receipt { author: user, group: id, counts };
+                self.post(user, letter.into(), fx);
             }
-            self.groups[slot].authors = waiting;
+            self.groups[slot].authors = authors;
             false
         });
         self.group_receipts = queued;
@@ -199,11 +214,14 @@ impl Shard {
         let group = &mut self.groups[slot];
         let counts = group.record.counts(asker.user, position);
         let who = group.record.who(asker.user, position, after);
-        if group.authors.iter().all(|(author, _)| *author != asker.user)
-            && (counts.read_all..=head).contains(&position)
-            && counts.read_all < position
+        if group.authors.iter().all(|author| author.user != asker.user)
+            && (1..=head).contains(&position)
         {
             group.note_author(asker.user, position);
+            // It is told now.
+            if let Some(author) = group.authors.last_mut() {
+                author.is_done = counts.read_all >= position;
+            }
         }
         if !group.is_seated {
             // The members' sessions say how far they are.

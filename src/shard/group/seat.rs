@@ -84,7 +84,8 @@ impl Shard {
         for index in 0..self.users[slot].sessions.len() {
             let Some(&(_, conn)) = self.users[slot].sessions.get(index) else { break };
             let Some(feeds) = self.feeds(conn) else { continue };
-            if !feeds.is_attached(home) {
+            // Where it goes on the home says by itself, and knows this by then.
+            if !feeds.is_attached(home) || feeds.is_opening(group) {
                 continue;
             }
             if let Some(feed) = feeds.find(group) {
@@ -182,6 +183,7 @@ impl Shard {
         feeds.attach(home);
         for &(group, _) in &quiet {
             feeds.name(group);
+            feeds.opened(group);
         }
         for (group, cursor) in quiet {
             let Some(seat) = self.seats.get(&group) else { continue };
@@ -223,6 +225,9 @@ impl Shard {
         let mut by_core: Vec<Vec<(GroupId, u64)>> = vec![Vec::new(); usize::from(cores)];
         for (group, cursor) in cursors {
             by_core[usize::from(home_core(group, cores))].push((group, cursor));
+            if let Some(feeds) = self.feeds(conn) {
+                feeds.open(group);
+            }
         }
         for (core, cursors) in (0..).zip(by_core) {
             // The first one goes to all, so that groups to which the user is added later are told.

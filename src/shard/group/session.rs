@@ -226,12 +226,18 @@ impl Shard {
                 if !member.is_member() {
                     self.unlist_group(member.user, group);
                 }
+                if let Some(feeds) = self.feeds(conn) {
+                    feeds.opened(group);
+                }
                 self.count_cursor(conn, group, cursor);
                 self.begin_feed(conn, group, cursor, head, member);
             }
             GroupLetter::Gone { conn, group, is_answer, position } => {
                 if is_answer && !self.is_told_what_it_asked(conn) {
                     return;
+                }
+                if !is_answer && let Some(feeds) = self.feeds(conn) {
+                    feeds.opened(group);
                 }
                 if let Some(position) = position {
                     if let Some(user) = self.session(conn).map(|session| session.user) {

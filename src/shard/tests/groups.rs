@@ -697,3 +697,88 @@ fn nobody_is_told_of_a_change_that_a_crash_could_take_back() {
         assert_eq!(heard, [format!("group {group} sent n3 @3"), state]);
     }
 }
+
+#[test]
+fn authors_are_told_again_when_somebody_leaves() {
+    for cores in [1, 2] {
+        let mut world = World::of_cores(cores, |_| {});
+        let (group, [ann, bob, cat]) = three(&mut world);
+        world.say(ann, group, 2, "hello");
+        world.ack_group(bob, group, 2);
+        assert_eq!(world.receipt(ann), "receipt @2 of 2: 1 0, all (1, 0) []");
+        world.change(cat, group, 1, Action::Leave, &[], b"");
+        assert_eq!(world.receipt(ann), "receipt @2 of 1: 1 0, all (2, 0) []");
+        // Also one who had heard that all saw it.
+        world.change(ann, group, 3, Action::Add, &[4], b"");
+        world.frame(bob, &Frame::GroupRead { group, position: 4 });
+        world.say(ann, group, 4, "and now?");
+        world.frame(bob, &Frame::GroupRead { group, position: 5 });
+        let dan = world.join(4, 1);
+        world.ack_group(dan, group, 5);
+        world.frame(dan, &Frame::GroupRead { group, position: 5 });
+        assert_eq!(world.receipt(ann), "receipt @5 of 2: 2 2, all (5, 5) []");
+        world.change(dan, group, 1, Action::Leave, &[], b"");
+        assert_eq!(world.receipt(ann), "receipt @5 of 1: 1 1, all (5, 5) []");
+    }
+}
+
+#[test]
+fn what_expired_before_a_device_got_it_is_not_delivered() {
+    for cores in [1, 2] {
+        let mut world = World::of_cores(cores, |config| config.expiry_ms = 10_000);
+        let (group, [ann, bob, cat]) = three(&mut world);
+        world.hang_up(cat);
+        world.say(ann, group, 2, "old");
+        world.ack_group(bob, group, 2);
+        assert_eq!(world.receipt(ann), "receipt @2 of 2: 1 0, all (1, 0) []");
+        world.pass(12_000);
+        let cat = world.log_in(3, 1);
+        world.told(cat);
+        world.resume(cat, &[(group, 1)]);
+        assert_eq!(world.heard(cat), [] as [String; 0], "it is passed over");
+        world.ack_group(cat, group, 2);
+        // Nor once the group was read anew, whatever the device says that it has.
+        world.pass(130_000);
+        world.hang_up(cat);
+        let cat = world.log_in(3, 1);
+        world.told(cat);
+        world.frame(ann, &Frame::GroupAsk { group, position: 2, after: 0 });
+        world.resume(cat, &[(group, 2)]);
+        world.frame(ann, &Frame::GroupAsk { group, position: 2, after: 0 });
+        assert_eq!(world.receipt(ann), "receipt @2 of 2: 1 0, all (1, 0) [(2, 1), (3, 0)]");
+        // A later entry covers it, as in a conversation of two.
+        world.say(ann, group, 3, "new");
+        world.ack_group(cat, group, 3);
+        world.frame(ann, &Frame::GroupAsk { group, position: 2, after: 0 });
+        assert_eq!(world.receipt(ann), "receipt @2 of 2: 2 0, all (2, 0) [(2, 1), (3, 1)]");
+    }
+}
+
+#[test]
+fn who_comes_back_while_it_is_added_again_gets_what_was_before() {
+    for cores in [1, 2] {
+        let mut world = World::of_cores(cores, |_| {});
+        let (group, [ann, bob, _]) = three(&mut world);
+        world.hang_up(bob);
+        world.say(ann, group, 2, "before");
+        world.change(ann, group, 3, Action::Remove, &[2], b"");
+        world.say(ann, group, 4, "after");
+        world.holds_stores = true;
+        world.change(ann, group, 5, Action::Add, &[2], b"");
+        let bob = world.log_in(2, 1);
+        world.told(bob);
+        world.resume(bob, &[(group, 1)]);
+        // The notice; then the change, while the next one holds back the answer to the session.
+        world.store();
+        world.change(ann, group, 6, Action::Rename, &[], b"gulls");
+        for core in 0..usize::from(cores) {
+            world.store_one(core);
+        }
+        world.settle();
+        world.holds_stores = false;
+        world.store();
+        let mut heard = world.heard(bob);
+        heard.retain(|told| told.starts_with('@'));
+        assert_eq!(heard, ["@2 1: before", "@3 1: remove [2]", "@5 1: add [2]", "@6 1: rename []"]);
+    }
+}

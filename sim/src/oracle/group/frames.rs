@@ -25,8 +25,12 @@ impl Oracle {
             }
             Frame::GroupAck { group, position } => {
                 link.groups.acks(group, position);
+                let is_good = link.is_good;
                 let reader = self.groups.reader(user, group);
                 reader.acked = reader.acked.max(position);
+                if !is_good {
+                    reader.claimed = reader.claimed.max(position);
+                }
             }
             Frame::GroupRead { group, position } => {
                 let reader = self.groups.reader(user, group);
@@ -39,6 +43,7 @@ impl Oracle {
                     self.hit(Happening::GroupResume);
                     let reader = self.groups.reader(user, group);
                     reader.acked = reader.acked.max(cursor);
+                    reader.claimed = reader.claimed.max(cursor);
                 }
             }
             _ => {}
@@ -313,8 +318,7 @@ impl Oracle {
         let mut sums = (0, 0);
         for (&(user, _), reader) in self.readers_of(group) {
             if user != author {
-                let has =
-                    self.groups.has_through(user, group, reader.acked, self.expired_through_ms);
+                let has = self.groups.has_through(user, group, reader, self.expired_through_ms);
                 sums.0 += u64::from(has.max(reader.read) >= position);
                 sums.1 += u64::from(reader.read >= position);
             }
@@ -339,20 +343,23 @@ impl Oracle {
 }
 
 impl super::Groups {
-    /// How far a user has a group that has it up to `acked`: the server passes over by itself what the user
-    /// wrote, what expired, and what nobody knows.
-    pub(crate) fn has_through(&self, user: u64, group: u64, acked: u64, expired_ms: u64) -> u64 {
-        let Some(log) = self.logs.get(&group) else { return acked };
-        let mut has = acked;
-        while has < log.entries_max() {
-            let is_passed = log.entry(has + 1).is_none_or(|entry| {
-                entry.author == user || entry.time_ms.is_none_or(|time_ms| time_ms <= expired_ms)
-            });
-            if !is_passed {
+    /// How far a user has a group: up to the last entry that it acknowledged and that was delivered to it or is its
+    /// own. What expired before is passed over, and not had. A cursor that it goes on from says only that it has
+    /// everything that there was.
+    fn has_through(&self, user: u64, group: u64, reader: &super::Reader, expired_ms: u64) -> u64 {
+        let Some(log) = self.logs.get(&group) else { return reader.acked };
+        let is_own = |position: u64| log.entry(position).is_none_or(|entry| entry.author == user);
+        let is_had = |position: &u64| reader.delivered.contains(*position) || is_own(*position);
+        let mut has = (1..=reader.acked).rev().find(is_had).unwrap_or(0);
+        // What it wrote itself the server passes over without being told.
+        for position in reader.acked + 1..=log.entries_max() {
+            let time_ms = log.entry(position).and_then(|entry| entry.time_ms);
+            if is_own(position) {
+                has = position;
+            } else if time_ms.is_some_and(|time_ms| time_ms > expired_ms) {
                 break;
             }
-            has += 1;
         }
-        has
+        has.max(reader.claimed)
     }
 }

@@ -58,6 +58,8 @@ struct Reader {
     delivered_max: u64,
     /// The largest position that any device said it has.
     acked: u64,
+    /// The same as it was resumed from, or as somebody said who doesn't keep the rules.
+    claimed: u64,
     /// The largest position that the person saw, as any device said.
     read: u64,
     /// Its inbox was told of the group.
