@@ -749,6 +749,7 @@ fn what_expired_before_a_device_got_it_is_not_delivered() {
         // A later entry covers it, as in a conversation of two.
         world.say(ann, group, 3, "new");
         world.ack_group(cat, group, 3);
+        assert_eq!(world.receipt(ann), "receipt @3 of 2: 1 0, all (2, 0) []");
         world.frame(ann, &Frame::GroupAsk { group, position: 2, after: 0 });
         assert_eq!(world.receipt(ann), "receipt @2 of 2: 2 0, all (2, 0) [(2, 1), (3, 1)]");
     }
