@@ -214,7 +214,13 @@ impl Oracle {
     fn progress(&self, user: u64, group: u64) -> (u64, u64) {
         let acked = self.groups.readers.get(&(user, group)).map_or(0, |reader| reader.acked);
         let devices = self.groups.devices.range((user, 0, 0)..=(user, u16::MAX, u64::MAX));
-        let of_group = devices.filter(|(at, _)| at.2 == group).map(|(_, state)| state.seen);
-        (acked, of_group.max().unwrap_or(0))
+        // What a device saw that comes back no more nobody else can tell.
+        let is_back = |number: u16| {
+            let all = self.users_by_id.get(&user).map(|&at| &self.users[at as usize].devices);
+            let known = all.and_then(|all| all.iter().find(|device| device.number == number));
+            known.is_some_and(|device| !device.is_gone)
+        };
+        let of_group = devices.filter(|(at, _)| at.2 == group && is_back(at.1));
+        (acked, of_group.map(|(_, state)| state.seen).max().unwrap_or(0))
     }
 }

@@ -109,7 +109,10 @@ impl Conversations {
         let state = self.state(peer);
         let new = ordinal > state.seen;
         if new {
-            (state.seen, state.seen_confirmed) = (ordinal, ordinal);
+            if state.seen == state.seen_confirmed {
+                state.seen_confirmed = ordinal;
+            }
+            state.seen = ordinal;
         }
         new
     }

@@ -211,3 +211,17 @@ fn impossible_receipts_end_the_connection() {
         assert!(!device.connected);
     }
 }
+
+#[test]
+fn what_was_seen_here_is_reported_though_more_was_seen_elsewhere() {
+    let mut device = Device::online();
+    device.server(&[deliver(1, 8, 1, "a"), deliver(2, 8, 2, "b")]);
+    device.mark_read(8, 1);
+    // Told before it is durable, and the other device may never come back.
+    device.server(&[Frame::Receipt { peer: 8, delivered: 2, read: 2, own: true }]);
+    device.sent();
+    device.lose();
+    device.events();
+    device.login();
+    assert_eq!(device.sent(), ["read 8 2"]);
+}
