@@ -43,6 +43,8 @@ impl Oracle {
                 // Nobody fetches the past in a simulation.
                 | Write::Fill(_)
                 | Write::Filled(_)
+                | Write::Expires { .. }
+                | Write::Expire { .. }
                 | Write::NumberLast(_) => Ok(()),
             };
             self.judge(outcome);

@@ -63,6 +63,7 @@ mod event;
 mod group;
 pub mod limits;
 mod message;
+mod refer;
 pub mod store;
 
 pub use client::{Client, Config, Events, OpenError};
@@ -71,3 +72,4 @@ pub use event::{Event, Progress, Reason};
 pub use fulmar_protocol::Code;
 pub use group::{Action, Group, GroupChange, Receipt, Role};
 pub use message::{Conversation, Message, MessageId, State, Target, content};
+pub use refer::{Change, Changes, Reaction};

@@ -25,6 +25,7 @@ mod arrivals;
 mod asks;
 mod backoff;
 mod conversations;
+mod expiry;
 mod group_frames;
 mod groups;
 mod heartbeat;

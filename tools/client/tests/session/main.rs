@@ -1,6 +1,7 @@
 //! The session against scripts: what it answers to each input, rule by rule, and against a small
 //! model of a server under random faults.
 
+mod contents;
 mod device;
 #[path = "../script/frames.rs"]
 mod frames;
