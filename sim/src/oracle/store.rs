@@ -48,6 +48,8 @@ impl Oracle {
                 | Write::BookForgotten
                 | Write::Wish { .. }
                 | Write::Profile(_)
+                | Write::Expires { .. }
+                | Write::Expire { .. }
                 | Write::NumberLast(_) => Ok(()),
             };
             self.judge(outcome);

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use fulmar_client::store::Write;
-use fulmar_client::{Event, Message, MessageId, State};
+use fulmar_client::{Changes, Event, Message, MessageId, State};
 use fulmar_protocol::{Code, Deliver, Frame, Goodbye, Hello, Pairs, Send, VERSION, Welcome};
 
 use super::{Oracle, Quota};
@@ -127,6 +127,7 @@ impl History {
             time_ms: TIME_MS,
             content: 1,
             body: Arc::from(body),
+            changes: Changes::default(),
         }
     }
 

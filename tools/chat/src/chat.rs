@@ -3,14 +3,15 @@
 mod groups;
 mod past;
 mod people;
+mod refer;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use fulmar_client::store::StoreError;
 use fulmar_client::{
-    ChatSettings, Client, Code, Conversation, Event, Group, Message, MessageId, SendError, State,
-    Target, content,
+    Changes, ChatSettings, Client, Code, Conversation, Event, Group, Message, MessageId, SendError,
+    State, Target,
 };
 
 use crate::text;
@@ -91,6 +92,8 @@ pub(crate) struct Chat {
     messages: BTreeMap<MessageId, Message>,
     /// Whether the store holds older ones.
     older: bool,
+    /// Whether the messages are shown with their numbers.
+    pub(crate) shows_numbers: bool,
     /// What is being fetched of the time before.
     wanted: Option<past::Wanted>,
     /// The first message that was unread when the conversation was opened.
@@ -113,6 +116,7 @@ impl Chat {
             open: None,
             messages: BTreeMap::new(),
             older: false,
+            shows_numbers: false,
             wanted: None,
             new_from: None,
         };
@@ -194,6 +198,11 @@ impl Chat {
         all
     }
 
+    /// The number of a message, for the commands that are about one, where it is shown.
+    pub(crate) fn number(&self, message: &Message) -> String {
+        if self.shows_numbers { format!("#{} ", message.id) } else { String::new() }
+    }
+
     /// How far a message is.
     pub(crate) fn tick(&self, message: &Message) -> Tick {
         if let Some(group) = message.group {
@@ -232,6 +241,7 @@ impl Chat {
             seen: 0,
             unread: 0,
             last: MessageId(0),
+            timer_s: 0,
         })
     }
 
@@ -285,14 +295,11 @@ impl Chat {
     /// Sends a text in the open conversation; the message as it stands now.
     pub(crate) async fn say(&mut self, text: &str) -> Result<Message, String> {
         let target = self.open.ok_or("nobody to send it to; /with 8 opens a chat with user 8")?;
-        let body = text.as_bytes();
-        let sent = match target {
-            Target::Peer(peer) => self.client.try_send(peer, content::TEXT, body).await,
-            Target::Group(group) => self.client.try_send_to_group(group, content::TEXT, body).await,
-        };
+        let (content, body) = self.dressed(target, text);
+        let sent = self.send_body(target, content, body.clone()).await;
         let id = sent.map_err(|error| format!("not sent: {error}"))?;
         self.client.typing(target, false).await;
-        Ok(self.wrote(id, target, content::TEXT, body))
+        Ok(self.wrote(id, target, content, &body))
     }
 
     /// A message that is on its way.
@@ -312,6 +319,7 @@ impl Chat {
             time_ms: text::now_ms(),
             content,
             body: body.into(),
+            changes: Changes::default(),
         };
         match target {
             Target::Peer(peer) => self.conversation(peer).last = id,
@@ -322,7 +330,7 @@ impl Chat {
             }
         }
         // Its tick can't have been told before: events are taken by this task only.
-        if self.open == Some(target) {
+        if self.open == Some(target) && !message.is_reference() {
             self.insert(message.clone());
         }
         message
@@ -389,8 +397,15 @@ impl Chat {
 
     /// Takes what the client tells.
     pub(crate) async fn take(&mut self, event: &Event) -> Result<(), StoreError> {
+        if let Event::Message(message) | Event::OwnCopy(message) | Event::GroupMessage(message) =
+            event
+            && self.heed(message).await?
+        {
+            return Ok(());
+        }
         match event {
             Event::Connected { .. } => self.link = Link::Online,
+            Event::Expired => self.reload().await?,
             Event::Disconnected { reason, retry_in_ms } => {
                 self.disconnected(&reason.to_string(), *retry_in_ms);
             }
@@ -404,6 +419,9 @@ impl Chat {
                     message.state = State::Sent;
                     message.ordinal = Some(*ordinal);
                     message.time_ms = if *time_ms == 0 { message.time_ms } else { *time_ms };
+                } else {
+                    // It may be about another one, which is changed now.
+                    self.reload().await?;
                 }
             }
             Event::Rejected { id, code, .. } | Event::GroupRejected { id, code, .. } => {
@@ -421,6 +439,8 @@ impl Chat {
                     message.group = Some(*group);
                     message.ordinal = Some(*position);
                     message.time_ms = if *time_ms == 0 { message.time_ms } else { *time_ms };
+                } else {
+                    self.reload().await?;
                 }
                 // A change of this person's may have been a new name or member.
                 self.load_groups().await?;

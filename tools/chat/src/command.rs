@@ -25,6 +25,16 @@ pub(crate) enum Command {
     List,
     /// Show the newest messages of the conversation again.
     History(usize),
+    /// Give the message with this number another text.
+    Edit(i64, String),
+    /// Delete it for everybody.
+    Delete(i64),
+    /// React to it; with nothing, take that back.
+    React(i64, String),
+    /// Let messages of the open conversation disappear after so many seconds; 0 for never.
+    Timer(u64),
+    /// Show the numbers of the messages, or no more.
+    Numbers,
     /// Send what the server rejected again.
     Retry,
     /// Connect now.
@@ -55,6 +65,11 @@ pub(crate) const HELP: &[&str] = &[
     "/who           show who is in the group and how far they are",
     "/list          show the conversations and what is unread",
     "/history 50    fetch older messages from the server; with --plain, show the newest again",
+    "/numbers       show the numbers of the messages, or hide them",
+    "/edit 5 hi     give your message 5 another text; /delete 5 deletes it for everybody",
+    "/react 5 👍    react to message 5; without an emoji, take that back",
+    "/timer 3600    let messages here disappear after so many seconds; 0 for never",
+    "@8             in a group, mentions user 8",
     "/retry         send again what the server rejected in this conversation",
     "/reconnect     connect now instead of waiting",
     "/quit          leave; what is not sent yet goes out the next time",
@@ -81,6 +96,9 @@ pub(crate) fn parse(line: &str) -> Result<Option<Command>, String> {
     if let Some(people) = people::parse(name, &arguments)? {
         return Ok(Some(Command::People(people)));
     }
+    if let Some(command) = about_messages(name, rest, &arguments)? {
+        return Ok(Some(command));
+    }
     if arguments.len() > 1 {
         return Err(format!("/{name} takes one value at most; //{rest} sends this as a text"));
     }
@@ -102,6 +120,37 @@ pub(crate) fn parse(line: &str) -> Result<Option<Command>, String> {
         _ => return Err(format!("there is no command /{name}; /help shows the commands")),
     };
     Ok(Some(command))
+}
+
+/// Understands the commands about a message; `None` for others.
+fn about_messages(name: &str, rest: &str, arguments: &[&str]) -> Result<Option<Command>, String> {
+    if !["edit", "delete", "react", "timer", "numbers"].contains(&name) {
+        return Ok(None);
+    }
+    if name == "numbers" {
+        return match arguments {
+            [] => Ok(Some(Command::Numbers)),
+            _ => Err("/numbers takes no value".into()),
+        };
+    }
+    let rule = match name {
+        "timer" => "/timer takes seconds, as in /timer 3600",
+        _ => "takes a message's number, which /numbers shows",
+    };
+    let first = arguments.first().ok_or_else(|| format!("/{name}: {rule}"))?;
+    let wrong = |_| format!("/{name}: {rule}; {first:?} is none");
+    let after = rest[name.len()..].trim_start();
+    let text = after[first.len()..].trim().to_owned();
+    if name == "timer" {
+        return first.parse().map(|seconds| Some(Command::Timer(seconds))).map_err(wrong);
+    }
+    let number: i64 = first.trim_start_matches('#').parse().map_err(wrong)?;
+    match name {
+        "edit" if text.is_empty() => Err("/edit takes the new text too, as in /edit 5 hi".into()),
+        "edit" => Ok(Some(Command::Edit(number, text))),
+        "delete" => Ok(Some(Command::Delete(number))),
+        _ => Ok(Some(Command::React(number, text))),
+    }
 }
 
 /// Understands the commands about groups; `None` for others.
@@ -163,6 +212,13 @@ mod tests {
             ("/rename long walk", Command::Change(Change::Rename("long walk".into()))),
             ("/leave", Command::Change(Change::Leave)),
             ("/who", Command::Who),
+            ("/edit 5 a  new text", Command::Edit(5, "a  new text".into())),
+            ("/edit #-3 x", Command::Edit(-3, "x".into())),
+            ("/delete 5", Command::Delete(5)),
+            ("/react 5 👍", Command::React(5, "👍".into())),
+            ("/react 5", Command::React(5, String::new())),
+            ("/timer 0", Command::Timer(0)),
+            ("/numbers", Command::Numbers),
             ("/list", Command::List),
             ("/history", Command::History(20)),
             ("/history 3", Command::History(3)),
@@ -187,6 +243,10 @@ mod tests {
             ("/add x", "\"x\" is none"),
             ("/rename", "as in /rename walk"),
             ("/leave now", "takes no value"),
+            ("/edit", "takes a message's number"),
+            ("/edit x y", "\"x\" is none"),
+            ("/edit 5", "the new text too"),
+            ("/timer soon", "\"soon\" is none"),
             ("/dance", "no command /dance"),
             ("/", "/help"),
             ("/etc/hosts is a file", "//etc/hosts"),

@@ -8,7 +8,7 @@ use std::io::{self, IsTerminal, Write};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use fulmar_client::{Client, Event, Events, Message, MessageId, Progress, Receipt, Target};
+use fulmar_client::{Change, Client, Event, Events, Message, MessageId, Progress, Receipt, Target};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -176,6 +176,23 @@ impl<W: Write> Plain<W> {
                     self.history(count)?;
                 }
             }
+            Command::Edit(number, text) => {
+                let altered = self.chat.alter(number, Change::Edit(text.as_bytes())).await;
+                self.sent(altered)?;
+            }
+            Command::Delete(number) => {
+                let altered = self.chat.alter(number, Change::Delete).await;
+                self.sent(altered)?;
+            }
+            Command::React(number, reaction) => {
+                let altered = self.chat.alter(number, Change::React(reaction.as_bytes())).await;
+                self.sent(altered)?;
+            }
+            Command::Timer(seconds) => {
+                let altered = self.chat.set_timer(seconds).await;
+                self.sent(altered)?;
+            }
+            Command::Numbers => self.chat.shows_numbers = !self.chat.shows_numbers,
             Command::Retry => self.retry().await?,
             Command::Reconnect => self.chat.reconnect().await,
             Command::Help => {
@@ -360,6 +377,7 @@ impl<W: Write> Plain<W> {
             }
             Event::InboxWentBack { cursor, head } => self.note(&chat::loss(*cursor, *head))?,
             Event::SeenElsewhere { .. }
+            | Event::Expired
             | Event::GroupSeenElsewhere { .. }
             | Event::GroupState { .. }
             | Event::Item { .. }
@@ -461,6 +479,7 @@ impl<W: Write> Plain<W> {
         let text = text::harmless_line(&text::of_message(message));
         let time = text::local(message.time_ms, "%H:%M:%S");
         let (target, peer) = (message.target(), message.peer);
+        let number = if message.is_reference() { String::new() } else { self.chat.number(message) };
         let label = self.chat.label(target);
         let is_open = self.chat.open_target() == Some(target);
         let unread = match target {
@@ -473,11 +492,13 @@ impl<W: Write> Plain<W> {
                 format!("{time} * {label}: {peer} {text}")
             }
             (Tick::Incoming, Target::Group(_)) => {
-                format!("{time} {peer} → {label}: {text}{unread}")
+                format!("{time} {number}{peer} → {label}: {text}{unread}")
             }
-            (Tick::Incoming, Target::Peer(_)) => format!("{time} {peer} → me: {text}{unread}"),
-            (Tick::Read, _) => format!("{time} me → {label}: {text}  ✓✓ read"),
-            (tick, _) => format!("{time} me → {label}: {text}  {}", tick.sign()),
+            (Tick::Incoming, Target::Peer(_)) => {
+                format!("{time} {number}{peer} → me: {text}{unread}")
+            }
+            (Tick::Read, _) => format!("{time} {number}me → {label}: {text}  ✓✓ read"),
+            (tick, _) => format!("{time} {number}me → {label}: {text}  {}", tick.sign()),
         };
         writeln!(self.out, "{line}")?;
         self.out.flush()

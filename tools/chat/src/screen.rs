@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crossterm::event::{
     Event as Input, EventStream, KeyCode, KeyEvent, KeyEventKind, KeyModifiers,
 };
-use fulmar_client::{Client, Event, Events, Progress, Target};
+use fulmar_client::{Change, Client, Event, Events, Message, Progress, Target};
 use futures_util::{FutureExt, StreamExt};
 
 use crate::chat::{self, Chat, Link};
@@ -239,6 +239,23 @@ impl App {
                     self.note("PageUp shows what was written before");
                 }
             }
+            Command::Edit(number, text) => {
+                let altered = self.chat.alter(number, Change::Edit(text.as_bytes())).await;
+                self.tell_problem(altered);
+            }
+            Command::Delete(number) => {
+                let altered = self.chat.alter(number, Change::Delete).await;
+                self.tell_problem(altered);
+            }
+            Command::React(number, reaction) => {
+                let altered = self.chat.alter(number, Change::React(reaction.as_bytes())).await;
+                self.tell_problem(altered);
+            }
+            Command::Timer(seconds) => {
+                let altered = self.chat.set_timer(seconds).await;
+                self.tell_problem(altered);
+            }
+            Command::Numbers => self.chat.shows_numbers = !self.chat.shows_numbers,
             Command::Retry => match self.chat.retry().await {
                 Ok(again) if again.is_empty() => self.note("nothing here was rejected"),
                 Ok(_) => {}
@@ -249,6 +266,12 @@ impl App {
             Command::Quit => return Ok(Flow::Leave),
         }
         Ok(Flow::Stay)
+    }
+
+    fn tell_problem(&mut self, sent: Result<Message, String>) {
+        if let Err(problem) = sent {
+            self.note(&problem);
+        }
     }
 
     fn list(&mut self) {

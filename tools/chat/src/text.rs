@@ -1,6 +1,7 @@
 //! Received text made fit for a terminal, and times as people read them.
 
 use fulmar_client::{Action, GroupChange, Message, content};
+use fulmar_protocol::content::Content;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -8,11 +9,45 @@ use jiff::tz::TimeZone;
 pub fn of_message(message: &Message) -> String {
     if let Some(change) = change_of(message) {
         of_change(&change)
-    } else if message.content == content::TEXT {
-        harmless(&String::from_utf8_lossy(&message.body))
+    } else if let Some(told) = of_reference(message) {
+        told
+    } else if message.changes.is_deleted {
+        "[deleted]".to_owned()
     } else {
-        format!("[content {}, {} bytes]", message.content, message.body.len())
+        let (content, body) = message.shown();
+        let mut text = if content == content::TEXT {
+            harmless(&String::from_utf8_lossy(body))
+        } else {
+            format!("[content {}, {} bytes]", content, body.len())
+        };
+        if message.changes.edited.is_some() {
+            text.push_str(" (edited)");
+        }
+        for (user, reaction) in &message.changes.reactions {
+            let who = if *user == 0 { "me".to_owned() } else { user.to_string() };
+            let reaction = harmless_line(&String::from_utf8_lossy(reaction));
+            text.extend(["  [", &reaction, " ", &who, "]"]);
+        }
+        text
     }
+}
+
+/// What a message that is about another one does, or the timer that it sets.
+fn of_reference(message: &Message) -> Option<String> {
+    let content = Content::parse(message.content, &message.body, message.group.is_some()).ok()?;
+    let content = content.inner(message.group.is_some()).ok()?;
+    let text = |body: &[u8]| harmless(&String::from_utf8_lossy(body));
+    Some(match content {
+        Content::Edit { body, .. } => format!("[edited to] {}", text(body)),
+        Content::Delete { .. } => "[deleted a message]".to_owned(),
+        Content::Reaction { body: [], .. } => "[took a reaction back]".to_owned(),
+        Content::Reaction { body, .. } => format!("[reacted] {}", text(body)),
+        Content::Timer { seconds: 0 } => "[messages stay from now on]".to_owned(),
+        Content::Timer { seconds } => {
+            format!("[messages disappear after {seconds} s from now on]")
+        }
+        _ => return None,
+    })
 }
 
 /// The change of its group that a message tells of, if it does.

@@ -214,15 +214,18 @@ fn message_lines(chat: &Chat, message: &Message, columns: usize) -> Vec<Line<'st
     let name = if own { "me" } else { &peer };
     let time = text::local(message.time_ms, "%H:%M ");
     let margin = time.width() + width + 2;
-    let room = columns.saturating_sub(margin + TICK_COLUMNS);
+    let number = chat.number(message).width();
+    let room = columns.saturating_sub(margin + TICK_COLUMNS + number);
     let mut texts = wrap(&shown(message), room).into_iter();
     let color = if own { Color::Green } else { Color::Cyan };
     let mut lines = vec![Line::from(vec![
         Span::from(time).dim(),
         Span::from(format!("{name:width$}  ")).fg(color),
-        Span::from(texts.next().unwrap_or_default()),
+        Span::from(chat.number(message)).dim(),
+        Span::styled(texts.next().unwrap_or_default(), emphasis(message)),
     ])];
-    lines.extend(texts.map(|text| Line::from(format!("{:margin$}{text}", ""))));
+    let more = |text| Line::styled(format!("{:margin$}{text}", ""), emphasis(message));
+    lines.extend(texts.map(more));
     if let Some(last) = lines.last_mut()
         && own
     {
@@ -236,6 +239,11 @@ fn message_lines(chat: &Chat, message: &Message, columns: usize) -> Vec<Line<'st
         lines.push(Line::from(told).fg(Color::Red));
     }
     lines
+}
+
+/// What mentions somebody stands out.
+fn emphasis(message: &Message) -> Style {
+    if message.mentions().is_empty() { Style::new() } else { Style::new().bold() }
 }
 
 fn tick_span(tick: Tick) -> Span<'static> {

@@ -36,6 +36,7 @@ fn message(id: u64, peer: u64, state: State, text: &str) -> Message {
         time_ms: NOON_MS + id * 1_000,
         content: content::TEXT,
         body: Arc::from(text.as_bytes()),
+        changes: fulmar_client::Changes::default(),
     }
 }
 

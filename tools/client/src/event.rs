@@ -164,6 +164,8 @@ pub enum Event {
         /// Whether the server keeps nothing that lies before.
         is_complete: bool,
     },
+    /// Messages whose time is over were deleted from the store.
+    Expired,
     /// Somebody who is watched is there, or no more.
     Presence {
         /// Who.

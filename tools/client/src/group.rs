@@ -125,6 +125,8 @@ pub struct Group {
     pub receipt: Receipt,
     /// The newest message; 0 before the first.
     pub last: MessageId,
+    /// After how many seconds messages should disappear; 0 for never.
+    pub timer_s: u64,
     /// The members that are known, by number.
     pub members: Vec<(u64, Role)>,
 }

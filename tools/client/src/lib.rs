@@ -64,6 +64,7 @@ mod group;
 pub mod limits;
 mod message;
 pub mod people;
+mod refer;
 pub mod store;
 
 pub use client::{Client, Config, Events, OpenError};
@@ -73,3 +74,4 @@ pub use fulmar_protocol::Code;
 pub use group::{Action, Group, GroupChange, Receipt, Role};
 pub use message::{Conversation, Message, MessageId, State, Target, content};
 pub use people::{BookItem, ChatSettings, Profile, Put};
+pub use refer::{Change, Changes, Reaction};

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use fulmar_protocol::Code;
 
+use crate::refer::Changes;
+
 /// What a body is. The server never looks at it; clients agree on the numbers.
 pub mod content {
     /// Bytes of which nothing is known.
@@ -13,6 +15,8 @@ pub mod content {
     pub const TEXT: u8 = 1;
     /// In a group only: what its author changed about the group, see [`GroupChange`](crate::GroupChange).
     pub const CHANGE: u8 = fulmar_protocol::group::CONTENT_CHANGE;
+    pub use fulmar_protocol::content::{DELETE, DISAPPEARING, EDIT, MENTION, REACTION, TIMER};
+
     /// The first of those that belong to the application; those between are reserved.
     pub const APPLICATION_FIRST: u8 = 128;
 }
@@ -101,8 +105,10 @@ pub struct Message {
     pub time_ms: u64,
     /// What the body is, see [`content`].
     pub content: u8,
-    /// The body.
+    /// The body; empty once it was deleted.
     pub body: Arc<[u8]>,
+    /// What became of it since.
+    pub changes: Changes,
 }
 
 impl Message {
@@ -131,4 +137,6 @@ pub struct Conversation {
     pub unread: u64,
     /// The newest message of either side.
     pub last: MessageId,
+    /// After how many seconds messages should disappear; 0 for never.
+    pub timer_s: u64,
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use fulmar_client::core::{Action, Identity, Input, Now, Session};
 use fulmar_client::store::{ConversationState, GroupState, SqliteStore, Store, StoreError, Write};
-use fulmar_client::{Message, MessageId, Profile, Role, State, Target, content};
+use fulmar_client::{Changes, Message, MessageId, Profile, Role, State, Target, content};
 use fulmar_protocol::group::{self, GroupDeliver};
 use fulmar_protocol::{Deliver, Frame, Pairs, VERSION, Welcome};
 use rusqlite::Connection;
@@ -126,6 +126,7 @@ fn batch() -> Vec<Write> {
         time_ms: 1_700_000_000_000,
         content: content::TEXT,
         body: Arc::from(&b"hello"[..]),
+        changes: Changes::default(),
     };
     let conversation =
         ConversationState { in_last: 1, last: MessageId(3), ..ConversationState::new(PEER) };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use fulmar_chat::text::{harmless, harmless_line, local, of_message};
 use fulmar_chat::wrap::wrap;
-use fulmar_client::{Message, MessageId, State, content};
+use fulmar_client::{Changes, Message, MessageId, State, content};
 
 use crate::script::Script;
 
@@ -24,6 +24,7 @@ pub fn text(data: &[u8]) {
         time_ms,
         content: if script.flag() { content::TEXT } else { content::OPAQUE },
         body: Arc::from(script.rest()),
+        changes: Changes::default(),
     };
     let shown = of_message(&message);
     check_harmless(&shown);

@@ -12,6 +12,7 @@ use std::process::Stdio;
 use fulmar_client::store::{SqliteStore, Store};
 use fulmar_client::{Action, GroupChange, Target, content};
 use fulmar_protocol::group::{GroupDeliver, GroupNotice, GroupReceipt};
+use fulmar_protocol::history::{HistoryEnd, Past};
 use fulmar_protocol::people::{Found, Item};
 use fulmar_protocol::{Code, Frame, Goodbye, Pairs};
 use tempfile::TempDir;
@@ -439,4 +440,77 @@ async fn what_is_set_is_said_once_the_server_has_it() {
     program.expect("* 9 is blocked").await;
     program.expect("* 8 is called Bob").await;
     program.expect("* the chat with 8 is pinned").await;
+}
+
+#[tokio::test]
+async fn messages_are_edited_deleted_and_reacted_to_by_their_numbers() {
+    let (server, home) = (Server::start().await, TempDir::new().unwrap());
+    let mut program = Program::start(&server, &home, &["--with", "8"]);
+    program.expect("* chatting with 8").await;
+    let mut peer = server.login().await;
+    program.expect("* connected").await;
+    program.write("helo").await;
+    program.expect("me → 8: helo  ·").await;
+    peer.expect("send 8 #0 helo").await;
+    peer.say(&[tick(8, peer.base(), 1), deliver(1, 8, 1, "hi")]).await;
+    program.expect("me → 8: helo  ✓").await;
+    program.expect("8 → me: hi").await;
+    peer.expect("ack 1").await;
+    peer.expect("read 8 1").await;
+    program.write("/numbers").await;
+    program.write("/edit 1 hello").await;
+    program.expect("me → 8: [edited to] hello  ·").await;
+    peer.expect("send 8 #1 \u{1}hello").await;
+    peer.say(&[tick(8, peer.base() + 1, 2)]).await;
+    program.expect("me → 8: [edited to] hello  ✓").await;
+    program.write("/react 2 +1").await;
+    program.expect("me → 8: [reacted] +1  ·").await;
+    peer.expect("send 8 #2 \u{1}\u{1}+1").await;
+    peer.say(&[tick(8, peer.base() + 2, 3)]).await;
+    program.expect("me → 8: [reacted] +1  ✓").await;
+    program.write("/history 2").await;
+    program.expect("#1 me → 8: hello (edited)  ✓").await;
+    program.expect("#2 8 → me: hi  [+1 me]").await;
+    program.write("/delete 2").await;
+    program.expect("* that can't be done with this message").await;
+    program.write("/delete 9").await;
+    program.expect("* no message 9 here; /numbers shows them").await;
+}
+
+#[tokio::test]
+async fn older_messages_are_fetched_from_the_server() {
+    let (server, home) = (Server::start().await, TempDir::new().unwrap());
+    let mut program = Program::start(&server, &home, &["--with", "8"]);
+    program.expect("* chatting with 8").await;
+    let mut peer = server.login().await;
+    program.expect("* connected").await;
+    peer.say(&[Frame::Skip { position: 2 }, deliver(3, 8, 3, "new")]).await;
+    program.expect("8 → me: new").await;
+    peer.expect("ack 3").await;
+    peer.expect("read 8 3").await;
+    program.write("/history 2").await;
+    peer.expect("history 0 @1 to @3, 1 true").await;
+    let past = |position, text: &'static str| {
+        Frame::Past(Past {
+            group: 0,
+            position,
+            peer: 8,
+            ordinal: position,
+            time_ms: frames::START_MS,
+            content: content::TEXT,
+            own: false,
+            total_bytes: None,
+            body: text.as_bytes(),
+        })
+    };
+    let end = |from, through| {
+        let (group, has_more) = (0, from > 1);
+        Frame::HistoryEnd(HistoryEnd { group, from, through, has_more })
+    };
+    // It is here already, so the next page is asked for.
+    peer.say(&[past(3, "new"), end(3, 3)]).await;
+    peer.expect("history 0 @1 to @2, 1 true").await;
+    peer.say(&[past(1, "old"), end(1, 2)]).await;
+    program.expect("8 → me: old").await;
+    program.expect("8 → me: new").await;
 }

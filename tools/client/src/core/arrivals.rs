@@ -12,6 +12,7 @@ use crate::event::Event;
 use crate::group::GroupChange;
 use crate::limits::NUMBER_MAX;
 use crate::message::{Message, State, Target, content};
+use crate::refer::Changes;
 use crate::store::Write;
 
 impl Session {
@@ -122,7 +123,10 @@ impl Session {
             time_ms: arrival.time_ms,
             content: arrival.content,
             body: arrival.body,
+            changes: Changes::default(),
         };
+        let message = self.with_expiry(message);
+        self.heed_timer(&message);
         self.ledger.write(Write::Insert(message.clone()));
         message
     }

@@ -51,6 +51,7 @@ pub(super) struct Ledger {
     pending: Batch,
     /// Effects and bytes of the batch that is being stored.
     storing: Option<(Vec<Effect>, usize)>,
+    is_failed: bool,
 }
 
 impl Ledger {
@@ -82,14 +83,19 @@ impl Ledger {
         self.pending.bytes + self.storing.as_ref().map_or(0, |(_, bytes)| *bytes)
     }
 
+    /// Whether the store failed, so that nothing is written any more.
+    pub(super) const fn has_failed(&self) -> bool {
+        self.is_failed
+    }
+
     /// Whether nothing waits for the store.
     pub(super) fn is_idle(&self) -> bool {
-        self.storing.is_none() && self.pending.writes.is_empty()
+        self.storing.is_none() && (self.is_failed || self.pending.writes.is_empty())
     }
 
     /// Starts the next batch where there is one.
     pub(super) fn flush(&mut self, actions: &mut Vec<Action>) {
-        if self.storing.is_some() || self.pending.writes.is_empty() {
+        if self.is_failed || self.storing.is_some() || self.pending.writes.is_empty() {
             return;
         }
         let batch = std::mem::take(&mut self.pending);
@@ -105,6 +111,6 @@ impl Ledger {
 
     /// The store failed: nothing that waits will happen.
     pub(super) fn fail(&mut self) {
-        *self = Ledger::default();
+        *self = Ledger { is_failed: true, ..Ledger::default() };
     }
 }

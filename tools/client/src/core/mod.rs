@@ -26,6 +26,7 @@ mod asks;
 mod backoff;
 mod book;
 mod conversations;
+mod expiry;
 mod group_frames;
 mod groups;
 mod heartbeat;

@@ -24,6 +24,7 @@ use super::violation::{Violation, counted, cursor, user};
 use crate::event::Event;
 use crate::limits::{FILLS_MAX, NUMBER_MAX};
 use crate::message::{Message, MessageId, State, Target};
+use crate::refer::Changes;
 use crate::store::Write;
 
 /// One log that is to be filled.
@@ -178,7 +179,10 @@ impl Session {
             time_ms: arrival.time_ms,
             content: arrival.content,
             body: arrival.body,
+            changes: Changes::default(),
         };
+        let message = self.with_expiry(message);
+        self.heed_timer(&message);
         self.ledger.write(Write::Fill(message));
         if let Some(fill) = self.fills.due.front_mut() {
             fill.came += 1;

@@ -107,6 +107,7 @@ impl Session {
             self.ledger.write(Write::WentBack { head });
             self.ledger.then(Effect::Notify(Event::InboxWentBack { cursor, head }));
         }
+        self.expiries.learn(now, welcome.time_ms);
         self.server_ahead_ms = welcome.time_ms.min(NUMBER_MAX).saturating_sub(now.unix_ms);
         self.outbox.begin(welcome.sends_max, welcome.body_bytes_max);
         self.conversations.begin();
@@ -149,7 +150,7 @@ impl Session {
             Frame::HistoryEnd(ref end) => self.on_history_end(end),
             Frame::Skip { position } => self.intake.skip(LogId::Inbox, position),
             Frame::Sent { peer, number, ordinal, time_ms } => {
-                self.on_sent(peer, number, ordinal, time_ms)
+                self.on_sent(now, (peer, number), ordinal, time_ms)
             }
             Frame::Rejected { peer, number, code, retry_after_ms } => {
                 self.on_rejected(now, Target::Peer(peer), number, code, retry_after_ms);
@@ -174,14 +175,16 @@ impl Session {
 
     fn on_sent(
         &mut self,
-        peer: u64,
-        number: u64,
+        now: Now,
+        (peer, number): (u64, u64),
         ordinal: u64,
         time_ms: u64,
     ) -> Result<(), Violation> {
         counted("sent.ordinal", ordinal)?;
         let time_ms = time_ms.min(NUMBER_MAX);
-        if let Some(Unanswered { id, .. }) = self.outbox.answered(Target::Peer(peer), number) {
+        if let Some(Unanswered { id, content, body, .. }) =
+            self.outbox.answered(Target::Peer(peer), number)
+        {
             self.conversations.sent(peer, ordinal);
             if time_ms == 0 {
                 // It was taken earlier, and perhaps delivered since.
@@ -189,6 +192,8 @@ impl Session {
             }
             self.outbox.ticked();
             self.ledger.write(Write::Ticked { id, number, ordinal, time_ms });
+            self.begin_expiry(now, id, content, &body, time_ms);
+            self.set_timer(None, peer, content, &body, time_ms);
             self.ledger.then(Effect::Settled);
             self.write_conversation(peer);
             self.ledger.then(Effect::Notify(Event::Ticked { id, peer, ordinal, time_ms }));

@@ -9,6 +9,7 @@ use super::asks::Asks;
 use super::backoff::Backoff;
 use super::book::Book;
 use super::conversations::Conversations;
+use super::expiry::Expiries;
 use super::groups::Groups;
 use super::heartbeat::Beat;
 use super::intake::Intake;
@@ -23,6 +24,7 @@ use super::presence::Presence;
 use crate::event::{Event, Reason};
 use crate::limits::{CONNECT_MS_MAX, UNSTORED_BYTES_PAUSE, WELCOME_MS_MAX};
 use crate::message::{Message, MessageId, State, Target};
+use crate::refer::Changes;
 use crate::store::{Snapshot, StoreError, Unanswered, Write};
 
 /// The log that is the user's inbox.
@@ -44,6 +46,7 @@ pub struct Session {
     pub(super) presence: Presence,
     pub(super) fills: Fills,
     pub(super) book: Book,
+    pub(super) expiries: Expiries,
     pub(super) ledger: Ledger,
     pub(super) output: Output,
     /// Bytes of a frame that isn't complete yet.
@@ -76,6 +79,7 @@ impl Session {
             presence: Presence::default(),
             fills: Fills::new(snapshot.filled_from, snapshot.id_first),
             book: Book::new(snapshot.book_cursor, snapshot.wishes, &snapshot.profiles),
+            expiries: Expiries::new(snapshot.expiries),
             ledger: Ledger::default(),
             output: Output::default(),
             partial: Vec::new(),
@@ -104,10 +108,9 @@ impl Session {
     #[must_use]
     pub fn deadline_ms(&self) -> Option<u64> {
         let due = self.link.deadline_ms(self.outbox.is_waiting());
-        match (due, self.is_online().then(|| self.presence.deadline_ms()).flatten()) {
-            (Some(due), Some(activity)) => Some(due.min(activity)),
-            (due, activity) => due.or(activity),
-        }
+        let activity = self.is_online().then(|| self.presence.deadline_ms()).flatten();
+        let expiry = if self.ledger.has_failed() { None } else { self.expiries.deadline_ms() };
+        [due, activity, expiry].into_iter().flatten().min()
     }
 
     /// Whether the session takes more bytes now. Where it doesn't, the driver leaves them in the
@@ -170,7 +173,9 @@ impl Session {
             Target::Peer(peer) => (None, peer),
             Target::Group(group) => (Some(group), self.identity.user),
         };
-        let message = Message { id, group, peer, state, ordinal, position, time_ms, content, body };
+        let changes = Changes::default();
+        let message =
+            Message { id, group, peer, state, ordinal, position, time_ms, content, body, changes };
         self.ledger.write(Write::Enqueue { message, number });
         match target {
             Target::Peer(peer) => {
@@ -376,6 +381,7 @@ impl Session {
         self.run_timers(now, actions);
         self.greet(now);
         self.fill_output(now);
+        self.expire(now);
         self.ledger.flush(actions);
         if self.output.flush(actions)
             && let Link::Online(online) = &mut self.link

@@ -32,6 +32,7 @@ fn message(id: i64, state: State, position: Option<u64>) -> Message {
         time_ms: id as u64,
         content: 1,
         body: Arc::from(vec![id as u8; 3_000]),
+        changes: crate::Changes::default(),
     }
 }
 

@@ -1,11 +1,13 @@
 //! A store in memory, for simulations and tests.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::{ConversationState, GroupState, Snapshot, Store, StoreError, Unanswered, Write};
 use crate::group::{Group, Role};
 use crate::message::{Conversation, Message, MessageId, State, Target, content};
 use crate::people::{BookItem, Profile, Put};
+use crate::refer::{Changes, Reference, What};
 
 /// Keeps everything in maps. A clone of it is the disk as it was at that moment, so a simulated
 /// crash is a session thrown away and a new one begun on the store.
@@ -19,6 +21,9 @@ pub struct MemoryStore {
     outbox: BTreeMap<u64, MessageId>,
     conversations: BTreeMap<u64, ConversationState>,
     groups: BTreeMap<u64, GroupState>,
+    /// The places of the entries that changed a message last: its edit, and the reaction of each user.
+    edits: BTreeMap<MessageId, u64>,
+    reactions: BTreeMap<(MessageId, u64), Placed>,
     /// (group, user) → role.
     roles: BTreeMap<(u64, u64), Role>,
     book_cursor: u64,
@@ -27,6 +32,9 @@ pub struct MemoryStore {
     wishes: BTreeMap<(u8, Vec<u8>), Vec<u8>>,
     profiles: BTreeMap<u64, Profile>,
 }
+
+/// The place of a reaction, and what it is.
+type Placed = (u64, Arc<[u8]>);
 
 impl MemoryStore {
     /// An empty store.
@@ -48,6 +56,7 @@ impl MemoryStore {
                 Write::Requeue { id, .. }
                 | Write::Ticked { id, .. }
                 | Write::Rejected { id, .. }
+                | Write::Expires { id, .. }
                 | Write::Placed { id, .. } => {
                     if !self.messages.contains_key(id) && !new.contains(id) {
                         return Err(StoreError::Damaged(format!("no message {id}")));
@@ -58,6 +67,7 @@ impl MemoryStore {
                 | Write::Roles { .. }
                 | Write::Cursor(_)
                 | Write::Filled(_)
+                | Write::Expire { .. }
                 | Write::WentBack { .. }
                 | Write::NumberLast(_)
                 | Write::Item { .. }
@@ -74,10 +84,13 @@ impl MemoryStore {
         match write {
             Write::Insert(message) => {
                 self.messages.insert(message.id, message.clone());
+                self.refer(message);
             }
             Write::Fill(message) => {
                 if !self.has(message) {
                     self.messages.insert(message.id, message.clone());
+                    self.refer(message);
+                    self.referred(message);
                 }
             }
             Write::Filled(from) => self.filled_from = *from,
@@ -98,6 +111,21 @@ impl MemoryStore {
                     message.time_ms = if *time_ms == 0 { message.time_ms } else { *time_ms };
                 }
                 self.outbox.remove(number);
+                if let Some(message) = self.messages.get(id).cloned() {
+                    self.refer(&message);
+                }
+            }
+            Write::Expires { id, at_ms } => {
+                if let Some(message) = self.messages.get_mut(id) {
+                    message.changes.expires_ms = Some(*at_ms);
+                }
+            }
+            Write::Expire { through_ms } => {
+                let is_over = |at_ms: u64| at_ms <= *through_ms;
+                self.messages.retain(|_, it| !it.changes.expires_ms.is_some_and(is_over));
+                let messages = &self.messages;
+                self.edits.retain(|id, _| messages.contains_key(id));
+                self.reactions.retain(|(id, _), _| messages.contains_key(id));
             }
             Write::Rejected { id, number, code } => {
                 self.set_state(*id, State::Rejected(*code));
@@ -149,6 +177,61 @@ impl MemoryStore {
         }
     }
 
+    /// Lets an entry change the message that it refers to, if that is here.
+    fn refer(&mut self, entry: &Message) {
+        let (Some(Reference { target, is_own, what }), Some(place)) =
+            (entry.reference(), entry.ordinal)
+        else {
+            return;
+        };
+        let is_it = |it: &&mut Message| {
+            it.target() == entry.target()
+                && it.ordinal == Some(target)
+                && (it.group.is_some() || it.state.is_own() == is_own)
+                && !it.is_reference()
+        };
+        let Some(meant) = self.messages.values_mut().find(is_it) else { return };
+        let id = meant.id;
+        match what {
+            _ if meant.changes.is_deleted => {}
+            What::Edit(body) => {
+                let last = self.edits.entry(id).or_default();
+                if place > *last {
+                    *last = place;
+                    meant.changes.edited = Some((body, entry.time_ms));
+                }
+            }
+            What::Delete => {
+                meant.body = Arc::default();
+                let expires_ms = meant.changes.expires_ms;
+                meant.changes = Changes { is_deleted: true, expires_ms, ..Changes::default() };
+                self.reactions.retain(|(of, _), _| *of != id);
+            }
+            What::Reaction(user, body) => {
+                let last = self.reactions.entry((id, user)).or_default();
+                if place > last.0 {
+                    *last = (place, body);
+                }
+                let all = self.reactions.range((id, 0)..=(id, u64::MAX));
+                let given = all.filter(|(_, (_, body))| !body.is_empty());
+                meant.changes.reactions =
+                    given.map(|((_, user), (_, body))| (*user, body.clone())).collect();
+            }
+        }
+    }
+
+    /// Lets what is here already change a message that came later.
+    fn referred(&mut self, message: &Message) {
+        let is_about = |it: &&Message| {
+            let meant = it.reference().map(|reference| reference.target);
+            it.target() == message.target() && meant.is_some() && meant == message.ordinal
+        };
+        let all: Vec<_> = self.messages.values().filter(is_about).cloned().collect();
+        for entry in all {
+            self.refer(&entry);
+        }
+    }
+
     /// Whether a message of the time before is here: this device may have received or sent it.
     fn has(&self, new: &Message) -> bool {
         self.messages.values().any(|known| {
@@ -183,6 +266,7 @@ impl MemoryStore {
             message.target() == Target::Peer(conversation.peer)
                 && message.state == State::Received
                 && message.ordinal > Some(conversation.seen)
+                && !message.is_reference()
                 && message.id > MessageId(0)
         };
         self.messages.values().filter(unread).count() as u64
@@ -194,6 +278,7 @@ impl MemoryStore {
                 && message.state == State::Received
                 && message.content != content::CHANGE
                 && message.ordinal > Some(state.seen)
+                && !message.is_reference()
                 && message.id > MessageId(0)
         };
         self.messages.values().filter(unread).count() as u64
@@ -218,6 +303,10 @@ impl Store for MemoryStore {
             number_last: self.number_last,
             id_last: self.messages.last_key_value().map_or(0, |(id, _)| id.0.max(0)),
             id_first: self.messages.first_key_value().map_or(0, |(id, _)| id.0.min(0)),
+            expiries: {
+                let all = self.messages.values().filter_map(|it| it.changes.expires_ms);
+                all.collect::<BTreeSet<_>>().into_iter().collect()
+            },
             conversations: self.conversations.values().copied().collect(),
             groups: self.groups.values().cloned().collect(),
             outbox: self.outbox.iter().filter_map(unanswered).collect(),
@@ -254,8 +343,11 @@ impl Store for MemoryStore {
         limit: usize,
     ) -> Result<Vec<Message>, StoreError> {
         let end = before.unwrap_or(MessageId(i64::MAX));
-        let there =
-            self.messages.range(..end).rev().filter(|(_, message)| message.target() == target);
+        let there = self
+            .messages
+            .range(..end)
+            .rev()
+            .filter(|(_, it)| it.target() == target && !it.is_reference());
         let mut newest: Vec<_> = there.take(limit).map(|(_, message)| message.clone()).collect();
         newest.reverse();
         Ok(newest)
@@ -269,6 +361,7 @@ impl Store for MemoryStore {
             seen: state.seen,
             unread: self.unread(state),
             last: state.last,
+            timer_s: state.timer.0,
         };
         let mut all: Vec<_> = self.conversations.values().map(summary).collect();
         all.sort_by_key(|conversation| std::cmp::Reverse(conversation.last));
@@ -289,6 +382,7 @@ impl Store for MemoryStore {
             unread: self.unread_of_group(state),
             receipt: state.receipt,
             last: state.last,
+            timer_s: state.timer.0,
             members: members(state.group),
         };
         let mut all: Vec<_> = self.groups.values().map(summary).collect();

@@ -122,6 +122,18 @@ pub enum Write {
         /// The members, by number.
         roles: Vec<(u64, Role)>,
     },
+    /// The message is deleted at this time.
+    Expires {
+        /// The message.
+        id: MessageId,
+        /// In milliseconds since the Unix epoch.
+        at_ms: u64,
+    },
+    /// Deletes the messages whose time is this one, or earlier.
+    Expire {
+        /// In milliseconds since the Unix epoch.
+        through_ms: u64,
+    },
     /// Everything up to this inbox position is in the store.
     Cursor(u64),
     /// The server lost data and goes on from this inbox position: forgets the positions above it,
@@ -179,6 +191,8 @@ pub struct ConversationState {
     pub out_last: u64,
     /// The newest message of either side; 0 before the first.
     pub last: MessageId,
+    /// After how many seconds messages should disappear, and when that was said; 0 for never.
+    pub timer: (u64, u64),
 }
 
 impl ConversationState {
@@ -194,14 +208,15 @@ impl ConversationState {
             in_last: 0,
             out_last: 0,
             last: MessageId(0),
+            timer: (0, 0),
         }
     }
 
     /// The server's numbers may have gone back, so they mean nothing any more, but for how many own
     /// messages there were.
     pub(crate) fn go_back(&mut self) {
-        let (out_last, last) = (self.out_last, self.last);
-        *self = ConversationState { out_last, last, ..ConversationState::new(self.peer) };
+        let (out_last, last, timer) = (self.out_last, self.last, self.timer);
+        *self = ConversationState { out_last, last, timer, ..ConversationState::new(self.peer) };
     }
 }
 
@@ -234,6 +249,8 @@ pub struct GroupState {
     pub last: MessageId,
     /// What the server keeps from this position on was fetched; 0 where nothing was that lies before.
     pub filled_from: u64,
+    /// As of a conversation.
+    pub timer: (u64, u64),
 }
 
 impl GroupState {
@@ -254,6 +271,7 @@ impl GroupState {
             receipt: Receipt::default(),
             last: MessageId(0),
             filled_from: 0,
+            timer: (0, 0),
         }
     }
 }
@@ -287,6 +305,8 @@ pub struct Snapshot {
     pub id_last: i64,
     /// Smallest message id in use; 0 where there is none below.
     pub id_first: i64,
+    /// When messages are to be deleted, each time once and in order.
+    pub expiries: Vec<u64>,
     /// Every conversation, by ascending peer.
     pub conversations: Vec<ConversationState>,
     /// Every group, by ascending number.

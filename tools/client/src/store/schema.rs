@@ -1,7 +1,7 @@
 //! The tables, and the checks before a file is taken for a store.
 //!
 //! Format 3. A store of format 1, which had no groups, is rewritten when it is opened; one of format 2, which
-//! had no past of the server's, no messages that refer to others and no book, gets what it lacks. Users and
+//! had no past of the server's, nothing that refers to messages and no book, gets what it lacks. Users and
 //! groups are 64-bit numbers kept in SQLite's signed integers by their bits; all other
 //! numbers are below 2^63.
 
@@ -42,7 +42,13 @@ const TABLES: &str = "
         position INTEGER,        -- in the inbox or group that brought it
         time_ms INTEGER NOT NULL,
         content INTEGER NOT NULL,
-        body BLOB NOT NULL
+        body BLOB NOT NULL,
+        refers_to INTEGER,       -- ordinal or position of the message that it changes
+        edited_body BLOB,
+        edited_ms INTEGER,
+        edited_at INTEGER,       -- ordinal or position of the edit
+        is_deleted INTEGER NOT NULL DEFAULT 0,
+        expires_ms INTEGER       -- when it is deleted here
     ) STRICT;
     CREATE INDEX messages_of_peer ON messages (peer, id) WHERE of_group IS NULL;
     CREATE INDEX messages_of_group ON messages (of_group, id) WHERE of_group IS NOT NULL;
@@ -69,7 +75,9 @@ const TABLES: &str = "
         seen_confirmed INTEGER NOT NULL,
         in_last INTEGER NOT NULL,
         out_last INTEGER NOT NULL,
-        last INTEGER NOT NULL
+        last INTEGER NOT NULL,
+        timer_s INTEGER NOT NULL DEFAULT 0,  -- after which messages should disappear
+        timer_ms INTEGER NOT NULL DEFAULT 0  -- when that was said
     ) STRICT;
 
     CREATE TABLE groups (
@@ -90,7 +98,9 @@ const TABLES: &str = "
         receipt_delivered_all INTEGER NOT NULL,
         receipt_read_all INTEGER NOT NULL,
         last INTEGER NOT NULL,
-        filled_from INTEGER NOT NULL DEFAULT 0  -- as of the inbox
+        filled_from INTEGER NOT NULL DEFAULT 0, -- as of the inbox
+        timer_s INTEGER NOT NULL DEFAULT 0,
+        timer_ms INTEGER NOT NULL DEFAULT 0
     ) STRICT;
 
     CREATE TABLE members (
@@ -139,6 +149,37 @@ const BOOK_TABLES: &str = "
         status BLOB NOT NULL,
         avatar BLOB NOT NULL
     ) STRICT;
+";
+
+/// What it lacks beside that: columns about changes.
+const ADD_CHANGES: &str = "
+    ALTER TABLE messages ADD COLUMN refers_to INTEGER;
+    ALTER TABLE messages ADD COLUMN edited_body BLOB;
+    ALTER TABLE messages ADD COLUMN edited_ms INTEGER;
+    ALTER TABLE messages ADD COLUMN edited_at INTEGER;
+    ALTER TABLE messages ADD COLUMN is_deleted INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE messages ADD COLUMN expires_ms INTEGER;
+    ALTER TABLE conversations ADD COLUMN timer_s INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE conversations ADD COLUMN timer_ms INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE groups ADD COLUMN timer_s INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE groups ADD COLUMN timer_ms INTEGER NOT NULL DEFAULT 0;
+";
+
+/// The tables and indexes about changes, which stand behind the columns that they name.
+const CHANGES: &str = "
+    CREATE INDEX messages_by_ordinal ON messages (peer, ordinal) WHERE of_group IS NULL;
+    CREATE INDEX messages_by_place ON messages (of_group, ordinal) WHERE of_group IS NOT NULL;
+    CREATE INDEX messages_that_refer ON messages (refers_to) WHERE refers_to IS NOT NULL;
+    CREATE INDEX messages_that_expire ON messages (expires_ms) WHERE expires_ms IS NOT NULL;
+
+    -- The latest of each user.
+    CREATE TABLE reactions (
+        message INTEGER NOT NULL REFERENCES messages (id) ON DELETE CASCADE,
+        user INTEGER NOT NULL,   -- 0 for the own user in a conversation of two
+        body BLOB NOT NULL,      -- empty where it was taken back
+        place INTEGER NOT NULL,  -- ordinal or position of the reaction
+        PRIMARY KEY (message, user)
+    ) STRICT, WITHOUT ROWID;
 ";
 
 /// Makes room for the tables of the present format; none of the old ones has a reference to another
@@ -191,8 +232,10 @@ pub(super) fn prepare(
     }
     check_identity(connection, user, device)?;
     match format {
-        FORMAT_BEFORE_GROUPS => upgrade(connection, &[SET_ASIDE, TABLES, BRING_OVER, BOOK_TABLES]),
-        FORMAT_BEFORE_PAST => upgrade(connection, &[ADD_PAST, BOOK_TABLES]),
+        FORMAT_BEFORE_GROUPS => {
+            upgrade(connection, &[SET_ASIDE, TABLES, BRING_OVER, CHANGES, BOOK_TABLES])
+        }
+        FORMAT_BEFORE_PAST => upgrade(connection, &[ADD_PAST, ADD_CHANGES, CHANGES, BOOK_TABLES]),
         _ => Ok(()),
     }
 }
@@ -208,6 +251,7 @@ fn create(connection: &mut Connection, user: u64, device: u64) -> Result<(), Sto
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     transaction.execute_batch(TABLES)?;
     transaction.execute_batch(BOOK_TABLES)?;
+    transaction.execute_batch(CHANGES)?;
     transaction.execute(
         "INSERT INTO device (row, user, device) VALUES (1, ?1, ?2)",
         [user as i64, device as i64],
@@ -236,7 +280,7 @@ fn check_format(connection: &Connection) -> Result<i64, StoreError> {
         return Err(StoreError::NotAStore);
     }
     match pragma("user_version")? {
-        format @ (FORMAT | FORMAT_BEFORE_PAST | FORMAT_BEFORE_GROUPS) => Ok(format),
+        format @ FORMAT_BEFORE_GROUPS..=FORMAT => Ok(format),
         found => Err(StoreError::Format { found, known: FORMAT }),
     }
 }

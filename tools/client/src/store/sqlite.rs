@@ -18,17 +18,21 @@ use super::{
 use crate::group::{Group, Receipt, Role};
 use crate::message::{Conversation, Message, MessageId, State, Target};
 use crate::people::{BookItem, Profile};
+use crate::refer::Changes;
+
+mod refer;
 
 /// How long an open waits for a program that is just closing the store.
 const BUSY_WAIT: Duration = Duration::from_millis(500);
 
 const MESSAGE_COLUMNS: &str =
-    "id, peer, state, code, ordinal, position, time_ms, content, body, of_group";
+    "id, peer, state, code, ordinal, position, time_ms, content, body, of_group,
+    edited_body, edited_ms, is_deleted, expires_ms";
 
 const GROUP_COLUMNS: &str =
     "of_group, cursor, name, info, owner, roles_at, is_gone, own_last, seen,
     seen_confirmed, receipt_position, receipt_members, receipt_delivered, receipt_read,
-    receipt_delivered_all, receipt_read_all, last, filled_from";
+    receipt_delivered_all, receipt_read_all, last, filled_from, timer_s, timer_ms";
 
 /// Inverted in the numbers of members, so that SQLite's signed integers sort as the numbers do.
 const HIGHEST_BIT: u64 = 1 << 63;
@@ -77,7 +81,8 @@ impl Store for SqliteStore {
         let mut conversations: Vec<ConversationState> = self
             .connection
             .prepare(
-                "SELECT peer, delivered, read, seen, seen_confirmed, in_last, out_last, last
+                "SELECT peer, delivered, read, seen, seen_confirmed, in_last, out_last, last,
+                     timer_s, timer_ms
                  FROM conversations",
             )?
             .query_map([], read_conversation)?
@@ -98,7 +103,16 @@ impl Store for SqliteStore {
                 .query_row("SELECT cursor FROM book_state", [], |row| unsigned(row, 0))?;
         let wishes = book::wishes(&self.connection)?;
         let profiles = book::profiles(&self.connection)?;
+        let expiries = self
+            .connection
+            .prepare(
+                "SELECT DISTINCT expires_ms FROM messages
+                 WHERE expires_ms IS NOT NULL ORDER BY expires_ms",
+            )?
+            .query_map([], |row| unsigned(row, 0))?
+            .collect::<Result<_, _>>()?;
         Ok(Snapshot {
+            expiries,
             cursor,
             filled_from,
             number_last,
@@ -127,7 +141,11 @@ impl Store for SqliteStore {
         let sql = format!("SELECT {MESSAGE_COLUMNS} FROM messages WHERE id = ?1");
         let mut statement = self.connection.prepare_cached(&sql)?;
         let row = statement.query_row([id.0], read_message).optional()?;
-        row.map(Stored::check).transpose()
+        let mut message = row.map(Stored::check).transpose()?;
+        if let Some(message) = &mut message {
+            message.changes.reactions = refer::reactions(&self.connection, id)?;
+        }
+        Ok(message)
     }
 
     fn history(
@@ -142,26 +160,27 @@ impl Store for SqliteStore {
         };
         let sql = format!(
             "SELECT {MESSAGE_COLUMNS} FROM messages
-             WHERE {place} = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3"
+             WHERE {place} = ?1 AND id < ?2 AND refers_to IS NULL ORDER BY id DESC LIMIT ?3"
         );
         let before = before.map_or(i64::MAX, |id| id.0);
         let mut statement = self.connection.prepare_cached(&sql)?;
-        let newest = statement
+        let mut newest = statement
             .query_map(params![number as i64, before, limit as i64], read_message)?
             .map(|row| row?.check())
-            .collect::<Result<Vec<_>, _>>();
-        newest.map(|mut messages| {
-            messages.reverse();
-            messages
-        })
+            .collect::<Result<Vec<_>, _>>()?;
+        newest.reverse();
+        for message in &mut newest {
+            message.changes.reactions = refer::reactions(&self.connection, message.id)?;
+        }
+        Ok(newest)
     }
 
     fn conversations(&mut self) -> Result<Vec<Conversation>, StoreError> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT peer, delivered, read, seen, last,
+            "SELECT peer, delivered, read, seen, last, timer_s,
                  (SELECT count(*) FROM messages
                   WHERE messages.peer = conversations.peer AND of_group IS NULL AND state = 0
-                      AND ordinal > seen AND id > 0)
+                      AND ordinal > seen AND id > 0 AND refers_to IS NULL)
              FROM conversations ORDER BY last DESC",
         )?;
         let rows = statement.query_map([], |row| {
@@ -171,7 +190,8 @@ impl Store for SqliteStore {
                 read: unsigned(row, 2)?,
                 seen: unsigned(row, 3)?,
                 last: MessageId(row.get(4)?),
-                unread: unsigned(row, 5)?,
+                timer_s: unsigned(row, 5)?,
+                unread: unsigned(row, 6)?,
             })
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
@@ -205,7 +225,7 @@ impl SqliteStore {
         let mut statement = self.connection.prepare_cached(
             "SELECT count(*) FROM messages
              WHERE of_group IS NOT NULL AND of_group = ?1 AND state = 0 AND ordinal > ?2
-                 AND content <> ?3 AND id > 0",
+                 AND content <> ?3 AND id > 0 AND refers_to IS NULL",
         )?;
         let changes = fulmar_protocol::group::CONTENT_CHANGE;
         let unread = statement
@@ -227,6 +247,7 @@ impl SqliteStore {
             unread,
             receipt: state.receipt,
             last: state.last,
+            timer_s: state.timer.0,
             members,
         })
     }
@@ -235,7 +256,10 @@ impl SqliteStore {
 /// Makes one change within the caller's transaction.
 pub(super) fn apply(connection: &Connection, write: &Write) -> Result<(), StoreError> {
     match write {
-        Write::Insert(message) => insert(connection, message),
+        Write::Insert(message) => {
+            insert(connection, message)?;
+            refer::refer(connection, message)
+        }
         Write::Fill(message) => fill(connection, message),
         Write::Filled(from) => {
             execute(connection, "UPDATE device SET filled_from = ?1", params![*from as i64])
@@ -256,7 +280,19 @@ pub(super) fn apply(connection: &Connection, write: &Write) -> Result<(), StoreE
                      time_ms = CASE ?3 WHEN 0 THEN time_ms ELSE ?3 END WHERE id = ?1",
                 params![id.0, *ordinal as i64, *time_ms as i64],
             )?;
-            dequeue(connection, *number)
+            dequeue(connection, *number)?;
+            refer::ticked(connection, *id)
+        }
+        Write::Expires { id, at_ms } => execute(
+            connection,
+            "UPDATE messages SET expires_ms = ?2 WHERE id = ?1",
+            params![id.0, *at_ms as i64],
+        ),
+        Write::Expire { through_ms } => {
+            connection
+                .prepare_cached("DELETE FROM messages WHERE expires_ms <= ?1")?
+                .execute([*through_ms as i64])?;
+            Ok(())
         }
         Write::Rejected { id, number, code } => {
             set_state(connection, *id, State::Rejected(*code))?;
@@ -299,8 +335,9 @@ fn insert(connection: &Connection, message: &Message) -> Result<(), StoreError> 
     execute(
         connection,
         "INSERT INTO messages
-             (id, peer, state, code, ordinal, position, time_ms, content, body, of_group)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+             (id, peer, state, code, ordinal, position, time_ms, content, body, of_group,
+              expires_ms, refers_to)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
         params![
             message.id.0,
             message.peer as i64,
@@ -312,6 +349,8 @@ fn insert(connection: &Connection, message: &Message) -> Result<(), StoreError> 
             message.content,
             &*message.body,
             message.group.map(|group| group as i64),
+            message.changes.expires_ms.map(|at_ms| at_ms as i64),
+            message.reference().map(|reference| reference.target as i64),
         ],
     )
 }
@@ -335,7 +374,12 @@ fn fill(connection: &Connection, message: &Message) -> Result<(), StoreError> {
             )?
             .exists(params![message.peer as i64, position, ordinal, message.state.is_own()])?,
     };
-    if known { Ok(()) } else { insert(connection, message) }
+    if known {
+        return Ok(());
+    }
+    insert(connection, message)?;
+    refer::refer(connection, message)?;
+    refer::referred(connection, message)
 }
 
 fn set_state(connection: &Connection, id: MessageId, state: State) -> Result<(), StoreError> {
@@ -388,8 +432,9 @@ fn put_conversation(connection: &Connection, state: &ConversationState) -> Resul
     execute(
         connection,
         "INSERT OR REPLACE INTO conversations
-             (peer, delivered, read, seen, seen_confirmed, in_last, out_last, last)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+             (peer, delivered, read, seen, seen_confirmed, in_last, out_last, last, timer_s,
+              timer_ms)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
         params![
             state.peer as i64,
             state.delivered as i64,
@@ -399,6 +444,8 @@ fn put_conversation(connection: &Connection, state: &ConversationState) -> Resul
             state.in_last as i64,
             state.out_last as i64,
             state.last.0,
+            state.timer.0 as i64,
+            state.timer.1 as i64,
         ],
     )
 }
@@ -407,7 +454,7 @@ fn put_group(connection: &Connection, state: &GroupState) -> Result<(), StoreErr
     let sql = format!(
         "INSERT OR REPLACE INTO groups ({GROUP_COLUMNS})
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17,
-             ?18)"
+             ?18, ?19, ?20)"
     );
     execute(
         connection,
@@ -431,6 +478,8 @@ fn put_group(connection: &Connection, state: &GroupState) -> Result<(), StoreErr
             state.receipt.read_all as i64,
             state.last.0,
             state.filled_from as i64,
+            state.timer.0 as i64,
+            state.timer.1 as i64,
         ],
     )
 }
@@ -526,6 +575,15 @@ fn read_message(row: &Row<'_>) -> rusqlite::Result<Stored> {
             content: row.get(7)?,
             body: blob(row, 8)?,
             group: row.get::<_, Option<i64>>(9)?.map(|group| group as u64),
+            changes: Changes {
+                edited: match row.get::<_, Option<i64>>(11)? {
+                    Some(time_ms) => Some((blob(row, 10)?, time_ms as u64)),
+                    None => None,
+                },
+                is_deleted: row.get(12)?,
+                reactions: Vec::new(),
+                expires_ms: row.get::<_, Option<i64>>(13)?.map(|at_ms| at_ms as u64),
+            },
         },
     })
 }
@@ -540,6 +598,7 @@ fn read_conversation(row: &Row<'_>) -> rusqlite::Result<ConversationState> {
         in_last: unsigned(row, 5)?,
         out_last: unsigned(row, 6)?,
         last: MessageId(row.get(7)?),
+        timer: (unsigned(row, 8)?, unsigned(row, 9)?),
     })
 }
 
@@ -565,6 +624,7 @@ fn read_group(row: &Row<'_>) -> rusqlite::Result<GroupState> {
         },
         last: MessageId(row.get(16)?),
         filled_from: unsigned(row, 17)?,
+        timer: (unsigned(row, 18)?, unsigned(row, 19)?),
     })
 }
 

@@ -195,6 +195,7 @@ pub(crate) fn tell(event: &Event) -> String {
             format!("who {group} @{} {who:?}", receipt.position)
         }
         Event::GroupSeenElsewhere { group, position } => format!("group seen {group} @{position}"),
+        Event::Expired => "expired".into(),
         Event::HistoryFilled { group, entries, is_complete } => {
             format!("filled {group:?} {entries} {is_complete}")
         }

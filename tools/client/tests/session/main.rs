@@ -2,6 +2,7 @@
 //! model of a server under random faults.
 
 mod book;
+mod contents;
 mod device;
 #[path = "../script/frames.rs"]
 mod frames;

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use fulmar_client::store::{
     ConversationState, GroupState, MemoryStore, SqliteStore, Store, StoreError, Write,
 };
-use fulmar_client::{Message, MessageId, Profile, Receipt, Role, State, Target, content};
+use fulmar_client::{Changes, Message, MessageId, Profile, Receipt, Role, State, Target, content};
 use fulmar_protocol::Code;
+use fulmar_protocol::content::{Content, Target as Meant};
 use tempfile::TempDir;
 
 struct Place {
@@ -33,6 +34,7 @@ fn message(id: i64, peer: u64, state: State, position: Option<u64>) -> Message {
         time_ms: 1_000 + id.unsigned_abs(),
         content: content::TEXT,
         body: Arc::from(format!("body {id}").into_bytes()),
+        changes: Changes::default(),
     }
 }
 
@@ -239,6 +241,21 @@ fn a_store_without_a_past_gets_one() {
 }
 
 const BACK_TO_FORMAT_2: &str = "
+    DROP TABLE reactions;
+    DROP INDEX messages_by_ordinal;
+    DROP INDEX messages_by_place;
+    DROP INDEX messages_that_refer;
+    DROP INDEX messages_that_expire;
+    ALTER TABLE messages DROP COLUMN refers_to;
+    ALTER TABLE messages DROP COLUMN edited_body;
+    ALTER TABLE messages DROP COLUMN edited_ms;
+    ALTER TABLE messages DROP COLUMN edited_at;
+    ALTER TABLE messages DROP COLUMN is_deleted;
+    ALTER TABLE messages DROP COLUMN expires_ms;
+    ALTER TABLE conversations DROP COLUMN timer_s;
+    ALTER TABLE conversations DROP COLUMN timer_ms;
+    ALTER TABLE groups DROP COLUMN timer_s;
+    ALTER TABLE groups DROP COLUMN timer_ms;
     ALTER TABLE device DROP COLUMN filled_from;
     ALTER TABLE groups DROP COLUMN filled_from;
     PRAGMA user_version = 2;
@@ -258,13 +275,14 @@ struct Life {
 
 impl Life {
     fn write(&mut self) -> Write {
-        let lot = self.rng.u8(0..18);
+        let lot = self.rng.u8(0..20);
         match lot {
             0 | 1 => {
                 self.id_last += 1;
                 self.position += 1;
                 let state = if lot == 0 { State::Received } else { State::Sent };
                 let message = message(self.id_last, self.peer(), state, Some(self.position));
+                let message = self.perhaps_about(message);
                 Write::Insert(self.perhaps_in_group(message))
             }
             2 => {
@@ -272,6 +290,7 @@ impl Life {
                 self.number_last += 1;
                 self.pending.push((MessageId(self.id_last), self.number_last));
                 let message = message(self.id_last, self.peer(), State::Pending, None);
+                let message = self.perhaps_about(message);
                 let message = self.perhaps_in_group(message);
                 Write::Enqueue { message, number: self.number_last }
             }
@@ -333,6 +352,7 @@ impl Life {
                     receipt,
                     last: MessageId((number() as i64).min(self.id_last)),
                     filled_from: number(),
+                    timer: (number(), number()),
                 })
             }
             11 => {
@@ -373,7 +393,13 @@ impl Life {
                 if message.group.is_none() {
                     message.ordinal = Some(self.rng.u64(1..99));
                 }
-                Write::Fill(message)
+                Write::Fill(self.perhaps_about(message))
+            }
+            17 => Write::Expire { through_ms: 1_000 + self.rng.u64(0..200) },
+            18 if !self.rejected.is_empty() => {
+                let (id, at_ms) = (self.rejected[0], 1_000 + self.rng.u64(0..400));
+                self.rejected.remove(0);
+                Write::Expires { id, at_ms }
             }
             16 => Write::Filled(self.rng.u64(0..40)),
             _ => Write::Cursor(self.position),
@@ -391,6 +417,23 @@ impl Life {
                 value: vec![7; self.rng.usize(0..3)],
             },
         }
+    }
+
+    /// A message that is perhaps about another one.
+    fn perhaps_about(&mut self, message: Message) -> Message {
+        let target = self.rng.u64(1..=20);
+        // What waits may get a place in a group, where nothing is of a peer.
+        let (of_peer, place) = (message.position.is_some() && self.rng.bool(), target);
+        let content = match self.rng.u8(0..8) {
+            0 | 1 => Content::Edit { target, body: b"edited" },
+            2 => Content::Delete { target },
+            3 => Content::Reaction { target: Meant { of_peer, place }, body: b"+1" },
+            4 => Content::Reaction { target: Meant { of_peer: false, place }, body: b"" },
+            _ => return message,
+        };
+        let mut body = Vec::new();
+        content.encode(&mut body);
+        Message { content: content.number(), body: Arc::from(body), ..message }
     }
 
     fn perhaps_in_group(&mut self, message: Message) -> Message {

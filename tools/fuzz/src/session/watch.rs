@@ -326,6 +326,8 @@ impl Watch {
                     check_number(message.ordinal.expect("what came has an ordinal"));
                     assert!(message.id.0 < 0, "it stands before what came by itself");
                 }
+                Write::Expires { at_ms, .. } => assert!(*at_ms <= NUMBER_MAX),
+                Write::Expire { .. } => {}
                 Write::Filled(from) => assert!(*from <= NUMBER_MAX),
                 Write::NumberLast(number) => {
                     check_number(*number);
@@ -397,6 +399,7 @@ impl Watch {
                 assert!(retry_in_ms.is_none_or(|retry_ms| retry_ms <= longest_ms));
             }
             Event::Connected { .. }
+            | Event::Expired
             | Event::SeenElsewhere { .. }
             | Event::AddedToGroup { .. }
             | Event::GroupGone { .. }

@@ -1,0 +1,193 @@
+//! What refers to messages, and messages that disappear: what the device's store makes of them.
+
+use fulmar_client::store::Store;
+use fulmar_client::{Change, Message, Target};
+use fulmar_protocol::content::{Content, Target as Meant};
+use fulmar_protocol::group::GroupDeliver;
+use fulmar_protocol::history::{HistoryEnd, Past};
+use fulmar_protocol::{Deliver, Frame};
+
+use crate::device::Device;
+use crate::frames::{START_MS, deliver, tick};
+
+fn body(content: &Content<'_>) -> (u8, Vec<u8>) {
+    let mut body = Vec::new();
+    content.encode(&mut body);
+    (content.number(), body)
+}
+
+impl Device {
+    fn peer_sends(&mut self, position: u64, ordinal: u64, content: &Content<'_>) {
+        let (content, body) = body(content);
+        let Frame::Deliver(first) = deliver(position, 8, ordinal, "") else { unreachable!() };
+        self.server(&[Frame::Deliver(Deliver { content, body: &body, ..first })]);
+    }
+
+    fn of_peer(&mut self) -> Vec<Message> {
+        self.store.history(Target::Peer(8), None, 100).unwrap()
+    }
+}
+
+const fn react(of_peer: bool, place: u64, body: &[u8]) -> Content<'_> {
+    Content::Reaction { target: Meant { of_peer, place }, body }
+}
+
+#[test]
+fn the_latest_edit_holds_and_a_deleted_message_loses_its_body() {
+    let mut device = Device::online();
+    device.server(&[deliver(1, 8, 1, "one"), deliver(2, 8, 2, "two")]);
+    device.peer_sends(3, 3, &Content::Edit { target: 1, body: b"uno" });
+    device.peer_sends(4, 4, &Content::Edit { target: 1, body: b"un" });
+    device.peer_sends(5, 5, &Content::Delete { target: 2 });
+    device.peer_sends(6, 6, &Content::Edit { target: 2, body: b"back?" });
+    assert_eq!(device.sent().last().unwrap(), "ack 6");
+    let kept = device.of_peer();
+    assert_eq!(kept.len(), 2, "what refers to others doesn't stand among them");
+    assert_eq!(kept[0].shown(), (1, &b"un"[..]));
+    assert_eq!(kept[0].changes.edited.as_ref().map(|(_, time_ms)| *time_ms), Some(START_MS + 4));
+    assert!(kept[1].changes.is_deleted && kept[1].body.is_empty());
+    assert_eq!(device.store.conversations().unwrap()[0].unread, 2);
+}
+
+#[test]
+fn of_reactions_the_latest_of_each_holds() {
+    let mut device = Device::online();
+    device.server(&[deliver(1, 8, 1, "one")]);
+    let id = device.send(8, "mine");
+    device.server(&[tick(8, START_MS, 1)]);
+    // The peer reacts to its own message, and to mine, twice.
+    device.peer_sends(2, 2, &react(false, 1, b"!"));
+    device.peer_sends(3, 3, &react(true, 1, b"+1"));
+    device.peer_sends(4, 4, &react(true, 1, b"+2"));
+    let mine = device.store.message(id).unwrap().unwrap();
+    assert_eq!(mine.changes.reactions, [(8, b"+2"[..].into())]);
+    assert_eq!(device.of_peer()[0].changes.reactions, [(8, b"!"[..].into())]);
+    device.peer_sends(5, 5, &react(true, 1, b""));
+    assert!(device.store.message(id).unwrap().unwrap().changes.reactions.is_empty());
+}
+
+#[test]
+fn an_own_change_holds_from_its_tick_on() {
+    let mut device = Device::online();
+    let id = device.send(8, "helo");
+    device.server(&[tick(8, START_MS, 1)]);
+    let message = device.store.message(id).unwrap().unwrap();
+    let (content, body) = message.change(Change::Edit(b"hello")).expect("it has its tick");
+    device
+        .ask(|session, now, actions| session.send(now, 8, content, body.into(), actions))
+        .unwrap();
+    assert_eq!(device.store.message(id).unwrap().unwrap().changes.edited, None);
+    device.server(&[tick(8, START_MS + 1, 2)]);
+    assert_eq!(device.store.message(id).unwrap().unwrap().shown(), (1, &b"hello"[..]));
+    // What the other one wrote isn't this user's to change.
+    device.server(&[deliver(1, 8, 1, "theirs")]);
+    let theirs = device.of_peer().pop().unwrap();
+    assert_eq!(theirs.change(Change::Edit(b"x")), None);
+    assert_eq!(theirs.change(Change::Delete), None);
+    assert!(theirs.change(Change::React(b"+1")).is_some());
+}
+
+#[test]
+fn an_unknown_target_is_passed_by_and_acknowledged() {
+    let mut device = Device::online();
+    device.peer_sends(1, 9, &Content::Edit { target: 4, body: b"x" });
+    device.peer_sends(2, 10, &Content::Plain { content: 4, body: b"not a deletion" });
+    assert_eq!(device.sent().last().unwrap(), "ack 2");
+    // A body that isn't what it says stands among the messages, for somebody to see.
+    assert_eq!(device.of_peer().len(), 1);
+}
+
+#[test]
+fn history_brings_what_refers_to_a_message_before_it() {
+    let mut device = Device::online();
+    device.server(&[Frame::Skip { position: 3 }]);
+    device.ask(|session, now, actions| session.fill_history(now, None, 10, actions));
+    let past = |position, content: &Content<'_>| {
+        let (content, body) = body(content);
+        (position, content, body)
+    };
+    let edit = |text| Content::Edit { target: 1, body: text };
+    let entries = [
+        past(3, &edit(b"latest")),
+        past(2, &edit(b"earlier")),
+        past(1, &Content::Plain { content: 1, body: b"first" }),
+    ];
+    for (position, content, body) in &entries {
+        device.server(&[Frame::Past(Past {
+            group: 0,
+            position: *position,
+            peer: 8,
+            ordinal: *position,
+            time_ms: START_MS,
+            content: *content,
+            own: false,
+            total_bytes: None,
+            body,
+        })]);
+    }
+    device.server(&[Frame::HistoryEnd(HistoryEnd {
+        group: 0,
+        from: 1,
+        through: 3,
+        has_more: false,
+    })]);
+    assert_eq!(device.of_peer()[0].shown(), (1, &b"latest"[..]));
+}
+
+#[test]
+fn a_message_disappears_from_the_store_at_its_time_by_the_servers_clock() {
+    let mut device = Device::new();
+    // This device's clock is an hour ahead.
+    device.now.unix_ms += 3_600_000;
+    device.login();
+    let psst = Content::Disappearing { seconds: 60, content: 1, body: b"psst" };
+    device.server(&[deliver(1, 8, 1, "stays")]);
+    device.peer_sends(2, 2, &psst);
+    let (content, bytes) = body(&psst);
+    let send =
+        device.ask(|session, now, actions| session.send(now, 8, content, bytes.into(), actions));
+    device.server(&[tick(8, device_number(), 1)]);
+    assert_eq!(device.of_peer()[1].shown(), (1, &b"psst"[..]));
+    device.pass(59_000);
+    assert_eq!(device.of_peer().len(), 3);
+    device.events();
+    // The timer alone brings it, without a connection too, and after a new start.
+    device.lose();
+    let (store, now) = (device.store, device.now);
+    let mut device = Device::on(store);
+    device.now = now;
+    device.pass(2_000);
+    assert!(send.is_ok() && device.of_peer().len() == 1);
+    assert!(device.events().contains(&"expired".to_owned()));
+}
+
+/// The first number of a device whose clock is an hour ahead.
+const fn device_number() -> u64 {
+    START_MS + 3_600_000
+}
+
+#[test]
+fn mentions_and_timers_of_a_group_are_kept() {
+    let mut device = Device::online();
+    let users = [7, 9];
+    let numbers = fulmar_protocol::Numbers::Slice(&users);
+    for (position, content) in [
+        (1, Content::Mention { users: numbers, content: 1, body: b"you two" }),
+        (2, Content::Timer { seconds: 60 }),
+    ] {
+        let (content, body) = body(&content);
+        device.server(&[Frame::GroupDeliver(GroupDeliver {
+            group: 30,
+            position,
+            author: 9,
+            time_ms: START_MS,
+            content,
+            own: false,
+            total_bytes: None,
+            body: &body,
+        })]);
+    }
+    let kept = device.store.history(Target::Group(30), None, 9).unwrap();
+    assert_eq!((kept[0].mentions(), kept[0].shown()), (vec![7, 9], (1, &b"you two"[..])));
+    assert_eq!(device.store.groups().unwrap()[0].timer_s, 60);
+}
