@@ -97,8 +97,11 @@ impl Feed {
         }
         self.next = position + 1;
         self.skip_untold = true;
-        let before = self.window.pop_back_if(|last| last.body_bytes.is_none());
-        let has = before.map_or(0, |before| before.has);
+        let mut has = 0;
+        if let Some(last) = self.window.back().filter(|last| last.body_bytes.is_none()) {
+            has = last.has;
+            self.window.pop_back();
+        }
         self.window.push_back(InFlight { position, body_bytes: None, has });
     }
 

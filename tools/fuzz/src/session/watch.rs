@@ -327,7 +327,6 @@ impl Watch {
                     assert!(message.id.0 < 0, "it stands before what came by itself");
                 }
                 Write::Expires { at_ms, .. } => assert!(*at_ms <= NUMBER_MAX),
-                Write::Expire { .. } => {}
                 Write::Filled(from) => assert!(*from <= NUMBER_MAX),
                 Write::NumberLast(number) => {
                     check_number(*number);
@@ -337,7 +336,7 @@ impl Watch {
                     assert!(*version <= NUMBER_MAX);
                 }
                 Write::Profile(profile) => assert!(profile.version <= NUMBER_MAX),
-                Write::BookForgotten | Write::Wish { .. } => {}
+                Write::Expire { .. } | Write::BookForgotten | Write::Wish { .. } => {}
             }
         }
     }

@@ -151,7 +151,7 @@ impl<'a> GroupReceiptCheck<'a> {
         let (mut members, mut delivered, mut read) = (0, 0, 0);
         for (user, stays) in self.others(group) {
             let is_for = |stay: &&Stay| stay.until.is_none() && stay.since <= position;
-            if stays.last().filter(is_for).is_none() {
+            if !stays.last().is_some_and(|stay| is_for(&stay)) {
                 continue;
             }
             members += 1;
