@@ -97,9 +97,10 @@ impl Feed {
         }
         self.next = position + 1;
         self.skip_untold = true;
-        let before = self.window.pop_back_if(|last| last.body_bytes.is_none());
-        let has = before.map_or(0, |before| before.has);
-        self.window.push_back(InFlight { position, body_bytes: None, has });
+        match self.window.back_mut() {
+            Some(last) if last.body_bytes.is_none() => last.position = position,
+            _ => self.window.push_back(InFlight { position, body_bytes: None, has: 0 }),
+        }
     }
 
     /// The same for an entry that the device wrote itself.

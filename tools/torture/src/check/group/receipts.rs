@@ -150,8 +150,8 @@ impl<'a> GroupReceiptCheck<'a> {
     fn truth(&self, sequence: u64, group: u64, position: u64) -> (u64, u64, u64) {
         let (mut members, mut delivered, mut read) = (0, 0, 0);
         for (user, stays) in self.others(group) {
-            let is_for = |stay: &&Stay| stay.until.is_none() && stay.since <= position;
-            if stays.last().filter(is_for).is_none() {
+            let is_for = |stay: &Stay| stay.until.is_none() && stay.since <= position;
+            if !stays.last().is_some_and(is_for) {
                 continue;
             }
             members += 1;
