@@ -9,7 +9,7 @@ from fulmar_wire import (CODES, Assembly, Invalid, Stream, Truncated, WireError,
                          encode_change, read_varint, retryable, write_varint)
 
 VECTORS = pathlib.Path(__file__).resolve().parents[2] / "vectors"
-BYTE_FIELDS = ("token", "body", "fields", "value", "name", "info")
+BYTE_FIELDS = ("token", "body", "fields", "value", "name", "info", "key", "status", "avatar")
 TEXT_FIELDS = ("kind", "agent", "detail", "address")
 PAIR_FIELDS = ("cursors", "heads", "who", "roles")
 

@@ -2,7 +2,7 @@
 
 Written from SPEC.md and vectors/ alone. It does no I/O and keeps no state but that of a stream. A frame is a
 dict: "kind" is its name, the other keys are its fields under the names of the specification. "token", "body",
-"value", "name" and "info" are bytes; "total_bytes" is None where the parts flag isn't set; "own" is the own flag.
+"value", "name", "info", "key", "status" and "avatar" are bytes; "total_bytes" is None where the parts flag isn't set; "own" is the own flag.
 """
 
 FRAME_BYTES_MAX = 16_383
@@ -14,6 +14,9 @@ RESUME_MAX = 1_024
 USERS_MAX = 256
 WHO_MAX = 256
 GROUP_VALUE_BYTES_MAX = 4_096
+KEY_BYTES_MAX = 64
+VALUE_BYTES_MAX = 1_024
+NAME_BYTES_MAX = 32
 ACTION_MAX = 11
 CONTENT_CHANGE = 2
 NUMBER_MAX = 2**64 - 1
@@ -85,6 +88,20 @@ KINDS = {
     34: ("unwatch", 0, [("users", USERS, USERS_MAX)]),
     35: ("presence", 0, [("user", NUMBER, 0), ("is_online", FLAG, 0), ("last_seen_ms", NUMBER, 0)]),
     36: ("typing", 0, [("group", NUMBER, 0), ("user", NUMBER, 0), ("is_typing", FLAG, 0)]),
+    40: ("put", 0, [("item", BYTE, 0), ("key", BYTES, KEY_BYTES_MAX), ("value", BYTES, VALUE_BYTES_MAX)]),
+    41: ("item", 0, [("version", NUMBER, 0), ("item", BYTE, 0), ("key", BYTES, KEY_BYTES_MAX),
+                     ("value", BYTES, VALUE_BYTES_MAX)]),
+    42: ("put_rejected", 0, [("item", BYTE, 0), ("key", BYTES, KEY_BYTES_MAX), ("code", CODE, 0),
+                             ("retry_after_ms", NUMBER, 0)]),
+    43: ("book_resume", 0, [("version", NUMBER, 0)]),
+    44: ("book", 0, [("version", NUMBER, 0), ("head", NUMBER, 0), ("reset", FLAG, 0)]),
+    45: ("profile_look", 0, [("user", NUMBER, 0), ("version", NUMBER, 0)]),
+    46: ("profile", 0, [("user", NUMBER, 0), ("version", NUMBER, 0), ("name", BYTES, 128), ("status", BYTES, 512),
+                        ("avatar", BYTES, 256)]),
+    47: ("profile_news", 0, [("user", NUMBER, 0), ("version", NUMBER, 0)]),
+    48: ("find", 0, [("name", BYTES, NAME_BYTES_MAX)]),
+    49: ("found", 0, [("name", BYTES, NAME_BYTES_MAX), ("user", NUMBER, 0), ("code", CODE, 0),
+                      ("retry_after_ms", NUMBER, 0)]),
 }
 KIND_OF = {name: (kind, flags, fields) for kind, (name, flags, fields) in KINDS.items()}
 
@@ -95,7 +112,8 @@ CODES = {
     201: "token_expired", 202: "token_unknown_key", 203: "token_mismatch", 204: "token_required",
     205: "bad_identity", 206: "too_many_devices", 207: "replaced", 300: "body_too_large",
     301: "quota_exceeded", 302: "stale_number", 303: "bad_peer", 304: "not_a_member", 305: "not_allowed",
-    306: "group_full", 307: "bad_change", 400: "overloaded", 401: "shutting_down",
+    306: "group_full", 307: "bad_change", 312: "book_full", 313: "bad_item", 314: "bad_name",
+    315: "name_taken", 316: "too_many_lookups", 400: "overloaded", 401: "shutting_down",
     402: "too_many_connections", 403: "moved", 500: "internal",
 }
 NUMBER_OF_CODE = {name: number for number, name in CODES.items()}
@@ -103,7 +121,7 @@ NUMBER_OF_CODE = {name: number for number, name in CODES.items()}
 
 def retryable(code):
     """Whether the same request can succeed later without being changed."""
-    return code == NUMBER_OF_CODE["quota_exceeded"] or code >= 400
+    return code in (NUMBER_OF_CODE["quota_exceeded"], NUMBER_OF_CODE["too_many_lookups"]) or code >= 400
 
 
 class WireError(Exception):

@@ -511,3 +511,28 @@ fn the_file_does_what_the_memory_does() {
         }
     }
 }
+
+#[test]
+fn a_store_without_a_book_gets_one() {
+    let place = place();
+    let mut store = SqliteStore::open(&place.path, 7, 1).unwrap();
+    store
+        .commit(&[Write::Insert(message(1, 8, State::Received, Some(1))), Write::Cursor(1)])
+        .unwrap();
+    drop(store);
+    let old = rusqlite::Connection::open(&place.path).unwrap();
+    for table in ["book_state", "book", "wishes", "profiles"] {
+        old.execute(&format!("DROP TABLE {table}"), []).unwrap();
+    }
+    old.pragma_update(None, "user_version", 2).unwrap();
+    drop(old);
+    for _ in 0..2 {
+        let mut store = SqliteStore::open(&place.path, 7, 1).unwrap();
+        let snapshot = store.load().unwrap();
+        assert_eq!((snapshot.cursor, snapshot.book_cursor), (1, 0));
+        assert_eq!(store.history(Target::Peer(8), None, 10).unwrap().len(), 1);
+        let item = Write::Item { item: 200, key: vec![1], version: 1, value: vec![2] };
+        store.commit(&[item]).unwrap();
+        assert_eq!(store.book().unwrap().len(), 1);
+    }
+}
