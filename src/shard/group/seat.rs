@@ -84,8 +84,9 @@ impl Shard {
         for index in 0..self.users[slot].sessions.len() {
             let Some(&(_, conn)) = self.users[slot].sessions.get(index) else { break };
             let Some(feeds) = self.feeds(conn) else { continue };
-            // Where it goes on the home says by itself, and knows this by then.
-            if !feeds.is_attached(home) || feeds.is_opening(group) {
+            // Where a session that resumed it goes on its home says by itself, and knows by then who joins.
+            let is_opening = feeds.is_opening(group) && member.since > head;
+            if !feeds.is_attached(home) || is_opening {
                 continue;
             }
             if let Some(feed) = feeds.find(group) {
