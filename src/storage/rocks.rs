@@ -425,8 +425,10 @@ fn log_options(options: &Options, cache: &Cache) -> rocksdb::Options {
     family.set_prefix_extractor(SliceTransform::create_fixed_prefix(PREFIX_BYTES));
     family.set_memtable_prefix_bloom_ratio(MEMTABLE_BLOOM_RATIO);
     family.add_compact_on_deletion_collector_factory(TOMBSTONE_WINDOW, TOMBSTONES, 0.0);
-    family.set_periodic_compaction_seconds(EXPIRY_LAG.as_secs());
     let expiry = options.expiry;
+    if expiry.is_some() {
+        family.set_periodic_compaction_seconds(EXPIRY_LAG.as_secs());
+    }
     family.set_compaction_filter("expiry", move |_level: u32, _key: &[u8], value: &[u8]| {
         let has_expired = expiry.is_some_and(|expiry| time_ms(value) <= expired_through_ms(expiry));
         if has_expired || is_over(value, now_ms()) { Decision::Remove } else { Decision::Keep }

@@ -5,8 +5,8 @@ import json
 import pathlib
 import sys
 
-from fulmar_wire import (CODES, Assembly, Invalid, Stream, Truncated, WireError, cut, decode, decode_change, encode,
-                         encode_change, read_varint, retryable, write_varint)
+from fulmar_wire import (CODES, Assembly, Invalid, Stream, Truncated, WireError, cut, decode, decode_change,
+                         decode_content, encode, encode_change, encode_content, read_varint, retryable, write_varint)
 
 VECTORS = pathlib.Path(__file__).resolve().parents[2] / "vectors"
 BYTE_FIELDS = ("token", "body", "fields", "value", "name", "info", "key", "status", "avatar")
@@ -91,6 +91,18 @@ def check_change(vector):
     assert encode_change(change) == data, encode_change(change).hex()
 
 
+def check_content(vector):
+    data, content = to_bytes(vector["hex"]), vector["content"]
+    if "error" in vector:
+        found = error_of(lambda: decode_content(content, data, vector["in_group"]))
+        assert found and found["error"] == vector["error"], found
+        assert found["field"] == vector.get("field"), found
+        return
+    fields = to_frame(vector["fields"])
+    assert decode_content(content, data, vector["in_group"]) == fields
+    assert encode_content(content, fields) == data, encode_content(content, fields).hex()
+
+
 def check_stream(vector):
     data = to_bytes(vector["hex"])
     for size in (len(data) or 1, 1, 2, 7):
@@ -118,7 +130,7 @@ def check_body(vector):
     def run():
         for body in Stream().frames(data):
             frame = decode(body)
-            if frame["kind"] in ("send", "deliver", "group_send", "group_deliver", "part"):
+            if frame["kind"] in ("send", "deliver", "group_send", "group_deliver", "past", "part"):
                 whole.append(assembly.take(frame))
 
     found = error_of(run)
@@ -130,7 +142,7 @@ def check_body(vector):
     assert complete["body"] == to_bytes(vector["body"])
     if vector["canonical"]:
         own = [to_bytes(frame) for frame in vector["frames"]]
-        own = [frame for frame in own if next(Stream().frames(frame))[0] & 0x3F in (4, 5, 8, 17, 20)]
+        own = [frame for frame in own if next(Stream().frames(frame))[0] & 0x3F in (4, 5, 8, 17, 20, 38)]
         assert cut(complete) == own
 
 
@@ -140,7 +152,7 @@ def check_code(vector):
 
 
 CHECKS = {"varints": check_varint, "frames": check_frame, "bad_frames": check_bad_frame,
-          "changes": check_change, "streams": check_stream, "bodies": check_body, "codes": check_code}
+          "changes": check_change, "contents": check_content, "streams": check_stream, "bodies": check_body, "codes": check_code}
 
 
 def main():

@@ -14,18 +14,22 @@ RESUME_MAX = 1_024
 USERS_MAX = 256
 WHO_MAX = 256
 GROUP_VALUE_BYTES_MAX = 4_096
+HISTORY_MAX = 256
+REACTION_BYTES_MAX = 64
+DISAPPEAR_SECONDS_MAX = 31_536_000
 KEY_BYTES_MAX = 64
 VALUE_BYTES_MAX = 1_024
 NAME_BYTES_MAX = 32
 ACTION_MAX = 11
 CONTENT_CHANGE = 2
+EDIT, DELETE, REACTION, MENTION, DISAPPEARING, TIMER = range(3, 9)
 NUMBER_MAX = 2**64 - 1
 CODE_MAX = 65_535
 
 PARTS, OWN = 0x40, 0x80
 MAGIC = b"FLMR"
 
-NUMBER, BYTE, CODE, BYTES, TEXT, PAIRS, TOTAL, BODY, USERS, FLAG, ACTION, OWN_CONTENT = range(12)
+NUMBER, BYTE, CODE, BYTES, TEXT, PAIRS, TOTAL, BODY, USERS, FLAG, ACTION, OWN_CONTENT, LIMIT = range(13)
 
 CHANGE = [("action", ACTION, 0), ("users", USERS, USERS_MAX), ("value", BYTES, GROUP_VALUE_BYTES_MAX)]
 
@@ -88,6 +92,13 @@ KINDS = {
     34: ("unwatch", 0, [("users", USERS, USERS_MAX)]),
     35: ("presence", 0, [("user", NUMBER, 0), ("is_online", FLAG, 0), ("last_seen_ms", NUMBER, 0)]),
     36: ("typing", 0, [("group", NUMBER, 0), ("user", NUMBER, 0), ("is_typing", FLAG, 0)]),
+    37: ("history", 0, [("group", NUMBER, 0), ("from", NUMBER, 0), ("through", NUMBER, 0),
+                        ("limit", LIMIT, HISTORY_MAX), ("newest_first", FLAG, 0)]),
+    38: ("past", PARTS | OWN, [("group", NUMBER, 0), ("position", NUMBER, 0), ("peer", NUMBER, 0),
+                               ("ordinal", NUMBER, 0), ("time_ms", NUMBER, 0), ("content", BYTE, 0),
+                               ("total_bytes", TOTAL, 0), ("body", BODY, 0)]),
+    39: ("history_end", 0, [("group", NUMBER, 0), ("from", NUMBER, 0), ("through", NUMBER, 0),
+                            ("has_more", FLAG, 0)]),
     40: ("put", 0, [("item", BYTE, 0), ("key", BYTES, KEY_BYTES_MAX), ("value", BYTES, VALUE_BYTES_MAX)]),
     41: ("item", 0, [("version", NUMBER, 0), ("item", BYTE, 0), ("key", BYTES, KEY_BYTES_MAX),
                      ("value", BYTES, VALUE_BYTES_MAX)]),
@@ -112,7 +123,8 @@ CODES = {
     201: "token_expired", 202: "token_unknown_key", 203: "token_mismatch", 204: "token_required",
     205: "bad_identity", 206: "too_many_devices", 207: "replaced", 300: "body_too_large",
     301: "quota_exceeded", 302: "stale_number", 303: "bad_peer", 304: "not_a_member", 305: "not_allowed",
-    306: "group_full", 307: "bad_change", 312: "book_full", 313: "bad_item", 314: "bad_name",
+    306: "group_full", 307: "bad_change", 308: "bad_content", 309: "no_such_message", 310: "not_yours",
+    311: "too_old", 312: "book_full", 313: "bad_item", 314: "bad_name",
     315: "name_taken", 316: "too_many_lookups", 400: "overloaded", 401: "shutting_down",
     402: "too_many_connections", 403: "moved", 500: "internal",
 }
@@ -236,6 +248,12 @@ class Reader:
             self.fail("value", field)
         return value == 1
 
+    def limit(self, field, most):
+        value = self.number(field, least=1)
+        if value > most:
+            self.fail("value", field)
+        return value
+
     def action(self, field):
         value = self.byte(field)
         if not 1 <= value <= ACTION_MAX:
@@ -255,6 +273,7 @@ class Reader:
                    CODE: lambda field, _: self.code(field), BYTES: self.bytes, TEXT: self.text,
                    PAIRS: self.pairs, BODY: self.body, USERS: self.users,
                    FLAG: lambda field, _: self.flag(field), ACTION: lambda field, _: self.action(field),
+                   LIMIT: self.limit,
                    OWN_CONTENT: lambda field, _: self.own_content(field),
                    TOTAL: lambda field, _: self.number(field) if parts else None}
         found = {field: readers[kind](field, limit) for field, kind, limit in fields}
@@ -318,7 +337,7 @@ def encode_fields(fields, values):
     out = bytearray()
     for field, kind, _ in fields:
         value = values.get(field)
-        if kind in (NUMBER, CODE, FLAG) or (kind == TOTAL and value is not None):
+        if kind in (NUMBER, CODE, FLAG, LIMIT) or (kind == TOTAL and value is not None):
             out += write_varint(int(value))
         elif kind in (BYTE, ACTION, OWN_CONTENT):
             out.append(value)
@@ -334,6 +353,56 @@ def encode_fields(fields, values):
         elif kind == BODY:
             out += value
     return bytes(out)
+
+
+def decode_content(content, body, in_group):
+    """The head and the rest of a body whose content has a head; of any other, all of it is the rest."""
+    reader = Reader(body, 0, {EDIT: "edit", DELETE: "delete", REACTION: "reaction", MENTION: "mention",
+                              DISAPPEARING: "disappearing", TIMER: "timer"}.get(content))
+    found = {}
+    if content in (EDIT, DELETE):
+        found["target"] = reader.number("target", least=1)
+    elif content == REACTION:
+        whose = reader.byte("whose")
+        if whose > (0 if in_group else 1):
+            reader.fail("value", "whose")
+        found = {"of_peer": whose == 1, "target": reader.number("target", least=1)}
+        if len(body) - reader.at > REACTION_BYTES_MAX:
+            reader.fail("too_long", "body")
+    elif content == MENTION:
+        found = {"users": reader.users("users", USERS_MAX), "inner": reader.byte("content")}
+        if CONTENT_CHANGE <= found["inner"] <= TIMER:
+            reader.fail("value", "content")
+    elif content in (DISAPPEARING, TIMER):
+        found["seconds"] = reader.number("seconds", least=1 if content == DISAPPEARING else 0)
+        if found["seconds"] > DISAPPEAR_SECONDS_MAX:
+            reader.fail("value", "seconds")
+        if content == DISAPPEARING:
+            found["inner"] = reader.byte("content")
+            if found["inner"] in (CONTENT_CHANGE, DISAPPEARING, TIMER):
+                reader.fail("value", "content")
+            decode_content(found["inner"], body[reader.at:], in_group)
+    if content not in (DELETE, TIMER):
+        found["body"] = bytes(body[reader.at:])
+    elif reader.at != len(body):
+        raise WireError("trailing")
+    return found
+
+
+def encode_content(content, found):
+    """The body of such a content."""
+    out = bytearray()
+    if content == REACTION:
+        out.append(found["of_peer"])
+    if content in (EDIT, DELETE, REACTION):
+        out += write_varint(found["target"])
+    elif content == MENTION:
+        out += write_varint(len(found["users"])) + b"".join(map(write_varint, found["users"]))
+    elif content in (DISAPPEARING, TIMER):
+        out += write_varint(found["seconds"])
+    if content in (MENTION, DISAPPEARING):
+        out.append(found["inner"])
+    return bytes(out) + found.get("body", b"")
 
 
 def decode_change(body):

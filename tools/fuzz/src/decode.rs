@@ -3,6 +3,7 @@
 //! However the stream is cut into receives, the same frames come out of it and the same error ends
 //! it. Whatever decodes is encoded to the same bytes, and a large body comes out as it went in.
 
+use fulmar_protocol::content::{Content, EDIT, TIMER};
 use fulmar_protocol::group::Change;
 use fulmar_protocol::limits::{FRAME_BYTES_MAX, HELLO_BYTES_MAX};
 use fulmar_protocol::{DecodeError, Frame, FrameError, Frames};
@@ -29,6 +30,7 @@ pub fn decode(data: &[u8]) {
     let whole = receive(stream, [stream.len()], bytes_max, check_frame);
     check_frame(stream);
     check_change(stream);
+    check_content(first, stream);
     if let Some(error) = whole.error {
         assert!(!error.to_string().is_empty() && !error.code().name().is_empty());
     }
@@ -50,6 +52,17 @@ fn check_change(bytes: &[u8]) {
         change.encode(&mut again);
         assert_eq!(again, bytes, "a change has one form");
         assert_eq!(change.encoded_len(), bytes.len());
+    }
+}
+
+/// Bytes read as the body of any content that has a head.
+fn check_content(first: u8, bytes: &[u8]) {
+    for number in EDIT..=TIMER {
+        let Ok(content) = Content::parse(number, bytes, first & 1 == 0) else { continue };
+        let mut again = Vec::new();
+        content.encode(&mut again);
+        assert_eq!(again, bytes, "a body has one form");
+        content.inner(first & 1 == 0).expect("what is in it was judged with it");
     }
 }
 

@@ -31,6 +31,14 @@ impl Chat {
         let (content, body) = encoded(&Content::Timer { seconds });
         let id = self.send_body(target, content, body.clone()).await;
         let id = id.map_err(|error| format!("not sent: {error}"))?;
+        match target {
+            Target::Peer(peer) => self.conversation(peer).timer_s = seconds,
+            Target::Group(group) => {
+                if let Some(known) = self.groups.get_mut(&group) {
+                    known.timer_s = seconds;
+                }
+            }
+        }
         Ok(self.wrote(id, target, content, &body))
     }
 
