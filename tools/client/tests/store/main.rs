@@ -215,9 +215,9 @@ fn a_position_of_a_group_is_stored_once() {
     assert!(store.commit(&[Write::Insert(entry(4, None))]).is_err());
 }
 
-/// A store of the format before there was a past to fetch goes on as it was.
+/// A store of the format before there was a past to fetch, and a book, goes on as it was.
 #[test]
-fn a_store_without_a_past_gets_one() {
+fn a_store_of_the_format_before_gets_what_it_lacks() {
     let place = place();
     let mut store = SqliteStore::open(&place.path, 7, 1).unwrap();
     let kept = message(1, 8, State::Received, Some(5));
@@ -236,11 +236,19 @@ fn a_store_without_a_past_gets_one() {
     let mut store = SqliteStore::open(&place.path, 7, 1).unwrap();
     assert_eq!(store.load().unwrap(), before);
     assert_eq!(store.message(kept.id).unwrap(), Some(kept));
-    store.commit(&[Write::Filled(3)]).unwrap();
+    let item = Write::Item { item: 200, key: vec![1], version: 1, value: vec![2] };
+    store.commit(&[Write::Filled(3), item]).unwrap();
+    drop(store);
+    let mut store = SqliteStore::open(&place.path, 7, 1).unwrap();
     assert_eq!(store.load().unwrap().filled_from, 3);
+    assert_eq!(store.book().unwrap().len(), 1);
 }
 
 const BACK_TO_FORMAT_2: &str = "
+    DROP TABLE book_state;
+    DROP TABLE book;
+    DROP TABLE wishes;
+    DROP TABLE profiles;
     DROP TABLE reactions;
     DROP INDEX messages_by_ordinal;
     DROP INDEX messages_by_place;
@@ -509,30 +517,5 @@ fn the_file_does_what_the_memory_does() {
                 assert_eq!(file.message(id).unwrap(), memory.message(id).unwrap());
             }
         }
-    }
-}
-
-#[test]
-fn a_store_without_a_book_gets_one() {
-    let place = place();
-    let mut store = SqliteStore::open(&place.path, 7, 1).unwrap();
-    store
-        .commit(&[Write::Insert(message(1, 8, State::Received, Some(1))), Write::Cursor(1)])
-        .unwrap();
-    drop(store);
-    let old = rusqlite::Connection::open(&place.path).unwrap();
-    for table in ["book_state", "book", "wishes", "profiles"] {
-        old.execute(&format!("DROP TABLE {table}"), []).unwrap();
-    }
-    old.pragma_update(None, "user_version", 2).unwrap();
-    drop(old);
-    for _ in 0..2 {
-        let mut store = SqliteStore::open(&place.path, 7, 1).unwrap();
-        let snapshot = store.load().unwrap();
-        assert_eq!((snapshot.cursor, snapshot.book_cursor), (1, 0));
-        assert_eq!(store.history(Target::Peer(8), None, 10).unwrap().len(), 1);
-        let item = Write::Item { item: 200, key: vec![1], version: 1, value: vec![2] };
-        store.commit(&[item]).unwrap();
-        assert_eq!(store.book().unwrap().len(), 1);
     }
 }
