@@ -209,6 +209,9 @@ impl Shard {
         let is_first = session.groups.is_none();
         session.groups.get_or_insert_default();
         let mut cursors: Vec<(GroupId, u64)> = cursors.collect();
+        for &(group, cursor) in &cursors {
+            self.acknowledge_through(conn, group, cursor);
+        }
         if is_first {
             // What the device doesn't know of, since it is new, or lost its store, or was told just now.
             let said = cursors.len();
