@@ -535,6 +535,18 @@ impl Shard {
         }
     }
 
+    /// A device named a group again: what it says that it has, it acknowledges, whatever the group's home says to
+    /// it. Else what was sent of a group that is over would fill the window for good.
+    pub(super) fn acknowledge_through(&mut self, conn: ConnId, group: GroupId, cursor: u64) {
+        let Some(feeds) = self.feeds(conn) else { return };
+        let Some(at) = feeds.all.iter().position(|feed| feed.group == group) else { return };
+        let through = cursor.min(feeds.all[at].next - 1);
+        if through > feeds.all[at].acked {
+            self.settle_group(conn, at, through);
+            self.queue_feeds(conn);
+        }
+    }
+
     fn settle_group(&mut self, conn: ConnId, at: usize, through: u64) {
         let Some(session) = self.session(conn) else { return };
         let user = session.user;

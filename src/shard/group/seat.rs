@@ -211,9 +211,9 @@ impl Shard {
         let groups = &self.users[slot].record.groups;
         let (mut cursors, unknown): (Vec<_>, Vec<_>) =
             cursors.partition(|&(group, _)| groups.has(group));
+        let said = cursors.len();
         if is_first {
             // What the device doesn't know of, since it is new, or lost its store, or was told just now.
-            let said = cursors.len();
             for &group in groups.present() {
                 if cursors[..said].binary_search_by_key(&group, |&(known, _)| known).is_err() {
                     cursors.push((group, 0));
@@ -222,6 +222,9 @@ impl Shard {
         }
         for (group, _) in unknown {
             self.put(conn, &Frame::GroupGone { group, position: 0 }, fx);
+        }
+        for &(group, cursor) in &cursors[..said] {
+            self.acknowledge_through(conn, group, cursor);
         }
         let mut by_core: Vec<Vec<(GroupId, u64)>> = vec![Vec::new(); usize::from(cores)];
         for (group, cursor) in cursors {

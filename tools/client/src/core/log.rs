@@ -81,7 +81,11 @@ impl Log {
     /// A position came again; whether it is acknowledged now. One that isn't stored yet is when it is.
     pub(super) fn repeat(&mut self, position: u64) -> bool {
         let is_stored = position <= self.durable;
-        if is_stored {
+        if is_stored && position <= self.acknowledged_here {
+            // The server began the log anew on this connection, and waits again for what it was told.
+            self.acknowledged_here = position - 1;
+            self.repeated = position;
+        } else if is_stored {
             self.repeated = self.repeated.max(position);
         }
         is_stored

@@ -148,7 +148,7 @@ fn a_repetition_is_acknowledged_and_not_told() {
     let mut device = member();
     device.server(&[entry(6, 9, "hello")]);
     assert_eq!(device.events(), [""; 0]);
-    assert_eq!(device.sent(), [""; 0], "the connection acknowledged it before");
+    assert_eq!(device.sent(), ["group ack 30 6"], "whatever was acknowledged before");
     device.lose();
     device.login_with_resume();
     device.server(&[entry(6, 9, "hello")]);
@@ -367,6 +367,18 @@ fn a_member_that_was_removed_reads_what_was_before_and_no_more() {
     assert!(!group(&mut device).is_gone);
     device.server(&[Frame::GroupGone { group: 77, position: 0 }]);
     assert_eq!(device.events(), ["gone 77 @0"]);
+}
+
+#[test]
+fn what_comes_again_on_the_same_connection_is_acknowledged_again() {
+    let mut device = member();
+    // Its user was removed and added again, and the group shows its history.
+    let added = GroupChange::of_users(Action::Add, &[7]).body();
+    device.server(&[change(5, 8, &added)]);
+    assert_eq!(device.sent(), ["group ack 30 5"]);
+    device.server(&[entry(6, 9, "hello"), entry(7, 9, "new")]);
+    assert_eq!(device.sent(), ["group ack 30 7"]);
+    assert_eq!(device.events(), ["group 30 @7 9: new"]);
 }
 
 #[test]
