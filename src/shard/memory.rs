@@ -225,6 +225,7 @@ impl Shard {
                 self.log_in(conn, fx);
             }
             self.put_waiting(user_slot, fx);
+            self.tell_waiting_notices(user_slot, fx);
         }
     }
 

@@ -318,9 +318,7 @@ impl Shard {
         let position = self.append_entry(slot, header, &[], fx);
         let user = &mut self.users[slot];
         user.record.groups.begin(group);
-        if user.receipts_waiting == 0 {
-            self.write_inbox(slot, fx);
-        }
+        self.write_inbox(slot, fx);
         position
     }
 

@@ -343,7 +343,8 @@ impl Shard {
         fx: &mut Effects,
     ) {
         let slot = self.user_slot(user, fx);
-        if self.loaded_user(user).is_none() {
+        // The list of groups is stored with the notice, and the record that it is in not ahead of receipts.
+        if self.loaded_user(user).is_none() || self.users[slot].receipts_waiting > 0 {
             if self.users[slot].notices.len() < NOTICES_MAX {
                 self.users[slot].notices.push((group, by, home, adding));
                 return;

@@ -333,3 +333,28 @@ fn one_connection_has_few_inboxes_loaded_for_its_changes() {
     world.load();
     assert_eq!(world.heard(ann).iter().filter(|told| told.contains("sent")).count(), 20);
 }
+
+#[test]
+fn the_list_of_groups_is_stored_with_the_notice() {
+    let mut world = World::new();
+    let (bob, cat) = (world.log_in(2, 1), world.log_in(3, 1));
+    world.send(cat, 2, 1, "hello");
+    world.told(bob);
+    world.crash();
+    let (ann, bob) = (world.join(1, 1), world.log_in(2, 1));
+    world.told(ann);
+    world.told(bob);
+    world.holds_loads = true;
+    // The receipt waits for its conversation, and until then the inbox's record isn't stored.
+    world.ack(bob, 1);
+    world.change(ann, 0, 1, Action::Create, &[2], b"birds");
+    assert_eq!(world.heard(ann), [] as [String; 0]);
+    world.holds_loads = false;
+    world.load();
+    let heard = world.heard(ann);
+    assert!(heard.iter().any(|told| told.contains(" sent n1 @1")), "{heard:?}");
+    world.crash();
+    let bob = world.join(2, 1);
+    let heard = world.heard(bob);
+    assert!(heard.iter().any(|told| told.contains("create [2]")), "{heard:?}");
+}
