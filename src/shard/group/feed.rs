@@ -126,8 +126,9 @@ impl Feed {
 #[derive(Debug, Default)]
 pub(in super::super) struct Feeds {
     pub(super) all: Vec<Feed>,
-    /// The groups that the client named, or that began since, in the order of their numbers. Only these come.
-    named: Vec<GroupId>,
+    /// The groups that the client named, or that began since, in the order of their numbers, and what it said
+    /// that it has of those that were quiet. Only these come.
+    named: Vec<(GroupId, u64)>,
     /// Cores that know what the session resumed of their groups, a bit each.
     attached: u64,
     /// Groups that it resumed and whose homes haven't said yet where they go on.
@@ -172,17 +173,21 @@ impl Feeds {
         self.all.iter_mut().find(|feed| feed.group == group)
     }
 
-    /// Notes that a group may come.
-    pub(super) fn name(&mut self, group: GroupId) {
-        if let Err(at) = self.named.binary_search(&group)
-            && self.named.len() < SESSION_GROUPS_MAX
-        {
-            self.named.insert(at, group);
+    /// Notes that a group may come, of which the device says that it has everything up to `cursor`.
+    pub(super) fn name(&mut self, group: GroupId, cursor: u64) {
+        match self.named.binary_search_by_key(&group, |named| named.0) {
+            Ok(at) => self.named[at].1 = self.named[at].1.max(cursor),
+            Err(at) if self.named.len() < SESSION_GROUPS_MAX => {
+                self.named.insert(at, (group, cursor));
+            }
+            Err(_) => {}
         }
     }
 
-    pub(super) fn is_named(&self, group: GroupId) -> bool {
-        self.named.binary_search(&group).is_ok()
+    /// What the device said that it has of a group that may come.
+    pub(super) fn named(&self, group: GroupId) -> Option<u64> {
+        let at = self.named.binary_search_by_key(&group, |named| named.0).ok()?;
+        Some(self.named[at].1)
     }
 
     /// A group's home is asked where it goes on.
@@ -281,7 +286,7 @@ impl Shard {
         let Seated { before, until, .. } = member;
         let cursor = device_has.max(before).min(head.max(before)).min(until);
         let Some(feeds) = self.feeds(conn) else { return };
-        feeds.name(group);
+        feeds.name(group, 0);
         if let Some(at) = feeds.all.iter().position(|feed| feed.group == group) {
             let feed = &mut feeds.all[at];
             feed.head = feed.head.max(head);

@@ -97,7 +97,8 @@ impl Shard {
             }
             // Who joins just now is told in any case. Of a group that was there before only those come that
             // the client knows.
-            if member.since <= head && !feeds.is_named(group) {
+            let said = feeds.named(group);
+            if member.since <= head && said.is_none() {
                 continue;
             }
             // A session that is attached has everything there was for its user so far: nothing if it joins
@@ -107,8 +108,9 @@ impl Shard {
                 Seated { since, .. } if since > head => 0,
                 Seated { until, .. } => head.min(until),
             };
-            if member.since <= head {
-                self.count_cursor(conn, group, device_has);
+            // What it acknowledged since was counted; what it passed over since may have expired.
+            if let Some(said) = said.filter(|_| member.since <= head) {
+                self.count_cursor(conn, group, said.min(device_has));
             }
             self.begin_feed(conn, group, device_has, head, member);
         }
@@ -182,8 +184,8 @@ impl Shard {
         let user = session.user;
         let Some(feeds) = session.groups.as_deref_mut() else { return };
         feeds.attach(home);
-        for &(group, _) in &quiet {
-            feeds.name(group);
+        for &(group, cursor) in &quiet {
+            feeds.name(group, cursor);
             feeds.opened(group);
         }
         for (group, cursor) in quiet {

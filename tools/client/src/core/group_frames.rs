@@ -316,12 +316,14 @@ impl Session {
         if position == 0 {
             self.no_past_of(group);
         }
-        // It answers every question about the group.
+        // It answers every question about the group. A notice that comes behind it may be an older one, so that
+        // asks again where the group goes on.
         self.asks.drop(Target::Group(group));
         if self.groups.get(group).is_none() {
             actions.push(Action::Notify(Event::GroupGone { group, position: 0 }));
             return Ok(());
         }
+        self.intake.group(group).is_fed = false;
         self.intake.gone(group, position)
     }
 }

@@ -382,6 +382,18 @@ fn what_comes_again_on_the_same_connection_is_acknowledged_again() {
 }
 
 #[test]
+fn a_notice_behind_the_end_of_a_group_asks_again_where_it_goes_on() {
+    let mut device = member();
+    device.lose();
+    device.login_with_resume();
+    device.server(&[Frame::GroupGone { group: GROUP, position: 0 }]);
+    device.server(&[notice(2)]);
+    assert_eq!(device.sent(), ["resume [(30, 6)]", "ack 2"], "it may be an older one");
+    device.server(&[Frame::GroupGone { group: GROUP, position: 0 }]);
+    assert!(group(&mut device).is_gone);
+}
+
+#[test]
 fn a_group_that_is_left_is_asked_about_no_more() {
     let mut device = member();
     send(&mut device, "mine");

@@ -37,6 +37,10 @@ impl<'a> GroupReceiptCheck<'a> {
                 self.asked.insert(*group);
                 self.last.remove(group);
             }
+            // It answers the question: the user wasn't a member then, though it may be again.
+            Event::Group(GroupEvent::Gone { group, .. }) => {
+                self.asked.remove(group);
+            }
             Event::Group(GroupEvent::Receipt(receipt)) => {
                 self.ahead(line.sequence, receipt, tally);
                 self.last.insert(receipt.group, *receipt);
