@@ -126,8 +126,8 @@ impl Feed {
 #[derive(Debug, Default)]
 pub(in super::super) struct Feeds {
     pub(super) all: Vec<Feed>,
-    /// The groups that the client named, or that began since, in the order of their numbers, and what it said
-    /// that it has of those that were quiet. Only these come.
+    /// The groups that the client named, or that began since, in the order of their numbers, and what it said or
+    /// acknowledged that it has of them. Only these come.
     named: Vec<(GroupId, u64)>,
     /// Cores that know what the session resumed of their groups, a bit each.
     attached: u64,
@@ -558,6 +558,7 @@ impl Shard {
         let Some(feeds) = session.groups.as_deref_mut() else { return };
         let group = feeds.all[at].group;
         if let Some(delivered) = feeds.settle(at, through) {
+            feeds.name(group, delivered);
             self.group_moves.push((group, Progress { user, delivered, read: 0 }));
         }
     }
@@ -603,8 +604,8 @@ impl Shard {
         feeds.reads -= 1;
         let mut is_cut_short = false;
         for (position, value) in entries {
-            // Loads of other groups may have filled the window meanwhile.
-            let is_full = self.is_feed_full(conn, at);
+            // Loads of other groups may have filled the window, or the output, meanwhile.
+            let is_full = self.is_feed_full(conn, at) || self.is_output_full(conn);
             let Some(session) = self.session(conn) else { return };
             let is_busy = session.download.is_some();
             let Some(feeds) = session.groups.as_deref_mut() else { return };

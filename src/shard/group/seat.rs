@@ -108,7 +108,8 @@ impl Shard {
                 Seated { since, .. } if since > head => 0,
                 Seated { until, .. } => head.min(until),
             };
-            // What it acknowledged since was counted; what it passed over since may have expired.
+            // Its home may not know, after a crash or since it had too much to do. What was passed over behind
+            // that may have expired.
             if let Some(said) = said.filter(|_| member.since <= head) {
                 self.count_cursor(conn, group, said.min(device_has));
             }
