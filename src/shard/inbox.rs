@@ -38,6 +38,29 @@ pub(super) enum Stage {
     Ready,
 }
 
+/// What waits at a user.
+#[derive(Debug, Default)]
+pub(super) struct Waits {
+    /// Connections that wait for the inbox, or with a new device for receipts to be noted.
+    pub(super) logins: Vec<ConnId>,
+    /// Groups to which the user is about to be added, by whom, and who waits to hear that it was told; until
+    /// the inbox is loaded and receipts are noted. At most [`NOTICES_MAX`](crate::limits::NOTICES_MAX).
+    pub(super) notices: Vec<(GroupId, UserId, CoreId, u64)>,
+    /// Conversations with actions that wait for the inbox.
+    pub(super) stalled: Vec<UserId>,
+    /// What was put and waits for receipts to be noted, since it changes the record too.
+    pub(super) puts: Vec<(ConnId, Wish)>,
+}
+
+impl Waits {
+    const fn is_empty(&self) -> bool {
+        self.logins.is_empty()
+            && self.notices.is_empty()
+            && self.stalled.is_empty()
+            && self.puts.is_empty()
+    }
+}
+
 /// See the module's description.
 ///
 /// Invariants: `record.trim <= every device's cursor <= durable <= record.head`; the tail
@@ -58,13 +81,8 @@ pub(super) struct User {
     tail_copied: u64,
     /// Logged-in devices.
     pub(super) sessions: SmallVec<[(DeviceId, ConnId); 1]>,
-    /// Connections that wait for the inbox, or with a new device for receipts to be noted.
-    pub(super) logins: Vec<ConnId>,
-    /// Groups to which the user is about to be added, by whom, and who waits to hear that it was told; until
-    /// the inbox is loaded. At most [`NOTICES_MAX`](crate::limits::NOTICES_MAX).
-    pub(super) notices: Vec<(GroupId, UserId, CoreId, u64)>,
-    /// Conversations with actions that wait for the inbox.
-    pub(super) stalled: Vec<UserId>,
+    /// What waits for something to be loaded or noted; boxed, since it is nearly always empty. Never an empty one.
+    waits: Option<Box<Waits>>,
     /// Ticket of the last write about this user.
     pub(super) last_ticket: Ticket,
     /// Waits in the queue of records to store.
@@ -74,8 +92,6 @@ pub(super) struct User {
     pub(super) dirty_conversations: Vec<UserId>,
     /// Receipts that wait for their conversation to be loaded; until then no cursor is stored.
     pub(super) receipts_waiting: u32,
-    /// What was put and waits for these receipts, since it changes the record too.
-    pub(super) puts: Vec<(ConnId, Wish)>,
     /// Ticket of the last device that was added.
     pub(super) registered: Ticket,
     /// Storage is asked what expired, and when it was asked last; 0 for never.
@@ -100,14 +116,11 @@ impl User {
             tail_bytes: 0,
             tail_copied: 0,
             sessions: SmallVec::new(),
-            logins: Vec::new(),
-            notices: Vec::new(),
-            stalled: Vec::new(),
+            waits: None,
             last_ticket: 0,
             dirty: false,
             dirty_conversations: Vec::new(),
             receipts_waiting: 0,
-            puts: Vec::new(),
             registered: 0,
             is_looking: false,
             looked_ms: 0,
@@ -127,16 +140,32 @@ impl User {
         self.record = record;
     }
 
+    /// What waits here, to add to it.
+    pub(super) fn waits(&mut self) -> &mut Waits {
+        self.waits.get_or_insert_default()
+    }
+
+    /// Takes one list of what waits.
+    pub(super) fn take_waiting<T>(
+        &mut self,
+        list: impl FnOnce(&mut Waits) -> &mut Vec<T>,
+    ) -> Vec<T> {
+        let Some(waits) = self.waits.as_deref_mut() else { return Vec::new() };
+        let taken = std::mem::take(list(waits));
+        if waits.is_empty() {
+            self.waits = None;
+        }
+        taken
+    }
+
     /// Whether it can be let go: everything is stored up to `stored` and nobody is logged in.
     pub(super) fn is_unused(&self, stored: Ticket) -> bool {
         if is_planted(Fault::EvictedTooEarly) && self.stage == Stage::Ready {
-            return self.sessions.is_empty() && self.logins.is_empty();
+            return self.sessions.is_empty() && self.waits.is_none();
         }
         self.stage == Stage::Ready
             && self.sessions.is_empty()
-            && self.logins.is_empty()
-            && self.stalled.is_empty()
-            && self.notices.is_empty()
+            && self.waits.is_none()
             && self.durable == self.record.head
             && self.last_ticket <= stored
             && self.receipts_waiting == 0

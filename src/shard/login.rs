@@ -178,7 +178,7 @@ impl Shard {
         let is_known = user.device(arrival.identity.device).is_some();
         // A new device is stored with the inbox's record, which must not be ahead of receipts.
         if user.stage == inbox::Stage::Loading || (!is_known && user.receipts_waiting > 0) {
-            user.logins.push(conn);
+            user.waits().logins.push(conn);
             return;
         }
         if is_known && user.registered <= self.stored {

@@ -127,7 +127,8 @@ impl Shard {
         let conversation = &mut self.conversations[slot];
         if !conversation.stalled {
             conversation.stalled = true;
-            self.users[user_slot].stalled.push(conversation.peer);
+            let peer = conversation.peer;
+            self.users[user_slot].waits().stalled.push(peer);
         }
     }
 
@@ -221,7 +222,7 @@ impl Shard {
         debug_assert!(user.receipts_waiting > 0);
         user.receipts_waiting -= 1;
         if user.receipts_waiting == 0 {
-            for conn in std::mem::take(&mut user.logins) {
+            for conn in user.take_waiting(|waits| &mut waits.logins) {
                 self.log_in(conn, fx);
             }
             self.put_waiting(user_slot, fx);
@@ -293,8 +294,8 @@ impl Shard {
             self.mark_dirty(slot);
         }
         let user = &mut self.users[slot];
-        let logins: Vec<ConnId> = std::mem::take(&mut user.logins);
-        let stalled: Vec<UserId> = std::mem::take(&mut user.stalled);
+        let logins = user.take_waiting(|waits| &mut waits.logins);
+        let stalled = user.take_waiting(|waits| &mut waits.stalled);
         for peer in stalled {
             if let Some(&conversation) = self.conversations_by_id.get(&(LogId::Inbox(id), peer)) {
                 self.conversations[conversation].stalled = false;

@@ -345,8 +345,9 @@ impl Shard {
         let slot = self.user_slot(user, fx);
         // The list of groups is stored with the notice, and the record that it is in not ahead of receipts.
         if self.loaded_user(user).is_none() || self.users[slot].receipts_waiting > 0 {
-            if self.users[slot].notices.len() < NOTICES_MAX {
-                self.users[slot].notices.push((group, by, home, adding));
+            let notices = &mut self.users[slot].waits().notices;
+            if notices.len() < NOTICES_MAX {
+                notices.push((group, by, home, adding));
                 return;
             }
             let refusal = Some(Code::Overloaded);
@@ -389,7 +390,7 @@ impl Shard {
     /// Does what waited for an inbox to be loaded.
     pub(in super::super) fn tell_waiting_notices(&mut self, slot: u32, fx: &mut Effects) {
         let user = self.users[slot].id;
-        for (group, by, home, adding) in std::mem::take(&mut self.users[slot].notices) {
+        for (group, by, home, adding) in self.users[slot].take_waiting(|waits| &mut waits.notices) {
             self.notice(user, group, by, (home, adding), fx);
         }
     }

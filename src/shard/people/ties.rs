@@ -89,7 +89,7 @@ impl Shard {
             let Some(slot) = slot else { return };
             if self.users[slot].receipts_waiting > 0 {
                 // The face is in the inbox's record, which must not be ahead of receipts.
-                self.users[slot].puts.push((conn, wish));
+                self.users[slot].waits().puts.push((conn, wish));
                 return;
             }
         }
@@ -142,7 +142,7 @@ impl Shard {
     /// Sets what waited for receipts to be noted.
     pub(in super::super) fn put_waiting(&mut self, slot: u32, fx: &mut Effects) {
         let user = self.users[slot].id;
-        for (conn, wish) in std::mem::take(&mut self.users[slot].puts) {
+        for (conn, wish) in self.users[slot].take_waiting(|waits| &mut waits.puts) {
             self.with_book(user, Want::Put { conn, wish }, fx);
         }
     }

@@ -13,6 +13,12 @@ use crate::limits::{GROUPS_PAST_MAX, USER_GROUPS_MAX};
 /// isn't in, until a device asks for that.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct GroupList {
+    /// Boxed, since many are in none.
+    lists: Option<Box<Lists>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+struct Lists {
     /// Groups that the user is in, by number.
     present: Vec<GroupId>,
     /// Groups that the user was in, the latest last. Their entries up to its end may still be read.
@@ -22,48 +28,54 @@ pub struct GroupList {
 impl GroupList {
     /// Groups that the user is in.
     pub fn present(&self) -> &[GroupId] {
-        &self.present
+        self.lists.as_deref().map_or(&[], |lists| &lists.present)
+    }
+
+    fn past(&self) -> &[GroupId] {
+        self.lists.as_deref().map_or(&[], |lists| &lists.past)
     }
 
     /// Whether the user is in the group, or was.
     #[must_use]
     pub fn has(&self, group: GroupId) -> bool {
-        self.present.binary_search(&group).is_ok() || self.past.contains(&group)
+        self.present().binary_search(&group).is_ok() || self.past().contains(&group)
     }
 
     /// Whether the user may not be added to this group, since it is in too many.
     #[must_use]
     pub fn is_full_for(&self, group: GroupId) -> bool {
-        self.present.len() >= USER_GROUPS_MAX && self.present.binary_search(&group).is_err()
+        self.present().len() >= USER_GROUPS_MAX && self.present().binary_search(&group).is_err()
     }
 
     /// The user is added to a group.
     pub fn begin(&mut self, group: GroupId) {
         debug_assert!(!self.is_full_for(group));
-        self.past.retain(|&known| known != group);
-        if let Err(at) = self.present.binary_search(&group) {
-            self.present.insert(at, group);
+        let lists = self.lists.get_or_insert_default();
+        lists.past.retain(|&known| known != group);
+        if let Err(at) = lists.present.binary_search(&group) {
+            lists.present.insert(at, group);
         }
     }
 
     /// The user is in a group no more; `true` if it was listed there. Of too many past ones the oldest is
     /// forgotten.
     pub fn end(&mut self, group: GroupId) -> bool {
-        let Ok(at) = self.present.binary_search(&group) else { return false };
-        self.present.remove(at);
-        if self.past.len() == GROUPS_PAST_MAX {
-            self.past.remove(0);
+        let Some(lists) = self.lists.as_deref_mut() else { return false };
+        let Ok(at) = lists.present.binary_search(&group) else { return false };
+        lists.present.remove(at);
+        if lists.past.len() == GROUPS_PAST_MAX {
+            lists.past.remove(0);
         }
-        self.past.push(group);
+        lists.past.push(group);
         true
     }
 
-    pub(super) const fn numbers(&self) -> usize {
-        2 + self.present.len() + self.past.len()
+    pub(super) fn numbers(&self) -> usize {
+        2 + self.present().len() + self.past().len()
     }
 
     pub(super) fn encode(&self, out: &mut BytesMut) {
-        for list in [&self.present, &self.past] {
+        for list in [self.present(), self.past()] {
             put(list.len() as u64, out);
             for &group in list {
                 put(group, out);
@@ -80,7 +92,9 @@ impl GroupList {
         if !present.is_sorted_by(|one, next| one < next) {
             return Err(RecordError("inbox.groups"));
         }
-        Ok(GroupList { present, past })
+        let lists = Lists { present, past };
+        let is_empty = lists == Lists::default();
+        Ok(GroupList { lists: (!is_empty).then(|| Box::new(lists)) })
     }
 }
 
@@ -98,7 +112,7 @@ mod tests {
         assert!(list.end(9) && !list.end(9) && !list.end(7));
         assert!(list.present() == [3] && list.has(9) && !list.has(7));
         list.begin(9);
-        assert_eq!((list.present(), list.past.len()), (&[3, 9][..], 0));
+        assert_eq!((list.present(), list.past().len()), (&[3, 9][..], 0));
     }
 
     #[test]
@@ -111,13 +125,14 @@ mod tests {
         for group in 1..=GROUPS_PAST_MAX as u64 + 1 {
             list.end(group);
         }
-        assert_eq!(list.past.len(), GROUPS_PAST_MAX);
+        assert_eq!(list.past().len(), GROUPS_PAST_MAX);
         assert!(!list.has(1) && list.has(2) && !list.is_full_for(1_000_000));
     }
 
     #[test]
     fn a_list_comes_back_as_it_was_and_an_unsorted_one_does_not() {
-        let list = GroupList { present: vec![3, 9, u64::MAX], past: vec![8, 1] };
+        let lists = Lists { present: vec![3, 9, u64::MAX], past: vec![8, 1] };
+        let list = GroupList { lists: Some(Box::new(lists)) };
         let mut bytes = BytesMut::new();
         list.encode(&mut bytes);
         assert!(bytes.len() <= list.numbers() * fulmar_protocol::varint::BYTES_MAX);
