@@ -7,7 +7,7 @@ use super::conversation::{Action, Conversation, Save};
 use super::found::Found;
 use super::inbox::{Stage, User};
 use super::record::{ConversationRecord, PresenceRecord};
-use super::{ConnId, Effects, Key, Load, Loaded, LogId, Retention, Shard, UserId, Write};
+use super::{Effects, Key, Load, Loaded, LogId, Retention, Shard, UserId, Write};
 use crate::faults::{Fault, is_planted};
 use crate::limits::{
     PERSIST_DELAY_MS, PERSIST_DIVISOR, PERSIST_PER_TURN, QUOTA_RETRY_MS, SWEEP_MS, SWEEP_SLOTS,
