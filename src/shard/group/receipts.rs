@@ -91,6 +91,11 @@ impl Group {
         self.authors.push(Author { user, position, is_done: false });
     }
 
+    /// Whether an author is still to hear that all saw its entry.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.authors.iter().any(|author| !author.is_done)
+    }
+
     /// Who is in the group changed: all counts may have.
     pub(super) fn count_anew(&mut self) {
         self.authors.iter_mut().for_each(|author| author.is_done = false);
@@ -131,7 +136,7 @@ impl Shard {
 
     pub(super) fn queue_group_receipts(&mut self, slot: u32) {
         let group = &mut self.groups[slot];
-        if !group.receipts_queued && group.authors.iter().any(|author| !author.is_done) {
+        if !group.receipts_queued && group.is_awaited() {
             group.receipts_queued = true;
             self.group_receipts.push(group.id);
         }
