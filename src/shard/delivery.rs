@@ -224,7 +224,13 @@ impl Shard {
         session.loading = false;
         let slot = session.user_slot;
         let head_bytes = self.users[slot].record.head_bytes;
+        let mut is_cut_short = false;
         for (position, value) in entries {
+            // Groups may have filled the output meanwhile.
+            is_cut_short = self.is_output_full(conn);
+            if is_cut_short {
+                break;
+            }
             let sound =
                 split_entry(&value).ok().filter(|(header, _)| header.total_bytes <= head_bytes);
             let Some((header, body)) = sound else {
@@ -244,6 +250,7 @@ impl Shard {
         let known_bytes = self.users[slot].total_bytes_at(through);
         if let Some(session) = self.session(conn)
             && session.download.is_none()
+            && !is_cut_short
         {
             let lower_bound = session.window.back().map_or(0, |last| last.total_bytes);
             session.pass_over(through, known_bytes.unwrap_or(lower_bound));
