@@ -236,7 +236,6 @@ impl Shard {
             return;
         }
         let ordinal = conversation.accept(origin.device, origin.number);
-        let time_ms = self.now.unix_ms;
         conversation.record.marks.note(ordinal, time_ms, max_age_ms);
         if conversation.record.ties.blocks {
             // It has its number and its tick, and that is all.

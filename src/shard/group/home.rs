@@ -2,24 +2,22 @@
 //! with members, one letter per core and entry.
 
 use bytes::Bytes;
-use fulmar_protocol::group::{Action, CONTENT_CHANGE, Change};
-use fulmar_protocol::limits::WHO_MAX;
-use fulmar_protocol::{Code, Numbers};
+use fulmar_protocol::Code;
+use fulmar_protocol::group::Action;
 
 use super::super::content::over_ms;
 use super::super::conversation::{self, Verdict};
-use super::super::home_core;
 use super::super::inbox::Stage;
 use super::super::record::{ENTRY_HEADER_BYTES_MAX, EntryHeader};
 use super::super::seam::{CoreId, GroupId, Key, LogId, Message, Origin, Ticket, UserId, Write};
 use super::super::{Answer, Effects, Letter, Shard};
 use super::held::Held;
-use super::letter::{Asker, GroupLetter, Progress, Seated, State};
+use super::letter::{Asker, GroupLetter};
 use super::receipts::Author;
-use super::record::{GroupRecord, Member, Role};
+use super::record::GroupRecord;
 use super::rules::Wanted;
 use crate::faults::{Fault, is_planted};
-use crate::limits::{GROUP_EARLY_MAX, WAITING_MAX};
+use crate::limits::WAITING_MAX;
 
 /// See the module's description.
 ///
@@ -48,7 +46,7 @@ pub(in super::super) struct Group {
     pub(super) joining: Vec<UserId>,
     /// Sessions of such users that want the group: they hear once that is decided. At most
     /// [`GROUP_EARLY_MAX`].
-    early: Vec<(Asker, u64)>,
+    pub(super) early: Vec<(Asker, u64)>,
     /// Members who are told how far the others are with their newest entry.
     pub(super) authors: Vec<Author>,
     pub(super) receipts_queued: bool,
@@ -248,7 +246,7 @@ impl Shard {
     }
 
     /// Turns a send or change down for what the group is.
-    fn refuse_entry(&mut self, slot: u32, origin: Origin, code: Code, fx: &mut Effects) {
+    pub(super) fn refuse_entry(&mut self, slot: u32, origin: Origin, code: Code, fx: &mut Effects) {
         let group = self.groups[slot].id;
         if self.groups[slot].is_ahead() {
             let letter = GroupLetter::Rejected { origin, group, code };
@@ -361,139 +359,7 @@ impl Shard {
         }
     }
 
-    fn change_group(
-        &mut self,
-        slot: u32,
-        conversation_slot: u32,
-        origin: Origin,
-        wanted: Box<Wanted>,
-        fx: &mut Effects,
-    ) {
-        let members_max = self.config.group_members_max;
-        let group = &mut self.groups[slot];
-        if let Err(code) = group.record.judge(origin.user, &wanted, members_max) {
-            return self.refuse_entry(slot, origin, code, fx);
-        }
-        let is_ending = matches!(wanted.action, Action::Leave | Action::Remove | Action::Delete);
-        if !is_ending && self.is_group_full(slot, wanted.value.len(), fx) {
-            return self.reject_group(origin, self.groups[slot].id, Code::QuotaExceeded, fx);
-        }
-        // A resend that came while the first one waits.
-        if self.take_place(slot, origin, fx) {
-            return;
-        }
-        if wanted.action == Action::Add {
-            self.tell_before_adding(slot, origin, wanted, fx);
-        } else {
-            self.enter_change(slot, conversation_slot, origin, &wanted, fx);
-        }
-    }
-
-    /// Whether these users are members is decided: their sessions that asked early get the group, or hear
-    /// that they aren't in it.
-    pub(super) fn end_joining(&mut self, slot: u32, by: UserId, wanted: &Wanted, fx: &mut Effects) {
-        let group = &mut self.groups[slot];
-        let maker = (wanted.action == Action::Create).then_some(by);
-        for user in wanted.users.iter().copied().chain(maker) {
-            if let Some(at) = group.joining.iter().position(|joining| *joining == user) {
-                group.joining.swap_remove(at);
-            }
-        }
-        let id = group.id;
-        for (asker, cursor) in std::mem::take(&mut group.early) {
-            let letter = GroupLetter::Resume { asker, cursors: vec![(id, cursor)] };
-            self.at_group(slot, letter, fx);
-        }
-    }
-
-    fn create_group(&mut self, slot: u32, origin: Origin, wanted: Box<Wanted>, fx: &mut Effects) {
-        let members_max = self.config.group_members_max;
-        let group = &mut self.groups[slot];
-        let id = group.id;
-        if group.record.head > 0 {
-            let made_by = (origin.user, origin.device, origin.number);
-            if group.record.made_by == made_by {
-                let answer = Answer::GroupTick { origin, group: id, position: 1, time_ms: 0 };
-                self.answer_when_stored(None, answer, fx);
-            } else {
-                self.reject_group(origin, 0, Code::BadChange, fx);
-            }
-            return;
-        }
-        let mut attempt = GroupRecord::default();
-        let made = attempt.create(origin.user, origin.device, origin.number, &wanted, members_max);
-        if let Err(code) = made {
-            return self.reject_group(origin, 0, code, fx);
-        }
-        if self.take_place(slot, origin, fx) {
-            return;
-        }
-        if self.groups[slot].maker().is_some() {
-            // Numbers of groups can be guessed, also those of others.
-            return self.reject_group(origin, 0, Code::BadChange, fx);
-        }
-        self.tell_before_adding(slot, origin, wanted, fx);
-    }
-
-    pub(super) fn enter_creation(
-        &mut self,
-        slot: u32,
-        origin: Origin,
-        wanted: &Wanted,
-        fx: &mut Effects,
-    ) {
-        let members_max = self.config.group_members_max;
-        let group = &mut self.groups[slot];
-        let made =
-            group.record.create(origin.user, origin.device, origin.number, wanted, members_max);
-        debug_assert_eq!(made, Ok(()), "it was judged");
-        let body = change_body(wanted);
-        let message = Message { content: CONTENT_CHANGE, body };
-        let (position, value) = self.write_group_entry(slot, origin, &message, fx);
-        self.finish_entry(slot, origin, position, value, true, fx);
-    }
-
-    /// Makes a change and writes its entry.
-    fn enter_change(
-        &mut self,
-        slot: u32,
-        conversation_slot: u32,
-        origin: Origin,
-        wanted: &Wanted,
-        fx: &mut Effects,
-    ) {
-        let group = &mut self.groups[slot];
-        let id = group.id;
-        let ended = group.record.ends(origin.user, wanted);
-        let position = group.record.head + 1;
-        group.record.apply(origin.user, wanted, position);
-        let message = Message { content: CONTENT_CHANGE, body: change_body(wanted) };
-        self.append_to_group(slot, conversation_slot, origin, &message, true, fx);
-        if !ended.is_empty() {
-            let answer = Answer::GroupEnded { group: id, users: ended };
-            self.answer_when_stored(None, answer, fx);
-        }
-    }
-
-    /// Tells the homes of former members that they are; of those who weren't added again meanwhile.
-    pub(in super::super) fn tell_ended(
-        &mut self,
-        id: GroupId,
-        users: Vec<UserId>,
-        fx: &mut Effects,
-    ) {
-        for user in users {
-            let is_back = self.loaded_group(id).is_some_and(|slot| {
-                let group = &self.groups[slot];
-                group.joining.contains(&user) || group.record.active(user).is_some()
-            });
-            if !is_back {
-                self.post(user, GroupLetter::Ended { user, group: id }.into(), fx);
-            }
-        }
-    }
-
-    fn append_to_group(
+    pub(super) fn append_to_group(
         &mut self,
         slot: u32,
         conversation_slot: u32,
@@ -509,7 +375,7 @@ impl Shard {
     }
 
     /// Writes an entry at the head of a group's log.
-    fn write_group_entry(
+    pub(super) fn write_group_entry(
         &mut self,
         slot: u32,
         origin: Origin,
@@ -545,7 +411,7 @@ impl Shard {
         (position, value)
     }
 
-    fn finish_entry(
+    pub(super) fn finish_entry(
         &mut self,
         slot: u32,
         origin: Origin,
@@ -634,149 +500,10 @@ impl Shard {
         let letter = GroupLetter::Rejected { origin, group: 0, code: Code::None };
         self.post_to_core(origin.core, letter.into(), fx);
     }
-
-    /// Tells each core with members who they are. Cores that had some and have none hear that too.
-    pub(super) fn seat_group(&mut self, slot: u32, head: u64, fx: &mut Effects) {
-        let cores = self.config.cores;
-        let group = &mut self.groups[slot];
-        let id = group.id;
-        let mut seats: Vec<Vec<Seated>> = vec![Vec::new(); usize::from(cores)];
-        for member in &group.record.members {
-            // A former one matters as long as it may have something to read.
-            if member.is_active() || member.until > group.record.trim {
-                seats[usize::from(home_core(member.user, cores))].push(seated(member));
-            }
-        }
-        let before = std::mem::take(&mut group.cores);
-        let mut now = Vec::new();
-        for (core, members) in (0..).zip(seats) {
-            if !members.is_empty() {
-                now.push(core);
-            } else if !before.contains(&core) {
-                continue;
-            }
-            self.post_to_core(core, GroupLetter::Seat { group: id, head, members }.into(), fx);
-        }
-        let group = &mut self.groups[slot];
-        (group.cores, group.is_seated) = (now, true);
-    }
-
-    /// A member writes: told to each core with members.
-    fn member_types(&mut self, slot: u32, user: UserId, is_typing: bool, fx: &mut Effects) {
-        let group = &self.groups[slot];
-        if group.record.active(user).is_none() {
-            return;
-        }
-        let (id, head) = (group.id, group.durable);
-        if !group.is_seated {
-            self.seat_group(slot, head, fx);
-        }
-        let cores = self.groups[slot].cores.clone();
-        for core in cores {
-            let letter = GroupLetter::TypingHere { group: id, user, is_typing };
-            self.post_to_core(core, letter.into(), fx);
-        }
-    }
-
-    /// A session wants what it lacks of the group.
-    pub(super) fn open_group(&mut self, slot: u32, asker: Asker, cursor: u64, fx: &mut Effects) {
-        let group = &self.groups[slot];
-        let (id, head) = (group.id, group.durable);
-        let member = group.record.find(asker.user).copied();
-        if group.is_joining(asker.user) && member.is_none_or(|member| !member.is_active()) {
-            if self.groups[slot].early.len() < GROUP_EARLY_MAX {
-                self.groups[slot].early.push((asker, cursor));
-            } else {
-                let letter = GroupLetter::Overloaded { conn: asker.conn };
-                self.post_to_core(asker.core, letter.into(), fx);
-            }
-            return;
-        }
-        let Some(member) = member else {
-            self.group_gone(asker, id, false, fx);
-            return;
-        };
-        if !self.groups[slot].is_seated {
-            self.seat_group(slot, head, fx);
-        }
-        // A crash may have taken what it acknowledged last.
-        let said = Progress { user: asker.user, delivered: cursor, read: 0 };
-        self.group_moved(slot, &[said]);
-        let (conn, member) = (asker.conn, seated(&member));
-        let letter = GroupLetter::Open { conn, group: id, cursor, head, member };
-        self.post_to_core(asker.core, letter.into(), fx);
-    }
-
-    pub(super) fn group_gone(
-        &mut self,
-        asker: Asker,
-        group: GroupId,
-        is_answer: bool,
-        fx: &mut Effects,
-    ) {
-        let letter = GroupLetter::Gone { conn: asker.conn, group, is_answer, position: Some(0) };
-        self.post_to_core(asker.core, letter.into(), fx);
-    }
-
-    /// Answers a question of somebody who isn't a member. A former one is told its end, which may lie before
-    /// what its device still gets; one who is just being added is told nothing that would make its device
-    /// forget the group.
-    pub(super) fn refuse_question(&mut self, slot: u32, asker: Asker, fx: &mut Effects) {
-        let group = &self.groups[slot];
-        let is_joining = group.is_joining(asker.user);
-        let end = group.record.find(asker.user).map_or(0, |member| member.until);
-        let position = (!is_joining).then_some(end);
-        let (conn, group) = (asker.conn, group.id);
-        let letter = GroupLetter::Gone { conn, group, is_answer: true, position };
-        self.post_to_core(asker.core, letter.into(), fx);
-    }
-
-    fn group_looked(&mut self, slot: u32, asker: Asker, after: UserId, fx: &mut Effects) {
-        let group = &self.groups[slot];
-        let (id, head, record) = (group.id, group.durable, &group.record);
-        if record.active(asker.user).is_none() {
-            self.refuse_question(slot, asker, fx);
-            return;
-        }
-        let members = record.members.iter().filter(|it| it.user > after && it.is_active());
-        let state = State {
-            head,
-            members: record.members_count() as u64,
-            shows_history: record.shows_history,
-            name: record.name.clone(),
-            info: record.info.clone(),
-            roles: members.take(WHO_MAX).map(|it| (it.user, role_number(it.role))).collect(),
-        };
-        let letter = GroupLetter::State { conn: asker.conn, group: id, state: Box::new(state) };
-        self.post_to_core(asker.core, letter.into(), fx);
-    }
 }
 
 impl From<GroupLetter> for Letter {
     fn from(letter: GroupLetter) -> Letter {
         Letter::Group(Box::new(letter))
     }
-}
-
-pub(super) fn seated(member: &Member) -> Seated {
-    let absence = member.absence();
-    Seated {
-        user: member.user,
-        since: member.since,
-        before: if is_planted(Fault::GroupHistoryShown) { 0 } else { member.before },
-        until: if is_planted(Fault::GroupMemberNotRemoved) { u64::MAX } else { member.last() },
-        absence: (absence.start, absence.end),
-    }
-}
-
-const fn role_number(role: Role) -> u64 {
-    role as u64
-}
-
-fn change_body(wanted: &Wanted) -> Bytes {
-    let Wanted { action, users, value } = wanted;
-    let change = Change { action: *action, users: Numbers::Slice(users), value };
-    let mut body = Vec::with_capacity(change.encoded_len());
-    change.encode(&mut body);
-    Bytes::from(body)
 }

@@ -8,6 +8,8 @@
 //! ```
 //!
 //! - `home`: the group on its home core: its record, its members, what enters its log.
+//! - `changes`: changes, judged and made.
+//! - `telling`: what the home tells cores and sessions beside entries.
 //! - `held`: what waits before it may enter.
 //! - `rules`: who may do what.
 //! - `seat`: the group on a core with members, for as long as it isn't resting.
@@ -20,6 +22,7 @@
 //! The heads of all groups of this core are in memory, so that a member who returns is compared with them
 //! without reading the groups that were quiet. An offline member costs a message nothing.
 
+mod changes;
 mod feed;
 mod held;
 mod home;
@@ -31,6 +34,7 @@ pub mod record;
 pub mod rules;
 mod seat;
 mod session;
+mod telling;
 
 pub(super) use feed::Feeds;
 pub(super) use home::{Entering, Group};

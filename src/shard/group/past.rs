@@ -1,8 +1,8 @@
 //! What of a group somebody may read, for a page of its past.
 
 use super::super::{Effects, Shard};
-use super::home::seated;
 use super::letter::{Asker, GroupLetter, Readable};
+use super::telling::seated;
 
 impl Shard {
     /// A session wants a page of a group: tells it what its user may read.

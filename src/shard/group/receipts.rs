@@ -213,7 +213,7 @@ impl Shard {
         }
         let (is_seated, head) = (group.is_seated, group.durable);
         if !is_seated {
-            // Those who are there say how far they are.
+            // The members' sessions say how far they are.
             self.seat_group(slot, head, fx);
         }
         let group = &mut self.groups[slot];
@@ -227,11 +227,6 @@ impl Shard {
             if let Some(author) = group.authors.last_mut() {
                 author.is_done = counts.read_all >= position;
             }
-        }
-        if !group.is_seated {
-            // The members' sessions say how far they are.
-            let head = group.durable;
-            self.seat_group(slot, head, fx);
         }
         let letter = GroupLetter::Who { conn: asker.conn, group: id, counts, who };
         self.post_to_core(asker.core, letter.into(), fx);
