@@ -13,7 +13,7 @@
 //! - `held`: what waits before it may enter.
 //! - `rules`: who may do what.
 //! - `seat`: the group on a core with members, for as long as it isn't resting.
-//! - `feed`: one session's way through the log.
+//! - `feed`, `feeds`: one session's way through the log, and its state.
 //! - `session`: frames of clients to letters, and back.
 //! - `receipts`: how far members are, told to authors as counts.
 //! - `past`: what a member may page back to.
@@ -24,6 +24,7 @@
 
 mod changes;
 mod feed;
+mod feeds;
 mod held;
 mod home;
 pub mod letter;
@@ -36,7 +37,7 @@ mod seat;
 mod session;
 mod telling;
 
-pub(super) use feed::Feeds;
+pub(super) use feeds::Feeds;
 pub(super) use home::{Entering, Group};
 pub(super) use letter::Progress;
 pub use letter::{Asker, GroupLetter, Readable};

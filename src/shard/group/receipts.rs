@@ -5,7 +5,7 @@
 
 use super::super::seam::{GroupId, UserId};
 use super::super::{Answer, ConnId, Effects, Level, Shard};
-use super::feed::Telling;
+use super::feeds::Telling;
 use super::home::Group;
 use super::letter::{Asker, GroupLetter, Progress};
 use super::record::{GroupRecord, Member};
