@@ -79,7 +79,6 @@ impl Shard {
         }
         let action = Action::Offer { origin, message, place };
         self.with_conversation(LogId::Inbox(origin.user), to, action, fx);
-        self.pause_if_full(conn, fx);
     }
 
     /// What the peer wrote is known.

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use fulmar_protocol::group::GroupNotice;
 use fulmar_protocol::{Chunks, Code, Deliver, Frame};
 
-use super::connection::{Download, InFlight, Session};
+use super::connection::{InFlight, Session};
 use super::record::{EntryHeader, split_entry};
 use super::{ConnId, Effects, Load, LogId, Retention, Shard, UserId};
 use crate::faults::{Fault, is_planted};
@@ -171,12 +171,7 @@ impl Shard {
         }
         self.put(conn, &Frame::Deliver(deliver), fx);
         self.plant_at_delivery(conn, position, header, fx);
-        if done < body.len() {
-            if let Some(session) = self.session(conn) {
-                session.download = Some(Box::new(Download { body, done }));
-            }
-            self.continue_download(conn, fx);
-        }
+        self.put_rest(conn, body, done, fx);
     }
 
     fn plant_at_delivery(

@@ -14,10 +14,9 @@ use bytes::Bytes;
 use fulmar_protocol::history::{History, HistoryEnd, Past};
 use fulmar_protocol::{Chunks, Code, Frame};
 
-use super::connection::Download;
-use super::group::{Asker, GroupLetter, Readable};
+use super::group::{GroupLetter, Readable};
 use super::record::split_entry;
-use super::{ConnId, Effects, GroupId, Load, LogId, Shard, home_core};
+use super::{ConnId, Effects, GroupId, Load, LogId, Shard};
 use crate::limits::HISTORY_PAGE_BYTES;
 
 /// A page that a session asked for.
@@ -63,7 +62,6 @@ impl Page {
 impl Shard {
     /// A device asks for a page.
     pub(super) fn history(&mut self, conn: ConnId, asked: &History, fx: &mut Effects) {
-        let core = self.config.core;
         let Some(session) = self.session(conn) else { return };
         if session.page.is_some() {
             let detail = "a page of a log is under way; the next one waits for its end";
@@ -72,7 +70,12 @@ impl Shard {
         }
         let (user, slot) = (session.user, session.user_slot);
         let log = if asked.group == 0 { LogId::Inbox(user) } else { LogId::Group(asked.group) };
-        session.asking += 1;
+        let asker = match log {
+            LogId::Inbox(_) => self.asker(conn),
+            LogId::Group(group) => self.group_asker(conn, group, fx),
+        };
+        let Some(asker) = asker else { return self.pause_if_full(conn, fx) };
+        let Some(session) = self.session(conn) else { return };
         let (asked, stage, is_queued) = (*asked, Stage::Asked, false);
         session.page = Some(Box::new(Page { log, asked, stage, is_queued }));
         match log {
@@ -87,9 +90,7 @@ impl Shard {
                 self.read_page(conn, readable, fx);
             }
             LogId::Group(group) => {
-                let asker = Asker { core, conn, user };
-                let home = home_core(group, self.config.cores);
-                self.post_to_core(home, GroupLetter::Page { asker, group }.into(), fx);
+                self.post_to_group(group, GroupLetter::Page { asker, group }, fx);
             }
         }
         self.pause_if_full(conn, fx);
@@ -226,12 +227,7 @@ impl Shard {
             body: piece,
         };
         self.put(conn, &Frame::Past(past), fx);
-        if done < body.len() {
-            if let Some(session) = self.session(conn) {
-                session.download = Some(Box::new(Download { body, done }));
-            }
-            self.continue_download(conn, fx);
-        }
+        self.put_rest(conn, body, done, fx);
     }
 
     fn end_page(&mut self, conn: ConnId, end: &HistoryEnd, fx: &mut Effects) {

@@ -35,7 +35,7 @@ pub fn by_home_core(heads: Vec<(GroupId, u64)>, cores: u16) -> Vec<Vec<(GroupId,
     parts
 }
 
-fn mix(mut value: u64) -> u64 {
+pub(super) fn mix(mut value: u64) -> u64 {
     value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     value ^ (value >> 31)

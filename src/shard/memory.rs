@@ -446,6 +446,7 @@ impl Shard {
         self.sweep_conversations(SWEEP_SLOTS);
         self.sweep_groups(SWEEP_SLOTS, fx);
         self.sweep_books(SWEEP_SLOTS);
+        self.sweep_names(SWEEP_SLOTS);
     }
 
     fn sweep_users(&mut self, slots: usize) {

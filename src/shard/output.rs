@@ -3,10 +3,11 @@
 
 use std::collections::VecDeque;
 
+use bytes::Bytes;
 use fulmar_protocol::limits::PART_BYTES_MAX;
 use fulmar_protocol::{Code, Frame, Goodbye};
 
-use super::connection::Stage;
+use super::connection::{Download, Stage};
 use super::counters::count;
 use super::{ConnId, Effects, Shard};
 use crate::faults::{Fault, is_planted};
@@ -158,6 +159,17 @@ impl Shard {
         self.queue_page(conn);
         self.resume_later(conn);
         self.queue_flush(conn, fx);
+    }
+
+    /// Begins with what is left of a body behind the first `done` bytes, which were put, if anything is.
+    pub(super) fn put_rest(&mut self, conn: ConnId, body: Bytes, done: usize, fx: &mut Effects) {
+        if done == body.len() {
+            return;
+        }
+        if let Some(session) = self.session(conn) {
+            session.download = Some(Box::new(Download { body, done }));
+        }
+        self.continue_download(conn, fx);
     }
 
     /// Puts the next pieces of a large body into the output, as long as it isn't full, so that

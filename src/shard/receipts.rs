@@ -97,7 +97,10 @@ impl Shard {
 
     /// Shows the author how far the user is, as far as it may see that.
     pub(super) fn show_receipts(&mut self, conversation_slot: u32) {
-        let owner = self.loaded_owner(self.conversations[conversation_slot].log);
+        let conversation = &self.conversations[conversation_slot];
+        // Who may see reads matters only where there is one to show.
+        let has_read = conversation.record.read_shown < conversation.record.read;
+        let owner = if has_read { self.loaded_owner(conversation.log) } else { None };
         let reads = owner.map_or(Audience::Nobody, |slot| self.users[slot].record.face.reads);
         let news = self.conversations[conversation_slot].show(reads);
         if news != News::Nothing {

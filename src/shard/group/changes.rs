@@ -7,7 +7,6 @@ use fulmar_protocol::{Code, Numbers};
 use super::super::seam::{GroupId, Message, Origin, UserId};
 use super::super::{Answer, Effects, Shard};
 use super::letter::GroupLetter;
-use super::record::GroupRecord;
 use super::rules::Wanted;
 
 impl Shard {
@@ -76,9 +75,7 @@ impl Shard {
             }
             return;
         }
-        let mut attempt = GroupRecord::default();
-        let made = attempt.create(origin.user, origin.device, origin.number, &wanted, members_max);
-        if let Err(code) = made {
+        if let Err(code) = wanted.judge_creation(origin.user, members_max) {
             return self.reject_group(origin, 0, code, fx);
         }
         if self.take_place(slot, origin, fx) {
@@ -98,11 +95,8 @@ impl Shard {
         wanted: &Wanted,
         fx: &mut Effects,
     ) {
-        let members_max = self.config.group_members_max;
-        let group = &mut self.groups[slot];
-        let made =
-            group.record.create(origin.user, origin.device, origin.number, wanted, members_max);
-        debug_assert_eq!(made, Ok(()), "it was judged");
+        let record = &mut self.groups[slot].record;
+        record.create(origin.user, origin.device, origin.number, wanted);
         let body = change_body(wanted);
         let message = Message { content: CONTENT_CHANGE, body };
         let (position, value) = self.write_group_entry(slot, origin, &message, fx);

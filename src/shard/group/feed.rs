@@ -5,7 +5,6 @@ use bytes::Bytes;
 use fulmar_protocol::group::GroupDeliver;
 use fulmar_protocol::{Chunks, Code, Frame};
 
-use super::super::connection::Download;
 use super::super::output::Patience;
 use super::super::record::{EntryHeader, split_entry};
 use super::super::seam::{ConnId, GroupId, Load, LogId, UserId};
@@ -64,10 +63,7 @@ impl Shard {
                 (feed.acked, feed.next) = (cursor, cursor + 1);
             }
             // What the device says that it has, it acknowledges.
-            let through = device_has.min(feed.next - 1);
-            if through > feed.acked {
-                self.settle_group(conn, at, through);
-            }
+            self.acknowledge_through(conn, group, device_has);
         } else {
             let mut feed = Feed::new(group, device_has.min(cursor), head, member);
             // What lies before the user's time is passed over.
@@ -177,10 +173,6 @@ impl Shard {
         let (messages_max, bytes_max) = (self.config.window_messages, self.config.window_bytes);
         let high_bytes = self.config.output_high_bytes;
         let share = (messages_max / GROUP_FEED_SHARE).max(1);
-        let Some(group) = self.feeds(conn).map(|feeds| feeds.all[at].group) else {
-            return Next::Nothing;
-        };
-        let first = self.seats.get(&group).map_or(u64::MAX, super::seat::Seat::recent_first);
         let Some(connection) = self.connection(conn) else { return Next::Nothing };
         let output_room = high_bytes.saturating_sub(connection.output.len()) as u64;
         let Some(session) = connection.session() else { return Next::Nothing };
@@ -191,11 +183,12 @@ impl Shard {
         if feed.next > feed.last() || feed.loading || is_busy || output_room == 0 {
             return Next::Nothing;
         }
-        let (next, through, of_feed) = (feed.next, feed.last(), feed.messages);
+        let (group, next, through, of_feed) = (feed.group, feed.next, feed.last(), feed.messages);
         if self.is_feed_full(conn, at) {
             self.counters.windows_full += 1;
             return Next::Nothing;
         }
+        let first = self.seats.get(&group).map_or(u64::MAX, super::seat::Seat::recent_first);
         if next >= first {
             return Next::Warm(next);
         }
@@ -278,12 +271,7 @@ impl Shard {
             body: piece,
         };
         self.put(conn, &Frame::GroupDeliver(deliver), fx);
-        if done < body.len() {
-            if let Some(session) = self.session(conn) {
-                session.download = Some(Box::new(Download { body, done }));
-            }
-            self.continue_download(conn, fx);
-        }
+        self.put_rest(conn, body, done, fx);
         true
     }
 
@@ -351,10 +339,7 @@ impl Shard {
             self.end(conn, Code::CursorAhead, &detail, fx);
             return;
         }
-        if position > feed.acked {
-            self.settle_group(conn, at, position);
-            self.queue_feeds(conn);
-        }
+        self.acknowledge_through(conn, group, position);
     }
 
     /// Entries that a feed waited for.

@@ -198,7 +198,10 @@ impl Shard {
         };
         let is_question = matches!(
             letter,
-            GroupLetter::Resume { .. } | GroupLetter::Ask { .. } | GroupLetter::Look { .. }
+            GroupLetter::Resume { .. }
+                | GroupLetter::Ask { .. }
+                | GroupLetter::Look { .. }
+                | GroupLetter::Page { .. }
         );
         if is_question && self.groups[slot].is_ahead() {
             self.hand_over_when_stored(slot, letter);

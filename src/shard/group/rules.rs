@@ -22,29 +22,28 @@ pub struct Wanted {
     pub value: Bytes,
 }
 
-impl GroupRecord {
-    /// Makes a group that doesn't exist yet; its first entry will be at position 1.
-    pub(super) fn create(
-        &mut self,
-        owner: UserId,
-        device: DeviceId,
-        number: u64,
-        wanted: &Wanted,
-        members_max: usize,
-    ) -> Result<(), Code> {
-        if wanted.value.len() > GROUP_NAME_BYTES_MAX || wanted.users.contains(&owner) {
+impl Wanted {
+    /// Whether a group can be made so by this owner; the code of the refusal if not.
+    pub(super) fn judge_creation(&self, owner: UserId, members_max: usize) -> Result<(), Code> {
+        if self.value.len() > GROUP_NAME_BYTES_MAX || self.users.contains(&owner) {
             return Err(Code::BadChange);
         }
-        if wanted.users.len() + 1 > members_max {
+        if self.users.len() + 1 > members_max {
             return Err(Code::GroupFull);
         }
+        Ok(())
+    }
+}
+
+impl GroupRecord {
+    /// Makes a group that doesn't exist yet, as it was judged; its first entry will be at position 1.
+    pub(super) fn create(&mut self, owner: UserId, device: DeviceId, number: u64, wanted: &Wanted) {
         self.made_by = (owner, device, number);
         self.name = wanted.value.clone();
         self.insert(owner, Role::Owner, 1);
         for &user in &wanted.users {
             self.insert(user, Role::Member, 1);
         }
-        Ok(())
     }
 
     /// Whether `actor` may make this change, and it can be made; the code of the refusal if not.
@@ -287,7 +286,7 @@ mod tests {
     fn group() -> GroupRecord {
         let mut record = GroupRecord::default();
         let create = wanted(Action::Create, &[2, 3, 4], b"birds");
-        record.create(1, 1, 9, &create, MEMBERS_MAX).expect("made");
+        record.create(1, 1, 9, &create);
         record.apply(1, &wanted(Action::Promote, &[2], b""), 2);
         record.head = 2;
         record

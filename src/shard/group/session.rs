@@ -1,16 +1,14 @@
 //! Groups as a session sees them: its frames on their way to the groups' homes, and the answers.
 
 use bytes::Bytes;
-use fulmar_protocol::group::{
-    Action, CONTENT_CHANGE, Change, GroupRejected, GroupSend, GroupState,
-};
+use fulmar_protocol::group::{Action, Change, GroupRejected, GroupSend, GroupState};
 use fulmar_protocol::{Code, Frame, Pairs};
 
 use super::super::counters::count;
+use super::super::home::mix;
 use super::super::seam::{ConnId, CoreId, DeviceId, GroupId, Message, Origin, UserId};
 use super::super::{Answer, Effects, Shard, home_core};
 use super::letter::{Asker, GroupLetter, Progress, State};
-use super::record::GroupRecord;
 use super::rules::Wanted;
 use crate::limits::{NOTICE_COST_BYTES, NOTICES_MAX, QUOTA_RETRY_MS};
 
@@ -33,8 +31,6 @@ impl Shard {
             Some(Code::NotAMember)
         } else if body_bytes > self.config.body_bytes_max {
             Some(Code::BodyTooLarge)
-        } else if send.content == CONTENT_CHANGE {
-            Some(Code::BadChange)
         } else {
             None
         };
@@ -149,7 +145,12 @@ impl Shard {
 
     /// A session with a question about a group. None if its user has nothing to do with the group; that is
     /// said at once.
-    fn group_asker(&mut self, conn: ConnId, group: GroupId, fx: &mut Effects) -> Option<Asker> {
+    pub(in super::super) fn group_asker(
+        &mut self,
+        conn: ConnId,
+        group: GroupId,
+        fx: &mut Effects,
+    ) -> Option<Asker> {
         if !self.knows_group(conn, group) {
             self.put(conn, &Frame::GroupGone { group, position: 0 }, fx);
             return None;
@@ -165,7 +166,12 @@ impl Shard {
         Some(Asker { core, conn, user: session.user })
     }
 
-    fn post_to_group(&mut self, group: GroupId, letter: GroupLetter, fx: &mut Effects) {
+    pub(in super::super) fn post_to_group(
+        &mut self,
+        group: GroupId,
+        letter: GroupLetter,
+        fx: &mut Effects,
+    ) {
         let core = home_core(group, self.config.cores);
         self.post_to_core(core, letter.into(), fx);
     }
@@ -271,13 +277,11 @@ impl Shard {
     /// A letter to a group that there may not be.
     fn hand_to_known_group(&mut self, group: GroupId, letter: GroupLetter, fx: &mut Effects) {
         let is_known =
-            self.group_heads.contains_key(&group) || self.groups_by_id.contains_key(&group);
+            self.groups_by_id.contains_key(&group) || self.group_heads.contains_key(&group);
         match letter {
             GroupLetter::Change { origin, ref wanted, .. } if wanted.action == Action::Create => {
-                let members_max = self.config.group_members_max;
-                let Origin { user, device, number, .. } = origin;
-                let made = GroupRecord::default().create(user, device, number, wanted, members_max);
-                match made {
+                let judged = wanted.judge_creation(origin.user, self.config.group_members_max);
+                match judged {
                     // It takes no memory where there will be none.
                     Err(code) if !is_known => self.reject_group(origin, 0, code, fx),
                     _ => self.hand_to_group(group, letter, fx),
@@ -399,11 +403,6 @@ impl Shard {
 /// The number of a group that is to be made: the same for the same request, so that a resend makes none
 /// beside it, and spread over all numbers. The mixing is that of `SplitMix64`.
 fn new_group(origin: Origin) -> GroupId {
-    let mix = |value: u64| {
-        let value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        value ^ (value >> 31)
-    };
     let device: DeviceId = origin.device;
     let seed = mix(origin.user) ^ u64::from(device).rotate_left(48);
     mix(mix(seed).wrapping_add(origin.number)).max(1)

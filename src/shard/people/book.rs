@@ -158,10 +158,12 @@ impl Book {
         }
     }
 
-    /// What a device with the book up to `version` is told next.
-    pub(super) fn page(&self, version: u64) -> Page {
+    /// What a device with the book up to `version` is told next. Of one that has nothing of before, and began
+    /// when `begun` was the newest version, no removal up to then matters.
+    pub(super) fn page(&self, version: u64, begun: Option<u64>) -> Page {
         let head = self.head;
-        if version > head || (version < self.floor && version > 0) {
+        let has_missed = version < self.floor && begun.is_none_or(|begun| self.floor > begun);
+        if version > head || (version > 0 && has_missed) {
             return Page { items: Vec::new(), version: 0, head, reset: true };
         }
         let first = self.items.partition_point(|known| known.version <= version);
@@ -321,26 +323,30 @@ mod tests {
         }
         let (mut version, mut got, mut pages) = (0, 0, 0);
         while version < book.head {
-            let page = book.page(version);
+            let page = book.page(version, None);
             assert!(!page.reset && page.head == book.head);
             assert!(page.items.iter().all(|known| known.version > version));
             (version, got, pages) = (page.version, got + page.items.len(), pages + 1);
         }
         assert_eq!(got, 200);
         assert!(pages > 5);
-        assert!(book.page(book.head).items.is_empty());
+        assert!(book.page(book.head, None).items.is_empty());
         for nth in 0..BOOK_REMOVED_MAX {
             book.set(wish(129, &nth.to_string(), "v"));
             book.set(wish(129, &nth.to_string(), ""));
         }
         let before = book.head;
-        assert!(!book.page(200).reset);
+        assert!(!book.page(200, None).reset);
         book.set(wish(128, "0", ""));
         assert_eq!(book.floor, 202);
-        let reset = book.page(201);
+        let reset = book.page(201, None);
         assert!(reset.reset && reset.version == 0 && reset.items.is_empty());
-        assert!(!book.page(202).reset && !book.page(before).reset && !book.page(0).reset);
-        assert!(book.page(book.head + 1).reset);
+        assert!(
+            !book.page(202, None).reset
+                && !book.page(before, None).reset
+                && !book.page(0, None).reset
+        );
+        assert!(book.page(book.head + 1, None).reset);
         let mut bytes = BytesMut::new();
         book.encode(&mut bytes);
         assert_eq!(Book::decode(&bytes), Ok(book));

@@ -28,7 +28,7 @@ use super::group::Asker;
 use super::inbox::Stage;
 use super::seam::{ConnId, CoreId, Key, Load, Ticket, UserId, Write};
 use super::{Answer, Effects, Shard};
-use crate::limits::{BOOK_WAITING_MAX, BOOKS_WARM_BYTES_MAX, SWEEP_SLOTS, WARM_MS};
+use crate::limits::{BOOK_WAITING_MAX, BOOKS_WARM_BYTES_MAX, WARM_MS};
 
 pub use book::{Book, Item, Wish};
 pub use letter::{May, PeopleLetter};
@@ -86,6 +86,8 @@ pub(super) struct Following {
     reached: u64,
     /// Each further item moves that.
     is_even: bool,
+    /// It goes through the book from its beginning; the newest version when it began.
+    begun: Option<u64>,
     /// Something could not be told since its output was full. It is told no more until it asks again.
     has_missed: bool,
 }
@@ -259,8 +261,6 @@ impl Shard {
 
     /// Lets go of books that are stored and unused.
     pub(super) fn sweep_books(&mut self, slots: usize) {
-        let evictions = self.books.sweep(slots.min(SWEEP_SLOTS), self.now.mono_ms, self.stored);
-        self.counters.evictions += evictions;
-        self.sweep_names(slots);
+        self.counters.evictions += self.books.sweep(slots, self.now.mono_ms, self.stored);
     }
 }

@@ -280,7 +280,7 @@ impl Shard {
     }
 
     /// Lets go of names that are stored and unused.
-    pub(super) fn sweep_names(&mut self, slots: usize) {
+    pub(in super::super) fn sweep_names(&mut self, slots: usize) {
         let (now_ms, stored) = (self.now.mono_ms, self.stored);
         let Names { by_hash, order, .. } = &mut self.names;
         for _ in 0..slots.min(order.len()) {

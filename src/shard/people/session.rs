@@ -84,7 +84,9 @@ impl Shard {
         session.asking += 1;
         let user = session.user;
         let following = session.book.get_or_insert_default();
-        **following = Following { reached: version, is_even: false, has_missed: false };
+        let goes_on = version > 0 && version == following.reached;
+        let begun = following.begun.filter(|_| goes_on);
+        **following = Following { reached: version, is_even: false, begun, has_missed: false };
         self.with_book(user, Want::Resume { conn, version }, fx);
         self.pause_if_full(conn, fx);
     }
@@ -92,7 +94,15 @@ impl Shard {
     /// The book is here: what it holds now is told once that is stored.
     pub(super) fn page_book(&mut self, user: UserId, conn: ConnId, version: u64, fx: &mut Effects) {
         let Some(book) = self.books.book(user) else { return };
-        let page = book.page(version);
+        let head = book.head;
+        let Some(session) = self.session(conn) else { return };
+        let Some(following) = session.book.as_deref_mut() else { return };
+        if version == 0 {
+            following.begun = Some(head);
+        }
+        let begun = following.begun;
+        let Some(book) = self.books.book(user) else { return };
+        let page = book.page(version, begun);
         self.answer_when_stored(None, Answer::People(Box::new(Reply::Page { conn, page })), fx);
     }
 
@@ -136,6 +146,8 @@ impl Shard {
         fx: &mut Effects,
     ) {
         if self.is_told_what_it_asked(conn) {
+            // Its version must not pass for the cursor of a device that lacks items before it.
+            self.tell_how_far(conn, fx);
             self.put(conn, &item.frame(), fx);
             self.note_told(conn, item.version, is_new);
         }
@@ -191,9 +203,12 @@ impl Shard {
 
     /// Tells a session that missed changes how far it is, once there is room: it asks for the rest.
     pub(in super::super) fn tell_missed_items(&mut self, conn: ConnId, fx: &mut Effects) {
-        if self.is_output_full(conn) {
-            return;
+        if !self.is_output_full(conn) {
+            self.tell_how_far(conn, fx);
         }
+    }
+
+    fn tell_how_far(&mut self, conn: ConnId, fx: &mut Effects) {
         let Some(session) = self.session(conn) else { return };
         let Some(following) = session.book.as_deref_mut() else { return };
         if !following.has_missed || !following.is_even {

@@ -4,7 +4,7 @@ use fulmar_protocol::group::Action;
 
 use super::groups::three;
 use super::world::World;
-use crate::limits::{GROUP_EARLY_MAX, NOTICES_MAX};
+use crate::limits::{GROUP_BEHIND_MAX, GROUP_EARLY_MAX, NOTICES_MAX};
 
 #[test]
 fn no_more_sessions_than_so_many_wait_to_hear_whether_their_users_were_added() {
@@ -53,4 +53,42 @@ fn no_more_groups_than_so_many_wait_to_tell_a_user_of_being_added() {
     world.load();
     let told = world.told(others[0]);
     assert_eq!(told.iter().filter(|told| told.contains(" sent ")).count(), EACH as usize);
+}
+
+#[test]
+fn no_more_than_so_much_of_a_device_waits_behind_what_waits() {
+    let mut world = World::new();
+    let (group, [mut ann, bob, _]) = three(&mut world);
+    world.say(ann, group, 2, "so what this user sent lately is here");
+    world.told(ann);
+    world.told(bob);
+    // User 5's inbox isn't read yet, so the addition waits, and with it what comes after it.
+    world.holds_loads = true;
+    world.change(ann, group, 3, Action::Add, &[5], b"");
+    let last = 3 + GROUP_BEHIND_MAX as u64;
+    for number in 4..=last {
+        if number % EACH == 0 {
+            world.hang_up(ann);
+            ann = world.log_in(1, 1);
+        }
+        world.say(ann, group, number, "behind");
+    }
+    world.told(ann);
+    assert!(!world.is_closed(ann));
+    world.say(ann, group, last + 1, "one too many");
+    assert_eq!(world.told(ann).last().map(String::as_str), Some("goodbye overloaded"));
+    // All that waited comes in its order.
+    world.holds_loads = false;
+    world.load();
+    let mut heard = Vec::new();
+    while heard.len() < GROUP_BEHIND_MAX + 1 {
+        let more = world.heard(bob);
+        assert!(!more.is_empty(), "{} came", heard.len());
+        heard.extend(more);
+        world.ack_group(bob, group, 2 + heard.len() as u64);
+    }
+    assert_eq!(heard[0], "@3 1: add [5]");
+    for (position, said) in (4..).zip(&heard[1..]) {
+        assert_eq!(*said, format!("@{position} 1: behind"));
+    }
 }

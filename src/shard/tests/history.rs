@@ -273,6 +273,31 @@ fn strangers_can_not_tell_a_group_from_none() {
     }
     // The next question isn't held up by that.
     assert_eq!(world.page_down(eve, 0, 9, 9), ["end @1 to @0"]);
+    // Nor is a group read because of one who isn't in it.
+    world.crash();
+    let eve = world.join(9, 1);
+    assert_eq!(world.page_down(eve, group, 9, 9), [format!("group {group} gone @0")]);
+    assert!(world.cores.iter().all(|core| core.shard.groups.len() == 0), "nothing was loaded");
+}
+
+#[test]
+fn who_is_being_added_reads_nothing_until_that_is_stored() {
+    let mut world = World::new();
+    let (group, [ann, ..]) = three(&mut world);
+    world.change(ann, group, 2, Action::ShowHistory, &[], b"\x01");
+    world.say(ann, group, 3, "before");
+    let dan = world.log_in(4, 1);
+    world.told(dan);
+    world.holds_stores = true;
+    world.change(ann, group, 4, Action::Add, &[4], b"");
+    // The notice is stored, the change isn't.
+    world.store_one(0);
+    world.settle();
+    assert_eq!(world.page_down(dan, group, 9, 9), [] as [String; 0]);
+    world.holds_stores = false;
+    world.store();
+    let told = world.told(dan);
+    assert!(told.iter().any(|told| told.ends_with("1 before")), "{told:?}");
 }
 
 #[test]

@@ -215,3 +215,70 @@ fn a_damaged_book_is_not_taken_for_an_empty_one() {
     world.disk.overwrite(Key::Book { user: 1 }, bytes::Bytes::from_static(&[1, 2]));
     resume(&mut world, phone, 0);
 }
+
+#[test]
+fn a_fresh_device_of_a_book_with_forgotten_removals_gets_it_all() {
+    let mut world = World::new();
+    let phone = world.log_in(1, 1);
+    for nth in 0..40 {
+        put(&mut world, phone, &format!("{nth:02}"), &"v".repeat(900));
+    }
+    for nth in 0..=BOOK_REMOVED_MAX {
+        put(&mut world, phone, &format!("r{nth}"), "1");
+        put(&mut world, phone, &format!("r{nth}"), "");
+    }
+    world.told(phone);
+    let tablet = world.log_in(1, 2);
+    let mut version = 0;
+    for _ in 0..10 {
+        resume(&mut world, tablet, version);
+        let told = world.told(tablet);
+        let end = told.last().expect("the end").clone();
+        let Some(rest) = end.strip_prefix("book ") else { panic!("{end}") };
+        if rest.starts_with("reset") {
+            version = 0;
+            continue;
+        }
+        let (reached, head) = rest.split_once(" of ").expect("of");
+        version = reached.parse().expect("a version");
+        if reached == head {
+            return;
+        }
+    }
+    panic!("never through");
+}
+
+#[test]
+fn an_own_tick_does_not_hide_what_was_missed() {
+    let mut world = World::new();
+    let [phone, tablet] = [1, 2].map(|device| world.log_in(1, device));
+    resume(&mut world, tablet, 0);
+    world.told(tablet);
+    world.stall(tablet);
+    let value = "v".repeat(1_000);
+    for nth in 0..OUTPUT_HIGH_BYTES / 1_000 - 1 {
+        put(&mut world, phone, &(nth % 3).to_string(), &value[nth / 3..]);
+    }
+    world.holds_stores = true;
+    for nth in 0..8 {
+        put(&mut world, phone, &format!("late {nth}"), &value);
+    }
+    put(&mut world, tablet, "own", "1");
+    assert!(!world.clients[tablet].is_paused);
+    world.holds_stores = false;
+    world.store();
+    world.unstall(tablet);
+    let mut told = world.told(tablet);
+    // Its cursor is what the newest BOOK says, which is below the head, so later items don't move it.
+    let reached = told.iter().rev().find_map(|line| line.strip_prefix("book "));
+    let reached = reached.and_then(|end| end.split(' ').next());
+    let reached: u64 = reached.expect("how far it is").parse().expect("a version");
+    resume(&mut world, tablet, reached);
+    told.extend(world.told(tablet));
+    for nth in 0..8 {
+        assert!(
+            told.iter().any(|line| line.contains(&format!("128/late {nth}"))),
+            "late {nth} is lost"
+        );
+    }
+}
