@@ -241,7 +241,7 @@ fn a_deleted_segment_is_refused_by_name() {
         position += 1;
         commit(&mut store, position).expect("commit");
     }
-    store.drain.drain_oldest().expect("drain");
+    store.drain.drain_oldest(0).expect("drain");
     drop(store);
     let copy = copied(data.path());
     fs::remove_dir_all(copy.path().join("journal")).expect("remove");
@@ -281,7 +281,7 @@ fn damage_to_a_full_segment_is_seen_by_readers_and_stops_the_drain() {
     }
     let error = head(&store.reader).expect_err("no wrong value").to_string();
     assert!(error.contains("journal-000000000001.log is damaged"), "{error}");
-    let error = store.drain.drain_oldest().expect_err("refused").to_string();
+    let error = store.drain.drain_oldest(0).expect_err("refused").to_string();
     assert!(error.contains("journal-000000000001.log is damaged"), "{error}");
     assert!(segment(data.path(), 1).exists());
 }
@@ -296,7 +296,7 @@ fn a_flipped_byte_in_a_table_is_never_a_wrong_value() {
         commit(&mut store, position).expect("commit");
     }
     for _ in 0..3 {
-        store.drain.drain_oldest().expect("drain");
+        store.drain.drain_oldest(0).expect("drain");
     }
     drop(store);
     let tables = files(&data.path().join("rocksdb"), "sst");
@@ -335,7 +335,7 @@ fn drained_directory() -> (TempDir, u64) {
         position += 1;
         commit(&mut store, position).expect("commit");
         if position % 10 == 0 && segment(data.path(), 4).exists() {
-            store.drain.drain_oldest().expect("drain");
+            store.drain.drain_oldest(0).expect("drain");
         }
     }
     (data, position)

@@ -179,7 +179,7 @@ fn the_last_position_survives_the_expiry_of_its_entry() {
     drop(store);
     let store = open(&path, &options).expect("open");
     assert_eq!(found(&store), [(Some(3), 3), (Some(5), 5)]);
-    store.drain.drain_oldest().expect("drain");
+    store.drain.drain_oldest(super::entry::now_ms()).expect("drain");
     drop(store);
     let rocks = Rocks::open(&path.join("rocksdb"), &options).expect("open");
     rocks.compact().expect("compact");
@@ -232,7 +232,7 @@ fn what_is_over_is_neither_carried_over_nor_kept() {
     }
     drop(store);
     let store = open(&path, &options()).expect("open");
-    store.drain.drain_oldest().expect("drain");
+    store.drain.drain_oldest(super::entry::now_ms()).expect("drain");
     let head = |store: &Store, log| {
         let load = Load::Log { log, expire_through_ms: 0 };
         let Loaded::Log { head, .. } = store.reader.load(load).expect("load") else {
@@ -268,7 +268,7 @@ fn a_store_keeps_what_was_committed() {
             let write = Write::Put { key, value: value(head, 500) };
             store.committer.commit([write].iter()).expect("commit");
         }
-        store.drain.drain_oldest().expect("drain");
+        store.drain.drain_oldest(super::entry::now_ms()).expect("drain");
         let load = Load::Log { log: LogId::Inbox(1), expire_through_ms: 0 };
         let Loaded::Log { last, first, .. } = store.reader.load(load).expect("load") else {
             panic!("an inbox")

@@ -25,7 +25,7 @@ fn a_group_and_an_inbox_of_the_same_number_do_not_meet() {
             commit_to(group, &mut store, position / 3).expect("commit");
         }
         if store.drain.is_due() {
-            store.drain.drain_oldest().expect("drain");
+            store.drain.drain_oldest(0).expect("drain");
         }
     }
     drop(store);
@@ -39,7 +39,7 @@ fn a_group_and_an_inbox_of_the_same_number_do_not_meet() {
         position += 1;
         commit(&mut store, position).expect("commit");
         if store.drain.is_due() {
-            store.drain.drain_oldest().expect("drain");
+            store.drain.drain_oldest(0).expect("drain");
         }
     }
     assert_eq!(head(&store.reader).expect("read"), position);
@@ -76,7 +76,7 @@ fn the_head_of_every_group_is_known_after_drains_and_a_crash() {
             commit_to(LogId::Inbox(3), &mut store, 1).expect("commit");
         }
         if store.drain.is_due() {
-            store.drain.drain_oldest().expect("drain");
+            store.drain.drain_oldest(0).expect("drain");
             assert_eq!(heads(&store.reader), expected);
         }
     }
@@ -91,7 +91,7 @@ fn the_head_of_every_group_is_known_after_drains_and_a_crash() {
             if files(&directory.join("journal"), "log").len() == 1 {
                 break;
             }
-            store.drain.drain_oldest().expect("drain");
+            store.drain.drain_oldest(0).expect("drain");
         }
     }
 }

@@ -217,7 +217,7 @@ impl World {
         let plan = NodePlan { segments_kept: 0, ..self.node_plan.clone() };
         let (_, reader, drain) = self.disk.open(&plan).map_err(unreadable)?;
         while drain.is_due() {
-            drain.drain_oldest().map_err(unreadable)?;
+            drain.drain_oldest(self.unix_ms()).map_err(unreadable)?;
         }
         let has_lost =
             |user| self.devices.iter().any(|device| device.user == user && device.is_lost);

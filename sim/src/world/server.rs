@@ -287,12 +287,13 @@ impl World {
 
     /// The drain looks whether there is something to do.
     pub(super) fn drain_due(&mut self, run: u32) {
+        let unix_ms = self.unix_ms();
         let Some(node) = self.node.as_mut().filter(|node| node.run == run) else { return };
         node.is_draining = false;
         let mut outcome = Ok(());
         if node.drain.is_due() {
             self.coverage.hit(Happening::Drained);
-            outcome = node.drain.drain_oldest();
+            outcome = node.drain.drain_oldest(unix_ms);
         }
         let outcome = outcome.and_then(|()| node.drain.keep_a_spare());
         match outcome {

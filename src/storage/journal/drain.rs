@@ -96,7 +96,7 @@ impl<D: JournalDirectory, S: Storage> Drain<D, S> {
     fn drain_until_stopped(&self) -> Result<(), JournalError> {
         self.keep_a_spare()?;
         while self.shared.backlog.wait_until_due() {
-            self.drain_oldest()?;
+            self.drain_oldest(now_ms())?;
             self.keep_a_spare()?;
         }
         Ok(())
@@ -118,8 +118,9 @@ impl<D: JournalDirectory, S: Storage> Drain<D, S> {
         self.shared.backlog.is_due()
     }
 
-    /// Carries over the oldest full segment. Nothing happens if there is none.
-    pub fn drain_oldest(&self) -> Result<(), JournalError> {
+    /// Carries over the oldest full segment, but for entries that are over at `now_ms` (Unix milliseconds).
+    /// Nothing happens if there is none.
+    pub fn drain_oldest(&self, now_ms: u64) -> Result<(), JournalError> {
         let (segment, sequence_after, trimmed) = {
             let mut index = self.shared.write();
             let mut oldest = index.segments.values();
@@ -135,7 +136,7 @@ impl<D: JournalDirectory, S: Storage> Drain<D, S> {
             .map(|(log, from, through)| Write::Trim { log, from, through })
             .collect();
         self.sync_newest()?;
-        let keys = self.carry_over(&segment, sequence_after, &mut writes)?;
+        let keys = self.carry_over(&segment, (sequence_after, now_ms), &mut writes)?;
         self.sync_newest()?;
         // With the same flush, so that a database that lost it, or any file before it, shows that.
         self.behind.note_drained(segment.number).map_err(JournalError::database)?;
@@ -161,15 +162,15 @@ impl<D: JournalDirectory, S: Storage> Drain<D, S> {
     }
 
     /// Writes the segment's live values, after `writes`, to the database; returns their keys. The
-    /// record after the segment's last has `sequence_after`.
+    /// record after the segment's last has `sequence_after`. Entries that are over at `now_ms` are left out.
     fn carry_over(
         &self,
         segment: &Segment<D::File>,
-        sequence_after: u64,
+        (sequence_after, now_ms): (u64, u64),
         writes: &mut Vec<Write>,
     ) -> Result<Vec<Key>, JournalError> {
         let (mut keys, mut bytes) = (Vec::new(), 0);
-        let (mut over, now_ms) = (Over::default(), now_ms());
+        let mut over = Over::default();
         let mut scan = Scan::new(segment);
         while let Some(record) = scan.next()? {
             {

@@ -62,7 +62,7 @@ pub fn journal(data: &[u8]) {
         match script.byte() {
             0..160 => run.commit(&mut script),
             160..190 => {
-                run.drain.drain_oldest().expect("a drain");
+                run.drain.drain_oldest(0).expect("a drain");
                 run.drained = run.models.len();
             }
             190..220 => run.restart(script.below(8)),

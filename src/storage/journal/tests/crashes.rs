@@ -68,7 +68,7 @@ fn an_end_in_the_middle_of_opening_leaves_a_journal() {
         committer.commit([state(1)].iter()).expect("commit");
         committer.next_segment(0).expect("segment");
         // The only segment is an empty one now.
-        drain.drain_oldest().expect("drain");
+        drain.drain_oldest(NOW_MS).expect("drain");
         files.kill();
         files.end_after(changes);
         drop(open());
@@ -88,13 +88,13 @@ fn without_syncing_the_drain_gives_up_nothing_that_a_power_cut_could_bring_back(
             Write::Put { key: Key::Entry { log: INBOX, position: 1 }, value: [7; 8][..].into() };
         committer.commit([entry].iter()).expect("commit");
         committer.next_segment(0).expect("segment");
-        drain.drain_oldest().expect("drain");
+        drain.drain_oldest(NOW_MS).expect("drain");
         committer.commit([state(1)].iter()).expect("commit");
         committer.next_segment(0).expect("segment");
         // Overwritten and trimmed, but not synced.
         let trim = Write::Trim { log: INBOX, from: 1, through: 1 };
         committer.commit([state(2), trim].iter()).expect("commit");
-        drain.drain_oldest().expect("drain");
+        drain.drain_oldest(NOW_MS).expect("drain");
         files.cut_power(&mut Rng::with_seed(seed), Loss::Newest);
         database.crash(&mut Rng::with_seed(seed));
         let (_, reader, _) = open();
@@ -119,13 +119,13 @@ fn what_was_trimmed_after_a_broken_drain_leaves_the_database() {
     committer.next_segment(0).expect("segment");
     // The database has the entry, the segment stays.
     files.end_after(0);
-    drain.drain_oldest().expect_err("it ends");
+    drain.drain_oldest(NOW_MS).expect_err("it ends");
     files.kill();
     let (mut committer, _, drain) = open();
     committer.commit([Write::Trim { log: INBOX, from: 1, through: 1 }].iter()).expect("commit");
     committer.next_segment(0).expect("segment");
     while drain.is_due() {
-        drain.drain_oldest().expect("drain");
+        drain.drain_oldest(NOW_MS).expect("drain");
     }
     let load = Load::Log { log: INBOX, expire_through_ms: 0 };
     let Loaded::Log { last, .. } = database.load(load).expect("load") else { panic!() };
@@ -150,7 +150,7 @@ fn the_head_is_known_though_everything_has_expired() {
     }
     assert_eq!(head(), 3);
     committer.next_segment(0).expect("segment");
-    drain.drain_oldest().expect("drain");
+    drain.drain_oldest(NOW_MS).expect("drain");
     database.expire(10);
     assert_eq!(head(), 3);
 }

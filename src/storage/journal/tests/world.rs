@@ -183,9 +183,9 @@ impl World {
         let (committer, reader, drain) = parts;
         for _ in 0..self.random.usize(1..60) {
             let done = match self.random.u8(0..16) {
-                0 => drain.drain_oldest(),
+                0 => drain.drain_oldest(NOW_MS),
                 1 => drain.keep_a_spare(),
-                2..5 if drain.is_due() => drain.drain_oldest(),
+                2..5 if drain.is_due() => drain.drain_oldest(NOW_MS),
                 5 if !self.is_planned => {
                     self.model.check(reader);
                     Ok(())
@@ -224,7 +224,7 @@ impl World {
         let count = self.commits.len() as u64 + 1;
         put(COUNTER, Bytes::copy_from_slice(&count.to_le_bytes()));
         while committer.would_wait(writes.iter()) {
-            drain.drain_oldest()?;
+            drain.drain_oldest(NOW_MS)?;
         }
         self.commits.push(writes.clone());
         let segment = committer.active.number;
@@ -249,7 +249,7 @@ impl World {
         let (mut committer, reader, drain) = self.open();
         let drain_all = |committer: &JournalCommitter<_>| {
             while committer.shared.read().segments.len() > 1 {
-                drain.drain_oldest().expect("drain");
+                drain.drain_oldest(NOW_MS).expect("drain");
             }
         };
         drain_all(&committer);
