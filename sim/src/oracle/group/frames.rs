@@ -156,6 +156,7 @@ impl Oracle {
         if asked == 0 {
             self.made(by, group)?;
         }
+        self.groups.reader(by.0, group);
         let log = self.groups.log(group);
         if !log.ticked(by, position, time_ms)? {
             self.hit(Happening::GroupRepeatTick);
@@ -276,6 +277,9 @@ impl Oracle {
         }
         let log = self.groups.log(group);
         log.delivered(position, author, body, time_ms)?;
+        // Who wrote has what it wrote, whether it ever acknowledges anything or not.
+        self.groups.reader(author, group);
+        let log = self.groups.log(group);
         if log.is_of(position, user, link.device) {
             let detail = format!("position {position} of {group} came to its sender {user}");
             return Err(Complaint("a device gets nothing of what it sent", detail));
