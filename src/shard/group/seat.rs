@@ -101,12 +101,12 @@ impl Shard {
             if member.since <= head && said.is_none() {
                 continue;
             }
-            // A session that is attached has everything there was for its user so far: nothing if it joins
-            // just now, what was before its absence if it comes back.
-            let device_has = match member {
-                Seated { since, absence: (from, to), .. } if since > head && from < to => from - 1,
-                Seated { since, .. } if since > head => 0,
-                Seated { until, .. } => head.min(until),
+            // A session that is attached has everything there was of a group that it named. Who joins just now may
+            // have been a member before, while this device was away: it has what it said that it has.
+            let device_has = match said {
+                Some(said) if member.since > head => said,
+                None => 0,
+                Some(_) => head.min(member.until),
             };
             // Its home may not know, after a crash or since it had too much to do. What was passed over behind
             // that may have expired.

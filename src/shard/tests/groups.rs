@@ -783,3 +783,27 @@ fn who_comes_back_while_it_is_added_again_gets_what_was_before() {
         assert_eq!(heard, ["@2 1: before", "@3 1: remove [2]", "@5 1: add [2]", "@6 1: rename []"]);
     }
 }
+
+#[test]
+fn who_was_away_for_a_whole_time_gets_it_although_the_next_one_begins_before_it_asks() {
+    for cores in [1, 2] {
+        let mut world = World::of_cores(cores, |_| {});
+        let (group, [ann, bob, _]) = three(&mut world);
+        world.change(ann, group, 2, Action::Remove, &[2], b"");
+        world.told(bob);
+        world.hang_up(bob);
+        world.change(ann, group, 3, Action::Add, &[2], b"");
+        world.say(ann, group, 4, "meanwhile");
+        world.change(ann, group, 5, Action::Remove, &[2], b"");
+        // It knows of no group, and hasn't read yet of having been in one.
+        let bob = world.join(2, 1);
+        world.say(ann, group, 6, "without");
+        world.change(ann, group, 7, Action::Add, &[2], b"");
+        let mut heard = world.heard(bob);
+        heard.retain(|told| told.starts_with('@'));
+        assert_eq!(
+            heard,
+            ["@3 1: add [2]", "@4 1: meanwhile", "@5 1: remove [2]", "@7 1: add [2]"]
+        );
+    }
+}
