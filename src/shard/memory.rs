@@ -14,9 +14,9 @@ use crate::limits::{
     WAITING_MAX, WARM_MS,
 };
 
-/// Slots that are looked at for unused state before a table that holds as much as it should grows:
-/// more than one, so that those in use don't keep it growing.
-pub(super) const SWEEP_SLOTS_CROWDED: usize = 16;
+/// Slots that are looked at for unused state for each one by which a table that holds as much as it should
+/// grew: more than one, so that those in use don't keep it growing.
+const SWEEP_SLOTS_CROWDED: usize = 16;
 
 /// Where the search for unused state stands.
 #[derive(Debug, Default)]
@@ -24,6 +24,20 @@ pub(super) struct Sweep {
     next_ms: u64,
     user_slot: u32,
     conversation_slot: u32,
+    pub(super) grown: Grown,
+}
+
+/// By how many each table grew in this turn beyond what it should hold.
+///
+/// What is unused is let go at the end of a turn, never in the middle of one: there a slot is a name for
+/// what is being worked on, also where what follows from that loads something else.
+#[derive(Debug, Default)]
+pub(super) struct Grown {
+    users: usize,
+    conversations: usize,
+    pub(super) groups: usize,
+    pub(super) books: usize,
+    pub(super) names: usize,
 }
 
 impl Shard {
@@ -35,7 +49,7 @@ impl Shard {
             return slot;
         }
         if self.users.len() >= self.config.users_warm_max {
-            self.sweep_users(SWEEP_SLOTS_CROWDED);
+            self.sweep.grown.users += 1;
         }
         let slot = self.users.insert(User::loading(user, self.now.mono_ms));
         self.users_by_id.insert(user, slot);
@@ -138,7 +152,7 @@ impl Shard {
             return slot;
         }
         if self.conversations.len() >= self.config.conversations_warm_max {
-            self.sweep_conversations(SWEEP_SLOTS_CROWDED);
+            self.sweep.grown.conversations += 1;
         }
         let conversation = Conversation::loading(log, peer, self.now.mono_ms);
         let slot = self.conversations.insert(conversation);
@@ -433,20 +447,24 @@ impl Shard {
         }
     }
 
-    /// Looks at some of the tables and lets go of what is stored and unused.
+    /// Looks at some of the tables and lets go of what is stored and unused: now and then, and where one grew
+    /// beyond what it should hold.
     pub(super) fn sweep(&mut self, fx: &mut Effects) {
         self.counters.users_warm = self.users.len() as u64;
         self.counters.conversations_warm = self.conversations.len() as u64;
         let now_ms = self.now.mono_ms;
-        if now_ms < self.sweep.next_ms {
-            return;
+        let grown = std::mem::take(&mut self.sweep.grown);
+        let is_due = now_ms >= self.sweep.next_ms;
+        if is_due {
+            self.sweep.next_ms = now_ms + SWEEP_MS;
         }
-        self.sweep.next_ms = now_ms + SWEEP_MS;
-        self.sweep_users(SWEEP_SLOTS);
-        self.sweep_conversations(SWEEP_SLOTS);
-        self.sweep_groups(SWEEP_SLOTS, fx);
-        self.sweep_books(SWEEP_SLOTS);
-        self.sweep_names(SWEEP_SLOTS);
+        let least = if is_due { SWEEP_SLOTS } else { 0 };
+        let slots = |grown: usize| least.max(grown * SWEEP_SLOTS_CROWDED);
+        self.sweep_users(slots(grown.users));
+        self.sweep_conversations(slots(grown.conversations));
+        self.sweep_groups(slots(grown.groups), fx);
+        self.sweep_books(slots(grown.books));
+        self.sweep_names(slots(grown.names));
     }
 
     fn sweep_users(&mut self, slots: usize) {

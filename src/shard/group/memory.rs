@@ -2,7 +2,6 @@
 //! rest.
 
 use super::super::inbox::Stage;
-use super::super::memory::SWEEP_SLOTS_CROWDED;
 use super::super::record::{COUNT_MAX, RecordError, split_entry};
 use super::super::seam::{GroupId, Key, Load, Loaded, LogId, Write};
 use super::super::{Effects, Retention, Shard};
@@ -20,7 +19,7 @@ impl Shard {
             return slot;
         }
         if self.groups.len() >= self.config.groups_warm_max {
-            self.sweep_groups(SWEEP_SLOTS_CROWDED, fx);
+            self.sweep.grown.groups += 1;
         }
         let mut group = Group::loading(id, mono_ms);
         if self.group_heads.contains_key(&id) {

@@ -187,7 +187,7 @@ impl Shard {
             return;
         }
         if self.books.bytes > BOOKS_WARM_BYTES_MAX {
-            self.sweep_books(super::memory::SWEEP_SLOTS_CROWDED);
+            self.sweep.grown.books += 1;
         }
         let warm = Warm {
             book: Book::default(),

@@ -149,7 +149,7 @@ impl Shard {
             return;
         }
         if self.names.by_hash.len() >= NAMES_WARM_MAX {
-            self.sweep_names(super::super::memory::SWEEP_SLOTS_CROWDED);
+            self.sweep.grown.names += 1;
         }
         let warm = Warm {
             record: NameRecord::default(),

@@ -210,3 +210,20 @@ fn an_answer_of_storage_that_nobody_waits_for_changes_nothing() {
     assert_eq!(world.shard().counters().users_warm, 0);
     check_state(&mut world);
 }
+
+#[test]
+fn what_is_worked_on_is_not_let_go_although_memory_is_short() {
+    let mut world = World::with(|config| config.conversations_warm_max = 3);
+    let ann = world.log_in(1, 1);
+    world.send(ann, 2, 1, "a");
+    world.crash();
+    let ann = world.log_in(1, 1);
+    // Two that are looked at first.
+    world.send(ann, 3, 3, "c");
+    world.told(ann);
+    // The answer to the first one loads the conversation of the other direction, with the second in between.
+    world.frames(ann, &[send(2, 1, "a"), send(2, 4, "b")]);
+    world.expect(ann, &["sent 2 n1 #1", "sent 2 n4 #2"]);
+    let bob = world.log_in(2, 1);
+    world.expect(bob, &["deliver @1 1#1 a", "deliver @2 1#2 b"]);
+}
