@@ -51,6 +51,9 @@ pub const WAITING_MAX: usize = 1_024;
 /// Bytes of a page of a log's past, after which it ends: what is read at once for a device that may not take it
 /// for a while.
 pub const HISTORY_PAGE_BYTES: usize = 64 * 1024;
+/// Bytes of such pages that a core holds. Beyond it a page ends after one entry, so that devices that take nothing
+/// cost no more than those that get a large body.
+pub const PAGES_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Entries that one cold read brings, at most.
 pub const LOAD_ENTRIES_MAX: u32 = 256;
 
@@ -91,6 +94,8 @@ pub const BOOK_REMOVED_MAX: usize = 1_024;
 pub const BOOK_PAGE_BYTES: usize = 16 * 1024;
 /// What waits for one book to be loaded.
 pub const BOOK_WAITING_MAX: usize = 1_024;
+/// Claims and questions that wait for one record of usernames to be loaded.
+pub const NAME_WAITING_MAX: usize = 1_024;
 /// Usernames of one hash. That there is a second one is an accident or an attempt.
 pub const NAMES_OF_HASH_MAX: usize = 8;
 /// Records of usernames that a core keeps in memory.
@@ -155,7 +160,7 @@ pub const GROUP_EARLY_MAX: usize = 1_024;
 pub const NOTICES_MAX: usize = 1_024;
 /// Members of a group who wait to hear how far the others are with their newest entry.
 pub const GROUP_AUTHORS_MAX: usize = 64;
-/// Groups that a session is remembered to know. Of more, those that rest don't begin by themselves on it.
+/// Groups that a session is remembered to know. One that comes to know more ends.
 pub const SESSION_GROUPS_MAX: usize = 16_384;
 /// Part of a session's window for groups that one of them may fill.
 pub const GROUP_FEED_SHARE: u32 = 4;

@@ -17,7 +17,7 @@ use fulmar_protocol::{Chunks, Code, Frame};
 use super::group::{GroupLetter, Readable};
 use super::record::split_entry;
 use super::{ConnId, Effects, GroupId, Load, LogId, Shard};
-use crate::limits::HISTORY_PAGE_BYTES;
+use crate::limits::{HISTORY_PAGE_BYTES, PAGES_BYTES_MAX};
 
 /// A page that a session asked for.
 #[derive(Debug)]
@@ -27,6 +27,8 @@ pub(super) struct Page {
     stage: Stage,
     /// In this turn's list of sessions that are told of their pages.
     is_queued: bool,
+    /// What its entries count in the bytes of all pages.
+    held_bytes: usize,
 }
 
 /// See the module's description.
@@ -76,8 +78,8 @@ impl Shard {
         };
         let Some(asker) = asker else { return self.pause_if_full(conn, fx) };
         let Some(session) = self.session(conn) else { return };
-        let (asked, stage, is_queued) = (*asked, Stage::Asked, false);
-        session.page = Some(Box::new(Page { log, asked, stage, is_queued }));
+        let (asked, stage, is_queued, held_bytes) = (*asked, Stage::Asked, false, 0);
+        session.page = Some(Box::new(Page { log, asked, stage, is_queued, held_bytes }));
         match log {
             LogId::Inbox(_) => {
                 let user = &self.users[slot];
@@ -128,13 +130,15 @@ impl Shard {
             return;
         }
         page.stage = Stage::Loading(readable);
+        let (log, History { newest_first, limit, .. }) = (page.log, page.asked);
+        let is_crowded = self.pages_bytes >= PAGES_BYTES_MAX;
         fx.loads.push(Load::Page {
-            log: page.log,
+            log,
             conn,
             from,
             through,
-            newest_first: page.asked.newest_first,
-            entries_max: page.asked.limit as u32,
+            newest_first,
+            entries_max: if is_crowded { 1 } else { limit as u32 },
             bytes_max: HISTORY_PAGE_BYTES as u32,
         });
         self.counters.cold_reads += 1;
@@ -151,7 +155,10 @@ impl Shard {
         let Some(page) = self.page(conn).filter(|page| page.log == log) else { return };
         let Stage::Loading(readable) = page.stage else { return };
         let end = page.end(&readable, from, through);
+        let held_bytes = entries.iter().map(|(_, value)| value.len()).sum();
         page.stage = Stage::Telling { readable, entries: entries.into(), end };
+        page.held_bytes = held_bytes;
+        self.pages_bytes += held_bytes;
         self.queue_page(conn);
     }
 
@@ -231,11 +238,15 @@ impl Shard {
     }
 
     fn end_page(&mut self, conn: ConnId, end: &HistoryEnd, fx: &mut Effects) {
-        if let Some(session) = self.session(conn) {
-            session.page = None;
-            self.is_told_what_it_asked(conn);
-            self.put(conn, &Frame::HistoryEnd(*end), fx);
-        }
+        self.drop_page(conn);
+        self.is_told_what_it_asked(conn);
+        self.put(conn, &Frame::HistoryEnd(*end), fx);
+    }
+
+    /// A page is told, or its session is over.
+    pub(super) fn drop_page(&mut self, conn: ConnId) {
+        let Some(page) = self.session(conn).and_then(|session| session.page.take()) else { return };
+        self.pages_bytes -= page.held_bytes;
     }
 
     fn page(&mut self, conn: ConnId) -> Option<&mut Page> {

@@ -73,6 +73,7 @@ impl Shard {
         if let Some(upload) = session.upload.take() {
             self.forget_upload(&upload);
         }
+        self.drop_page(conn);
         self.counters.sessions -= 1;
         let user = &mut self.users[slot];
         user.sessions.retain(|&mut (_, known)| known != conn);

@@ -132,6 +132,8 @@ pub struct Shard {
     feeding: Vec<ConnId>,
     /// Sessions to tell of their pages at the end of the turn.
     paging: Vec<ConnId>,
+    /// Bytes of pages that are under way to devices.
+    pages_bytes: usize,
     /// Cursors in groups that moved in this turn.
     group_moves: Vec<(GroupId, group::Progress)>,
     /// Groups with receipts to tell.
@@ -224,6 +226,7 @@ impl Shard {
             seats: HashMap::new(),
             feeding: Vec::new(),
             paging: Vec::new(),
+            pages_bytes: 0,
             group_moves: Vec::new(),
             group_receipts: Vec::new(),
             dirty_groups: VecDeque::new(),

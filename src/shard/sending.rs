@@ -433,7 +433,12 @@ impl Shard {
     /// before, so it can't be rejected: that would call its number spent, and the client would send
     /// it once more under a new one. On its next connection it sends it again as it is.
     pub(super) fn end_overloaded(&mut self, conn: ConnId, fx: &mut Effects) {
-        self.end(conn, Code::Overloaded, "too much to do to take this message", fx);
+        self.end(
+            conn,
+            Code::Overloaded,
+            "too much to do for this; it can be asked again on the next connection",
+            fx,
+        );
     }
 
     /// Counts an answer; `false` if the session that sent is gone.

@@ -131,6 +131,10 @@ impl Shard {
         while let Some(conn) = self.feeding.pop() {
             let Some(feeds) = self.feeds(conn) else { continue };
             feeds.is_queued = false;
+            if feeds.is_overfull {
+                self.end(conn, Code::Overloaded, "more groups than a session may know", fx);
+                continue;
+            }
             self.tell_stalled_of_groups(conn, fx);
             self.feed_session(conn, fx);
         }

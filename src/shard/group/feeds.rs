@@ -132,6 +132,8 @@ pub(in super::super) struct Feeds {
     pub(super) turn: usize,
     /// In this turn's list of sessions to serve.
     pub(super) is_queued: bool,
+    /// There was a group more than it may know. Its session ends; on the next one it names what it still has.
+    pub(super) is_overfull: bool,
 }
 
 /// What a user is told of a group beside its entries. The newest holds all the truth.
@@ -168,7 +170,7 @@ impl Feeds {
             Err(at) if self.named.len() < SESSION_GROUPS_MAX => {
                 self.named.insert(at, (group, cursor));
             }
-            Err(_) => {}
+            Err(_) => self.is_overfull = true,
         }
     }
 
@@ -233,5 +235,22 @@ impl Feeds {
                 self.window_bytes -= u64::from(bytes);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_that_came_to_know_too_many_groups_is_marked() {
+        let mut feeds = Feeds::default();
+        let most = SESSION_GROUPS_MAX as u64;
+        (1..=most).for_each(|group| feeds.name(group, 0));
+        feeds.name(1, 9);
+        assert!(!feeds.is_overfull);
+        feeds.name(most + 1, 0);
+        assert!(feeds.is_overfull);
+        assert_eq!((feeds.named(1), feeds.named(most + 1)), (Some(9), None));
     }
 }

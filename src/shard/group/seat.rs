@@ -196,6 +196,7 @@ impl Shard {
             self.count_cursor(conn, group, cursor);
             self.begin_feed(conn, group, cursor, head, member);
         }
+        self.queue_feeds(conn);
     }
 
     /// A client says how far it has its groups. The homes of these compare that with their heads.

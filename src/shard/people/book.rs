@@ -182,7 +182,8 @@ impl Book {
 
     /// Memory that it takes, about.
     pub(super) fn held_bytes(&self) -> usize {
-        self.live_bytes + self.items.len() * size_of::<Item>()
+        let removed_keys_bytes = (self.items.len() - self.live) * KEY_BYTES_MAX;
+        self.live_bytes + removed_keys_bytes + self.items.len() * size_of::<Item>()
     }
 
     /// Most bytes of the encoded form.

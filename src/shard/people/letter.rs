@@ -88,7 +88,7 @@ pub enum PeopleLetter {
         conn: ConnId,
         /// The person.
         user: UserId,
-        /// What it is; none where the question is left unanswered.
+        /// What it is; none where it can't be said now.
         shown: Option<Shown>,
     },
     /// To a name's home: this user wants it.
@@ -152,12 +152,12 @@ pub enum PeopleLetter {
         /// The number of the question on the asker's core.
         question: u64,
     },
-    /// To the asker's core: who has it, or 0.
+    /// To the asker's core: who has it, or 0; none where too many ask.
     Resolved {
         /// The number of the question.
         question: u64,
         /// Who.
-        user: UserId,
+        user: Option<UserId>,
     },
 }
 

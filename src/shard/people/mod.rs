@@ -122,7 +122,7 @@ pub(super) struct Books {
     /// Everyone in `by_user`, once each; those at the front are looked at first for being unused.
     order: VecDeque<UserId>,
     /// Memory that they take.
-    bytes: usize,
+    pub(super) bytes: usize,
     /// Those to store with this turn's writes, and what each counts for that.
     writes: Vec<(UserId, usize)>,
 }

@@ -25,7 +25,7 @@ use super::super::seam::{CoreId, Key, Load, Ticket, UserId, Write};
 use super::super::{Answer, Effects, Shard};
 use super::Reply;
 use super::letter::PeopleLetter;
-use crate::limits::{NAMES_OF_HASH_MAX, NAMES_WARM_MAX, WARM_MS};
+use crate::limits::{NAME_WAITING_MAX, NAMES_OF_HASH_MAX, NAMES_WARM_MAX, WARM_MS};
 
 /// Who may have a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -143,7 +143,14 @@ impl Shard {
         if let Some(warm) = self.names.by_hash.get_mut(&hash) {
             warm.used_ms = now_ms;
             match warm.stage {
-                Stage::Loading => warm.waiting.push(want),
+                Stage::Loading => {
+                    let is_release = matches!(want, Want::Release { .. });
+                    if is_release || warm.waiting.len() < NAME_WAITING_MAX {
+                        warm.waiting.push(want);
+                    } else {
+                        self.refuse_name(want, fx);
+                    }
+                }
                 Stage::Ready => self.do_with_names(hash, want, fx),
             }
             return;
@@ -163,6 +170,20 @@ impl Shard {
         self.names.order.push_back(hash);
         self.counters.hydrations += 1;
         fx.loads.push(Load::Name { hash });
+    }
+
+    /// Too many already wait for these names. Who has one lets it go in any case.
+    fn refuse_name(&mut self, want: Want, fx: &mut Effects) {
+        match want {
+            Want::Claim { name, user } => {
+                self.answer_claim(name, user, Some(Code::Overloaded), fx);
+            }
+            Want::Find { asker, question, .. } => {
+                let letter = PeopleLetter::Resolved { question, user: None };
+                self.post_to_core(asker.core, letter.into(), fx);
+            }
+            Want::Release { .. } => {}
+        }
     }
 
     pub(in super::super) fn names_loaded(
@@ -197,7 +218,7 @@ impl Shard {
                 let user = warm.record.find(&name).map(|claim| claim.user);
                 let letter = match user {
                     Some(user) => PeopleLetter::Resolve { user, name, asker, question },
-                    None => PeopleLetter::Resolved { question, user: 0 },
+                    None => PeopleLetter::Resolved { question, user: Some(0) },
                 };
                 match user {
                     Some(user) => self.post(user, letter.into(), fx),

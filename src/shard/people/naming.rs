@@ -15,15 +15,24 @@ use super::super::{Answer, Effects, Shard};
 use super::book::{Verdict, Wish};
 use super::letter::PeopleLetter;
 use super::{Reply, Want};
-use crate::limits::{FIND_ANSWER_MS, FINDS_MAX, FINDS_WINDOW_MS};
+use crate::limits::{FIND_ANSWER_MS, FINDS_MAX, FINDS_WINDOW_MS, OVERLOAD_RETRY_MS};
 
 /// A question for a username.
 #[derive(Debug)]
 struct Question {
     conn: ConnId,
     name: Bytes,
-    /// Who it is, once that is known.
-    found: Option<UserId>,
+    found: Outcome,
+}
+
+/// What became of a question.
+#[derive(Debug, Clone, Copy)]
+enum Outcome {
+    Open,
+    /// It is this user; or nobody, 0.
+    Is(UserId),
+    /// Too many ask.
+    Overloaded,
 }
 
 /// How often somebody asked since when.
@@ -175,7 +184,7 @@ impl Shard {
             let question = naming.last_question;
             let name = Bytes::copy_from_slice(name);
             let is_name = people::is_username(&name);
-            let found = if is_name { None } else { Some(0) };
+            let found = if is_name { Outcome::Open } else { Outcome::Is(0) };
             naming.questions.insert(question, Question { conn, name: name.clone(), found });
             naming.dues.push_back((now_ms + FIND_ANSWER_MS, question));
             if is_name {
@@ -235,14 +244,14 @@ impl Shard {
         user: UserId,
         fx: &mut Effects,
     ) {
-        let letter = PeopleLetter::Resolved { question, user };
+        let letter = PeopleLetter::Resolved { question, user: Some(user) };
         self.post_to_core(asker.core, letter.into(), fx);
     }
 
     /// It is known who a question is about. That is told when its time comes.
-    pub(super) fn resolved(&mut self, question: u64, user: UserId) {
+    pub(super) fn resolved(&mut self, question: u64, user: Option<UserId>) {
         if let Some(question) = self.naming.questions.get_mut(&question) {
-            question.found = Some(user);
+            question.found = user.map_or(Outcome::Overloaded, Outcome::Is);
         }
     }
 
@@ -256,15 +265,19 @@ impl Shard {
             }
             self.naming.dues.pop_front();
             let Some(question) = self.naming.questions.get(&number) else { continue };
-            let Some(user) = question.found else {
-                self.naming.dues.push_back((now_ms + FIND_ANSWER_MS, number));
-                continue;
+            let (user, code, retry_after_ms) = match question.found {
+                Outcome::Open => {
+                    self.naming.dues.push_back((now_ms + FIND_ANSWER_MS, number));
+                    continue;
+                }
+                Outcome::Is(user) => (user, Code::None, 0),
+                Outcome::Overloaded => (0, Code::Overloaded, OVERLOAD_RETRY_MS),
             };
             let Some(Question { conn, name, .. }) = self.naming.questions.remove(&number) else {
                 continue;
             };
             if self.is_told_what_it_asked(conn) {
-                let found = Found { name: &name, user, code: Code::None, retry_after_ms: 0 };
+                let found = Found { name: &name, user, code, retry_after_ms };
                 self.put(conn, &Frame::Found(found), fx);
             }
         }

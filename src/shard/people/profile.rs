@@ -54,11 +54,13 @@ impl Shard {
         if !self.is_told_what_it_asked(conn) {
             return;
         }
-        if let Some(Shown { version, name, status, avatar }) = shown {
-            let (name, status, avatar) = (&name[..], &status[..], &avatar[..]);
-            let profile = people::Profile { user, version, name, status, avatar };
-            self.put(conn, &Frame::Profile(profile), fx);
-        }
+        let Some(Shown { version, name, status, avatar }) = shown else {
+            self.end_overloaded(conn, fx);
+            return;
+        };
+        let (name, status, avatar) = (&name[..], &status[..], &avatar[..]);
+        let profile = people::Profile { user, version, name, status, avatar };
+        self.put(conn, &Frame::Profile(profile), fx);
     }
 
     /// A letter about people, at whichever end.

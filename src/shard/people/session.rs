@@ -112,7 +112,7 @@ impl Shard {
             Want::Put { conn, wish } => self.reject_put(conn, &wish, Code::Overloaded, fx),
             Want::Resume { conn, .. } => self.end_overloaded(conn, fx),
             Want::Look { asker, .. } => {
-                // It may ask again.
+                // No answer would be true; on its next connection it asks again.
                 let letter = PeopleLetter::Profile { conn: asker.conn, user: 0, shown: None };
                 self.post_reply((asker.core, letter), fx);
             }

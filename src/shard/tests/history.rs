@@ -7,8 +7,8 @@ use fulmar_protocol::limits::{BODY_BYTES_MAX, HISTORY_MAX};
 
 use super::groups::three;
 use super::world::{C, World, send};
-use crate::limits::HISTORY_PAGE_BYTES;
-use crate::shard::{Retention, ShardConfig};
+use crate::limits::{HISTORY_PAGE_BYTES, PAGES_BYTES_MAX};
+use crate::shard::{Key, LogId, Retention, ShardConfig, Write};
 
 impl World {
     /// A device asks for a page backwards; what it was told.
@@ -309,4 +309,45 @@ fn a_page_of_a_group_is_found_after_a_crash() {
     let bob = world.join(2, 1);
     let told = world.page_down(bob, group, 2, 1);
     assert_eq!(told, ["past @2 1 one", "end @2 to @2, more"]);
+}
+
+#[test]
+fn devices_that_take_nothing_hold_so_much_of_all_pages_and_then_pages_are_short() {
+    const BODY_BYTES: usize = 60_000;
+    let mut world = World::with(keeping);
+    let ann = world.log_in(1, 1);
+    for number in 1..=2 {
+        world.send_large(ann, 2, number, &vec![b'x'; BODY_BYTES]);
+    }
+    let values: Vec<_> = world.disk.entries(2).map(|(_, value)| value).collect();
+    let users = 1_000..1_000 + (PAGES_BYTES_MAX / (2 * BODY_BYTES)) as u64 + 1;
+    for user in users.clone() {
+        let log = LogId::Inbox(user);
+        let key = |position| Key::Entry { log, position };
+        let puts =
+            (1..).zip(&values).map(|(at, value)| Write::Put { key: key(at), value: value.clone() });
+        world.disk.commit(puts.collect());
+    }
+    let mut slow = Vec::new();
+    for user in users {
+        let c = world.log_in_from(user, 1, 2);
+        world.stall(c);
+        world.ask_page(c, 0, (1, 2), 9, false);
+        slow.push(c);
+    }
+    let c = world.log_in_from(2, 1, 2);
+    world.told(c);
+    world.ask_page(c, 0, (1, 2), 9, false);
+    assert_eq!(world.told(c).last().expect("an end"), "end @1 to @1, more");
+    // Who takes its page, or goes, makes room.
+    for c in slow.drain(..2) {
+        world.unstall(c);
+        assert_eq!(world.told(c).last().expect("an end"), "end @1 to @2");
+    }
+    for c in slow {
+        world.hang_up(c);
+    }
+    world.ask_page(c, 0, (1, 2), 9, false);
+    assert_eq!(world.told(c).last().expect("an end"), "end @1 to @2");
+    assert_eq!(world.shard().pages_bytes, 0);
 }

@@ -17,6 +17,7 @@ mod login;
 mod memory;
 mod people_block;
 mod people_book;
+mod people_bounds;
 mod people_names;
 mod people_privacy;
 mod people_profile;
