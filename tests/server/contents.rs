@@ -1,9 +1,11 @@
 //! Messages that refer to others, over real sockets: what is taken, and what is refused before its tick.
 
 use fulmar_protocol::content::{Content, Target};
+use fulmar_protocol::group::{Action, GroupSend};
 use fulmar_protocol::history::History;
-use fulmar_protocol::{Code, Frame, Send};
+use fulmar_protocol::{Code, Frame, Numbers, Send};
 
+use super::groups;
 use super::harness::{Client, Got, Setup};
 
 fn refer(client: &mut Client, peer: u64, number: u64, content: &Content<'_>) {
@@ -85,4 +87,98 @@ fn a_message_of_one_second_is_not_delivered_later() {
     ann.send(8, 2, b"next");
     assert_eq!(answer(&mut ann), Ok(2));
     let Got::Deliver { position: 2, .. } = bob.delivery() else { panic!("the next position") };
+}
+
+fn refer_in_group(client: &mut Client, group: u64, number: u64, content: &Content<'_>) {
+    let mut body = Vec::new();
+    content.encode(&mut body);
+    let (content, total_bytes, body) = (content.number(), None, &body[..]);
+    client.put(&Frame::GroupSend(GroupSend { group, number, content, total_bytes, body }));
+}
+
+/// What follows in a group is in each content that refers to something, or says what becomes of messages.
+#[test]
+fn every_content_comes_to_all_members_of_a_group_as_it_was_sent() {
+    let server = Setup::development().start();
+    let (group, mut ann, mut clients) = groups::group_of(&server, &[20, 21]);
+    let contents = [
+        Content::Plain { content: 1, body: b"as it is" },
+        edit(2),
+        Content::Reaction { target: Target { of_peer: false, place: 2 }, body: b"+1" },
+        Content::Mention { users: Numbers::Slice(&[21]), content: 1, body: b"look, 21" },
+        Content::Timer { seconds: 3_600 },
+        Content::Disappearing { seconds: 3_600, content: 1, body: b"psst" },
+        Content::Delete { target: 2 },
+    ];
+    for (number, content) in (1..).zip(&contents) {
+        refer_in_group(&mut ann, group, number, content);
+        groups::words(&mut ann, &format!("sent {number} at {}", number + 1));
+    }
+    for client in &mut clients {
+        for (position, content) in (2..).zip(&contents) {
+            let mut expected = Vec::new();
+            content.encode(&mut expected);
+            assert_eq!(groups::entry(client), (position, 7, content.number(), expected));
+            groups::ack(client, group, position);
+        }
+    }
+}
+
+#[test]
+fn what_a_member_may_not_say_of_anothers_message_is_refused_before_its_tick() {
+    let server = Setup::development().start();
+    let (group, mut ann, mut clients) = groups::group_of(&server, &[20, 21]);
+    let bob = &mut clients[0];
+    refer_in_group(&mut ann, group, 1, &Content::Plain { content: 1, body: b"as it is" });
+    groups::words(&mut ann, "sent 1 at 2");
+    let react = |place| Content::Reaction { target: Target { of_peer: false, place }, body: b"+1" };
+    let refused = [
+        (edit(2), "not_yours"),
+        (Content::Delete { target: 2 }, "not_yours"),
+        (edit(9), "no_such_message"),
+        // The change that made the group, and one that isn't there.
+        (react(1), "no_such_message"),
+        (react(9), "no_such_message"),
+        (Content::Disappearing { seconds: 0, content: 1, body: b"never" }, "bad_content"),
+    ];
+    for (number, (content, code)) in (1..).zip(&refused) {
+        refer_in_group(bob, group, number, content);
+        assert_eq!(groups::rejection(bob), format!("rejected {number} {code}"));
+    }
+    // An admin deletes anybody's message.
+    groups::change(&mut ann, group, 2, Action::Promote, &[20], b"");
+    groups::words(&mut ann, "sent 2 at 3");
+    refer_in_group(bob, group, 7, &Content::Delete { target: 2 });
+    groups::words(bob, "sent 7 at 4");
+}
+
+/// One second in a group: for who is away, and for its log.
+#[test]
+fn a_message_of_one_second_is_not_delivered_later_in_a_group_either() {
+    let server = Setup::development().with(&["--retention", "history"]).start();
+    let (group, mut ann, mut clients) = groups::group_of(&server, &[20, 21]);
+    drop(clients.remove(0));
+    refer_in_group(
+        &mut ann,
+        group,
+        1,
+        &Content::Disappearing { seconds: 1, content: 1, body: b"psst" },
+    );
+    groups::words(&mut ann, "sent 1 at 2");
+    assert_eq!(groups::entry(&mut clients[0]).0, 2);
+    std::thread::sleep(std::time::Duration::from_millis(1_100));
+    refer_in_group(&mut ann, group, 2, &Content::Plain { content: 1, body: b"next" });
+    let mut bob = server.login(20, 1);
+    groups::resume(&mut bob, &[(group, 1)]);
+    groups::words(&mut bob, "skip 2");
+    assert_eq!(groups::entry(&mut bob), (3, 7, 1, b"next".to_vec()));
+    let (from, through, limit, newest_first) = (2, 2, 9, false);
+    bob.put(&Frame::History(History { group, from, through, limit, newest_first }));
+    loop {
+        match bob.next() {
+            Got::HistoryEnd { has_more: false, .. } => break,
+            Got::Group(_) => {}
+            other => panic!("nothing is left: {other:?}"),
+        }
+    }
 }

@@ -45,7 +45,7 @@ pub(crate) fn group_words(frame: &Frame<'_>) -> Option<String> {
     })
 }
 
-fn change(
+pub(crate) fn change(
     client: &mut Client,
     group: u64,
     number: u64,
@@ -69,12 +69,12 @@ fn say(client: &mut Client, group: u64, number: u64, body: &[u8]) {
     }
 }
 
-fn resume(client: &mut Client, cursors: &[(u64, u64)]) {
+pub(crate) fn resume(client: &mut Client, cursors: &[(u64, u64)]) {
     client.put(&Frame::GroupResume { cursors: Pairs::Slice(cursors) });
 }
 
 /// The next thing that is about a group in these words or begins so; skips everything else.
-fn words(client: &mut Client, expected: &str) -> String {
+pub(crate) fn words(client: &mut Client, expected: &str) -> String {
     loop {
         match client.next() {
             Got::Group(words) if words.starts_with(expected) => return words,
@@ -86,7 +86,7 @@ fn words(client: &mut Client, expected: &str) -> String {
 }
 
 /// The next entry of a group: its position, author, and body; skips everything else.
-fn entry(client: &mut Client) -> (u64, u64, u8, Vec<u8>) {
+pub(crate) fn entry(client: &mut Client) -> (u64, u64, u8, Vec<u8>) {
     loop {
         match client.next() {
             Got::GroupDeliver { position, author, content, body, .. } => {
@@ -109,12 +109,12 @@ fn changed(client: &mut Client, position: u64, author: u64, action: Action) {
     assert_eq!(body[0], action as u8, "at {position}");
 }
 
-fn ack(client: &mut Client, group: u64, position: u64) {
+pub(crate) fn ack(client: &mut Client, group: u64, position: u64) {
     client.put(&Frame::GroupAck { group, position });
 }
 
 /// A group of 7, who made it, with these others, all of whom are there; they have its first entry.
-fn group_of(server: &Server, others: &[u64]) -> (u64, Client, Vec<Client>) {
+pub(crate) fn group_of(server: &Server, others: &[u64]) -> (u64, Client, Vec<Client>) {
     let mut clients: Vec<Client> = others.iter().map(|&user| server.login(user, 1)).collect();
     let mut ann = server.login(7, 1);
     for client in clients.iter_mut().chain([&mut ann]) {
@@ -224,7 +224,7 @@ fn every_change_is_an_entry_that_all_see_in_its_place() {
 }
 
 /// The next rejection; skips everything else.
-fn rejection(client: &mut Client) -> String {
+pub(crate) fn rejection(client: &mut Client) -> String {
     loop {
         match client.next() {
             Got::Group(words) if words.starts_with("rejected") => return words,
