@@ -57,7 +57,7 @@ pub const PAGES_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Entries that one cold read brings, at most.
 pub const LOAD_ENTRIES_MAX: u32 = 256;
 
-/// People whom one session watches. Of more, it is told nothing.
+/// People whom one session watches. Of more, it is told once that they are away, and nothing later.
 pub const WATCHED_MAX: usize = 256;
 /// People whom the sessions of one core watch, counted for each session. It bounds the memory for it, to some
 /// hundred bytes each.

@@ -10,11 +10,16 @@ use crate::uring;
 pub(super) struct Doctor {
     /// Connections that this machine is to hold.
     #[arg(long, value_name = "COUNT", default_value_t = 10_000)]
-    #[arg(value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
+    #[arg(value_parser = connections)]
     connections: u64,
     /// Answer as one JSON object.
     #[arg(long)]
     json: bool,
+}
+
+fn connections(text: &str) -> Result<u64, String> {
+    let count = text.parse().ok().filter(|count| (1..=100_000_000).contains(count));
+    count.ok_or_else(|| "it must be a number from 1 to 100000000".to_owned())
 }
 
 impl Doctor {

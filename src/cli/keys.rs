@@ -95,7 +95,7 @@ pub(super) struct TokenCommand {
     #[command(flatten)]
     keys: KeysFile,
     /// The user, from 1.
-    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_parser = user)]
     user: u64,
     /// The device of the user, 1 to 65535.
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
@@ -106,6 +106,11 @@ pub(super) struct TokenCommand {
     /// Seconds until it ends, instead of days: for tests of what happens then.
     #[arg(long, conflicts_with = "days", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     seconds: Option<u64>,
+}
+
+fn user(text: &str) -> Result<u64, String> {
+    let user = text.parse().ok().filter(|user| *user > 0);
+    user.ok_or_else(|| "a user is a number from 1".to_owned())
 }
 
 impl TokenCommand {

@@ -42,7 +42,8 @@ enum Command {
     /// --config, in this order; else its default holds. SIGTERM stops in an orderly way, a second
     /// one at once; SIGHUP reads the key file and the log filter again.
     ///
-    /// Once clients can connect it prints `fulmar ready on ADDRESS` on stdout; logs go to stderr.
+    /// On stdout it prints `fulmar control on ADDRESS`, unless that is switched off, and, once clients can
+    /// connect, `fulmar ready on ADDRESS`; logs go to stderr.
     Serve(serve::Serve),
     /// Make and show the keys that login tokens are signed with.
     #[command(subcommand)]

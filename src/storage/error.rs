@@ -61,6 +61,13 @@ pub enum OpenError {
 impl fmt::Display for OpenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            OpenError::Directory { path, .. } if path.is_file() => {
+                write!(
+                    f,
+                    "{} is a file, not a directory; choose another --data-dir",
+                    path.display()
+                )
+            }
             OpenError::Directory { path, error } => {
                 write!(f, "can't use the data directory {}: {error}", path.display())
             }

@@ -26,7 +26,7 @@ server refused the login or the store failed.";
 #[command(name = "fulmar-chat", version, after_help = AFTER_HELP)]
 pub(crate) struct Args {
     /// Who you are: a user number from 1
-    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "NUMBER", value_parser = user)]
     pub(crate) user: u64,
 
     /// Which of your devices this is, from 1 to 65535; each has its own store and runs once
@@ -56,7 +56,7 @@ pub(crate) struct Args {
     pub(crate) store: Option<PathBuf>,
 
     /// The user to chat with; /with changes it later
-    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "NUMBER", value_parser = user)]
     pub(crate) with: Option<u64>,
 
     /// Line mode: a line of input is a message or a command, an event is a line of output
@@ -102,6 +102,11 @@ impl Args {
 }
 
 /// Judged here, before a store is made for it.
+fn user(text: &str) -> Result<u64, String> {
+    let user = text.parse().ok().filter(|user| *user > 0);
+    user.ok_or_else(|| "a user is a number from 1".to_owned())
+}
+
 fn address(text: &str) -> Result<String, String> {
     let port = |port: &str| port.parse::<u16>().is_ok_and(|port| port > 0);
     match text.rsplit_once(':') {

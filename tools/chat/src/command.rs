@@ -57,23 +57,26 @@ pub(crate) enum Change {
 
 /// The commands, for people.
 pub(crate) const HELP: &[&str] = &[
+    "Chats",
     "/with 8        chat with user 8",
-    "/group walk 8 9    make a group with users 8 and 9, called walk",
     "/join walk     write in the group called walk, or with that number",
-    "/add 10        add users to the group; /remove 10 and /promote 10 likewise",
-    "/rename hike   give the group another name; /leave leaves it",
-    "/who           show who is in the group and how far they are",
     "/list          show the conversations and what is unread",
     "/history 50    fetch older messages from the server; with --plain, show the newest again",
+    "/timer 3600    let messages here disappear after so many seconds; 0 for never",
+    "/reconnect     connect now instead of waiting",
+    "/quit          leave; what is not sent yet goes out the next time",
+    "Messages",
     "/numbers       show the numbers of the messages, or hide them",
     "/edit 5 hi     give your message 5 another text; /delete 5 deletes it for everybody",
     "/react 5 👍    react to message 5; without an emoji, take that back",
-    "/timer 3600    let messages here disappear after so many seconds; 0 for never",
-    "@8             in a group, mentions user 8",
     "/retry         send again what the server rejected in this conversation",
-    "/reconnect     connect now instead of waiting",
-    "/quit          leave; what is not sent yet goes out the next time",
+    "@8             in a group, mentions user 8",
     "//text         send a text that begins with a slash",
+    "Groups",
+    "/group walk 8 9    make a group with users 8 and 9, called walk",
+    "/add 10        add users to the group; /remove 10 and /promote 10 likewise",
+    "/rename hike   give the group another name; /leave leaves it",
+    "/who           show who is in the group and how far they are",
 ];
 
 const HISTORY_DEFAULT: usize = 20;

@@ -14,7 +14,7 @@ pub fn wrap(text: &str, columns: usize) -> Vec<String> {
     let mut lines = Vec::new();
     for paragraph in text.split('\n') {
         let mut line = Line::default();
-        for word in paragraph.split_word_bounds() {
+        for word in words(paragraph) {
             let width = word.width();
             if line.columns + width <= columns {
                 line.push(word, width);
@@ -31,6 +31,21 @@ pub fn wrap(text: &str, columns: usize) -> Vec<String> {
         lines.push(line.take());
     }
     lines
+}
+
+/// The words of a text, and what is between them. A slash belongs to the word that it begins.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    let mut bounds = text.split_word_bound_indices().peekable();
+    std::iter::from_fn(move || {
+        let (at, word) = bounds.next()?;
+        if word == "/"
+            && let Some((next_at, next)) =
+                bounds.next_if(|(_, next)| next.starts_with(char::is_alphanumeric))
+        {
+            return Some(&text[at..next_at + next.len()]);
+        }
+        Some(word)
+    })
 }
 
 #[derive(Default)]
@@ -71,6 +86,7 @@ mod tests {
         assert_eq!(wrap("", 10), [""]);
         assert_eq!(wrap("a b", 10), ["a b"]);
         assert_eq!(wrap("hello brave new world", 11), ["hello brave", "new world"]);
+        assert_eq!(wrap("none; /unblock 8", 8), ["none; ", "/unblock", "8"]);
         assert_eq!(wrap("one\n\ntwo", 10), ["one", "", "two"]);
         assert_eq!(wrap("abcdefghij", 4), ["abcd", "efgh", "ij"]);
         assert_eq!(wrap("xy abcdefghij", 4), ["xy a", "bcde", "fghi", "j"]);

@@ -107,7 +107,17 @@ impl Message {
         };
         let mut body = Vec::new();
         content.encode(&mut body);
-        Some((content.number(), body))
+        let number = content.number();
+        // The new body of what disappears must not stay where the old one doesn't.
+        match (change, seconds(self.content, &self.body)) {
+            (Change::Edit(_), Some(seconds)) => {
+                let content = Content::Disappearing { seconds, content: number, body: &body };
+                let mut body = Vec::new();
+                content.encode(&mut body);
+                Some((content.number(), body))
+            }
+            _ => Some((number, body)),
+        }
     }
 
     /// What it does to the message that it refers to, if it does.

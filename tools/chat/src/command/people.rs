@@ -32,6 +32,7 @@ pub(crate) enum Setting {
 
 /// The commands, for people.
 pub(crate) const HELP: &[&str] = &[
+    "People",
     "/block 8       nothing of user 8 comes any more, and it sees nothing; /unblock 8 ends that",
     "/contact 8 Bob     call user 8 Bob; /contact 8 forgets it",
     "/profile name Ann  set the own name, status or picture; /profile 8 shows that of user 8",

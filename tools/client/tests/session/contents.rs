@@ -88,6 +88,26 @@ fn an_own_change_holds_from_its_tick_on() {
 }
 
 #[test]
+fn an_edit_of_what_disappears_disappears_too() {
+    let mut device = Device::online();
+    let (content, secret) = body(&Content::Disappearing { seconds: 60, content: 1, body: b"helo" });
+    let sent =
+        device.ask(|session, now, actions| session.send(now, 8, content, secret.into(), actions));
+    let id = sent.unwrap();
+    device.server(&[tick(8, START_MS, 1)]);
+    let message = device.store.message(id).unwrap().unwrap();
+    let change = message.change(Change::Edit(b"hello")).expect("it has its tick");
+    let edit = body(&Content::Edit { target: 1, body: b"hello" });
+    let edit = Content::Disappearing { seconds: 60, content: edit.0, body: &edit.1 };
+    assert_eq!(change, body(&edit));
+    device
+        .ask(|session, now, actions| session.send(now, 8, change.0, change.1.into(), actions))
+        .unwrap();
+    device.server(&[tick(8, START_MS + 1, 2)]);
+    assert_eq!(device.store.message(id).unwrap().unwrap().shown(), (1, &b"hello"[..]));
+}
+
+#[test]
 fn an_unknown_target_is_passed_by_and_acknowledged() {
     let mut device = Device::online();
     device.peer_sends(1, 9, &Content::Edit { target: 4, body: b"x" });
