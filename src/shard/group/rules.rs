@@ -103,11 +103,10 @@ impl GroupRecord {
         if !self.may_read(user, target.place) {
             return Err(Code::NoSuchMessage);
         }
-        let is_reaction = matches!(content, Content::Reaction { .. });
-        Ok((!is_reaction).then_some(target.place))
+        Ok(Some(target.place))
     }
 
-    /// Whether a member may edit or delete this message.
+    /// Whether a member may edit or delete this message, or react to it: to a message of anybody.
     pub(super) fn judge_reference(
         &self,
         user: UserId,
@@ -118,6 +117,9 @@ impl GroupRecord {
     ) -> Result<(), Code> {
         let content = inner(message.content, &message.body, true)?;
         let target = target.ok_or(Code::NoSuchMessage)?;
+        if matches!(content, Content::Reaction { .. }) {
+            return Ok(());
+        }
         let is_delete = matches!(content, Content::Delete { .. });
         let role = self.active(user).map(|member| member.role);
         if target.author != user && !(is_delete && role >= Some(Role::Admin)) {

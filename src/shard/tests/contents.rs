@@ -238,7 +238,8 @@ fn in_a_group_what_is_referred_to_has_to_be_there() {
     // Nothing yet, a change, and one that came before this member's time.
     world.refer_in(ann, group, 5, &edit(9));
     world.refer_in(ann, group, 6, &delete(1));
-    assert_eq!(world.heard(ann), [refused(5), refused(6)]);
+    world.refer_in(ann, group, 7, &react(false, 1));
+    assert_eq!(world.heard(ann), [refused(5), refused(6), refused(7)]);
     world.refer_in(dan, group, 1, &react(false, 2));
     assert_eq!(world.heard(dan), [refused(1)]);
     world.refer_in(dan, group, 2, &react(false, 4));
