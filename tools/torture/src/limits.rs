@@ -90,6 +90,9 @@ pub const DEVICES_MAX: u64 = 16;
 /// Most devices together, by what a machine's threads and descriptors allow without being tuned.
 pub const THREADS_MAX: u64 = 2_000;
 
+/// Entries of a group among which a device chooses what it edits, deletes or reacts to.
+pub const RECENT_ENTRIES: usize = 40;
+
 /// Most groups in a run.
 pub const GROUPS_MAX: u64 = 256;
 

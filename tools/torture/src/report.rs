@@ -150,6 +150,11 @@ impl Report {
             f,
             "{displayed} shown, {redelivered} delivered again and recognised; {receipts} receipts"
         )?;
+        let Volume { references, references_refused, .. } = self.volume;
+        writeln!(
+            f,
+            "{references} edits, deletions and reactions ticked, {references_refused} refused"
+        )?;
         let GroupVolume { group_messages, group_changes, group_deliveries, group_receipts } =
             self.volume.groups;
         writeln!(

@@ -126,6 +126,7 @@ fn plan(
         users: options.users,
         devices: options.devices,
         groups: options.groups,
+        features: options.features(),
         round: options.seconds_per_round,
         settle: options.settle_seconds,
         seed,

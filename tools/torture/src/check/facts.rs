@@ -7,10 +7,15 @@ use serde::Serialize;
 
 use super::group::{GroupEvent, GroupFacts, GroupVolume};
 use super::identity::{Device, Direction, MessageId};
-use super::line::{Delivery, Event, Line};
+use super::line::{Body, Delivery, Event, Line};
 use super::ordinals::Ordinals;
 use super::progress::Progress;
+use super::references;
 use super::violation::{Promise, Tally};
+use super::wording::Wording;
+
+/// Codes of refusals of what refers to a message, or should.
+const REFERENCE_REFUSED: [u16; 3] = [308, 309, 310];
 
 /// What became of a send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +35,7 @@ pub(super) struct Sent {
     pub(super) sequence: u64,
     /// What was sent.
     pub(super) digest: u64,
+    pub(super) wording: Wording,
     /// It went out again on a later connection.
     pub(super) resent: bool,
     /// What the server said.
@@ -70,6 +76,10 @@ pub struct Volume {
     pub receipts: u64,
     /// Second logins of a device that was logged in.
     pub takeovers: u64,
+    /// Of the ticked ones, in groups too, those that refer to others: edits, deletions and reactions.
+    pub references: u64,
+    /// Those that were refused since there was no such message, or it was not theirs, or they were malformed.
+    pub references_refused: u64,
     /// How much of that was in groups.
     #[serde(flatten)]
     pub groups: GroupVolume,
@@ -95,12 +105,34 @@ impl Facts {
             progress.finish();
         }
         self.ordinals.finish(tally);
+        references::judge(self, tally);
         self.groups.finish(tally);
+        self.count_references();
         let mut unheard: Vec<_> =
             self.presence.iter().filter(|(_, presence)| presence.welcomed.is_none()).collect();
         unheard.sort_by_key(|(device, _)| **device);
         for (device, _) in unheard {
             tally.add(Promise::Unsettled, format!("{device} was never welcomed"));
+        }
+    }
+
+    fn count_references(&mut self) {
+        let between_two = self.sent.values().map(|sent| (sent.wording, sent.answer));
+        let all = between_two.chain(self.groups.worded());
+        let referring = all.filter(|(wording, answer)| {
+            wording.reference().is_some() && matches!(answer, Answer::Ticked { .. })
+        });
+        self.volume.references = referring.count() as u64;
+        let deserved = REFERENCE_REFUSED.iter().filter_map(|code| self.refusals.get(code));
+        self.volume.references_refused = deserved.sum();
+    }
+
+    /// Whose a delivery to a user is, if that is known.
+    pub(super) fn whose(&self, user: u64, delivery: &Delivery) -> Option<MessageId> {
+        match delivery.body {
+            Body::Says(id) => Some(id),
+            Body::Silent => self.ordinals.at(delivery.direction(user), delivery.ordinal),
+            Body::Damaged => None,
         }
     }
 
@@ -142,10 +174,10 @@ impl<'a> Gathering<'a> {
                 self.presence().welcomed.get_or_insert(line.sequence);
             }
             Event::Takeover => volume.takeovers += 1,
-            Event::Send { peer, number, digest } => {
+            Event::Send { peer, number, digest, wording } => {
                 volume.sent += 1;
                 let (resent, answer) = (false, Answer::None);
-                let sent = Sent { sequence: line.sequence, digest, resent, answer };
+                let sent = Sent { sequence: line.sequence, digest, wording, resent, answer };
                 self.facts.sent.insert(self.id(peer, number), sent);
             }
             Event::Resend { peer, number } => {
@@ -218,7 +250,7 @@ impl<'a> Gathering<'a> {
     }
 
     fn delivery(&mut self, delivery: &Delivery, tally: &mut Tally) {
-        if let Some(id) = delivery.body {
+        if let Body::Says(id) = delivery.body {
             self.facts.ordinals.claim(self.device, id, delivery.ordinal, tally);
         }
         if !delivery.own {

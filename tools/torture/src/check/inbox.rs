@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::facts::{Answer, Facts};
 use super::group::GroupEvent;
 use super::identity::{Device, Direction, MessageId};
-use super::line::{Delivery, Event, Line};
+use super::line::{Body, Delivery, Event, Line};
 use super::violation::{Promise, Tally};
 
 /// What the positions of one user's inbox hold, as its devices saw them.
@@ -142,11 +142,12 @@ impl<'a> InboxCheck<'a> {
     /// The body is one that its author sent, to here.
     fn content(&self, sequence: u64, delivery: &Delivery, tally: &mut Tally) {
         let place = format!("{}: position {}", self.device, delivery.position);
-        let Some(id) = delivery.body else {
+        if delivery.body == Body::Damaged {
             tally.add(Promise::Corrupt, format!("{place}: the body is damaged"));
-            return;
-        };
+        }
         let user = self.device.user;
+        // A silent one of whom nobody was ticked is a hole of the ordinals.
+        let Some(id) = self.facts.whose(user, delivery) else { return };
         let belongs = if delivery.own {
             id.author.user == user && id.author != self.device && id.peer == delivery.peer
         } else {
@@ -180,7 +181,7 @@ impl<'a> InboxCheck<'a> {
             tally
                 .add(Promise::Duplicated, format!("{device}: position {position} was shown twice"));
         }
-        if let Some(id) = delivery.body
+        if let Some(id) = self.facts.whose(device.user, delivery)
             && let Some(before) = self.shown.insert(id, position)
         {
             let text = format!("{device}: {id} was shown at positions {before} and {position}");
@@ -196,7 +197,7 @@ impl<'a> InboxCheck<'a> {
             let text = format!("{device}: position {} was shown after {position}", self.position);
             tally.add(Promise::Reordered, text);
         }
-        if let Some(id) = delivery.body {
+        if let Some(id) = self.facts.whose(device.user, delivery) {
             let last = self.numbers.insert((id.author, id.peer), id.number).unwrap_or_default();
             if last >= id.number {
                 tally.add(Promise::Reordered, format!("{device}: {id} was shown after #{last}"));
@@ -240,7 +241,10 @@ fn describe(delivery: &Delivery) -> String {
     let Delivery { peer, ordinal, digest, .. } = delivery;
     let way = if delivery.own { "to" } else { "from" };
     match delivery.body {
-        Some(id) => format!("{id} ({way} {peer}, ordinal {ordinal}, digest {digest:x})"),
-        None => format!("a damaged body ({way} {peer}, ordinal {ordinal}, digest {digest:x})"),
+        Body::Says(id) => format!("{id} ({way} {peer}, ordinal {ordinal}, digest {digest:x})"),
+        Body::Silent => format!("a bare body ({way} {peer}, ordinal {ordinal}, digest {digest:x})"),
+        Body::Damaged => {
+            format!("a damaged body ({way} {peer}, ordinal {ordinal}, digest {digest:x})")
+        }
     }
 }

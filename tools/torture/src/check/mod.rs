@@ -13,6 +13,7 @@
 //! | bodies come as they were sent, to where they were sent | `inbox` |
 //! | receipts are never ahead of the recipient and equal it in the end | `receipts`, against `progress` |
 //! | each send is answered once, ticks in the order of the sends, with rising ordinals | `facts` |
+//! | edits, deletions and reactions refer to what they may, and only what must be is refused | `references` |
 //! | sessions and heads rise; nobody is blamed for nothing | `connection` |
 //! | the same in groups | `group` |
 //!
@@ -29,11 +30,15 @@ mod line;
 mod ordinals;
 mod progress;
 mod receipts;
+mod references;
 #[cfg(test)]
 mod tests;
 mod violation;
 
+#[cfg(test)]
+mod tests_references;
 use std::collections::{BTreeMap, HashMap};
+mod wording;
 use std::path::Path;
 
 pub use facts::Volume;

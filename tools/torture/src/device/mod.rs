@@ -2,11 +2,12 @@
 //! protocol whatever happens and writes everything down.
 //!
 //! It uses the protocol crate and nothing else of ours. `book` is its store, `link` its connection,
-//! `outbox`, `inbox`, `groups` and `conversations` what it knows, `habits` what it does by itself; `session`
-//! is where frames meet these, and this file is the life of connections.
+//! `outbox`, `inbox`, `groups` and `conversations` what it knows, `habits` and `contents` what it does by itself;
+//! `session` is where frames meet these, and this file is the life of connections.
 
 mod body;
 mod book;
+mod contents;
 mod conversations;
 pub(crate) mod digest;
 mod group_notes;
@@ -22,6 +23,7 @@ mod takeover;
 use std::io;
 use std::sync::Arc;
 use std::thread;
+mod wording;
 use std::time::{Duration, Instant};
 
 use fulmar_protocol::{Frame, Hello, Pairs, VERSION, capability};
@@ -246,8 +248,8 @@ impl Device {
                 return;
             }
             let to = self.whereto();
-            let bytes = self.habits.body_bytes();
-            self.outbox.write(to, bytes, &mut self.book);
+            let (wording, bytes) = (self.wording(to), self.habits.body_bytes());
+            self.outbox.write(to, &wording, bytes, &mut self.book);
         }
     }
 

@@ -10,7 +10,8 @@ use super::book::{Delivery, Note};
 use super::digest::digest;
 use super::inbox::{Arrival, Entry, Refusal};
 use super::outbox::To;
-use super::{Device, End, INBOX_LOG, Line, body};
+use super::wording::whose;
+use super::{Device, End, INBOX_LOG, Line};
 use crate::limits::ACK_DELAY;
 use crate::world::Phase;
 
@@ -208,7 +209,8 @@ impl Device {
     fn take_message(&mut self, arrival: &Arrival) {
         let Arrival { position, peer, own, ordinal, content, ref body } = *arrival;
         let digest = digest(content, body);
-        let delivery = Delivery { position, peer, own, ordinal, body: body::read(body), digest };
+        let body = whose(content, body, false);
+        let delivery = Delivery { position, peer, own, ordinal, body, digest };
         if !self.inbox.book(position) {
             self.book.note(Note::Again(delivery));
             return;

@@ -9,6 +9,7 @@ use super::super::line::{Event, Line};
 use super::super::violation::{Promise, Tally};
 use super::line::{Content, Entry, GroupEvent};
 use super::log::{GroupFacts, Stay, describe};
+use super::references;
 
 /// A full log: nobody's fault.
 const QUOTA_EXCEEDED: u16 = 301;
@@ -179,7 +180,7 @@ impl<'a> EntriesCheck<'a> {
         let held = self.facts.logs.get(&entry.group).and_then(|log| log.get(&entry.position));
         let id = match &entry.content {
             Content::Message(id) => Some(*id),
-            Content::Change(_) => held.and_then(|held| held.id),
+            Content::Change(_) | Content::Silent => held.and_then(|held| held.id),
             Content::Damaged => {
                 tally.add(Promise::Corrupt, format!("{place}: the body is damaged"));
                 return;
@@ -255,6 +256,7 @@ impl<'a> EntriesCheck<'a> {
             STALE_NUMBER => !sent.resent,
             NOT_A_MEMBER => self.facts.stays_of(group, self.device.user).iter().any(was_member),
             code if CHANGE_REFUSED.contains(&code) => sent.change.is_none(),
+            code if references::is_deserved(self.facts, id, sent, (code, sequence)) => false,
             code => code < BUSY_FIRST || code == INTERNAL,
         };
         if is_blamed {

@@ -9,7 +9,9 @@ use super::super::facts::Answer;
 use super::super::identity::{Device, MessageId};
 use super::super::progress::Progress;
 use super::super::violation::{Promise, Tally};
+use super::super::wording::Wording;
 use super::line::{Action, Change, Content, Entry, GroupEvent};
+use super::references;
 
 /// Holes of a log that are counted.
 const HOLES_MAX: usize = 1_000;
@@ -32,6 +34,7 @@ pub struct GroupVolume {
 pub(super) struct Sent {
     pub(super) sequence: u64,
     pub(super) digest: u64,
+    pub(super) wording: Wording,
     pub(super) change: Option<Change>,
     pub(super) resent: bool,
     /// The ordinal of a tick is the position.
@@ -93,11 +96,12 @@ impl GroupFacts {
     ) {
         let id = |group: u64, number: u64| MessageId { author: device, peer: group, number };
         match *event {
-            GroupEvent::Send { group, number, digest } => {
-                self.send(id(group, number), sequence, digest, None);
+            GroupEvent::Send { group, number, digest, wording } => {
+                self.send(id(group, number), sequence, digest, (wording, None));
             }
             GroupEvent::Change { group, number, ref change, digest } => {
-                self.send(id(group, number), sequence, digest, Some(change.clone()));
+                let what = (Wording::Plain, Some(change.clone()));
+                self.send(id(group, number), sequence, digest, what);
             }
             GroupEvent::Resend { group, number } => {
                 if let Some(sent) = self.sent.get_mut(&id(group, number)) {
@@ -130,9 +134,20 @@ impl GroupFacts {
         }
     }
 
-    fn send(&mut self, id: MessageId, sequence: u64, digest: u64, change: Option<Change>) {
+    fn send(
+        &mut self,
+        id: MessageId,
+        sequence: u64,
+        digest: u64,
+        (wording, change): (Wording, Option<Change>),
+    ) {
         let (resent, answer) = (false, Answer::None);
-        self.sent.insert(id, Sent { sequence, digest, change, resent, answer });
+        self.sent.insert(id, Sent { sequence, digest, wording, change, resent, answer });
+    }
+
+    /// What the sends were, and what became of them.
+    pub(in super::super) fn worded(&self) -> impl Iterator<Item = (Wording, Answer)> {
+        self.sent.values().map(|sent| (sent.wording, sent.answer))
     }
 
     fn progress(&mut self, group: u64, user: u64) -> &mut Progress {
@@ -176,7 +191,7 @@ impl GroupFacts {
         let (change, id) = match &entry.content {
             Content::Message(id) => (None, Some(*id)),
             Content::Change(change) => (Some(change.clone()), None),
-            Content::Damaged => (None, None),
+            Content::Silent | Content::Damaged => (None, None),
         };
         let held = Held { author: entry.author, digest: entry.digest, change, id };
         self.claim(witness, entry.group, entry.position, &held, tally);
@@ -239,6 +254,9 @@ impl GroupFacts {
             let stays = self.stays_in(log);
             self.stays.insert(group, stays);
         }
+        for (&group, log) in &self.logs {
+            references::judge(self, group, log, tally);
+        }
     }
 
     /// Who was a member from where to where.
@@ -254,7 +272,7 @@ impl GroupFacts {
                 Action::Remove => (Vec::new(), users.to_vec()),
                 Action::Leave => (Vec::new(), author.to_vec()),
                 Action::Delete => (Vec::new(), stays.keys().copied().collect()),
-                Action::Other => continue,
+                Action::Promote | Action::Demote | Action::HandOver | Action::Other => continue,
             };
             for user in begins {
                 stays.entry(user).or_default().push(Stay {
@@ -315,6 +333,6 @@ pub(super) fn describe(held: &Held) -> String {
         (None, Some(change)) => {
             format!("{:?} of {:?} (by {author}, digest {digest:x})", change.action, change.users)
         }
-        (None, None) => format!("a damaged body (by {author}, digest {digest:x})"),
+        (None, None) => format!("a body that names nobody (by {author}, digest {digest:x})"),
     }
 }
