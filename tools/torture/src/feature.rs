@@ -10,6 +10,8 @@ pub enum Feature {
     Groups,
     /// Edit, delete, react, mention; also what is to be refused.
     Contents,
+    /// Put items into the books of their users, and take them out.
+    Books,
 }
 
 /// Those that take part in a run.

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
 
-use crate::check::{GroupVolume, Promise, Tally, Verdict, Volume};
+use crate::check::{BookVolume, GroupVolume, Promise, Tally, Verdict, Volume};
 use crate::fault::Kind;
 
 /// What was run; nothing of it is known where only histories are checked.
@@ -161,7 +161,9 @@ impl Report {
             f,
             "in groups: {group_messages} messages and {group_changes} changes ticked, \
              {group_deliveries} shown, {group_receipts} receipts"
-        )
+        )?;
+        let BookVolume { book_puts, book_items } = self.volume.books;
+        writeln!(f, "in books: {book_puts} put or removed, {book_items} told")
     }
 
     fn write_kind(&self, kind: Promise, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -5,6 +5,7 @@ use std::collections::{HashMap, VecDeque};
 
 use serde::Serialize;
 
+use super::books::{BookFacts, BookVolume};
 use super::group::{GroupEvent, GroupFacts, GroupVolume};
 use super::identity::{Device, Direction, MessageId};
 use super::line::{Body, Delivery, Event, Line};
@@ -83,6 +84,9 @@ pub struct Volume {
     /// How much of that was in groups.
     #[serde(flatten)]
     pub groups: GroupVolume,
+    /// How much was tried in books.
+    #[serde(flatten)]
+    pub books: BookVolume,
 }
 
 /// See the module's description.
@@ -94,6 +98,7 @@ pub(super) struct Facts {
     pub(super) progress: HashMap<Direction, Progress>,
     pub(super) volume: Volume,
     pub(super) groups: GroupFacts,
+    pub(super) books: BookFacts,
     /// Refusals by code, of sends.
     pub(super) refusals: std::collections::BTreeMap<u16, u64>,
 }
@@ -107,6 +112,7 @@ impl Facts {
         self.ordinals.finish(tally);
         references::judge(self, tally);
         self.groups.finish(tally);
+        self.books.finish(tally);
         self.count_references();
         let mut unheard: Vec<_> =
             self.presence.iter().filter(|(_, presence)| presence.welcomed.is_none()).collect();
@@ -212,6 +218,7 @@ impl<'a> Gathering<'a> {
             Event::Drained => self.presence().drained = true,
             Event::Final => self.presence().finished = true,
             Event::Group(ref event) => self.group(line, event, tally),
+            Event::Book(ref event) => self.facts.books.gather(self.device, line.sequence, event),
             _ => {}
         }
     }

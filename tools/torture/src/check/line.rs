@@ -1,6 +1,7 @@
 //! One line of a history, read strictly: what doesn't follow HISTORY.md is an error, for a checker
 //! that passes over what it doesn't understand would find nothing.
 
+use super::books::{BookEvent, book_event};
 use super::group::{GroupEvent, group_event};
 use super::identity::{Device, Direction, MessageId};
 use super::wording::Wording;
@@ -73,6 +74,7 @@ pub(super) enum Event {
     Drained,
     Final,
     Group(GroupEvent),
+    Book(BookEvent),
 }
 
 impl Line {
@@ -144,6 +146,9 @@ impl<'a> Fields<'a> {
             "drained" => Event::Drained,
             "final" => Event::Final,
             other => {
+                if let Some(event) = book_event(other, self)? {
+                    return Ok(Event::Book(event));
+                }
                 let event = group_event(other, self)?;
                 Event::Group(event.ok_or_else(|| format!("{other:?} is not an event"))?)
             }

@@ -16,10 +16,12 @@
 //! | edits, deletions and reactions refer to what they may, and only what must be is refused | `references` |
 //! | sessions and heads rise; nobody is blamed for nothing | `connection` |
 //! | the same in groups | `group` |
+//! | what was confirmed of a user's book is on all its devices | `books` |
 //!
 //! A message is owed to a device whose first welcome came before the message was written. What was
 //! written earlier may come too: a new device starts at the oldest message that is still kept.
 
+mod books;
 mod connection;
 mod facts;
 mod group;
@@ -33,19 +35,21 @@ mod receipts;
 mod references;
 #[cfg(test)]
 mod tests;
-mod violation;
-
 #[cfg(test)]
 mod tests_references;
-use std::collections::{BTreeMap, HashMap};
+mod violation;
 mod wording;
+
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
+pub use books::BookVolume;
 pub use facts::Volume;
 pub use group::GroupVolume;
 pub use history::CheckError;
 pub use violation::{Promise, Tally};
 
+use books::BookCheck;
 use connection::ConnectionCheck;
 use facts::{Facts, Gathering};
 use group::{EntriesCheck, GroupReceiptCheck};
@@ -85,7 +89,8 @@ pub fn check(directory: &Path) -> Result<Verdict, CheckError> {
             judge(history, &facts, &mails, &mut positions, &mut tally)?;
         }
     }
-    let volume = Volume { groups: facts.groups.volume, ..facts.volume };
+    let (groups, books) = (facts.groups.volume, facts.books.volume);
+    let volume = Volume { groups, books, ..facts.volume };
     Ok(Verdict { tally, volume, refusals: facts.refusals })
 }
 
@@ -102,6 +107,7 @@ fn judge(
     let mut receipts = ReceiptCheck::new(facts, device);
     let mut connection = ConnectionCheck::new(facts, device);
     let mut entries = EntriesCheck::new(&facts.groups, device);
+    let mut book = BookCheck::new(&facts.books, device);
     let mut group_receipts = GroupReceiptCheck::new(&facts.groups, device);
     history.read(|line| {
         inbox.line(line, positions, tally);
@@ -109,6 +115,7 @@ fn judge(
         connection.line(line, tally);
         entries.line(line, tally);
         group_receipts.line(line, tally);
+        book.line(line, tally);
     })?;
     inbox.finish(mails.owed(device.user), tally);
     entries.finish(tally);

@@ -126,6 +126,7 @@ fn an_honest_run_passes() {
         references: 0,
         references_refused: 0,
         groups: GroupVolume::default(),
+        books: BookVolume::default(),
     };
     assert_eq!(verdict.volume, expected);
 }

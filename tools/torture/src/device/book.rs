@@ -6,6 +6,7 @@ use std::io::{self, Write as _};
 use std::path::Path;
 use std::sync::Arc;
 
+use super::book_notes::BookNote;
 use super::group_notes::GroupNote;
 use super::wording::{Whose, Wording};
 use crate::world::World;
@@ -44,6 +45,7 @@ pub(super) enum Note<'a> {
     Receipt { peer: u64, delivered: u64, read: u64, own: bool },
     Pong { head: u64 },
     Group(GroupNote<'a>),
+    Book(BookNote<'a>),
     Goodbye { code: u16 },
     Closed { why: &'a str },
     Broken { what: &'a str },
@@ -93,6 +95,7 @@ impl fmt::Display for Note<'_> {
             }
             Note::Pong { head } => write!(f, "pong head={head}"),
             Note::Group(ref note) => write!(f, "{note}"),
+            Note::Book(ref note) => write!(f, "{note}"),
             Note::Goodbye { code } => write!(f, "goodbye code={code}"),
             Note::Closed { why } => write!(f, "closed why={why}"),
             Note::Broken { what } => write!(f, "broken what={}", OneWord(what)),
@@ -102,7 +105,6 @@ impl fmt::Display for Note<'_> {
     }
 }
 
-/// Words joined to one, so that they are one field of a line.
 /// The end of a line about a send, where it isn't plain.
 pub(super) fn write_wording(f: &mut fmt::Formatter<'_>, wording: &Wording) -> fmt::Result {
     if *wording == Wording::Plain {
@@ -111,6 +113,7 @@ pub(super) fn write_wording(f: &mut fmt::Formatter<'_>, wording: &Wording) -> fm
     write!(f, " content={wording}")
 }
 
+/// Words joined to one, so that they are one field of a line.
 struct OneWord<'a>(&'a str);
 
 impl fmt::Display for OneWord<'_> {

@@ -2,11 +2,12 @@
 //! protocol whatever happens and writes everything down.
 //!
 //! It uses the protocol crate and nothing else of ours. `book` is its store, `link` its connection,
-//! `outbox`, `inbox`, `groups` and `conversations` what it knows, `habits` and `contents` what it does by itself;
+//! `outbox`, `inbox`, `groups`, `items` and `conversations` what it knows, `habits` and `contents` what it does by itself;
 //! `session` is where frames meet these, and this file is the life of connections.
 
 mod body;
 mod book;
+mod book_notes;
 mod contents;
 mod conversations;
 pub(crate) mod digest;
@@ -15,15 +16,17 @@ mod group_session;
 mod groups;
 mod habits;
 mod inbox;
+mod items;
 mod link;
 mod outbox;
 mod session;
+mod shelf;
 mod takeover;
+mod wording;
 
 use std::io;
 use std::sync::Arc;
 use std::thread;
-mod wording;
 use std::time::{Duration, Instant};
 
 use fulmar_protocol::{Frame, Hello, Pairs, VERSION, capability};
@@ -33,12 +36,14 @@ use conversations::Conversations;
 use groups::Groups;
 use habits::{Habits, Whim};
 use inbox::Inbox;
+use items::Items;
 use link::Link;
 use outbox::Outbox;
 use session::Terms;
 use takeover::Older;
 
 use crate::failure::Failure;
+use crate::feature::Feature;
 use crate::limits::{DEVICE_STEP, RETRY, SILENCE, WELCOME};
 use crate::world::{Phase, World};
 
@@ -113,6 +118,7 @@ pub struct Device {
     inbox: Inbox,
     conversations: Conversations,
     groups: Groups,
+    items: Items,
     line: Line,
     /// The connection that a takeover left behind.
     older: Option<Older>,
@@ -135,6 +141,9 @@ pub struct Device {
     welcome_head: u64,
     /// When the device changes a group next.
     change_at: Instant,
+    /// When it puts something into the book next, and how often it did.
+    put_at: Instant,
+    puts: u64,
 }
 
 impl Device {
@@ -150,6 +159,7 @@ impl Device {
             inbox: Inbox::default(),
             conversations: Conversations::default(),
             groups: Groups::default(),
+            items: Items::default(),
             line: Line::Away { until: now },
             older: None,
             phase: Phase::Load,
@@ -162,6 +172,8 @@ impl Device {
             head: None,
             welcome_head: 0,
             change_at: now,
+            put_at: now,
+            puts: 0,
             role,
             world,
             book,
@@ -204,6 +216,9 @@ impl Device {
                 Phase::Final => self.book.note(Note::Final),
                 _ => {}
             }
+        }
+        if phase == Phase::Final {
+            self.forget_book();
         }
         self.phase = phase;
         self.stalled_until = Instant::now();
@@ -407,6 +422,7 @@ impl Device {
             && self.acked == self.inbox.booked()
             && self.conversations.is_answered()
             && self.groups.is_settled()
+            && (self.items.is_settled() || !self.world.has(Feature::Books))
     }
 }
 

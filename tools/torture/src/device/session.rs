@@ -95,6 +95,7 @@ impl Device {
         self.conversations.begin(self.phase == Phase::Final);
         self.line = Line::Online { link, terms: Terms { sends_max: welcome.sends_max } };
         self.resume_groups(now);
+        self.begin_book();
         Ok(())
     }
 
@@ -152,6 +153,18 @@ impl Device {
                 };
                 self.book.note(Note::Pong { head });
                 self.head = Some(head);
+                Ok(())
+            }
+            Frame::Item(item) => {
+                self.on_item(item);
+                Ok(())
+            }
+            Frame::PutRejected(rejected) => {
+                self.on_put_rejected(rejected.item, rejected.key, rejected.code.number());
+                Ok(())
+            }
+            Frame::Book { version, head, reset } => {
+                self.on_book(*version, *head, *reset);
                 Ok(())
             }
             Frame::Goodbye(goodbye) => self.on_goodbye(goodbye.code.number()),
@@ -252,6 +265,7 @@ impl Device {
             self.acknowledge();
         }
         self.speak_of_groups(now);
+        self.speak_of_the_book(now);
         let Line::Online { link, terms } = &mut self.line else { return };
         while let Some(peer) = self.conversations.next_ask(now) {
             self.book.note(Note::Ask { peer });
