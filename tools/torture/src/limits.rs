@@ -54,6 +54,8 @@ pub const ROOM_BYTES: u64 = 512 << 20;
 pub const UNSYNCED_BYTES: u64 = 256 * 1024;
 /// By how much the server's clock may be wrong, in milliseconds. Less than what ends messages or tokens.
 pub const CLOCK_OFFSET_MS: i64 = 10 * 86_400_000;
+/// Age up to which messages can be edited where the clock jumps.
+pub const EDIT_AGE: Duration = Duration::from_secs(60 * 86_400);
 /// Damaged copies of a data directory that are tried in one round.
 pub const COPIES: u32 = 3;
 /// Accepts that may fail in a second and on one core while there are no descriptors. One that fails is
@@ -106,4 +108,5 @@ const _: () = assert!(OUT_BYTES_HIGH > 2 * wire::FRAME_BYTES_MAX);
 const _: () = assert!(DEVICE_STEP.as_millis() < QUIET.as_millis());
 const _: () = assert!(SILENCE.as_millis() < WELCOME.as_millis());
 const _: () = assert!(SILENCE.as_millis() < STOPPED.as_millis());
+const _: () = assert!(EDIT_AGE.as_millis() > 2 * CLOCK_OFFSET_MS as u128);
 const _: () = assert!(DEATH_SOON.as_millis() < DEATH.as_millis());

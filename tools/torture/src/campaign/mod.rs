@@ -214,16 +214,17 @@ impl Campaign<'_> {
 
     /// Faults that were to show an effect at least once.
     fn judge_counts(&mut self) {
-        for (kind, count) in [
-            (Kind::Buffers, "enobufs"),
-            (Kind::Descriptors, "accept_errors"),
-            (Kind::Descriptors, "turned_away"),
-            (Kind::FullDisk, "ended"),
-            (Kind::FsyncError, "struck"),
+        for (kind, effects) in [
+            (Kind::Buffers, &["enobufs"][..]),
+            (Kind::Descriptors, &["accept_errors"]),
+            (Kind::Descriptors, &["turned_away"]),
+            // Under load, or at a start.
+            (Kind::FullDisk, &["ended", "refused"]),
+            (Kind::FsyncError, &["struck"]),
         ] {
             let Some(counts) = self.outcome.counts.get(&kind) else { continue };
-            if counts.get(count).is_none_or(|&times| times == 0) {
-                let what = format!("{kind}: {count} is 0, so nothing was tried");
+            if effects.iter().all(|count| counts.get(count).is_none_or(|&times| times == 0)) {
+                let what = format!("{kind}: {} is 0, so nothing was tried", effects.join(" and "));
                 self.outcome.untried.push(what);
             }
         }
