@@ -12,6 +12,8 @@ pub enum Feature {
     Contents,
     /// Put items into the books of their users, and take them out.
     Books,
+    /// Block and unblock people, with items of the book.
+    Blocks,
 }
 
 /// Those that take part in a run.

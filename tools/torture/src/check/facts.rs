@@ -5,6 +5,7 @@ use std::collections::{HashMap, VecDeque};
 
 use serde::Serialize;
 
+use super::blocks::Blocks;
 use super::books::{BookFacts, BookVolume};
 use super::group::{GroupEvent, GroupFacts, GroupVolume};
 use super::identity::{Device, Direction, MessageId};
@@ -99,6 +100,7 @@ pub(super) struct Facts {
     pub(super) volume: Volume,
     pub(super) groups: GroupFacts,
     pub(super) books: BookFacts,
+    pub(super) blocks: Blocks,
     /// Refusals by code, of sends.
     pub(super) refusals: std::collections::BTreeMap<u16, u64>,
 }
@@ -131,6 +133,15 @@ impl Facts {
         self.volume.references = referring.count() as u64;
         let deserved = REFERENCE_REFUSED.iter().filter_map(|code| self.refusals.get(code));
         self.volume.references_refused = deserved.sum();
+    }
+
+    /// Whether a message was sent to one who certainly blocked its author, or certainly didn't; `None` where
+    /// neither is certain.
+    pub(super) fn is_blocked(&self, id: MessageId) -> Option<bool> {
+        let sent = self.sent.get(&id)?;
+        let Answer::Ticked { sequence, .. } = sent.answer else { return None };
+        let held = self.blocks.held(id.direction(), sent.sequence, sequence)?;
+        Some(held.is_blocked)
     }
 
     /// Whose a delivery to a user is, if that is known.
@@ -218,7 +229,10 @@ impl<'a> Gathering<'a> {
             Event::Drained => self.presence().drained = true,
             Event::Final => self.presence().finished = true,
             Event::Group(ref event) => self.group(line, event, tally),
-            Event::Book(ref event) => self.facts.books.gather(self.device, line.sequence, event),
+            Event::Book(ref event) => {
+                self.facts.books.gather(self.device, line.sequence, event);
+                self.facts.blocks.gather(self.device, line.sequence, event);
+            }
             _ => {}
         }
     }

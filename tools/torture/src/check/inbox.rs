@@ -163,6 +163,10 @@ impl<'a> InboxCheck<'a> {
                     let text = format!("{place}: {id} is not what was sent under this number");
                     tally.add(Promise::Corrupt, text);
                 }
+                if !delivery.own && self.facts.is_blocked(id) == Some(true) {
+                    let text = format!("{place}: {id} is from one who was blocked");
+                    tally.add(Promise::Leaked, text);
+                }
                 if let Answer::Rejected(code) = sent.answer {
                     let text = format!(
                         "{place}: {id} was rejected ({code}); a new attempt shows it twice"
@@ -224,9 +228,11 @@ impl<'a> InboxCheck<'a> {
         for id in owed {
             let sent = &self.facts.sent[id];
             let Answer::Ticked { ordinal, sequence } = sent.answer else { continue };
-            let is_for_it = id.author != self.device && sent.sequence > welcomed;
+            let is_copy = id.author.user == self.device.user;
+            let is_open = is_copy || self.facts.is_blocked(*id) == Some(false);
+            let is_for_it = id.author != self.device && sent.sequence > welcomed && is_open;
             if is_for_it && !self.shown.contains_key(id) {
-                let what = if id.author.user == self.device.user { "the copy of " } else { "" };
+                let what = if is_copy { "the copy of " } else { "" };
                 let text = format!(
                     "{what}{id}, ticked as ordinal {ordinal} (line {sequence}), was never shown on {}",
                     self.device

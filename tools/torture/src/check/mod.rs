@@ -17,10 +17,12 @@
 //! | sessions and heads rise; nobody is blamed for nothing | `connection` |
 //! | the same in groups | `group` |
 //! | what was confirmed of a user's book is on all its devices | `books` |
+//! | who is blocked is ticked, not shown, and told nothing of the blocker | `inbox`, `receipts`, against `blocks` |
 //!
 //! A message is owed to a device whose first welcome came before the message was written. What was
 //! written earlier may come too: a new device starts at the oldest message that is still kept.
 
+mod blocks;
 mod books;
 mod connection;
 mod facts;
@@ -35,6 +37,8 @@ mod receipts;
 mod references;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_blocks;
 #[cfg(test)]
 mod tests_references;
 mod violation;

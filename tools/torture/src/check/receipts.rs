@@ -48,6 +48,12 @@ impl<'a> ReceiptCheck<'a> {
             Event::Receipt { peer, delivered, read, own } => {
                 self.ahead(line.sequence, self.direction(peer, own), (delivered, read), tally);
                 if !own {
+                    self.blocked(
+                        line.sequence,
+                        self.direction(peer, own),
+                        (delivered, read),
+                        tally,
+                    );
                     let furthest = self.furthest.entry(peer).or_default();
                     *furthest = (furthest.0.max(delivered), furthest.1.max(read));
                     self.last.insert(peer, (delivered, read));
@@ -80,6 +86,21 @@ impl<'a> ReceiptCheck<'a> {
                 );
                 tally.add(Promise::ReceiptsAhead, text);
             }
+        }
+    }
+
+    /// Nothing is told of how far one is who blocked the author, but what held when that began.
+    fn blocked(&self, sequence: u64, direction: Direction, shown: (u64, u64), tally: &mut Tally) {
+        let held = self.facts.blocks.held(direction, sequence, sequence);
+        let Some(held) = held.filter(|held| held.is_blocked) else { return };
+        let most = self.facts.progress_at(direction, held.since);
+        if shown.0 > most.0 || shown.1 > most.1 {
+            let text = format!(
+                "{} was told {direction} is delivered up to {} and read up to {}, of one who blocked it \
+                 when it was {} and {} (line {})",
+                self.device, shown.0, shown.1, most.0, most.1, held.since
+            );
+            tally.add(Promise::Leaked, text);
         }
     }
 
@@ -119,7 +140,9 @@ impl<'a> ReceiptCheck<'a> {
             .facts
             .progress
             .iter()
+            // Of one who blocked this user, at some time, less is told.
             .filter(|(direction, _)| direction.author == self.device.user)
+            .filter(|(direction, _)| !self.facts.blocks.touch(**direction))
             .map(|(&direction, progress)| (direction, progress))
             .collect();
         directions.sort_by_key(|(direction, _)| *direction);

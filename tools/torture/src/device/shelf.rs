@@ -1,5 +1,5 @@
 //! What a device does with the book of its user: contacts, settings of chats, stars, and an application's
-//! own items. Several devices put the same items.
+//! own items. Several devices put the same items. One of them blocks and unblocks somebody.
 
 use std::time::{Duration, Instant};
 
@@ -21,6 +21,8 @@ const WAITING_MAX: usize = 6;
 const PERCENT_REMOVED: u32 = 30;
 /// In this many of a hundred cases an item is of a kind that there is not.
 const PERCENT_RESERVED: u32 = 2;
+/// In this many of a hundred cases the one who may blocks somebody, or no more.
+const PERCENT_BLOCKS: u32 = 30;
 /// A kind that is reserved, and refused.
 const RESERVED: u8 = 99;
 /// Keys of each kind.
@@ -72,6 +74,12 @@ impl Device {
     }
 
     fn wish(&mut self) {
+        if self.may_block() && self.habits.happens(PERCENT_BLOCKS) {
+            let place = (item::BLOCK, people::user_key(self.role.peers[0]));
+            let value = if self.items.has(&place) { Vec::new() } else { vec![1] };
+            self.items.wish(place, value);
+            return;
+        }
         let place = self.place();
         let is_reserved = place.0 == RESERVED;
         let removes = !is_reserved && self.habits.happens(PERCENT_REMOVED);
@@ -79,6 +87,11 @@ impl Device {
         let removes = removes && (self.items.has(&place) || self.habits.happens(20));
         let value = if removes { Vec::new() } else { self.value(place.0) };
         self.items.wish(place, value);
+    }
+
+    /// One device of a user, so that there is no doubt whether somebody is blocked, and one of its peers.
+    fn may_block(&self) -> bool {
+        self.role.device == 1 && self.world.has(Feature::Blocks)
     }
 
     fn place(&mut self) -> Place {

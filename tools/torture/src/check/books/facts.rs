@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::super::identity::Device;
 use super::super::violation::{Promise, Tally};
-use super::line::{BookEvent, Place, Value};
+use super::line::{BLOCK, BookEvent, Place, Value, kind};
 
 /// How much was tried in books.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -66,6 +66,7 @@ impl BookFacts {
                 user.last.insert((device, place.clone()), *value);
                 let (resent, rejected) = (false, None);
                 match value {
+                    Some(_) if kind(place) == Some(BLOCK) => {}
                     Some(value) => {
                         let put = Put { sequence, by: device, resent, rejected };
                         user.puts.insert((place.clone(), *value), put);

@@ -7,6 +7,9 @@ pub(super) type Place = String;
 /// The digest of a value; none of what is removed.
 pub(super) type Value = Option<u64>;
 
+/// The kind of an item that blocks somebody. Its value is always the same.
+pub(super) const BLOCK: u8 = 2;
+
 /// What a line says; HISTORY.md describes each.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in super::super) enum BookEvent {
@@ -17,6 +20,37 @@ pub(in super::super) enum BookEvent {
     PutAgain { place: Place },
     Rejected { place: Place, code: u16 },
     Forget,
+}
+
+/// A line that says whom the user blocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in super::super) struct BlockEvent {
+    pub(in super::super) blocked: u64,
+    /// From then on, or no more.
+    pub(in super::super) blocks: bool,
+    /// It is wanted; otherwise it is so.
+    pub(in super::super) is_put: bool,
+}
+
+impl BookEvent {
+    /// What it says of a block, if it does.
+    pub(in super::super) fn about_a_block(&self) -> Option<BlockEvent> {
+        let (place, value, is_put) = match self {
+            BookEvent::Put { place, value } => (place, value, true),
+            BookEvent::Item { place, value, .. } => (place, value, false),
+            _ => return None,
+        };
+        let (_, key) = place.split_once('.').filter(|_| kind(place) == Some(BLOCK))?;
+        Some(BlockEvent { blocked: number(key)?, blocks: value.is_some(), is_put })
+    }
+}
+
+/// A number in a key: seven bits a byte, the lowest first.
+fn number(key: &str) -> Option<u64> {
+    let bytes = (0..key.len()).step_by(2).rev();
+    bytes
+        .map(|at| u64::from_str_radix(key.get(at..at + 2)?, 16).ok())
+        .try_fold(0, |all, byte| Some(all << 7 | (byte? & 0x7f)))
 }
 
 /// Reads the fields of an event; `None` if it is none about books.

@@ -6,7 +6,7 @@ use super::super::identity::Device;
 use super::super::line::{Event, Line};
 use super::super::violation::{Promise, Tally};
 use super::facts::{BookFacts, UserFacts};
-use super::line::{BookEvent, Place, Value, kind};
+use super::line::{BLOCK, BookEvent, Place, Value, kind};
 
 /// A kind of item that there isn't, or a key or value that it can't have.
 const BAD_ITEM: u16 = 313;
@@ -82,7 +82,7 @@ impl<'a> BookCheck<'a> {
         if kind(place).is_some_and(|kind| RESERVED.contains(&kind)) {
             tally.add(Promise::Protocol, format!("{device}: {place} must have been refused"));
         }
-        let Some(value) = value else { return };
+        let Some(value) = value.filter(|_| kind(place) != Some(BLOCK)) else { return };
         let put = self.facts.and_then(|facts| facts.puts.get(&(place.clone(), value)));
         match put {
             Some(put) if put.sequence < sequence => {
