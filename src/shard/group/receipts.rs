@@ -219,12 +219,13 @@ impl Shard {
         let group = &mut self.groups[slot];
         let counts = group.record.counts(asker.user, position);
         let who = group.record.who(asker.user, position, after);
-        if group.authors.iter().all(|author| author.user != asker.user)
-            && (1..=head).contains(&position)
-        {
+        // Another device of its user may have asked about an older one before.
+        let known = group.authors.iter().find(|author| author.user == asker.user);
+        let is_newer = known.is_none_or(|author| author.position < position);
+        if is_newer && (1..=head).contains(&position) {
             group.note_author(asker.user, position);
             // It is told now.
-            if let Some(author) = group.authors.last_mut() {
+            if let Some(author) = group.authors.iter_mut().find(|it| it.user == asker.user) {
                 author.is_done = counts.read_all >= position;
             }
         }

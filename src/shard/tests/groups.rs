@@ -364,6 +364,30 @@ fn acknowledgements_that_a_crash_took_are_counted_once_their_devices_are_back() 
 }
 
 #[test]
+fn a_question_about_an_older_entry_hides_no_receipt_of_the_newest() {
+    for cores in [1, 3] {
+        let mut world = World::of_cores(cores, |_| {});
+        let (group, [ann, bob, cat]) = three(&mut world);
+        world.say(ann, group, 2, "everybody sees it");
+        for member in [bob, cat] {
+            world.frame(member, &Frame::GroupRead { group, position: 2 });
+        }
+        world.pass(60_000);
+        world.say(ann, group, 3, "nobody has it yet");
+        world.crash();
+        // The tablet doesn't know of the newest one yet.
+        let (phone, tablet) = (world.join(1, 1), world.join(1, 2));
+        for (device, position) in [(tablet, 2), (phone, 3)] {
+            world.frame(device, &Frame::GroupAsk { group, position, after: 0 });
+        }
+        assert!(world.receipt(phone).starts_with("receipt @3 of 2: 0 0, all"));
+        let bob = world.log_in(2, 1);
+        world.resume(bob, &[(group, 3)]);
+        assert_eq!(world.receipt(phone), "receipt @3 of 2: 1 0, all (2, 2) []");
+    }
+}
+
+#[test]
 fn acknowledgements_one_after_the_other_are_few_receipts() {
     let mut world = World::new();
     let ann = world.join(1, 1);
