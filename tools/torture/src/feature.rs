@@ -14,6 +14,8 @@ pub enum Feature {
     Books,
     /// Block and unblock people, with items of the book.
     Blocks,
+    /// Send messages that are over some time later. Left out where the clock jumps.
+    Expiry,
 }
 
 /// Those that take part in a run.

@@ -155,6 +155,8 @@ impl Report {
             f,
             "{references} edits, deletions and reactions ticked, {references_refused} refused"
         )?;
+        let Volume { disappearing, blocked, .. } = self.volume;
+        writeln!(f, "{disappearing} disappearing, {blocked} to who blocked the author")?;
         let GroupVolume { group_messages, group_changes, group_deliveries, group_receipts } =
             self.volume.groups;
         writeln!(

@@ -17,6 +17,7 @@ use crate::cli::{RunOptions, Task};
 use crate::commit::commit;
 use crate::failure::Failure;
 use crate::fault::Kind;
+use crate::feature::Feature;
 use crate::limits::EDIT_AGE;
 use crate::machine::room::Room;
 use crate::machine::{Machine, Skipped, cable};
@@ -100,7 +101,9 @@ fn plan(
     let place = machine.room.as_ref().map_or(directory, Room::path);
     let data = place.join("data");
     let mut arguments = options.server_arguments.clone();
+    let mut features = options.features();
     if kinds.contains(&Kind::Clock) {
+        features.leave_out(Feature::Expiry);
         // What is edited must not be too old only since the clock jumps.
         let seconds = EDIT_AGE.as_secs().to_string();
         arguments.extend(["--edit-max-age-seconds".to_owned(), seconds]);
@@ -134,7 +137,7 @@ fn plan(
         users: options.users,
         devices: options.devices,
         groups: options.groups,
-        features: options.features(),
+        features,
         round: options.seconds_per_round,
         settle: options.settle_seconds,
         seed,

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::blocks::Blocks;
 use super::books::{BookFacts, BookVolume};
+use super::expiry::Time;
 use super::group::{GroupEvent, GroupFacts, GroupVolume};
 use super::identity::{Device, Direction, MessageId};
 use super::line::{Body, Delivery, Event, Line};
@@ -38,6 +39,7 @@ pub(super) struct Sent {
     /// What was sent.
     pub(super) digest: u64,
     pub(super) wording: Wording,
+    pub(super) time: Time,
     /// It went out again on a later connection.
     pub(super) resent: bool,
     /// What the server said.
@@ -51,6 +53,8 @@ pub(super) struct Presence {
     pub(super) welcomed: Option<u64>,
     /// It had everything, before the server was stopped.
     pub(super) drained: bool,
+    /// When that was.
+    pub(super) drained_us: u64,
     /// It still had, after the server was started again.
     pub(super) finished: bool,
 }
@@ -82,6 +86,10 @@ pub struct Volume {
     pub references: u64,
     /// Those that were refused since there was no such message, or it was not theirs, or they were malformed.
     pub references_refused: u64,
+    /// Messages between two that disappear, of the ticked ones.
+    pub disappearing: u64,
+    /// Messages to somebody who certainly blocked their author.
+    pub blocked: u64,
     /// How much of that was in groups.
     #[serde(flatten)]
     pub groups: GroupVolume,
@@ -116,12 +124,41 @@ impl Facts {
         self.groups.finish(tally);
         self.books.finish(tally);
         self.count_references();
+        self.count_special();
         let mut unheard: Vec<_> =
             self.presence.iter().filter(|(_, presence)| presence.welcomed.is_none()).collect();
         unheard.sort_by_key(|(device, _)| **device);
         for (device, _) in unheard {
             tally.add(Promise::Unsettled, format!("{device} was never welcomed"));
         }
+    }
+
+    fn count_special(&mut self) {
+        let disappears = |sent: &&Sent| {
+            let is_ticked = matches!(sent.answer, Answer::Ticked { .. });
+            is_ticked && matches!(sent.wording, Wording::Disappearing(_))
+        };
+        self.volume.disappearing = self.sent.values().filter(disappears).count() as u64;
+        let blocked = self.sent.keys().filter(|id| self.is_blocked(**id) == Some(true));
+        self.volume.blocked = blocked.count() as u64;
+    }
+
+    /// Up to where the reader may count as having everything, who acknowledged it up to `ordinal`: what
+    /// follows may be over, or was never for it.
+    pub(super) fn reach(&self, direction: Direction, ordinal: u64, now_us: u64) -> u64 {
+        let is_passed = |ordinal: u64| {
+            let id = self.ordinals.at(direction, ordinal);
+            let sent = id.and_then(|id| self.sent.get(&id).map(|sent| (id, sent)));
+            sent.is_some_and(|(id, sent)| {
+                let is_over = sent.time.may_be_over(sent.wording, now_us);
+                is_over || self.is_blocked(id) != Some(false)
+            })
+        };
+        let mut reach = ordinal;
+        while is_passed(reach + 1) {
+            reach += 1;
+        }
+        reach
     }
 
     fn count_references(&mut self) {
@@ -194,7 +231,9 @@ impl<'a> Gathering<'a> {
             Event::Send { peer, number, digest, wording } => {
                 volume.sent += 1;
                 let (resent, answer) = (false, Answer::None);
-                let sent = Sent { sequence: line.sequence, digest, wording, resent, answer };
+                let time = Time { sent_us: line.us, ticked_us: u64::MAX };
+                let sequence = line.sequence;
+                let sent = Sent { sequence, digest, wording, time, resent, answer };
                 self.facts.sent.insert(self.id(peer, number), sent);
             }
             Event::Resend { peer, number } => {
@@ -206,6 +245,9 @@ impl<'a> Gathering<'a> {
             Event::Tick { peer, number, ordinal } => {
                 volume.ticked += 1;
                 let answer = Answer::Ticked { ordinal, sequence: line.sequence };
+                if let Some(sent) = self.facts.sent.get_mut(&self.id(peer, number)) {
+                    sent.time.ticked_us = line.us;
+                }
                 self.tick(self.id(peer, number), ordinal, answer, tally);
             }
             Event::Rejected { peer, number, code } => {
@@ -226,7 +268,10 @@ impl<'a> Gathering<'a> {
             Event::Read { peer, ordinal } => {
                 self.progress(peer).read(line.sequence, ordinal);
             }
-            Event::Drained => self.presence().drained = true,
+            Event::Drained => {
+                self.presence().drained = true;
+                self.presence().drained_us = line.us;
+            }
             Event::Final => self.presence().finished = true,
             Event::Group(ref event) => self.group(line, event, tally),
             Event::Book(ref event) => {
@@ -242,7 +287,7 @@ impl<'a> Gathering<'a> {
             self.facts.volume.rejected += 1;
             *self.facts.refusals.entry(*code).or_default() += 1;
         }
-        self.facts.groups.gather(self.device, line.sequence, event, tally);
+        self.facts.groups.gather(self.device, (line.sequence, line.us), event, tally);
     }
 
     fn tick(&mut self, id: MessageId, ordinal: u64, answer: Answer, tally: &mut Tally) {

@@ -11,6 +11,8 @@ use super::wording::Wording;
 pub(super) struct Line {
     /// Its place among all lines of the run.
     pub(super) sequence: u64,
+    /// When it was written.
+    pub(super) us: u64,
     /// What it says.
     pub(super) event: Event,
 }
@@ -82,10 +84,10 @@ impl Line {
     pub(super) fn parse(text: &str) -> Result<Line, String> {
         let mut fields = Fields { words: text.split(' ') };
         let sequence = fields.bare("sequence")?;
-        fields.bare("microseconds")?;
+        let us = fields.bare("microseconds")?;
         let event = fields.event()?;
         match fields.words.next() {
-            None => Ok(Line { sequence, event }),
+            None => Ok(Line { sequence, us, event }),
             Some(word) => Err(format!("nothing is expected where {word:?} stands")),
         }
     }
@@ -250,7 +252,7 @@ mod tests {
             body: Body::Says(id),
             digest: 0xff,
         };
-        assert_eq!(line, Line { sequence: 12, event: Event::Shown(delivery) });
+        assert_eq!(line, Line { sequence: 12, us: 3400, event: Event::Shown(delivery) });
     }
 
     #[test]

@@ -14,6 +14,7 @@
 //! | receipts are never ahead of the recipient and equal it in the end | `receipts`, against `progress` |
 //! | each send is answered once, ticks in the order of the sends, with rising ordinals | `facts` |
 //! | edits, deletions and reactions refer to what they may, and only what must be is refused | `references` |
+//! | what disappears isn't shown after its time | `inbox`, `group`, against `expiry` |
 //! | sessions and heads rise; nobody is blamed for nothing | `connection` |
 //! | the same in groups | `group` |
 //! | what was confirmed of a user's book is on all its devices | `books` |
@@ -25,6 +26,7 @@
 mod blocks;
 mod books;
 mod connection;
+mod expiry;
 mod facts;
 mod group;
 mod history;
@@ -39,6 +41,8 @@ mod references;
 mod tests;
 #[cfg(test)]
 mod tests_blocks;
+#[cfg(test)]
+mod tests_expiry;
 #[cfg(test)]
 mod tests_references;
 mod violation;

@@ -125,6 +125,8 @@ fn an_honest_run_passes() {
         takeovers: 0,
         references: 0,
         references_refused: 0,
+        disappearing: 0,
+        blocked: 0,
         groups: GroupVolume::default(),
         books: BookVolume::default(),
     };

@@ -8,6 +8,8 @@ pub(super) enum Wording {
     Refers(Reference),
     /// It refers to nothing, though it isn't plain.
     Other,
+    /// It is over so many seconds after the server took it.
+    Disappearing(u64),
     /// It must be refused.
     Malformed,
 }
@@ -43,6 +45,7 @@ impl Wording {
             ("react", Some(_)) => Way::React,
             ("react_to_peer", Some(_)) => Way::ReactToPeer,
             ("mention", None) | ("timer", Some(_)) => return Ok(Wording::Other),
+            ("disappear", Some(seconds)) => return Ok(Wording::Disappearing(seconds)),
             ("malformed", None) => return Ok(Wording::Malformed),
             _ => return Err(format!("content={text} is none")),
         };

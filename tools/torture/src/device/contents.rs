@@ -8,6 +8,12 @@ use super::outbox::To;
 use super::wording::Wording;
 use crate::feature::Feature;
 
+/// In this many of a hundred cases what is written is over some time later.
+const PERCENT_DISAPPEARING: u32 = 6;
+/// Mostly after at most so many seconds, so that it is for devices that are away for a moment.
+const SECONDS_SHORT: usize = 4;
+/// Otherwise after at most so many.
+const SECONDS_LONG: usize = 60;
 /// In this many of a hundred cases what is written isn't plain.
 const PERCENT_WORDED: u32 = 15;
 /// Of these, in this many of a hundred cases it is about a message that there may not be.
@@ -20,6 +26,10 @@ const RECENT: usize = 20;
 impl Device {
     /// What the next message is, to there.
     pub(super) fn wording(&mut self, to: To) -> Wording {
+        if self.world.has(Feature::Expiry) && self.habits.happens(PERCENT_DISAPPEARING) {
+            let most = if self.habits.happens(80) { SECONDS_SHORT } else { SECONDS_LONG };
+            return Wording::Disappearing { seconds: 1 + self.habits.choose(most) as u64 };
+        }
         if !self.world.has(Feature::Contents) || !self.habits.happens(PERCENT_WORDED) {
             return Wording::Plain;
         }

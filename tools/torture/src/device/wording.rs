@@ -31,6 +31,9 @@ pub(super) enum Wording {
     Timer {
         seconds: u64,
     },
+    Disappearing {
+        seconds: u64,
+    },
     /// No form of the content that it says to be.
     Malformed,
 }
@@ -63,6 +66,9 @@ impl Wording {
                 Content::Mention { users: Numbers::Slice(users), content: plain, body: inner }
             }
             Wording::Timer { seconds } => Content::Timer { seconds },
+            Wording::Disappearing { seconds } => {
+                Content::Disappearing { seconds, content: plain, body: inner }
+            }
             Wording::Malformed => return malformed(id.number),
         };
         let mut body = Vec::new();
@@ -112,6 +118,7 @@ impl fmt::Display for Wording {
             }
             Wording::Mention { .. } => f.write_str("mention"),
             Wording::Timer { seconds } => write!(f, "timer:{seconds}"),
+            Wording::Disappearing { seconds } => write!(f, "disappear:{seconds}"),
             Wording::Malformed => f.write_str("malformed"),
         }
     }
@@ -143,6 +150,7 @@ mod tests {
             Wording::Edit { target: 7 },
             Wording::Reaction { target: Target { of_peer, place: 7 } },
             Wording::Mention { users: vec![3, 9] },
+            Wording::Disappearing { seconds: 5 },
         ] {
             for bytes in [50, BODY_BYTES_MAX] {
                 let (content, body) = wording.write(ID, bytes);

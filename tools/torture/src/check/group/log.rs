@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde::Serialize;
 
+use super::super::expiry::Time;
 use super::super::facts::Answer;
 use super::super::identity::{Device, MessageId};
 use super::super::progress::Progress;
@@ -35,6 +36,7 @@ pub(super) struct Sent {
     pub(super) sequence: u64,
     pub(super) digest: u64,
     pub(super) wording: Wording,
+    pub(super) time: Time,
     pub(super) change: Option<Change>,
     pub(super) resent: bool,
     /// The ordinal of a tick is the position.
@@ -90,18 +92,18 @@ impl GroupFacts {
     pub(in super::super) fn gather(
         &mut self,
         device: Device,
-        sequence: u64,
+        (sequence, us): (u64, u64),
         event: &GroupEvent,
         tally: &mut Tally,
     ) {
         let id = |group: u64, number: u64| MessageId { author: device, peer: group, number };
         match *event {
             GroupEvent::Send { group, number, digest, wording } => {
-                self.send(id(group, number), sequence, digest, (wording, None));
+                self.send(id(group, number), (sequence, us), digest, (wording, None));
             }
             GroupEvent::Change { group, number, ref change, digest } => {
                 let what = (Wording::Plain, Some(change.clone()));
-                self.send(id(group, number), sequence, digest, what);
+                self.send(id(group, number), (sequence, us), digest, what);
             }
             GroupEvent::Resend { group, number } => {
                 if let Some(sent) = self.sent.get_mut(&id(group, number)) {
@@ -112,6 +114,9 @@ impl GroupFacts {
                 self.ticked(id(0, number), group, 1, sequence, tally);
             }
             GroupEvent::Tick { group, number, position } => {
+                if let Some(sent) = self.sent.get_mut(&id(group, number)) {
+                    sent.time.ticked_us = us;
+                }
                 self.ticked(id(group, number), group, position, sequence, tally);
             }
             GroupEvent::Rejected { group, number, code } => {
@@ -137,12 +142,13 @@ impl GroupFacts {
     fn send(
         &mut self,
         id: MessageId,
-        sequence: u64,
+        (sequence, sent_us): (u64, u64),
         digest: u64,
         (wording, change): (Wording, Option<Change>),
     ) {
         let (resent, answer) = (false, Answer::None);
-        self.sent.insert(id, Sent { sequence, digest, wording, change, resent, answer });
+        let time = Time { sent_us, ticked_us: u64::MAX };
+        self.sent.insert(id, Sent { sequence, digest, wording, time, change, resent, answer });
     }
 
     /// What the sends were, and what became of them.
@@ -311,6 +317,12 @@ impl GroupFacts {
     /// How far a user was with a group when the line `sequence` was written: (delivered, read).
     pub(super) fn progress_at(&self, group: u64, user: u64, sequence: u64) -> (u64, u64) {
         self.progress.get(&(group, user)).map_or((0, 0), |progress| progress.at(sequence))
+    }
+
+    /// Whether an entry may be over by then.
+    pub(super) fn may_be_over(&self, held: &Held, now_us: u64) -> bool {
+        let sent = held.id.and_then(|id| self.sent.get(&id));
+        sent.is_some_and(|sent| sent.time.may_be_over(sent.wording, now_us))
     }
 
     /// Whether the author was told that the server has this.

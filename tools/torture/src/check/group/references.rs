@@ -119,6 +119,10 @@ pub(super) fn is_deserved(
     }
 }
 
+fn sent_of<'a>(facts: &'a GroupFacts, held: &Held) -> Option<&'a Sent> {
+    facts.sent.get(&held.id?)
+}
+
 /// Whether a message was there, and for this member, all the time between two lines.
 fn was_there(
     facts: &GroupFacts,
@@ -127,10 +131,12 @@ fn was_there(
     through: u64,
     (target, meant): (u64, &Held),
 ) -> bool {
-    let answer = meant.id.and_then(|id| facts.sent.get(&id)).map(|sent| sent.answer);
+    let answer = sent_of(facts, meant).map(|sent| sent.answer);
     let was_ticked = matches!(answer, Some(Answer::Ticked { sequence, .. }) if sequence < from);
     let was_member =
         |stay: &Stay| stay.holds(target) && stay.begin_ticked < from && stay.end_written > through;
     let stays = facts.stays_of(id.peer, id.author.user);
-    meant.change.is_none() && was_ticked && stays.iter().any(was_member)
+    let disappears =
+        sent_of(facts, meant).is_some_and(|sent| matches!(sent.wording, Wording::Disappearing(_)));
+    meant.change.is_none() && !disappears && was_ticked && stays.iter().any(was_member)
 }
