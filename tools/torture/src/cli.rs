@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::failure::Failure;
 use crate::fault::Kind;
-use crate::feature::{Feature, Features};
+use crate::feature::{Feature, Features, Retention};
 use crate::limits::{DEVICES_MAX, GROUPS_MAX, THREADS_MAX, USERS_MAX};
 
 /// Kills the server under load, again and again, or makes its disk, its clock or its network fail,
@@ -89,6 +89,9 @@ pub struct RunOptions {
     /// What the server's tick promises
     #[arg(long, value_name = "fsync|os", default_value = "fsync", value_parser = ["fsync", "os"], hide_possible_values = true)]
     durability: String,
+    /// What the server keeps
+    #[arg(long, value_enum, value_name = "RULE", default_value = "temporary")]
+    pub retention: Retention,
     /// Threads of the server's message path
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=64))]
     pub cores: u32,
@@ -143,6 +146,9 @@ impl RunOptions {
         let mut features = Features::all_but(&self.without);
         if self.groups == 0 {
             features.leave_out(Feature::Groups);
+        }
+        if self.retention != Retention::History {
+            features.leave_out(Feature::WholeInbox);
         }
         features
     }

@@ -16,6 +16,20 @@ pub enum Feature {
     Blocks,
     /// Send messages that are over some time later. Left out where the clock jumps.
     Expiry,
+    /// Ask for pages of the past, in the end.
+    History,
+    /// Also of the inbox, of which the server keeps all. Left out where it doesn't.
+    #[value(skip)]
+    WholeInbox,
+}
+
+/// What the server keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Retention {
+    /// What some device lacks.
+    Temporary,
+    /// Everything.
+    History,
 }
 
 /// Those that take part in a run.

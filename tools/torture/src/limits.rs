@@ -95,6 +95,11 @@ pub const THREADS_MAX: u64 = 2_000;
 /// Entries of a group among which a device chooses what it edits, deletes or reacts to.
 pub const RECENT_ENTRIES: usize = 40;
 
+/// Pages of one log that a device asks for.
+pub const HISTORY_PAGES: usize = 8;
+/// Entries of a page, at most.
+pub const HISTORY_LIMITS: [u64; 4] = [1, 20, 100, wire::HISTORY_MAX as u64];
+
 /// Most groups in a run.
 pub const GROUPS_MAX: u64 = 256;
 

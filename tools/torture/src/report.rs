@@ -155,8 +155,9 @@ impl Report {
             f,
             "{references} edits, deletions and reactions ticked, {references_refused} refused"
         )?;
-        let Volume { disappearing, blocked, .. } = self.volume;
-        writeln!(f, "{disappearing} disappearing, {blocked} to who blocked the author")?;
+        let Volume { disappearing, blocked, pages, past, .. } = self.volume;
+        write!(f, "{disappearing} disappearing, {blocked} to who blocked the author; ")?;
+        writeln!(f, "{past} entries in {pages} pages of the past")?;
         let GroupVolume { group_messages, group_changes, group_deliveries, group_receipts } =
             self.volume.groups;
         writeln!(

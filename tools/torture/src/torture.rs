@@ -17,7 +17,7 @@ use crate::cli::{RunOptions, Task};
 use crate::commit::commit;
 use crate::failure::Failure;
 use crate::fault::Kind;
-use crate::feature::Feature;
+use crate::feature::{Feature, Retention};
 use crate::limits::EDIT_AGE;
 use crate::machine::room::Room;
 use crate::machine::{Machine, Skipped, cable};
@@ -102,6 +102,9 @@ fn plan(
     let data = place.join("data");
     let mut arguments = options.server_arguments.clone();
     let mut features = options.features();
+    if options.retention == Retention::History {
+        arguments.extend(["--retention", "history"].map(str::to_owned));
+    }
     if kinds.contains(&Kind::Clock) {
         features.leave_out(Feature::Expiry);
         // What is edited must not be too old only since the clock jumps.

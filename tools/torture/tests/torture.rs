@@ -27,7 +27,7 @@ const KINDS: [&str; 11] = [
 ];
 
 /// What the stand-in doesn't know of.
-const OTHERS: &str = "contents,books,blocks,expiry";
+const OTHERS: &str = "contents,books,blocks,expiry,history";
 
 /// Gives rounds that are long enough for every fault to show.
 const SEED: &str = "7";

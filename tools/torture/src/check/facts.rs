@@ -12,6 +12,7 @@ use super::group::{GroupEvent, GroupFacts, GroupVolume};
 use super::identity::{Device, Direction, MessageId};
 use super::line::{Body, Delivery, Event, Line};
 use super::ordinals::Ordinals;
+use super::past::PastEvent;
 use super::progress::Progress;
 use super::references;
 use super::violation::{Promise, Tally};
@@ -90,6 +91,10 @@ pub struct Volume {
     pub disappearing: u64,
     /// Messages to somebody who certainly blocked their author.
     pub blocked: u64,
+    /// Pages of the past.
+    pub pages: u64,
+    /// Entries that they told.
+    pub past: u64,
     /// How much of that was in groups.
     #[serde(flatten)]
     pub groups: GroupVolume,
@@ -264,6 +269,8 @@ impl<'a> Gathering<'a> {
                 self.delivery(&delivery, tally);
             }
             Event::Receipt { .. } => volume.receipts += 1,
+            Event::Past(PastEvent::Entry { .. }) => volume.past += 1,
+            Event::Past(PastEvent::End { .. }) => volume.pages += 1,
             Event::Ack { position } => self.ack(line.sequence, position),
             Event::Read { peer, ordinal } => {
                 self.progress(peer).read(line.sequence, ordinal);

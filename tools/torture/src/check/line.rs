@@ -4,6 +4,7 @@
 use super::books::{BookEvent, book_event};
 use super::group::{GroupEvent, group_event};
 use super::identity::{Device, Direction, MessageId};
+use super::past::PastEvent;
 use super::wording::Wording;
 
 /// A line.
@@ -77,6 +78,7 @@ pub(super) enum Event {
     Final,
     Group(GroupEvent),
     Book(BookEvent),
+    Past(PastEvent),
 }
 
 impl Line {
@@ -100,7 +102,8 @@ pub(super) struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     fn event(&mut self) -> Result<Event, String> {
-        Ok(match self.words.next().unwrap_or_default() {
+        let word = self.words.next().unwrap_or_default();
+        Ok(match word {
             "begin" => Event::Begin {
                 device: Device { user: self.number("user")?, device: self.number("device")? },
             },
@@ -138,6 +141,7 @@ impl<'a> Fields<'a> {
                 read: self.number("read")?,
                 own: self.flag("own")?,
             },
+            "pask" | "past" | "pend" => Event::Past(self.past(word)?),
             "pong" => Event::Pong { head: self.number("head")? },
             "goodbye" => Event::Goodbye { code: self.code()? },
             "closed" => {
@@ -162,6 +166,19 @@ impl<'a> Fields<'a> {
         self.number("bytes")?;
         let digest = self.digest()?;
         Ok(Event::Send { peer, number, digest, wording: self.wording()? })
+    }
+
+    fn past(&mut self, word: &str) -> Result<PastEvent, String> {
+        let group = self.number("group")?;
+        if word == "past" {
+            return Ok(PastEvent::Entry { group, entry: self.delivery()? });
+        }
+        let (from, through) = (self.number("from")?, self.number("through")?);
+        if word == "pask" {
+            return Ok(PastEvent::Ask { group, through });
+        }
+        self.flag("more")?;
+        Ok(PastEvent::End { group, from, through })
     }
 
     fn delivery(&mut self) -> Result<Delivery, String> {

@@ -15,6 +15,7 @@
 //! | each send is answered once, ticks in the order of the sends, with rising ordinals | `facts` |
 //! | edits, deletions and reactions refer to what they may, and only what must be is refused | `references` |
 //! | what disappears isn't shown after its time | `inbox`, `group`, against `expiry` |
+//! | pages of the past tell what was told before, and all that is kept | `past` |
 //! | sessions and heads rise; nobody is blamed for nothing | `connection` |
 //! | the same in groups | `group` |
 //! | what was confirmed of a user's book is on all its devices | `books` |
@@ -34,6 +35,7 @@ mod identity;
 mod inbox;
 mod line;
 mod ordinals;
+mod past;
 mod progress;
 mod receipts;
 mod references;
@@ -43,6 +45,8 @@ mod tests;
 mod tests_blocks;
 #[cfg(test)]
 mod tests_expiry;
+#[cfg(test)]
+mod tests_past;
 #[cfg(test)]
 mod tests_references;
 mod violation;
@@ -64,6 +68,7 @@ use group::{EntriesCheck, GroupReceiptCheck};
 use history::History;
 use identity::{Device, MessageId};
 use inbox::{InboxCheck, Positions};
+use past::PastCheck;
 use receipts::ReceiptCheck;
 
 /// What the checker found.
@@ -115,6 +120,7 @@ fn judge(
     let mut receipts = ReceiptCheck::new(facts, device);
     let mut connection = ConnectionCheck::new(facts, device);
     let mut entries = EntriesCheck::new(&facts.groups, device);
+    let mut past = PastCheck::new(facts, device);
     let mut book = BookCheck::new(&facts.books, device);
     let mut group_receipts = GroupReceiptCheck::new(&facts.groups, device);
     history.read(|line| {
@@ -124,6 +130,7 @@ fn judge(
         entries.line(line, tally);
         group_receipts.line(line, tally);
         book.line(line, tally);
+        past.line(line, tally);
     })?;
     inbox.finish(mails.owed(device.user), tally);
     entries.finish(tally);

@@ -127,6 +127,8 @@ fn an_honest_run_passes() {
         references_refused: 0,
         disappearing: 0,
         blocked: 0,
+        pages: 0,
+        past: 0,
         groups: GroupVolume::default(),
         books: BookVolume::default(),
     };

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::book_notes::BookNote;
 use super::group_notes::GroupNote;
+use super::past_notes::PastNote;
 use super::wording::{Whose, Wording};
 use crate::world::World;
 
@@ -46,6 +47,7 @@ pub(super) enum Note<'a> {
     Pong { head: u64 },
     Group(GroupNote<'a>),
     Book(BookNote<'a>),
+    Past(PastNote),
     Goodbye { code: u16 },
     Closed { why: &'a str },
     Broken { what: &'a str },
@@ -96,6 +98,7 @@ impl fmt::Display for Note<'_> {
             Note::Pong { head } => write!(f, "pong head={head}"),
             Note::Group(ref note) => write!(f, "{note}"),
             Note::Book(ref note) => write!(f, "{note}"),
+            Note::Past(ref note) => write!(f, "{note}"),
             Note::Goodbye { code } => write!(f, "goodbye code={code}"),
             Note::Closed { why } => write!(f, "closed why={why}"),
             Note::Broken { what } => write!(f, "broken what={}", OneWord(what)),

@@ -19,6 +19,8 @@ mod inbox;
 mod items;
 mod link;
 mod outbox;
+mod past;
+mod past_notes;
 mod session;
 mod shelf;
 mod takeover;
@@ -39,6 +41,7 @@ use inbox::Inbox;
 use items::Items;
 use link::Link;
 use outbox::Outbox;
+use past::Pages;
 use session::Terms;
 use takeover::Older;
 
@@ -119,6 +122,7 @@ pub struct Device {
     conversations: Conversations,
     groups: Groups,
     items: Items,
+    pages: Pages,
     line: Line,
     /// The connection that a takeover left behind.
     older: Option<Older>,
@@ -160,6 +164,7 @@ impl Device {
             conversations: Conversations::default(),
             groups: Groups::default(),
             items: Items::default(),
+            pages: Pages::default(),
             line: Line::Away { until: now },
             older: None,
             phase: Phase::Load,
@@ -406,6 +411,7 @@ impl Device {
         self.inbox.reset();
         self.groups.reset();
         self.outbox.reset();
+        self.pages.reset();
         self.head = None;
         self.acked = 0;
         self.ack_at = None;
@@ -415,6 +421,11 @@ impl Device {
     /// Whether everything that this device can expect has come, and everything that is expected of
     /// it is done.
     fn is_settled(&self) -> bool {
+        self.is_up_to_date() && self.has_read_the_past()
+    }
+
+    /// The same but for the past.
+    fn is_up_to_date(&self) -> bool {
         matches!(self.line, Line::Online { .. })
             && self.older.is_none()
             && self.outbox.len() == 0

@@ -129,6 +129,9 @@ impl Device {
                 self.on_refusal(taken)
             }
             Frame::Part { body } => {
+                if let Some(taken) = self.on_past_part(body) {
+                    return taken;
+                }
                 if let Some(taken) = self.on_group_part(body) {
                     return taken;
                 }
@@ -155,6 +158,8 @@ impl Device {
                 self.head = Some(head);
                 Ok(())
             }
+            Frame::Past(past) => self.on_past(past),
+            Frame::HistoryEnd(end) => self.on_history_end(end),
             Frame::Item(item) => {
                 self.on_item(item);
                 Ok(())
@@ -266,6 +271,7 @@ impl Device {
         }
         self.speak_of_groups(now);
         self.speak_of_the_book(now);
+        self.speak_of_the_past();
         let Line::Online { link, terms } = &mut self.line else { return };
         while let Some(peer) = self.conversations.next_ask(now) {
             self.book.note(Note::Ask { peer });

@@ -18,10 +18,13 @@
 mod entries;
 mod line;
 mod log;
+mod past;
 mod receipts;
 mod references;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_past;
 #[cfg(test)]
 mod tests_references;
 
@@ -29,4 +32,5 @@ pub(super) use entries::EntriesCheck;
 pub(super) use line::{GroupEvent, group_event};
 pub(super) use log::GroupFacts;
 pub use log::GroupVolume;
+pub(super) use past::EntryFacts;
 pub(super) use receipts::GroupReceiptCheck;
