@@ -175,9 +175,8 @@ impl Server {
 
     /// SIGKILL, and waits until the process is dead: its locks and its port are free then.
     ///
-    /// It is reaped beside what goes on. For the kernel (6.18) forgets then what is known of /proc/PID, and
-    /// does nothing else for as long as somebody who looked there is about to let it go: seconds, and on a busy
-    /// machine minutes were seen, spent in `shrink_dcache_parent`.
+    /// It is reaped beside what goes on: to forget the entries of /proc/PID the kernel (6.18) may take seconds,
+    /// in `shrink_dcache_parent`, more often and longer where something else reads them.
     pub fn kill(mut self) -> io::Result<()> {
         self.child.kill()?;
         if let Some(pid) = Pid::from_raw(self.child.id().cast_signed()) {
