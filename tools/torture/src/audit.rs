@@ -9,6 +9,7 @@ use std::fmt;
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 
+use fulmar_protocol::content::DISAPPEARING;
 use fulmar_protocol::group::GroupNotice;
 use fulmar_protocol::limits::FRAME_BYTES_MAX;
 use fulmar_protocol::{
@@ -149,6 +150,13 @@ impl Audit {
 }
 
 impl Inbox {
+    /// Not what may be over when the next one asks.
+    fn keep(&mut self, entry: Entry, content: u8) {
+        if content != DISAPPEARING {
+            self.entries.push(entry);
+        }
+    }
+
     fn difference(&self, expected: &Inbox) -> String {
         if self.head != expected.head {
             return format!("the head is {}, not {}", self.head, expected.head);
@@ -283,7 +291,7 @@ impl Auditor {
                             let assembly = Assembly::new(bytes as usize, deliver.body);
                             large = Some((entry, deliver.content, assembly));
                         }
-                        None => inbox.entries.push(entry),
+                        None => inbox.keep(entry, deliver.content),
                     }
                     Ok(Some(entry.position))
                 }
@@ -292,7 +300,7 @@ impl Auditor {
                         large.take().ok_or("a part of nothing")?;
                     if assembly.push(body).map_err(|error| error.to_string())? {
                         entry.digest = digest(content, &assembly.into_body());
-                        inbox.entries.push(entry);
+                        inbox.keep(entry, content);
                     } else {
                         large = Some((entry, content, assembly));
                     }

@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::failure::Failure;
 use crate::fault::Kind;
+use crate::feature::{Feature, Features, Retention};
 use crate::limits::{DEVICES_MAX, GROUPS_MAX, THREADS_MAX, USERS_MAX};
 
 /// Kills the server under load, again and again, or makes its disk, its clock or its network fail,
@@ -76,6 +77,9 @@ pub struct RunOptions {
     /// Groups of different sizes, whose members come and go; 0 for a server without groups
     #[arg(long, value_name = "N", default_value_t = 7, value_parser = clap::value_parser!(u64).range(0..=GROUPS_MAX))]
     pub groups: u64,
+    /// What devices leave out
+    #[arg(long, value_name = "WHAT,…", value_delimiter = ',')]
+    pub without: Vec<Feature>,
     /// Mean length of a round's load; each is between 0.3 and 1.7 times as long
     #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = seconds)]
     pub seconds_per_round: Duration,
@@ -85,6 +89,9 @@ pub struct RunOptions {
     /// What the server's tick promises
     #[arg(long, value_name = "fsync|os", default_value = "fsync", value_parser = ["fsync", "os"], hide_possible_values = true)]
     durability: String,
+    /// What the server keeps
+    #[arg(long, value_enum, value_name = "RULE", default_value = "temporary")]
+    pub retention: Retention,
     /// Threads of the server's message path
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=64))]
     pub cores: u32,
@@ -132,6 +139,18 @@ impl RunOptions {
         kinds.sort_unstable();
         kinds.dedup();
         kinds
+    }
+
+    /// What devices do.
+    pub fn features(&self) -> Features {
+        let mut features = Features::all_but(&self.without);
+        if self.groups == 0 {
+            features.leave_out(Feature::Groups);
+        }
+        if self.retention != Retention::History {
+            features.leave_out(Feature::WholeInbox);
+        }
+        features
     }
 
     /// The seed, chosen if none was given. It fits the numbers of any reader of JSON.

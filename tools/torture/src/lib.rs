@@ -7,7 +7,7 @@
 //! | [`campaign`], [`fault`], [`server`] | rounds, what is done to the server, its process |
 //! | [`machine`], [`damage`] | what faults are made with: disk, clock, network; damaged files |
 //! | [`audit`], [`metrics`] | what a data directory gives; what the server counts |
-//! | [`device`], [`world`] | the clients, a thread each; what they share |
+//! | [`device`], [`feature`], [`world`] | the clients, a thread each; what they do; what they share |
 //! | [`check`] | the checker, which knows only the histories (HISTORY.md) |
 //! | [`report`] | text and JSON |
 //!
@@ -22,6 +22,7 @@ pub mod damage;
 pub mod device;
 pub mod failure;
 pub mod fault;
+pub mod feature;
 pub mod limits;
 pub mod machine;
 pub mod metrics;

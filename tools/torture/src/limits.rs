@@ -54,6 +54,8 @@ pub const ROOM_BYTES: u64 = 512 << 20;
 pub const UNSYNCED_BYTES: u64 = 256 * 1024;
 /// By how much the server's clock may be wrong, in milliseconds. Less than what ends messages or tokens.
 pub const CLOCK_OFFSET_MS: i64 = 10 * 86_400_000;
+/// Age up to which messages can be edited where the clock jumps.
+pub const EDIT_AGE: Duration = Duration::from_secs(60 * 86_400);
 /// Damaged copies of a data directory that are tried in one round.
 pub const COPIES: u32 = 3;
 /// Accepts that may fail in a second and on one core while there are no descriptors. One that fails is
@@ -90,6 +92,14 @@ pub const DEVICES_MAX: u64 = 16;
 /// Most devices together, by what a machine's threads and descriptors allow without being tuned.
 pub const THREADS_MAX: u64 = 2_000;
 
+/// Entries of a group among which a device chooses what it edits, deletes or reacts to.
+pub const RECENT_ENTRIES: usize = 40;
+
+/// Pages of one log that a device asks for.
+pub const HISTORY_PAGES: usize = 8;
+/// Entries of a page, at most.
+pub const HISTORY_LIMITS: [u64; 4] = [1, 20, 100, wire::HISTORY_MAX as u64];
+
 /// Most groups in a run.
 pub const GROUPS_MAX: u64 = 256;
 
@@ -103,4 +113,5 @@ const _: () = assert!(OUT_BYTES_HIGH > 2 * wire::FRAME_BYTES_MAX);
 const _: () = assert!(DEVICE_STEP.as_millis() < QUIET.as_millis());
 const _: () = assert!(SILENCE.as_millis() < WELCOME.as_millis());
 const _: () = assert!(SILENCE.as_millis() < STOPPED.as_millis());
+const _: () = assert!(EDIT_AGE.as_millis() > 2 * CLOCK_OFFSET_MS as u128);
 const _: () = assert!(DEATH_SOON.as_millis() < DEATH.as_millis());

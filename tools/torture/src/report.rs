@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
 
-use crate::check::{GroupVolume, Promise, Tally, Verdict, Volume};
+use crate::check::{BookVolume, GroupVolume, Promise, Tally, Verdict, Volume};
 use crate::fault::Kind;
 
 /// What was run; nothing of it is known where only histories are checked.
@@ -150,13 +150,23 @@ impl Report {
             f,
             "{displayed} shown, {redelivered} delivered again and recognised; {receipts} receipts"
         )?;
+        let Volume { references, references_refused, .. } = self.volume;
+        writeln!(
+            f,
+            "{references} edits, deletions and reactions ticked, {references_refused} refused"
+        )?;
+        let Volume { disappearing, blocked, pages, past, .. } = self.volume;
+        write!(f, "{disappearing} disappearing, {blocked} to who blocked the author; ")?;
+        writeln!(f, "{past} entries in {pages} pages of the past")?;
         let GroupVolume { group_messages, group_changes, group_deliveries, group_receipts } =
             self.volume.groups;
         writeln!(
             f,
             "in groups: {group_messages} messages and {group_changes} changes ticked, \
              {group_deliveries} shown, {group_receipts} receipts"
-        )
+        )?;
+        let BookVolume { book_puts, book_items } = self.volume.books;
+        writeln!(f, "in books: {book_puts} put or removed, {book_items} told")
     }
 
     fn write_kind(&self, kind: Promise, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -11,7 +11,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 
 use crate::failure::Failure;
 use crate::limits::{CAMPAIGN_STEP, LOG_LINES_SHOWN, SERVER_READY, SERVER_STOP};
@@ -173,10 +173,17 @@ impl Server {
         self.control
     }
 
-    /// SIGKILL, and waits until the process is gone: its locks and its port are free then.
+    /// SIGKILL, and waits until the process is dead: its locks and its port are free then.
+    ///
+    /// It is reaped beside what goes on: to forget the entries of /proc/PID the kernel (6.18) may take seconds,
+    /// in `shrink_dcache_parent`, more often and longer where something else reads them.
     pub fn kill(mut self) -> io::Result<()> {
         self.child.kill()?;
-        self.child.wait().map(drop)
+        if let Some(pid) = Pid::from_raw(self.child.id().cast_signed()) {
+            waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT)?;
+        }
+        thread::spawn(move || drop(self));
+        Ok(())
     }
 
     /// Sends a signal.

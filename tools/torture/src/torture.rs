@@ -16,6 +16,9 @@ use crate::check::{Promise, check};
 use crate::cli::{RunOptions, Task};
 use crate::commit::commit;
 use crate::failure::Failure;
+use crate::fault::Kind;
+use crate::feature::{Feature, Retention};
+use crate::limits::EDIT_AGE;
 use crate::machine::room::Room;
 use crate::machine::{Machine, Skipped, cable};
 use crate::report::{Report, Setting, named};
@@ -97,6 +100,17 @@ fn plan(
     let program = program(options.fulmar.as_deref())?;
     let place = machine.room.as_ref().map_or(directory, Room::path);
     let data = place.join("data");
+    let mut arguments = options.server_arguments.clone();
+    let mut features = options.features();
+    if options.retention == Retention::History {
+        arguments.extend(["--retention", "history"].map(str::to_owned));
+    }
+    if kinds.contains(&Kind::Clock) {
+        features.leave_out(Feature::Expiry);
+        // What is edited must not be too old only since the clock jumps.
+        let seconds = EDIT_AGE.as_secs().to_string();
+        arguments.extend(["--edit-max-age-seconds".to_owned(), seconds]);
+    }
     let mut server = ServerOptions {
         program,
         log: directory.join("server.log"),
@@ -108,7 +122,7 @@ fn plan(
         keys: None,
         descriptors: None,
         environment: machine.layer.as_ref().map_or(Vec::new(), |layer| layer.environment(&data)),
-        arguments: options.server_arguments.clone(),
+        arguments,
         data,
     };
     let mut tokens = Tokens::new();
@@ -126,6 +140,7 @@ fn plan(
         users: options.users,
         devices: options.devices,
         groups: options.groups,
+        features,
         round: options.seconds_per_round,
         settle: options.settle_seconds,
         seed,

@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use crate::feature::{Feature, Features};
+
 /// What the devices do.
 ///
 /// ```text
@@ -69,15 +71,15 @@ pub struct World {
     last_ticked: Mutex<Ticked>,
     ticked: AtomicU64,
     shown: AtomicU64,
-    /// Whether devices take frames about groups.
-    has_groups: bool,
+    /// What devices do.
+    features: Features,
     groups: Mutex<Groups>,
     last_group_ticked: Mutex<Ticked>,
 }
 
 impl World {
     /// A world of so many devices, whose histories are in a directory.
-    pub fn new(histories: PathBuf, devices: usize, tokens: Tokens, has_groups: bool) -> World {
+    pub fn new(histories: PathBuf, devices: usize, tokens: Tokens, features: Features) -> World {
         World {
             histories,
             began: Instant::now(),
@@ -94,7 +96,7 @@ impl World {
             last_ticked: Mutex::default(),
             ticked: AtomicU64::new(0),
             shown: AtomicU64::new(0),
-            has_groups,
+            features,
             groups: Mutex::default(),
             last_group_ticked: Mutex::default(),
         }
@@ -215,9 +217,9 @@ impl World {
         self.last_ticked.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Whether devices take frames about groups.
-    pub const fn has_groups(&self) -> bool {
-        self.has_groups
+    /// Whether devices do this.
+    pub fn has(&self, feature: Feature) -> bool {
+        self.features.has(feature)
     }
 
     /// A group was made.
@@ -263,7 +265,7 @@ mod tests {
 
     #[test]
     fn phases_only_go_on() {
-        let world = World::new(PathBuf::new(), 2, Tokens::new(), false);
+        let world = World::new(PathBuf::new(), 2, Tokens::new(), Features::default());
         assert_eq!(world.phase(), Phase::Load);
         for (index, phase) in Phase::ALL.into_iter().enumerate() {
             assert_eq!(phase as usize, index);
@@ -275,7 +277,7 @@ mod tests {
 
     #[test]
     fn settled_counts_for_the_present_phase_only() {
-        let world = World::new(PathBuf::new(), 2, Tokens::new(), false);
+        let world = World::new(PathBuf::new(), 2, Tokens::new(), Features::default());
         world.set_phase(Phase::Drain);
         assert_eq!(world.unsettled(), 2);
         world.set_settled(0, Phase::Drain, true);
@@ -289,7 +291,7 @@ mod tests {
 
     #[test]
     fn lines_are_numbered_from_one() {
-        let world = World::new(PathBuf::new(), 0, Tokens::new(), false);
+        let world = World::new(PathBuf::new(), 0, Tokens::new(), Features::default());
         assert_eq!([world.next_line().0, world.next_line().0], [1, 2]);
     }
 }

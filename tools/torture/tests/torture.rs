@@ -26,6 +26,9 @@ const KINDS: [&str; 11] = [
     "server",
 ];
 
+/// What the stand-in doesn't know of.
+const OTHERS: &str = "contents,books,blocks,expiry,history";
+
 /// Gives rounds that are long enough for every fault to show.
 const SEED: &str = "7";
 
@@ -56,6 +59,7 @@ fn run(rounds: u32, settle_seconds: u32, fault: Option<&str>) -> (Output, TempDi
         "--groups",
         "0",
     ]);
+    command.args(["--without", OTHERS]);
     command.args(["--settle-seconds", &settle_seconds.to_string(), "--seed", SEED]);
     command.arg("--fulmar").arg(stand_in()).arg("--dir").arg(directory.path());
     if let Some(fault) = fault {
@@ -190,6 +194,7 @@ fn a_server_that_is_stopped_for_a_while_passes() {
     let mut command = torture();
     command.args(["--fault", "stop", "--rounds", "2", "--seconds-per-round", "0.4"]);
     command.args(["--users", "6", "--groups", "0", "--seed", SEED, "--settle-seconds", "30"]);
+    command.args(["--without", OTHERS]);
     let output =
         command.arg("--fulmar").arg(stand_in()).arg("--dir").arg(directory.path()).output();
     let report = json(&output.unwrap());
@@ -257,6 +262,8 @@ fn begin_long_run(directory: &Path) -> Child {
         "4",
         "--groups",
         "0",
+        "--without",
+        OTHERS,
     ]);
     command.arg("--fulmar").arg(stand_in()).arg("--dir").arg(directory.join("run"));
     let mut child = command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();

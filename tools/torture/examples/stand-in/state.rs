@@ -194,7 +194,9 @@ impl State {
         let before = (direction.delivered, direction.read);
         direction.delivered = direction.delivered.max(delivered);
         direction.read = direction.read.max(read);
-        if (direction.delivered, direction.read) != before {
+        // An eager one told it before; who was away then is told with the others now.
+        let is_news = (direction.delivered, direction.read) != before;
+        if is_news || self.fault == Some(Fault::Eager) {
             self.tell_receipt(author, reader);
             self.tell_own_receipt(author, reader);
         }

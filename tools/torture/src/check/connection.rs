@@ -4,6 +4,7 @@ use super::facts::{Answer, Facts};
 use super::group::GroupEvent;
 use super::identity::{Device, MessageId};
 use super::line::{Event, Line};
+use super::references;
 use super::violation::{Promise, Tally};
 
 /// Codes from here to 399 say that the client did something wrong, which ours doesn't.
@@ -89,8 +90,12 @@ impl<'a> ConnectionCheck<'a> {
     }
 
     fn rejected(&self, id: MessageId, code: u16, tally: &mut Tally) {
-        let is_resent = self.facts.sent.get(&id).is_some_and(|sent| sent.resent);
+        let sent = self.facts.sent.get(&id);
+        let is_resent = sent.is_some_and(|sent| sent.resent);
+        let is_deserved =
+            sent.is_some_and(|sent| references::is_deserved(self.facts, id, sent, code));
         match code {
+            _ if is_deserved => {}
             QUOTA_EXCEEDED => {}
             STALE_NUMBER if is_resent => {}
             _ => self.blamed(&format!("{id} was rejected"), code, tally),

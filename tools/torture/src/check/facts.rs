@@ -5,12 +5,21 @@ use std::collections::{HashMap, VecDeque};
 
 use serde::Serialize;
 
+use super::blocks::Blocks;
+use super::books::{BookFacts, BookVolume};
+use super::expiry::Time;
 use super::group::{GroupEvent, GroupFacts, GroupVolume};
 use super::identity::{Device, Direction, MessageId};
-use super::line::{Delivery, Event, Line};
+use super::line::{Body, Delivery, Event, Line};
 use super::ordinals::Ordinals;
+use super::past::PastEvent;
 use super::progress::Progress;
+use super::references;
 use super::violation::{Promise, Tally};
+use super::wording::Wording;
+
+/// Codes of refusals of what refers to a message, or should.
+const REFERENCE_REFUSED: [u16; 3] = [308, 309, 310];
 
 /// What became of a send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +39,8 @@ pub(super) struct Sent {
     pub(super) sequence: u64,
     /// What was sent.
     pub(super) digest: u64,
+    pub(super) wording: Wording,
+    pub(super) time: Time,
     /// It went out again on a later connection.
     pub(super) resent: bool,
     /// What the server said.
@@ -43,6 +54,8 @@ pub(super) struct Presence {
     pub(super) welcomed: Option<u64>,
     /// It had everything, before the server was stopped.
     pub(super) drained: bool,
+    /// When that was.
+    pub(super) drained_us: u64,
     /// It still had, after the server was started again.
     pub(super) finished: bool,
 }
@@ -70,9 +83,24 @@ pub struct Volume {
     pub receipts: u64,
     /// Second logins of a device that was logged in.
     pub takeovers: u64,
+    /// Of the ticked ones, in groups too, those that refer to others: edits, deletions and reactions.
+    pub references: u64,
+    /// Those that were refused since there was no such message, or it was not theirs, or they were malformed.
+    pub references_refused: u64,
+    /// Messages between two that disappear, of the ticked ones.
+    pub disappearing: u64,
+    /// Messages to somebody who certainly blocked their author.
+    pub blocked: u64,
+    /// Pages of the past.
+    pub pages: u64,
+    /// Entries that they told.
+    pub past: u64,
     /// How much of that was in groups.
     #[serde(flatten)]
     pub groups: GroupVolume,
+    /// How much was tried in books.
+    #[serde(flatten)]
+    pub books: BookVolume,
 }
 
 /// See the module's description.
@@ -84,6 +112,8 @@ pub(super) struct Facts {
     pub(super) progress: HashMap<Direction, Progress>,
     pub(super) volume: Volume,
     pub(super) groups: GroupFacts,
+    pub(super) books: BookFacts,
+    pub(super) blocks: Blocks,
     /// Refusals by code, of sends.
     pub(super) refusals: std::collections::BTreeMap<u16, u64>,
 }
@@ -95,12 +125,73 @@ impl Facts {
             progress.finish();
         }
         self.ordinals.finish(tally);
+        references::judge(self, tally);
         self.groups.finish(tally);
+        self.books.finish(tally);
+        self.count_references();
+        self.count_special();
         let mut unheard: Vec<_> =
             self.presence.iter().filter(|(_, presence)| presence.welcomed.is_none()).collect();
         unheard.sort_by_key(|(device, _)| **device);
         for (device, _) in unheard {
             tally.add(Promise::Unsettled, format!("{device} was never welcomed"));
+        }
+    }
+
+    fn count_special(&mut self) {
+        let disappears = |sent: &&Sent| {
+            let is_ticked = matches!(sent.answer, Answer::Ticked { .. });
+            is_ticked && matches!(sent.wording, Wording::Disappearing(_))
+        };
+        self.volume.disappearing = self.sent.values().filter(disappears).count() as u64;
+        let blocked = self.sent.keys().filter(|id| self.is_blocked(**id) == Some(true));
+        self.volume.blocked = blocked.count() as u64;
+    }
+
+    /// Up to where the reader may count as having everything, who acknowledged it up to `ordinal`: what
+    /// follows may be over, or was never for it.
+    pub(super) fn reach(&self, direction: Direction, ordinal: u64, now_us: u64) -> u64 {
+        let is_passed = |ordinal: u64| {
+            let id = self.ordinals.at(direction, ordinal);
+            let sent = id.and_then(|id| self.sent.get(&id).map(|sent| (id, sent)));
+            sent.is_some_and(|(id, sent)| {
+                let is_over = sent.time.may_be_over(sent.wording, now_us);
+                is_over || self.is_blocked(id) != Some(false)
+            })
+        };
+        let mut reach = ordinal;
+        while is_passed(reach + 1) {
+            reach += 1;
+        }
+        reach
+    }
+
+    fn count_references(&mut self) {
+        let between_two = self.sent.values().map(|sent| (sent.wording, sent.answer));
+        let all = between_two.chain(self.groups.worded());
+        let referring = all.filter(|(wording, answer)| {
+            wording.reference().is_some() && matches!(answer, Answer::Ticked { .. })
+        });
+        self.volume.references = referring.count() as u64;
+        let deserved = REFERENCE_REFUSED.iter().filter_map(|code| self.refusals.get(code));
+        self.volume.references_refused = deserved.sum();
+    }
+
+    /// Whether a message was sent to one who certainly blocked its author, or certainly didn't; `None` where
+    /// neither is certain.
+    pub(super) fn is_blocked(&self, id: MessageId) -> Option<bool> {
+        let sent = self.sent.get(&id)?;
+        let Answer::Ticked { sequence, .. } = sent.answer else { return None };
+        let held = self.blocks.held(id.direction(), sent.sequence, sequence)?;
+        Some(held.is_blocked)
+    }
+
+    /// Whose a delivery to a user is, if that is known.
+    pub(super) fn whose(&self, user: u64, delivery: &Delivery) -> Option<MessageId> {
+        match delivery.body {
+            Body::Says(id) => Some(id),
+            Body::Silent => self.ordinals.at(delivery.direction(user), delivery.ordinal),
+            Body::Damaged => None,
         }
     }
 
@@ -142,10 +233,12 @@ impl<'a> Gathering<'a> {
                 self.presence().welcomed.get_or_insert(line.sequence);
             }
             Event::Takeover => volume.takeovers += 1,
-            Event::Send { peer, number, digest } => {
+            Event::Send { peer, number, digest, wording } => {
                 volume.sent += 1;
                 let (resent, answer) = (false, Answer::None);
-                let sent = Sent { sequence: line.sequence, digest, resent, answer };
+                let time = Time { sent_us: line.us, ticked_us: u64::MAX };
+                let sequence = line.sequence;
+                let sent = Sent { sequence, digest, wording, time, resent, answer };
                 self.facts.sent.insert(self.id(peer, number), sent);
             }
             Event::Resend { peer, number } => {
@@ -157,6 +250,9 @@ impl<'a> Gathering<'a> {
             Event::Tick { peer, number, ordinal } => {
                 volume.ticked += 1;
                 let answer = Answer::Ticked { ordinal, sequence: line.sequence };
+                if let Some(sent) = self.facts.sent.get_mut(&self.id(peer, number)) {
+                    sent.time.ticked_us = line.us;
+                }
                 self.tick(self.id(peer, number), ordinal, answer, tally);
             }
             Event::Rejected { peer, number, code } => {
@@ -173,13 +269,22 @@ impl<'a> Gathering<'a> {
                 self.delivery(&delivery, tally);
             }
             Event::Receipt { .. } => volume.receipts += 1,
+            Event::Past(PastEvent::Entry { .. }) => volume.past += 1,
+            Event::Past(PastEvent::End { .. }) => volume.pages += 1,
             Event::Ack { position } => self.ack(line.sequence, position),
             Event::Read { peer, ordinal } => {
                 self.progress(peer).read(line.sequence, ordinal);
             }
-            Event::Drained => self.presence().drained = true,
+            Event::Drained => {
+                self.presence().drained = true;
+                self.presence().drained_us = line.us;
+            }
             Event::Final => self.presence().finished = true,
             Event::Group(ref event) => self.group(line, event, tally),
+            Event::Book(ref event) => {
+                self.facts.books.gather(self.device, line.sequence, event);
+                self.facts.blocks.gather(self.device, line.sequence, event);
+            }
             _ => {}
         }
     }
@@ -189,7 +294,7 @@ impl<'a> Gathering<'a> {
             self.facts.volume.rejected += 1;
             *self.facts.refusals.entry(*code).or_default() += 1;
         }
-        self.facts.groups.gather(self.device, line.sequence, event, tally);
+        self.facts.groups.gather(self.device, (line.sequence, line.us), event, tally);
     }
 
     fn tick(&mut self, id: MessageId, ordinal: u64, answer: Answer, tally: &mut Tally) {
@@ -218,7 +323,7 @@ impl<'a> Gathering<'a> {
     }
 
     fn delivery(&mut self, delivery: &Delivery, tally: &mut Tally) {
-        if let Some(id) = delivery.body {
+        if let Body::Says(id) = delivery.body {
             self.facts.ordinals.claim(self.device, id, delivery.ordinal, tally);
         }
         if !delivery.own {

@@ -2,10 +2,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::facts::{Answer, Facts};
+use super::facts::{Answer, Facts, Presence, Sent};
 use super::group::GroupEvent;
 use super::identity::{Device, Direction, MessageId};
-use super::line::{Delivery, Event, Line};
+use super::line::{Body, Delivery, Event, Line};
 use super::violation::{Promise, Tally};
 
 /// What the positions of one user's inbox hold, as its devices saw them.
@@ -47,8 +47,11 @@ pub(super) struct InboxCheck<'a> {
     ordinals: HashMap<u64, u64>,
     /// The last position of this connection, skips included.
     received: Option<u64>,
-    /// The cursor of this connection's hello.
+    /// The cursor of this connection's hello, and when it was.
     cursor: u64,
+    hello_us: u64,
+    /// Ordinals that were shown of each author, and when.
+    passed: HashMap<u64, Vec<(u64, u64)>>,
     drained: bool,
 }
 
@@ -64,6 +67,8 @@ impl<'a> InboxCheck<'a> {
             ordinals: HashMap::new(),
             received: None,
             cursor: 0,
+            hello_us: 0,
+            passed: HashMap::new(),
             drained: false,
         }
     }
@@ -73,11 +78,16 @@ impl<'a> InboxCheck<'a> {
             Event::Hello { cursor } => {
                 self.received = None;
                 self.cursor = *cursor;
+                self.hello_us = line.us;
             }
             Event::Shown(delivery) => {
                 self.received(delivery.position, tally);
                 positions.claim(self.device, delivery, tally);
-                self.content(line.sequence, delivery, tally);
+                self.content(line, delivery, tally);
+                if !delivery.own {
+                    let passed = self.passed.entry(delivery.peer).or_default();
+                    passed.push((delivery.ordinal, line.us));
+                }
                 self.once(delivery, tally);
                 self.order(delivery, tally);
                 if self.drained {
@@ -140,13 +150,14 @@ impl<'a> InboxCheck<'a> {
     }
 
     /// The body is one that its author sent, to here.
-    fn content(&self, sequence: u64, delivery: &Delivery, tally: &mut Tally) {
+    fn content(&self, line: &Line, delivery: &Delivery, tally: &mut Tally) {
         let place = format!("{}: position {}", self.device, delivery.position);
-        let Some(id) = delivery.body else {
+        if delivery.body == Body::Damaged {
             tally.add(Promise::Corrupt, format!("{place}: the body is damaged"));
-            return;
-        };
+        }
         let user = self.device.user;
+        // A silent one of whom nobody was ticked is a hole of the ordinals.
+        let Some(id) = self.facts.whose(user, delivery) else { return };
         let belongs = if delivery.own {
             id.author.user == user && id.author != self.device && id.peer == delivery.peer
         } else {
@@ -157,10 +168,21 @@ impl<'a> InboxCheck<'a> {
             tally.add(Promise::Corrupt, text);
         }
         match self.facts.sent.get(&id) {
-            Some(sent) if sent.sequence < sequence => {
+            Some(sent) if sent.sequence < line.sequence => {
+                let (hello_us, now_us) = (self.hello_us, line.us);
+                if let Some(late_us) =
+                    sent.time.late_us(sent.wording, sent.answer, hello_us, now_us)
+                {
+                    let text = format!("{place}: {id} was shown {} ms late", late_us / 1_000);
+                    tally.add(Promise::Leaked, text);
+                }
                 if sent.digest != delivery.digest {
                     let text = format!("{place}: {id} is not what was sent under this number");
                     tally.add(Promise::Corrupt, text);
+                }
+                if !delivery.own && self.facts.is_blocked(id) == Some(true) {
+                    let text = format!("{place}: {id} is from one who was blocked");
+                    tally.add(Promise::Leaked, text);
                 }
                 if let Answer::Rejected(code) = sent.answer {
                     let text = format!(
@@ -180,7 +202,7 @@ impl<'a> InboxCheck<'a> {
             tally
                 .add(Promise::Duplicated, format!("{device}: position {position} was shown twice"));
         }
-        if let Some(id) = delivery.body
+        if let Some(id) = self.facts.whose(device.user, delivery)
             && let Some(before) = self.shown.insert(id, position)
         {
             let text = format!("{device}: {id} was shown at positions {before} and {position}");
@@ -196,7 +218,7 @@ impl<'a> InboxCheck<'a> {
             let text = format!("{device}: position {} was shown after {position}", self.position);
             tally.add(Promise::Reordered, text);
         }
-        if let Some(id) = delivery.body {
+        if let Some(id) = self.facts.whose(device.user, delivery) {
             let last = self.numbers.insert((id.author, id.peer), id.number).unwrap_or_default();
             if last >= id.number {
                 tally.add(Promise::Reordered, format!("{device}: {id} was shown after #{last}"));
@@ -217,15 +239,21 @@ impl<'a> InboxCheck<'a> {
     }
 
     /// The history is over. `owed` are the sends to this user's inbox, in the order of sending.
-    pub(super) fn finish(self, owed: &[MessageId], tally: &mut Tally) {
+    pub(super) fn finish(mut self, owed: &[MessageId], tally: &mut Tally) {
         let presence = self.facts.presence.get(&self.device).copied().unwrap_or_default();
         let Some(welcomed) = presence.welcomed else { return };
+        for passed in self.passed.values_mut() {
+            passed.sort_unstable();
+        }
         for id in owed {
             let sent = &self.facts.sent[id];
             let Answer::Ticked { ordinal, sequence } = sent.answer else { continue };
-            let is_for_it = id.author != self.device && sent.sequence > welcomed;
+            let is_copy = id.author.user == self.device.user;
+            let is_open = is_copy || self.facts.is_blocked(*id) == Some(false);
+            let is_for_it = id.author != self.device && sent.sequence > welcomed && is_open;
+            let is_for_it = is_for_it && !self.may_have_been_over(*id, sent, ordinal, presence);
             if is_for_it && !self.shown.contains_key(id) {
-                let what = if id.author.user == self.device.user { "the copy of " } else { "" };
+                let what = if is_copy { "the copy of " } else { "" };
                 let text = format!(
                     "{what}{id}, ticked as ordinal {ordinal} (line {sequence}), was never shown on {}",
                     self.device
@@ -236,11 +264,32 @@ impl<'a> InboxCheck<'a> {
     }
 }
 
+impl InboxCheck<'_> {
+    /// Whether a message that wasn't shown may have been over when the device came to it: when everything was
+    /// drained, or when a later one of its direction was shown.
+    fn may_have_been_over(
+        &self,
+        id: MessageId,
+        sent: &Sent,
+        ordinal: u64,
+        presence: Presence,
+    ) -> bool {
+        let passed = self.passed.get(&id.author.user).map_or(&[][..], Vec::as_slice);
+        let later = &passed[passed.partition_point(|&(shown, _)| shown <= ordinal)..];
+        let came_us = later.first().map_or(u64::MAX, |&(_, us)| us);
+        let drained_us = if presence.drained { presence.drained_us } else { u64::MAX };
+        sent.time.may_be_over(sent.wording, came_us.min(drained_us))
+    }
+}
+
 fn describe(delivery: &Delivery) -> String {
     let Delivery { peer, ordinal, digest, .. } = delivery;
     let way = if delivery.own { "to" } else { "from" };
     match delivery.body {
-        Some(id) => format!("{id} ({way} {peer}, ordinal {ordinal}, digest {digest:x})"),
-        None => format!("a damaged body ({way} {peer}, ordinal {ordinal}, digest {digest:x})"),
+        Body::Says(id) => format!("{id} ({way} {peer}, ordinal {ordinal}, digest {digest:x})"),
+        Body::Silent => format!("a bare body ({way} {peer}, ordinal {ordinal}, digest {digest:x})"),
+        Body::Damaged => {
+            format!("a damaged body ({way} {peer}, ordinal {ordinal}, digest {digest:x})")
+        }
     }
 }

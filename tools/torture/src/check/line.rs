@@ -1,14 +1,19 @@
 //! One line of a history, read strictly: what doesn't follow HISTORY.md is an error, for a checker
 //! that passes over what it doesn't understand would find nothing.
 
+use super::books::{BookEvent, book_event};
 use super::group::{GroupEvent, group_event};
-use super::identity::{Device, MessageId};
+use super::identity::{Device, Direction, MessageId};
+use super::past::PastEvent;
+use super::wording::Wording;
 
 /// A line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Line {
     /// Its place among all lines of the run.
     pub(super) sequence: u64,
+    /// When it was written.
+    pub(super) us: u64,
     /// What it says.
     pub(super) event: Event,
 }
@@ -20,9 +25,28 @@ pub(super) struct Delivery {
     pub(super) peer: u64,
     pub(super) own: bool,
     pub(super) ordinal: u64,
-    /// Whose message it is by its own words; `None` where the body is damaged.
-    pub(super) body: Option<MessageId>,
+    pub(super) body: Body,
     pub(super) digest: u64,
+}
+
+/// Whose message a body is, by its own words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Body {
+    Says(MessageId),
+    /// There is no room for words in it; who was ticked for it says whose it is.
+    Silent,
+    Damaged,
+}
+
+impl Delivery {
+    /// The direction that it belongs to, in the inbox of a user.
+    pub(super) const fn direction(&self, user: u64) -> Direction {
+        if self.own {
+            Direction { author: user, reader: self.peer }
+        } else {
+            Direction { author: self.peer, reader: user }
+        }
+    }
 }
 
 /// What a line says; HISTORY.md describes each.
@@ -34,7 +58,7 @@ pub(super) enum Event {
     Refused { code: u16 },
     Takeover,
     Replaced { code: u16 },
-    Send { peer: u64, number: u64, digest: u64 },
+    Send { peer: u64, number: u64, digest: u64, wording: Wording },
     Resend { peer: u64, number: u64 },
     Tick { peer: u64, number: u64, ordinal: u64 },
     Rejected { peer: u64, number: u64, code: u16 },
@@ -53,6 +77,8 @@ pub(super) enum Event {
     Drained,
     Final,
     Group(GroupEvent),
+    Book(BookEvent),
+    Past(PastEvent),
 }
 
 impl Line {
@@ -60,10 +86,10 @@ impl Line {
     pub(super) fn parse(text: &str) -> Result<Line, String> {
         let mut fields = Fields { words: text.split(' ') };
         let sequence = fields.bare("sequence")?;
-        fields.bare("microseconds")?;
+        let us = fields.bare("microseconds")?;
         let event = fields.event()?;
         match fields.words.next() {
-            None => Ok(Line { sequence, event }),
+            None => Ok(Line { sequence, us, event }),
             Some(word) => Err(format!("nothing is expected where {word:?} stands")),
         }
     }
@@ -76,7 +102,8 @@ pub(super) struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     fn event(&mut self) -> Result<Event, String> {
-        Ok(match self.words.next().unwrap_or_default() {
+        let word = self.words.next().unwrap_or_default();
+        Ok(match word {
             "begin" => Event::Begin {
                 device: Device { user: self.number("user")?, device: self.number("device")? },
             },
@@ -114,6 +141,7 @@ impl<'a> Fields<'a> {
                 read: self.number("read")?,
                 own: self.flag("own")?,
             },
+            "pask" | "past" | "pend" => Event::Past(self.past(word)?),
             "pong" => Event::Pong { head: self.number("head")? },
             "goodbye" => Event::Goodbye { code: self.code()? },
             "closed" => {
@@ -124,6 +152,9 @@ impl<'a> Fields<'a> {
             "drained" => Event::Drained,
             "final" => Event::Final,
             other => {
+                if let Some(event) = book_event(other, self)? {
+                    return Ok(Event::Book(event));
+                }
                 let event = group_event(other, self)?;
                 Event::Group(event.ok_or_else(|| format!("{other:?} is not an event"))?)
             }
@@ -133,7 +164,21 @@ impl<'a> Fields<'a> {
     fn send(&mut self) -> Result<Event, String> {
         let (peer, number) = (self.number("peer")?, self.number("number")?);
         self.number("bytes")?;
-        Ok(Event::Send { peer, number, digest: self.digest()? })
+        let digest = self.digest()?;
+        Ok(Event::Send { peer, number, digest, wording: self.wording()? })
+    }
+
+    fn past(&mut self, word: &str) -> Result<PastEvent, String> {
+        let group = self.number("group")?;
+        if word == "past" {
+            return Ok(PastEvent::Entry { group, entry: self.delivery()? });
+        }
+        let (from, through) = (self.number("from")?, self.number("through")?);
+        if word == "pask" {
+            return Ok(PastEvent::Ask { group, through });
+        }
+        self.flag("more")?;
+        Ok(PastEvent::End { group, from, through })
     }
 
     fn delivery(&mut self) -> Result<Delivery, String> {
@@ -147,18 +192,26 @@ impl<'a> Fields<'a> {
         })
     }
 
-    fn body(&mut self) -> Result<Option<MessageId>, String> {
+    fn body(&mut self) -> Result<Body, String> {
         let text = self.text("body")?;
-        if text == "damaged" {
-            return Ok(None);
+        match text {
+            "damaged" => return Ok(Body::Damaged),
+            "none" => return Ok(Body::Silent),
+            _ => {}
         }
         let numbers: Result<Vec<u64>, _> = text.split('.').map(str::parse).collect();
         match numbers.as_deref() {
             Ok(&[user, device, peer, number]) => {
-                Ok(Some(MessageId { author: Device { user, device }, peer, number }))
+                Ok(Body::Says(MessageId { author: Device { user, device }, peer, number }))
             }
-            _ => Err(format!("body={text} is neither USER.DEVICE.PEER.NUMBER nor damaged")),
+            _ => Err(format!("body={text} is neither USER.DEVICE.PEER.NUMBER, none, nor damaged")),
         }
+    }
+
+    /// What a send says, where it isn't plain: at the end of the line, or not at all.
+    pub(super) fn wording(&mut self) -> Result<Wording, String> {
+        let is_over = self.words.clone().next().is_none();
+        Wording::parse(if is_over { None } else { Some(self.text("content")?) })
     }
 
     pub(super) fn digest(&mut self) -> Result<u64, String> {
@@ -208,9 +261,15 @@ mod tests {
         )
         .unwrap();
         let id = MessageId { author: Device { user: 3, device: 1 }, peer: 4, number: 99 };
-        let delivery =
-            Delivery { position: 7, peer: 3, own: false, ordinal: 2, body: Some(id), digest: 0xff };
-        assert_eq!(line, Line { sequence: 12, event: Event::Shown(delivery) });
+        let delivery = Delivery {
+            position: 7,
+            peer: 3,
+            own: false,
+            ordinal: 2,
+            body: Body::Says(id),
+            digest: 0xff,
+        };
+        assert_eq!(line, Line { sequence: 12, us: 3400, event: Event::Shown(delivery) });
     }
 
     #[test]
@@ -222,6 +281,8 @@ mod tests {
             "1 1 drained too",
             "1 1 ack",
             "1 1 ack ordinal=1",
+            "1 1 send peer=1 number=1 bytes=50 digest=aa content=edit",
+            "1 1 send peer=1 number=1 bytes=50 digest=aa content=wish:1",
             "1 1 ack position=-1",
             "1 1 receipt peer=1 delivered=1 read=1 own=2",
             "1 1 goodbye code=70000",

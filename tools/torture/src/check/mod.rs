@@ -13,13 +13,21 @@
 //! | bodies come as they were sent, to where they were sent | `inbox` |
 //! | receipts are never ahead of the recipient and equal it in the end | `receipts`, against `progress` |
 //! | each send is answered once, ticks in the order of the sends, with rising ordinals | `facts` |
+//! | edits, deletions and reactions refer to what they may, and only what must be is refused | `references` |
+//! | what disappears isn't shown after its time | `inbox`, `group`, against `expiry` |
+//! | pages of the past tell what was told before, and all that is kept | `past` |
 //! | sessions and heads rise; nobody is blamed for nothing | `connection` |
 //! | the same in groups | `group` |
+//! | what was confirmed of a user's book is on all its devices | `books` |
+//! | who is blocked is ticked, not shown, and told nothing of the blocker | `inbox`, `receipts`, against `blocks` |
 //!
 //! A message is owed to a device whose first welcome came before the message was written. What was
 //! written earlier may come too: a new device starts at the oldest message that is still kept.
 
+mod blocks;
+mod books;
 mod connection;
+mod expiry;
 mod facts;
 mod group;
 mod history;
@@ -27,26 +35,40 @@ mod identity;
 mod inbox;
 mod line;
 mod ordinals;
+mod past;
 mod progress;
 mod receipts;
+mod references;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_blocks;
+#[cfg(test)]
+mod tests_expiry;
+#[cfg(test)]
+mod tests_past;
+#[cfg(test)]
+mod tests_references;
 mod violation;
+mod wording;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
+pub use books::BookVolume;
 pub use facts::Volume;
 pub use group::GroupVolume;
 pub use history::CheckError;
 pub use violation::{Promise, Tally};
 
+use books::BookCheck;
 use connection::ConnectionCheck;
 use facts::{Facts, Gathering};
 use group::{EntriesCheck, GroupReceiptCheck};
 use history::History;
 use identity::{Device, MessageId};
 use inbox::{InboxCheck, Positions};
+use past::PastCheck;
 use receipts::ReceiptCheck;
 
 /// What the checker found.
@@ -80,7 +102,8 @@ pub fn check(directory: &Path) -> Result<Verdict, CheckError> {
             judge(history, &facts, &mails, &mut positions, &mut tally)?;
         }
     }
-    let volume = Volume { groups: facts.groups.volume, ..facts.volume };
+    let (groups, books) = (facts.groups.volume, facts.books.volume);
+    let volume = Volume { groups, books, ..facts.volume };
     Ok(Verdict { tally, volume, refusals: facts.refusals })
 }
 
@@ -97,6 +120,8 @@ fn judge(
     let mut receipts = ReceiptCheck::new(facts, device);
     let mut connection = ConnectionCheck::new(facts, device);
     let mut entries = EntriesCheck::new(&facts.groups, device);
+    let mut past = PastCheck::new(facts, device);
+    let mut book = BookCheck::new(&facts.books, device);
     let mut group_receipts = GroupReceiptCheck::new(&facts.groups, device);
     history.read(|line| {
         inbox.line(line, positions, tally);
@@ -104,6 +129,8 @@ fn judge(
         connection.line(line, tally);
         entries.line(line, tally);
         group_receipts.line(line, tally);
+        book.line(line, tally);
+        past.line(line, tally);
     })?;
     inbox.finish(mails.owed(device.user), tally);
     entries.finish(tally);

@@ -41,6 +41,11 @@ impl Ordinals {
         *last = ordinal.max(*last);
     }
 
+    /// The message that has an ordinal.
+    pub(super) fn at(&self, direction: Direction, ordinal: u64) -> Option<MessageId> {
+        self.by_ordinal.get(&(direction, ordinal)).copied()
+    }
+
     /// Everything was claimed: looks for holes.
     pub(super) fn finish(&self, tally: &mut Tally) {
         let mut directions: Vec<_> = self.last.iter().collect();

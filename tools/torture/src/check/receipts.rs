@@ -46,15 +46,21 @@ impl<'a> ReceiptCheck<'a> {
                 self.asked.insert(peer);
             }
             Event::Receipt { peer, delivered, read, own } => {
-                self.ahead(line.sequence, self.direction(peer, own), (delivered, read), tally);
+                self.ahead(line, self.direction(peer, own), (delivered, read), tally);
                 if !own {
+                    self.blocked(
+                        line.sequence,
+                        self.direction(peer, own),
+                        (delivered, read),
+                        tally,
+                    );
                     let furthest = self.furthest.entry(peer).or_default();
                     *furthest = (furthest.0.max(delivered), furthest.1.max(read));
                     self.last.insert(peer, (delivered, read));
                 }
             }
-            Event::Drained => self.behind_live(line.sequence, tally),
-            Event::Final => self.behind_after_stop(line.sequence, tally),
+            Event::Drained => self.behind_live(line, tally),
+            Event::Final => self.behind_after_stop(line, tally),
             _ => {}
         }
     }
@@ -69,8 +75,12 @@ impl<'a> ReceiptCheck<'a> {
         }
     }
 
-    fn ahead(&self, sequence: u64, direction: Direction, shown: (u64, u64), tally: &mut Tally) {
-        let truth = self.facts.progress_at(direction, sequence);
+    fn ahead(&self, line: &Line, direction: Direction, shown: (u64, u64), tally: &mut Tally) {
+        let Line { sequence, us, .. } = *line;
+        let mut truth = self.facts.progress_at(direction, sequence);
+        if shown.0 > truth.0 {
+            truth.0 = self.facts.reach(direction, truth.0, us);
+        }
         for (what, shown, truth) in [("delivered", shown.0, truth.0), ("read", shown.1, truth.1)] {
             if shown > truth {
                 let text = format!(
@@ -83,34 +93,56 @@ impl<'a> ReceiptCheck<'a> {
         }
     }
 
+    /// Nothing is told of how far one is who blocked the author, but what held when that began.
+    fn blocked(&self, sequence: u64, direction: Direction, shown: (u64, u64), tally: &mut Tally) {
+        let held = self.facts.blocks.held(direction, sequence, sequence);
+        let Some(held) = held.filter(|held| held.is_blocked) else { return };
+        let most = self.facts.progress_at(direction, held.since);
+        if shown.0 > most.0 || shown.1 > most.1 {
+            let text = format!(
+                "{} was told {direction} is delivered up to {} and read up to {}, of one who blocked it \
+                 when it was {} and {} (line {})",
+                self.device, shown.0, shown.1, most.0, most.1, held.since
+            );
+            tally.add(Promise::Leaked, text);
+        }
+    }
+
     /// What moved while the device was connected, or before it asked, must have reached it.
-    fn behind_live(&self, sequence: u64, tally: &mut Tally) {
+    fn behind_live(&self, line: &Line, tally: &mut Tally) {
         for (direction, progress) in self.directions() {
             let told =
                 self.asked.contains(&direction.reader) || self.welcomed < progress.moved_last();
             let shown = self.furthest.get(&direction.reader).copied().unwrap_or_default();
-            if told && shown != progress.at(sequence) {
-                self.is_behind(
-                    direction,
-                    shown,
-                    progress.at(sequence),
-                    "when all was quiet",
-                    tally,
-                );
+            let truth = progress.at(line.sequence);
+            if told && !self.is_truth(direction, shown, truth, line.us) {
+                self.is_behind(direction, shown, truth, "when all was quiet", tally);
             }
         }
     }
 
     /// What the server tells after a clean stop is everything that was ever acknowledged and read.
-    fn behind_after_stop(&self, sequence: u64, tally: &mut Tally) {
+    fn behind_after_stop(&self, line: &Line, tally: &mut Tally) {
         for (direction, progress) in self.directions() {
             let shown = self.last.get(&direction.reader).copied().unwrap_or_default();
             let asked = self.asked.contains(&direction.reader);
-            if asked && shown != progress.at(sequence) {
-                let when = "after a clean stop";
-                self.is_behind(direction, shown, progress.at(sequence), when, tally);
+            let truth = progress.at(line.sequence);
+            if asked && !self.is_truth(direction, shown, truth, line.us) {
+                self.is_behind(direction, shown, truth, "after a clean stop", tally);
             }
         }
+    }
+
+    /// What is over may count as delivered, or not.
+    fn is_truth(
+        &self,
+        direction: Direction,
+        shown: (u64, u64),
+        truth: (u64, u64),
+        now_us: u64,
+    ) -> bool {
+        let most = self.facts.reach(direction, truth.0, now_us);
+        shown.1 == truth.1 && (truth.0..=most).contains(&shown.0)
     }
 
     /// What this user's recipients did, in the order of their numbers.
@@ -119,7 +151,9 @@ impl<'a> ReceiptCheck<'a> {
             .facts
             .progress
             .iter()
+            // Of one who blocked this user, at some time, less is told.
             .filter(|(direction, _)| direction.author == self.device.user)
+            .filter(|(direction, _)| !self.facts.blocks.touch(**direction))
             .map(|(&direction, progress)| (direction, progress))
             .collect();
         directions.sort_by_key(|(direction, _)| *direction);

@@ -90,7 +90,7 @@ pub(super) fn verdict(script: &str) -> Verdict {
 }
 
 /// The honest run with pieces replaced, each of which must be there once.
-fn changed(changes: &[(&str, &str)]) -> Verdict {
+pub(super) fn changed(changes: &[(&str, &str)]) -> Verdict {
     let mut script = HONEST.to_owned();
     for (from, to) in changes {
         assert_eq!(script.matches(from).count(), 1, "{from:?}");
@@ -123,7 +123,14 @@ fn an_honest_run_passes() {
         redelivered: 1,
         receipts: 6,
         takeovers: 0,
+        references: 0,
+        references_refused: 0,
+        disappearing: 0,
+        blocked: 0,
+        pages: 0,
+        past: 0,
         groups: GroupVolume::default(),
+        books: BookVolume::default(),
     };
     assert_eq!(verdict.volume, expected);
 }

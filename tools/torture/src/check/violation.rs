@@ -19,7 +19,8 @@ pub enum Promise {
     ReceiptsBehind,
     /// A body that is not the one that was sent, or that came to the wrong place.
     Corrupt,
-    /// A member was shown what was sent to a group outside of its time there.
+    /// Somebody was shown what isn't for them: what was sent to a group outside of their time there, or what
+    /// one sent whom they blocked; or the blocked was told something of them.
     Leaked,
     /// A position came where an earlier one was due, without a skip.
     Gaps,

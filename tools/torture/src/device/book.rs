@@ -6,8 +6,10 @@ use std::io::{self, Write as _};
 use std::path::Path;
 use std::sync::Arc;
 
-use super::body::BodyId;
+use super::book_notes::BookNote;
 use super::group_notes::GroupNote;
+use super::past_notes::PastNote;
+use super::wording::{Whose, Wording};
 use crate::world::World;
 
 /// A delivery as it is written down.
@@ -17,7 +19,7 @@ pub(super) struct Delivery {
     pub(super) peer: u64,
     pub(super) own: bool,
     pub(super) ordinal: u64,
-    pub(super) body: Option<BodyId>,
+    pub(super) body: Whose,
     pub(super) digest: u64,
 }
 
@@ -30,7 +32,7 @@ pub(super) enum Note<'a> {
     Refused { code: u16 },
     Takeover,
     Replaced { code: u16 },
-    Send { peer: u64, number: u64, bytes: usize, digest: u64 },
+    Send { peer: u64, number: u64, bytes: usize, digest: u64, wording: &'a Wording },
     Resend { peer: u64, number: u64 },
     Tick { peer: u64, number: u64, ordinal: u64 },
     Rejected { peer: u64, number: u64, code: u16 },
@@ -44,6 +46,8 @@ pub(super) enum Note<'a> {
     Receipt { peer: u64, delivered: u64, read: u64, own: bool },
     Pong { head: u64 },
     Group(GroupNote<'a>),
+    Book(BookNote<'a>),
+    Past(PastNote),
     Goodbye { code: u16 },
     Closed { why: &'a str },
     Broken { what: &'a str },
@@ -56,13 +60,7 @@ impl fmt::Display for Delivery {
         let Delivery { position, peer, own, ordinal, body, digest } = *self;
         let own = u8::from(own);
         write!(f, "position={position} peer={peer} own={own} ordinal={ordinal} ")?;
-        match body {
-            Some(BodyId { user, device, peer, number }) => {
-                write!(f, "body={user}.{device}.{peer}.{number} ")?;
-            }
-            None => f.write_str("body=damaged ")?,
-        }
-        write!(f, "digest={digest:016x}")
+        write!(f, "body={body} digest={digest:016x}")
     }
 }
 
@@ -75,8 +73,9 @@ impl fmt::Display for Note<'_> {
             Note::Refused { code } => write!(f, "refused code={code}"),
             Note::Takeover => f.write_str("takeover"),
             Note::Replaced { code } => write!(f, "replaced code={code}"),
-            Note::Send { peer, number, bytes, digest } => {
-                write!(f, "send peer={peer} number={number} bytes={bytes} digest={digest:016x}")
+            Note::Send { peer, number, bytes, digest, wording } => {
+                write!(f, "send peer={peer} number={number} bytes={bytes} digest={digest:016x}")?;
+                write_wording(f, wording)
             }
             Note::Resend { peer, number } => write!(f, "resend peer={peer} number={number}"),
             Note::Tick { peer, number, ordinal } => {
@@ -98,6 +97,8 @@ impl fmt::Display for Note<'_> {
             }
             Note::Pong { head } => write!(f, "pong head={head}"),
             Note::Group(ref note) => write!(f, "{note}"),
+            Note::Book(ref note) => write!(f, "{note}"),
+            Note::Past(ref note) => write!(f, "{note}"),
             Note::Goodbye { code } => write!(f, "goodbye code={code}"),
             Note::Closed { why } => write!(f, "closed why={why}"),
             Note::Broken { what } => write!(f, "broken what={}", OneWord(what)),
@@ -105,6 +106,14 @@ impl fmt::Display for Note<'_> {
             Note::Final => f.write_str("final"),
         }
     }
+}
+
+/// The end of a line about a send, where it isn't plain.
+pub(super) fn write_wording(f: &mut fmt::Formatter<'_>, wording: &Wording) -> fmt::Result {
+    if *wording == Wording::Plain {
+        return Ok(());
+    }
+    write!(f, " content={wording}")
 }
 
 /// Words joined to one, so that they are one field of a line.

@@ -49,6 +49,12 @@ impl Conversations {
         conversation.own = conversation.own.max(ordinal);
     }
 
+    /// Ordinals of the newest message of this user and of the newest one of the peer.
+    pub(super) fn known(&self, peer: u64) -> (u64, u64) {
+        let known = self.by_peer.get(&peer);
+        known.map_or((0, 0), |conversation| (conversation.own, conversation.shown))
+    }
+
     /// The person sees the conversation; the ordinal to tell, if that is news.
     pub(super) fn see(&mut self, peer: u64) -> Option<u64> {
         let conversation = self.by_peer.get_mut(&peer)?;

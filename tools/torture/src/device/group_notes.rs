@@ -4,14 +4,14 @@ use std::fmt;
 
 use fulmar_protocol::group::{Change, GroupReceipt};
 
-use super::body::BodyId;
+use super::book::write_wording;
+use super::wording::{Whose, Wording};
 
 /// What an entry of a group's log is.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Content<'a> {
-    Message(BodyId),
+    Message(Whose),
     Change(&'a Change<'a>),
-    Damaged,
 }
 
 /// An entry of a group's log as it is written down.
@@ -30,7 +30,7 @@ pub(super) struct GroupEntry<'a> {
 pub(super) enum GroupNote<'a> {
     Notice { position: u64, group: u64, by: u64 },
     Resume { group: u64, cursor: u64 },
-    Send { group: u64, number: u64, bytes: usize, digest: u64 },
+    Send { group: u64, number: u64, bytes: usize, digest: u64, wording: &'a Wording },
     Change { group: u64, number: u64, change: &'a Change<'a>, digest: u64 },
     Resend { group: u64, number: u64 },
     Made { number: u64, group: u64 },
@@ -58,8 +58,12 @@ impl fmt::Display for GroupNote<'_> {
             GroupNote::Resume { group, cursor } => {
                 write!(f, "gresume group={group} cursor={cursor}")
             }
-            GroupNote::Send { group, number, bytes, digest } => {
-                write!(f, "gsend group={group} number={number} bytes={bytes} digest={digest:016x}")
+            GroupNote::Send { group, number, bytes, digest, wording } => {
+                write!(
+                    f,
+                    "gsend group={group} number={number} bytes={bytes} digest={digest:016x}"
+                )?;
+                write_wording(f, wording)
             }
             GroupNote::Change { group, number, change, digest } => {
                 write!(f, "gchange group={group} number={number} ")?;
@@ -110,11 +114,8 @@ impl fmt::Display for GroupEntry<'_> {
         let own = u8::from(own);
         write!(f, "group={group} position={position} author={author} own={own} ")?;
         match content {
-            Content::Message(BodyId { user, device, peer, number }) => {
-                write!(f, "body={user}.{device}.{peer}.{number} ")?;
-            }
+            Content::Message(whose) => write!(f, "body={whose} ")?,
             Content::Change(change) => write!(f, "body={} ", Words(change))?,
-            Content::Damaged => f.write_str("body=damaged ")?,
         }
         write!(f, "digest={digest:016x}")
     }

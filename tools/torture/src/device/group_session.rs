@@ -10,10 +10,12 @@ use fulmar_protocol::{Deliver, Frame, Numbers, Pairs};
 use super::book::Note;
 use super::digest::digest;
 use super::group_notes::{Content, GroupEntry, GroupNote};
-use super::groups::{Group, Saying};
+use super::groups::{Group, Known, Saying};
 use super::inbox::{Arrival, Entry, Refusal};
 use super::outbox::To;
-use super::{Device, End, Line, body};
+use super::wording::whose;
+use super::{Device, End, Line};
+use crate::feature::Feature;
 use crate::world::Phase;
 
 /// In this many of a hundred cases what is written goes to a group, if the user is in one.
@@ -42,7 +44,7 @@ impl Device {
 
     /// Where the next message goes.
     pub(super) fn whereto(&mut self) -> To {
-        if self.world.has_groups() && self.habits.happens(PERCENT_TO_GROUPS) {
+        if self.world.has(Feature::Groups) && self.habits.happens(PERCENT_TO_GROUPS) {
             let groups = self.groups.writable();
             if !groups.is_empty() {
                 return To::Group(groups[self.habits.choose(groups.len())]);
@@ -53,7 +55,7 @@ impl Device {
 
     /// Changes a group now and then.
     pub(super) fn change_groups(&mut self, now: Instant) {
-        if now < self.change_at || !self.world.has_groups() {
+        if now < self.change_at || !self.world.has(Feature::Groups) {
             return;
         }
         let is_owner = !self.groups.made.is_empty();
@@ -108,7 +110,7 @@ impl Device {
 
     /// Says that this connection takes groups, and how far the device has them.
     pub(super) fn resume_groups(&mut self, now: Instant) {
-        if !self.world.has_groups() {
+        if !self.world.has(Feature::Groups) {
             return;
         }
         let cursors = self.groups.begin(now);
@@ -162,6 +164,7 @@ impl Device {
             }
             Frame::GroupGone { group, position } => {
                 self.book.note(Note::Group(GroupNote::Gone { group, position }));
+                self.no_past(group);
                 if let Some(known) = self.groups.by_number.get_mut(&group) {
                     known.gone(position);
                     known.finish();
@@ -193,6 +196,7 @@ impl Device {
         }
         let known = self.groups.know(group, now);
         known.own = known.own.max(position);
+        known.remember(Known { position, is_own: true, is_change: change.is_some() });
         if let Some(change) = change.as_deref().and_then(|bytes| Change::decode(bytes).ok()) {
             known.apply(user, user, &change);
         }
@@ -268,7 +272,7 @@ impl Device {
         let GroupNotice { position, group, by, .. } = *notice;
         self.book.note(Note::Group(GroupNote::Notice { position, group, by }));
         let is_new = self.inbox.book(position);
-        if !is_new || !self.world.has_groups() {
+        if !is_new || !self.world.has(Feature::Groups) {
             return;
         }
         let is_older = position <= self.welcome_head;
@@ -295,6 +299,8 @@ impl Device {
                         }));
                         if is_new {
                             self.world.count_shown();
+                            let (is_own, is_change) = (author == user, change.is_some());
+                            group.remember(Known { position, is_own, is_change });
                         }
                         if author == user {
                             group.own = group.own.max(position);
@@ -376,7 +382,7 @@ fn entry_of<'a>(group: u64, arrival: &Arrival, change: Option<&'a Change<'a>>) -
     let digest = digest(content, body);
     let content = match change {
         Some(change) => Content::Change(change),
-        None => body::read(body).map_or(Content::Damaged, Content::Message),
+        None => Content::Message(whose(content, body, true)),
     };
     GroupEntry { group, position, author, own, content, digest }
 }

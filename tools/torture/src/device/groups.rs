@@ -1,12 +1,12 @@
 //! The groups that a device knows: how far it has each, and what it was told of them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use fulmar_protocol::group::{Action, Change};
 
 use super::inbox::Inbox;
-use crate::limits::{ASK_AGAIN, GROUP_BEGINS};
+use crate::limits::{ASK_AGAIN, GROUP_BEGINS, RECENT_ENTRIES};
 
 /// Time between two looks at what a group is, where everything comes to rest.
 const LOOK_EVERY: Duration = Duration::from_millis(300);
@@ -28,6 +28,8 @@ pub(super) struct Group {
     pub(super) members: BTreeSet<u64>,
     /// Position of this user's newest entry.
     pub(super) own: u64,
+    /// Its last entries, as they became known.
+    pub(super) recent: VecDeque<Known>,
     /// The person saw it up to here, and up to here the server has stored that.
     read: u64,
     stored: u64,
@@ -40,6 +42,15 @@ pub(super) struct Group {
     look_at: Instant,
     /// Since when something of it is expected, so that it begins.
     awaited_since: Option<Instant>,
+}
+
+/// An entry that a device knows.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Known {
+    pub(super) position: u64,
+    /// This user sent it.
+    pub(super) is_own: bool,
+    pub(super) is_change: bool,
 }
 
 /// All groups of a device, by number.
@@ -73,6 +84,7 @@ impl Group {
             ended_at: None,
             members: BTreeSet::new(),
             own: 0,
+            recent: VecDeque::new(),
             read: 0,
             stored: 0,
             said_at: None,
@@ -98,6 +110,12 @@ impl Group {
     pub(super) const fn came(&mut self) {
         self.awaited_since = None;
         self.is_followed = true;
+    }
+
+    /// An entry is in the log.
+    pub(super) fn remember(&mut self, known: Known) {
+        self.recent.truncate(RECENT_ENTRIES - 1);
+        self.recent.push_front(known);
     }
 
     /// A change is in the log.

@@ -2,11 +2,13 @@
 //! protocol whatever happens and writes everything down.
 //!
 //! It uses the protocol crate and nothing else of ours. `book` is its store, `link` its connection,
-//! `outbox`, `inbox`, `groups` and `conversations` what it knows, `habits` what it does by itself; `session`
-//! is where frames meet these, and this file is the life of connections.
+//! `outbox`, `inbox`, `groups`, `items` and `conversations` what it knows, `habits` and `contents` what it does by itself;
+//! `session` is where frames meet these, and this file is the life of connections.
 
 mod body;
 mod book;
+mod book_notes;
+mod contents;
 mod conversations;
 pub(crate) mod digest;
 mod group_notes;
@@ -14,10 +16,15 @@ mod group_session;
 mod groups;
 mod habits;
 mod inbox;
+mod items;
 mod link;
 mod outbox;
+mod past;
+mod past_notes;
 mod session;
+mod shelf;
 mod takeover;
+mod wording;
 
 use std::io;
 use std::sync::Arc;
@@ -31,12 +38,15 @@ use conversations::Conversations;
 use groups::Groups;
 use habits::{Habits, Whim};
 use inbox::Inbox;
+use items::Items;
 use link::Link;
 use outbox::Outbox;
+use past::Pages;
 use session::Terms;
 use takeover::Older;
 
 use crate::failure::Failure;
+use crate::feature::Feature;
 use crate::limits::{DEVICE_STEP, RETRY, SILENCE, WELCOME};
 use crate::world::{Phase, World};
 
@@ -111,6 +121,8 @@ pub struct Device {
     inbox: Inbox,
     conversations: Conversations,
     groups: Groups,
+    items: Items,
+    pages: Pages,
     line: Line,
     /// The connection that a takeover left behind.
     older: Option<Older>,
@@ -133,6 +145,9 @@ pub struct Device {
     welcome_head: u64,
     /// When the device changes a group next.
     change_at: Instant,
+    /// When it puts something into the book next, and how often it did.
+    put_at: Instant,
+    puts: u64,
 }
 
 impl Device {
@@ -148,6 +163,8 @@ impl Device {
             inbox: Inbox::default(),
             conversations: Conversations::default(),
             groups: Groups::default(),
+            items: Items::default(),
+            pages: Pages::default(),
             line: Line::Away { until: now },
             older: None,
             phase: Phase::Load,
@@ -160,6 +177,8 @@ impl Device {
             head: None,
             welcome_head: 0,
             change_at: now,
+            put_at: now,
+            puts: 0,
             role,
             world,
             book,
@@ -202,6 +221,9 @@ impl Device {
                 Phase::Final => self.book.note(Note::Final),
                 _ => {}
             }
+        }
+        if phase == Phase::Final {
+            self.forget_book();
         }
         self.phase = phase;
         self.stalled_until = Instant::now();
@@ -246,8 +268,8 @@ impl Device {
                 return;
             }
             let to = self.whereto();
-            let bytes = self.habits.body_bytes();
-            self.outbox.write(to, bytes, &mut self.book);
+            let (wording, bytes) = (self.wording(to), self.habits.body_bytes());
+            self.outbox.write(to, &wording, bytes, &mut self.book);
         }
     }
 
@@ -389,6 +411,7 @@ impl Device {
         self.inbox.reset();
         self.groups.reset();
         self.outbox.reset();
+        self.pages.reset();
         self.head = None;
         self.acked = 0;
         self.ack_at = None;
@@ -398,6 +421,11 @@ impl Device {
     /// Whether everything that this device can expect has come, and everything that is expected of
     /// it is done.
     fn is_settled(&self) -> bool {
+        self.is_up_to_date() && self.has_read_the_past()
+    }
+
+    /// The same but for the past.
+    fn is_up_to_date(&self) -> bool {
         matches!(self.line, Line::Online { .. })
             && self.older.is_none()
             && self.outbox.len() == 0
@@ -405,6 +433,7 @@ impl Device {
             && self.acked == self.inbox.booked()
             && self.conversations.is_answered()
             && self.groups.is_settled()
+            && (self.items.is_settled() || !self.world.has(Feature::Books))
     }
 }
 

@@ -8,11 +8,12 @@ use fulmar_protocol::group::{CONTENT_CHANGE, Change, GroupSend};
 use fulmar_protocol::limits::PART_BYTES_MAX;
 use fulmar_protocol::{Chunks, Frame, Send};
 
-use super::body::{self, BodyId};
+use super::body::BodyId;
 use super::book::{Book, Note};
 use super::digest::digest;
 use super::group_notes::GroupNote;
 use super::link::Link;
+use super::wording::Wording;
 use crate::limits::OUT_BYTES_HIGH;
 
 /// Where a send is on its way.
@@ -38,8 +39,8 @@ pub(super) enum To {
 struct Outgoing {
     to: To,
     number: u64,
-    /// The body is a change of the group.
-    is_change: bool,
+    /// What the body is; a change of a group goes out in a frame of its own.
+    content: u8,
     body: Arc<[u8]>,
     stage: Stage,
 }
@@ -83,17 +84,19 @@ impl Outbox {
     }
 
     /// Writes a message of `bytes` bytes; it goes out when there is a connection.
-    pub(super) fn write(&mut self, to: To, bytes: usize, book: &mut Book) {
+    pub(super) fn write(&mut self, to: To, wording: &Wording, bytes: usize, book: &mut Book) {
         self.number += 1;
         let (user, device, number) = (self.user, self.device, self.number);
         let (To::User(peer) | To::Group(peer)) = to;
-        let body = body::write(BodyId { user, device, peer, number }, bytes);
-        let (digest, bytes) = (digest(body::content(number), &body), body.len());
+        let (content, body) = wording.write(BodyId { user, device, peer, number }, bytes);
+        let (digest, bytes) = (digest(content, &body), body.len());
         book.note(match to {
-            To::User(peer) => Note::Send { peer, number, bytes, digest },
-            To::Group(group) => Note::Group(GroupNote::Send { group, number, bytes, digest }),
+            To::User(peer) => Note::Send { peer, number, bytes, digest, wording },
+            To::Group(group) => {
+                Note::Group(GroupNote::Send { group, number, bytes, digest, wording })
+            }
         });
-        self.wait(to, false, Arc::from(body));
+        self.wait(to, content, Arc::from(body));
     }
 
     /// Writes a change of a group, or of group 0 to make one; the number that it has.
@@ -104,13 +107,13 @@ impl Outbox {
         change.encode(&mut body);
         let digest = digest(CONTENT_CHANGE, &body);
         book.note(Note::Group(GroupNote::Change { group, number, change, digest }));
-        self.wait(To::Group(group), true, Arc::from(body));
+        self.wait(To::Group(group), CONTENT_CHANGE, Arc::from(body));
         number
     }
 
-    fn wait(&mut self, to: To, is_change: bool, body: Arc<[u8]>) {
+    fn wait(&mut self, to: To, content: u8, body: Arc<[u8]>) {
         let (number, stage) = (self.number, Stage::Written);
-        self.waiting.push_back(Outgoing { to, number, is_change, body, stage });
+        self.waiting.push_back(Outgoing { to, number, content, body, stage });
     }
 
     /// The connection is gone.
@@ -132,7 +135,7 @@ impl Outbox {
         let index = self.waiting.iter().position(is_it).ok_or(Unasked)?;
         self.on_the_way -= 1;
         let outgoing = self.waiting.remove(index).ok_or(Unasked)?;
-        Ok(outgoing.is_change.then_some(outgoing.body))
+        Ok((outgoing.content == CONTENT_CHANGE).then_some(outgoing.body))
     }
 
     /// Queues what may go out: sends, as long as fewer than `sends_max` are without an answer, and
@@ -173,8 +176,8 @@ impl Outbox {
     }
 
     fn send(&mut self, index: usize, link: &mut Link, book: &mut Book) {
-        let Outgoing { to, number, is_change, body, stage } = &mut self.waiting[index];
-        let (to, number) = (*to, *number);
+        let Outgoing { to, number, content, body, stage } = &mut self.waiting[index];
+        let (to, number, content) = (*to, *number, *content);
         if *stage == Stage::Broken {
             book.note(match to {
                 To::User(peer) => Note::Resend { peer, number },
@@ -183,14 +186,13 @@ impl Outbox {
         }
         *stage = Stage::OnTheWay;
         self.on_the_way += 1;
-        if let (To::Group(group), true) = (to, *is_change) {
+        if let (To::Group(group), CONTENT_CHANGE) = (to, content) {
             let change = Change::decode(body).expect("it was encoded here");
             link.queue(&Frame::GroupChange { group, number, change });
             return;
         }
         let total_bytes = Chunks::total_bytes(body);
         let piece = Chunks::new(body).next().unwrap_or_default();
-        let content = body::content(number);
         link.queue(&match to {
             To::User(peer) => Frame::Send(Send { peer, number, content, total_bytes, body: piece }),
             To::Group(group) => {

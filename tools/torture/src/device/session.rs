@@ -10,7 +10,8 @@ use super::book::{Delivery, Note};
 use super::digest::digest;
 use super::inbox::{Arrival, Entry, Refusal};
 use super::outbox::To;
-use super::{Device, End, INBOX_LOG, Line, body};
+use super::wording::whose;
+use super::{Device, End, INBOX_LOG, Line};
 use crate::limits::ACK_DELAY;
 use crate::world::Phase;
 
@@ -94,6 +95,7 @@ impl Device {
         self.conversations.begin(self.phase == Phase::Final);
         self.line = Line::Online { link, terms: Terms { sends_max: welcome.sends_max } };
         self.resume_groups(now);
+        self.begin_book();
         Ok(())
     }
 
@@ -127,6 +129,9 @@ impl Device {
                 self.on_refusal(taken)
             }
             Frame::Part { body } => {
+                if let Some(taken) = self.on_past_part(body) {
+                    return taken;
+                }
                 if let Some(taken) = self.on_group_part(body) {
                     return taken;
                 }
@@ -151,6 +156,20 @@ impl Device {
                 };
                 self.book.note(Note::Pong { head });
                 self.head = Some(head);
+                Ok(())
+            }
+            Frame::Past(past) => self.on_past(past),
+            Frame::HistoryEnd(end) => self.on_history_end(end),
+            Frame::Item(item) => {
+                self.on_item(item);
+                Ok(())
+            }
+            Frame::PutRejected(rejected) => {
+                self.on_put_rejected(rejected.item, rejected.key, rejected.code.number());
+                Ok(())
+            }
+            Frame::Book { version, head, reset } => {
+                self.on_book(*version, *head, *reset);
                 Ok(())
             }
             Frame::Goodbye(goodbye) => self.on_goodbye(goodbye.code.number()),
@@ -208,7 +227,8 @@ impl Device {
     fn take_message(&mut self, arrival: &Arrival) {
         let Arrival { position, peer, own, ordinal, content, ref body } = *arrival;
         let digest = digest(content, body);
-        let delivery = Delivery { position, peer, own, ordinal, body: body::read(body), digest };
+        let body = whose(content, body, false);
+        let delivery = Delivery { position, peer, own, ordinal, body, digest };
         if !self.inbox.book(position) {
             self.book.note(Note::Again(delivery));
             return;
@@ -250,6 +270,8 @@ impl Device {
             self.acknowledge();
         }
         self.speak_of_groups(now);
+        self.speak_of_the_book(now);
+        self.speak_of_the_past();
         let Line::Online { link, terms } = &mut self.line else { return };
         while let Some(peer) = self.conversations.next_ask(now) {
             self.book.note(Note::Ask { peer });

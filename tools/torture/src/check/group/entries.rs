@@ -1,7 +1,7 @@
 //! Judges what a device was shown of its groups: nothing lost, nothing twice, in order, as it was sent,
 //! nothing from outside of its user's times.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::super::facts::Answer;
 use super::super::identity::{Device, MessageId};
@@ -9,6 +9,7 @@ use super::super::line::{Event, Line};
 use super::super::violation::{Promise, Tally};
 use super::line::{Content, Entry, GroupEvent};
 use super::log::{GroupFacts, Stay, describe};
+use super::references;
 
 /// A full log: nobody's fault.
 const QUOTA_EXCEEDED: u16 = 301;
@@ -25,8 +26,8 @@ const INTERNAL: u16 = 500;
 /// A group on the device.
 #[derive(Debug, Default)]
 struct Seen {
-    /// Positions that were shown.
-    positions: HashSet<u64>,
+    /// Positions that were shown, and when.
+    positions: BTreeMap<u64, u64>,
     shown: HashMap<MessageId, u64>,
     numbers: HashMap<Device, u64>,
     /// The last position that was shown.
@@ -51,29 +52,40 @@ pub(in super::super) struct EntriesCheck<'a> {
     device: Device,
     seen: BTreeMap<u64, Seen>,
     welcomed: Option<u64>,
+    hello_us: u64,
     drained: bool,
+    drained_us: u64,
 }
 
 impl<'a> EntriesCheck<'a> {
     pub(in super::super) fn new(facts: &'a GroupFacts, device: Device) -> Self {
-        EntriesCheck { facts, device, seen: BTreeMap::new(), welcomed: None, drained: false }
+        EntriesCheck {
+            facts,
+            device,
+            seen: BTreeMap::new(),
+            welcomed: None,
+            hello_us: 0,
+            drained: false,
+            drained_us: u64::MAX,
+        }
     }
 
     pub(in super::super) fn line(&mut self, line: &Line, tally: &mut Tally) {
         match &line.event {
             Event::Hello { .. } => {
+                self.hello_us = line.us;
                 self.seen.values_mut().for_each(|seen| seen.received = None);
             }
             Event::Welcome { .. } => {
                 self.welcomed.get_or_insert(line.sequence);
             }
-            Event::Drained => self.drained = true,
-            Event::Group(event) => self.event(line.sequence, event, tally),
+            Event::Drained => (self.drained, self.drained_us) = (true, line.us),
+            Event::Group(event) => self.event((line.sequence, line.us), event, tally),
             _ => {}
         }
     }
 
-    fn event(&mut self, sequence: u64, event: &GroupEvent, tally: &mut Tally) {
+    fn event(&mut self, (sequence, us): (u64, u64), event: &GroupEvent, tally: &mut Tally) {
         match *event {
             GroupEvent::Notice { position, group } => {
                 self.seen(group).notices.insert(position);
@@ -82,8 +94,8 @@ impl<'a> EntriesCheck<'a> {
             GroupEvent::Shown(ref entry) => {
                 self.seen(entry.group).begins(sequence);
                 self.received(entry.group, entry.position, tally);
-                self.content(sequence, entry, tally);
-                self.once(entry, tally);
+                self.content((sequence, us), entry, tally);
+                self.once(us, entry, tally);
                 self.order(entry, tally);
                 if self.drained {
                     let text = format!("{} came after everything was drained", self.place(entry));
@@ -92,7 +104,7 @@ impl<'a> EntriesCheck<'a> {
             }
             GroupEvent::Again(ref entry) => {
                 self.received(entry.group, entry.position, tally);
-                if !self.seen(entry.group).positions.contains(&entry.position) {
+                if !self.seen(entry.group).positions.contains_key(&entry.position) {
                     let text = format!("{} was skipped and came then", self.place(entry));
                     tally.add(Promise::Gaps, text);
                 }
@@ -166,7 +178,7 @@ impl<'a> EntriesCheck<'a> {
     }
 
     /// It is what its author sent, and its user was a member.
-    fn content(&self, sequence: u64, entry: &Entry, tally: &mut Tally) {
+    fn content(&self, (sequence, us): (u64, u64), entry: &Entry, tally: &mut Tally) {
         let (place, user) = (self.place(entry), self.device.user);
         let stays = self.facts.stays_of(entry.group, user);
         if !stays.iter().any(|stay| stay.holds(entry.position)) {
@@ -179,7 +191,7 @@ impl<'a> EntriesCheck<'a> {
         let held = self.facts.logs.get(&entry.group).and_then(|log| log.get(&entry.position));
         let id = match &entry.content {
             Content::Message(id) => Some(*id),
-            Content::Change(_) => held.and_then(|held| held.id),
+            Content::Change(_) | Content::Silent => held.and_then(|held| held.id),
             Content::Damaged => {
                 tally.add(Promise::Corrupt, format!("{place}: the body is damaged"));
                 return;
@@ -194,6 +206,12 @@ impl<'a> EntriesCheck<'a> {
         }
         match self.facts.sent.get(&id) {
             Some(sent) if sent.sequence < sequence => {
+                if let Some(late_us) =
+                    sent.time.late_us(sent.wording, sent.answer, self.hello_us, us)
+                {
+                    let text = format!("{place}: {id} was shown {} ms late", late_us / 1_000);
+                    tally.add(Promise::Leaked, text);
+                }
                 if sent.digest != entry.digest {
                     let text = format!("{place}: {id} is not what was sent under this number");
                     tally.add(Promise::Corrupt, text);
@@ -206,10 +224,10 @@ impl<'a> EntriesCheck<'a> {
         }
     }
 
-    fn once(&mut self, entry: &Entry, tally: &mut Tally) {
+    fn once(&mut self, us: u64, entry: &Entry, tally: &mut Tally) {
         let (place, position) = (self.place(entry), entry.position);
         let seen = self.seen(entry.group);
-        if !seen.positions.insert(position) {
+        if seen.positions.insert(position, us).is_some() {
             tally.add(Promise::Duplicated, format!("{place} was shown twice"));
         }
         if let Content::Message(id) = entry.content
@@ -255,6 +273,7 @@ impl<'a> EntriesCheck<'a> {
             STALE_NUMBER => !sent.resent,
             NOT_A_MEMBER => self.facts.stays_of(group, self.device.user).iter().any(was_member),
             code if CHANGE_REFUSED.contains(&code) => sent.change.is_none(),
+            code if references::is_deserved(self.facts, id, sent, (code, sequence)) => false,
             code => code < BUSY_FIRST || code == INTERNAL,
         };
         if is_blamed {
@@ -279,8 +298,14 @@ impl<'a> EntriesCheck<'a> {
                 let forgotten_from = stays.get(nth + 1).map_or(u64::MAX, |next| next.end_written);
                 for (position, held) in log.range(stay.since..=until) {
                     let is_own = held.id.is_some_and(|id| id.author == self.device);
-                    let has_it = is_own || seen.positions.contains(position);
+                    let has_it = is_own || seen.positions.contains_key(position);
                     if has_it || !facts.is_ticked(held) || seen.is_over(*position, forgotten_from) {
+                        continue;
+                    }
+                    // By the time when the next one was shown, or all was drained.
+                    let next_us = seen.positions.range(position..).next().map(|(_, &us)| us);
+                    let came_us = next_us.unwrap_or(u64::MAX).min(self.drained_us);
+                    if facts.may_be_over(held, came_us) {
                         continue;
                     }
                     let text = format!(

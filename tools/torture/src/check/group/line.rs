@@ -2,6 +2,7 @@
 
 use super::super::identity::{Device, MessageId};
 use super::super::line::Fields;
+use super::super::wording::Wording;
 
 /// What a change does to who is a member.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,7 +19,10 @@ pub(in super::super) enum Action {
     Remove,
     Leave,
     Delete,
-    /// It changes nothing about who is a member.
+    Promote,
+    Demote,
+    HandOver,
+    /// It changes nothing about who is a member and what the members are.
     Other,
 }
 
@@ -27,6 +31,8 @@ pub(in super::super) enum Action {
 pub(in super::super) enum Content {
     Message(MessageId),
     Change(Change),
+    /// There is no room in it to say whose it is; its author's tick says that.
+    Silent,
     Damaged,
 }
 
@@ -58,7 +64,7 @@ pub(in super::super) struct Receipt {
 pub(in super::super) enum GroupEvent {
     Notice { position: u64, group: u64 },
     Resume { group: u64, cursor: u64 },
-    Send { group: u64, number: u64, digest: u64 },
+    Send { group: u64, number: u64, digest: u64, wording: Wording },
     Change { group: u64, number: u64, change: Change, digest: u64 },
     Resend { group: u64, number: u64 },
     Made { number: u64, group: u64 },
@@ -121,7 +127,8 @@ fn numbered(word: &str, group: u64, fields: &mut Fields<'_>) -> Result<Option<Gr
     Ok(Some(match word {
         "gsend" => {
             fields.number("bytes")?;
-            GroupEvent::Send { group, number, digest: fields.digest()? }
+            let digest = fields.digest()?;
+            GroupEvent::Send { group, number, digest, wording: fields.wording()? }
         }
         "gchange" => {
             let text = fields.text("change")?;
@@ -159,8 +166,10 @@ fn receipt(group: u64, fields: &mut Fields<'_>) -> Result<Receipt, String> {
 }
 
 fn content(text: &str) -> Result<Content, String> {
-    if text == "damaged" {
-        return Ok(Content::Damaged);
+    match text {
+        "damaged" => return Ok(Content::Damaged),
+        "none" => return Ok(Content::Silent),
+        _ => {}
     }
     if let Some(change) = change(text)? {
         return Ok(Content::Change(change));
@@ -170,7 +179,9 @@ fn content(text: &str) -> Result<Content, String> {
         Ok(&[user, device, peer, number]) => {
             Ok(Content::Message(MessageId { author: Device { user, device }, peer, number }))
         }
-        _ => Err(format!("body={text} is neither USER.DEVICE.GROUP.NUMBER, a change, nor damaged")),
+        _ => Err(format!(
+            "body={text} is neither USER.DEVICE.GROUP.NUMBER, a change, none, nor damaged"
+        )),
     }
 }
 
@@ -183,9 +194,10 @@ fn change(text: &str) -> Result<Option<Change>, String> {
         "remove" => Action::Remove,
         "leave" => Action::Leave,
         "delete" => Action::Delete,
-        "rename" | "describe" | "promote" | "demote" | "hand_over" | "show_history" => {
-            Action::Other
-        }
+        "promote" => Action::Promote,
+        "demote" => Action::Demote,
+        "hand_over" => Action::HandOver,
+        "rename" | "describe" | "show_history" => Action::Other,
         other => return Err(format!("{other:?} is not an action")),
     };
     let users = users.split(',').filter(|user| !user.is_empty()).map(str::parse);

@@ -5,11 +5,14 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde::Serialize;
 
+use super::super::expiry::Time;
 use super::super::facts::Answer;
 use super::super::identity::{Device, MessageId};
 use super::super::progress::Progress;
 use super::super::violation::{Promise, Tally};
+use super::super::wording::Wording;
 use super::line::{Action, Change, Content, Entry, GroupEvent};
+use super::references;
 
 /// Holes of a log that are counted.
 const HOLES_MAX: usize = 1_000;
@@ -32,6 +35,8 @@ pub struct GroupVolume {
 pub(super) struct Sent {
     pub(super) sequence: u64,
     pub(super) digest: u64,
+    pub(super) wording: Wording,
+    pub(super) time: Time,
     pub(super) change: Option<Change>,
     pub(super) resent: bool,
     /// The ordinal of a tick is the position.
@@ -87,17 +92,18 @@ impl GroupFacts {
     pub(in super::super) fn gather(
         &mut self,
         device: Device,
-        sequence: u64,
+        (sequence, us): (u64, u64),
         event: &GroupEvent,
         tally: &mut Tally,
     ) {
         let id = |group: u64, number: u64| MessageId { author: device, peer: group, number };
         match *event {
-            GroupEvent::Send { group, number, digest } => {
-                self.send(id(group, number), sequence, digest, None);
+            GroupEvent::Send { group, number, digest, wording } => {
+                self.send(id(group, number), (sequence, us), digest, (wording, None));
             }
             GroupEvent::Change { group, number, ref change, digest } => {
-                self.send(id(group, number), sequence, digest, Some(change.clone()));
+                let what = (Wording::Plain, Some(change.clone()));
+                self.send(id(group, number), (sequence, us), digest, what);
             }
             GroupEvent::Resend { group, number } => {
                 if let Some(sent) = self.sent.get_mut(&id(group, number)) {
@@ -108,6 +114,9 @@ impl GroupFacts {
                 self.ticked(id(0, number), group, 1, sequence, tally);
             }
             GroupEvent::Tick { group, number, position } => {
+                if let Some(sent) = self.sent.get_mut(&id(group, number)) {
+                    sent.time.ticked_us = us;
+                }
                 self.ticked(id(group, number), group, position, sequence, tally);
             }
             GroupEvent::Rejected { group, number, code } => {
@@ -130,9 +139,21 @@ impl GroupFacts {
         }
     }
 
-    fn send(&mut self, id: MessageId, sequence: u64, digest: u64, change: Option<Change>) {
+    fn send(
+        &mut self,
+        id: MessageId,
+        (sequence, sent_us): (u64, u64),
+        digest: u64,
+        (wording, change): (Wording, Option<Change>),
+    ) {
         let (resent, answer) = (false, Answer::None);
-        self.sent.insert(id, Sent { sequence, digest, change, resent, answer });
+        let time = Time { sent_us, ticked_us: u64::MAX };
+        self.sent.insert(id, Sent { sequence, digest, wording, time, change, resent, answer });
+    }
+
+    /// What the sends were, and what became of them.
+    pub(in super::super) fn worded(&self) -> impl Iterator<Item = (Wording, Answer)> {
+        self.sent.values().map(|sent| (sent.wording, sent.answer))
     }
 
     fn progress(&mut self, group: u64, user: u64) -> &mut Progress {
@@ -176,7 +197,7 @@ impl GroupFacts {
         let (change, id) = match &entry.content {
             Content::Message(id) => (None, Some(*id)),
             Content::Change(change) => (Some(change.clone()), None),
-            Content::Damaged => (None, None),
+            Content::Silent | Content::Damaged => (None, None),
         };
         let held = Held { author: entry.author, digest: entry.digest, change, id };
         self.claim(witness, entry.group, entry.position, &held, tally);
@@ -239,6 +260,9 @@ impl GroupFacts {
             let stays = self.stays_in(log);
             self.stays.insert(group, stays);
         }
+        for (&group, log) in &self.logs {
+            references::judge(self, group, log, tally);
+        }
     }
 
     /// Who was a member from where to where.
@@ -254,7 +278,7 @@ impl GroupFacts {
                 Action::Remove => (Vec::new(), users.to_vec()),
                 Action::Leave => (Vec::new(), author.to_vec()),
                 Action::Delete => (Vec::new(), stays.keys().copied().collect()),
-                Action::Other => continue,
+                Action::Promote | Action::Demote | Action::HandOver | Action::Other => continue,
             };
             for user in begins {
                 stays.entry(user).or_default().push(Stay {
@@ -295,6 +319,12 @@ impl GroupFacts {
         self.progress.get(&(group, user)).map_or((0, 0), |progress| progress.at(sequence))
     }
 
+    /// Whether an entry may be over by then.
+    pub(super) fn may_be_over(&self, held: &Held, now_us: u64) -> bool {
+        let sent = held.id.and_then(|id| self.sent.get(&id));
+        sent.is_some_and(|sent| sent.time.may_be_over(sent.wording, now_us))
+    }
+
     /// Whether the author was told that the server has this.
     pub(super) fn is_ticked(&self, held: &Held) -> bool {
         let sent = held.id.and_then(|id| self.sent.get(&id));
@@ -315,6 +345,6 @@ pub(super) fn describe(held: &Held) -> String {
         (None, Some(change)) => {
             format!("{:?} of {:?} (by {author}, digest {digest:x})", change.action, change.users)
         }
-        (None, None) => format!("a damaged body (by {author}, digest {digest:x})"),
+        (None, None) => format!("a body that names nobody (by {author}, digest {digest:x})"),
     }
 }

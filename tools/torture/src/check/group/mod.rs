@@ -7,6 +7,7 @@
 //! | nothing is shown twice, nothing that was refused, nothing from outside of one's time | `entries` |
 //! | a position holds one entry for all, an entry has one position, without holes | `log` |
 //! | a device's entries keep their order | `log`, `entries` |
+//! | edits, deletions and reactions are those that their author may make | `references` |
 //! | who is added is told in the inbox | `entries` |
 //! | receipts are never ahead of the members and equal to them in the end | `receipts`, against `log` |
 //!
@@ -17,12 +18,19 @@
 mod entries;
 mod line;
 mod log;
+mod past;
 mod receipts;
+mod references;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_past;
+#[cfg(test)]
+mod tests_references;
 
 pub(super) use entries::EntriesCheck;
 pub(super) use line::{GroupEvent, group_event};
 pub(super) use log::GroupFacts;
 pub use log::GroupVolume;
+pub(super) use past::EntryFacts;
 pub(super) use receipts::GroupReceiptCheck;

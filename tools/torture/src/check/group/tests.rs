@@ -84,7 +84,7 @@ const HONEST: &str = "\
 ";
 
 /// The honest run with pieces replaced, each of which must be there once.
-fn changed(changes: &[(&str, &str)]) -> super::super::Verdict {
+pub(super) fn changed(changes: &[(&str, &str)]) -> super::super::Verdict {
     let mut script = HONEST.to_owned();
     for (from, to) in changes {
         assert_eq!(script.matches(from).count(), 1, "{from:?}");
