@@ -51,9 +51,11 @@ impl Shard {
         member: Seated,
     ) {
         let Seated { before, until, .. } = member;
-        let cursor = device_has.max(before).min(head.max(before)).min(until);
         let Some(feeds) = self.feeds(conn) else { return };
         feeds.name(group, 0);
+        // An answer to what it asked may come late, after it got and acknowledged what it asked for.
+        let device_has = device_has.max(feeds.named(group).unwrap_or(0));
+        let cursor = device_has.max(before).min(head.max(before)).min(until);
         if let Some(at) = feeds.all.iter().position(|feed| feed.group == group) {
             let feed = &mut feeds.all[at];
             feed.head = feed.head.max(head);

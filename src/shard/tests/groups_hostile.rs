@@ -1,12 +1,11 @@
 //! Groups against clients that mean harm, and against orders of events that are rare.
 
-use fulmar_protocol::Frame;
-use fulmar_protocol::Numbers;
 use fulmar_protocol::group::{Action, Change, GroupSend};
+use fulmar_protocol::{Frame, Numbers, Pairs};
 
 use super::groups::three;
 use super::world::{C, World};
-use crate::limits::{USER_GROUPS_MAX, WAITING_MAX};
+use crate::limits::{USER_GROUPS_MAX, WAITING_MAX, WARM_MS};
 
 const NOTHING: [&str; 0] = [];
 
@@ -357,4 +356,18 @@ fn the_list_of_groups_is_stored_with_the_notice() {
     let bob = world.join(2, 1);
     let heard = world.heard(bob);
     assert!(heard.iter().any(|told| told.contains("create [2]")), "{heard:?}");
+}
+
+#[test]
+fn an_answer_that_comes_late_brings_nothing_that_was_acknowledged() {
+    let mut world = World::with(|config| config.idle_s = 1_000);
+    let (group, [ann, bob, _]) = three(&mut world);
+    world.say(ann, group, 2, "once");
+    assert_eq!(world.heard(bob), ["@2 1: once"]);
+    world.ack_group(bob, group, 2);
+    // The group rests, and so does its feed; then it is named as it was before.
+    world.pass(2 * WARM_MS);
+    world.frame(bob, &Frame::GroupResume { cursors: Pairs::Slice(&[(group, 0)]) });
+    world.say(ann, group, 3, "twice");
+    assert_eq!(world.heard(bob), ["@3 1: twice"]);
 }
