@@ -136,7 +136,8 @@ pub const PERSIST_PER_TURN: usize = 32;
 /// no matter how many users a turn brings.
 pub const PERSIST_DIVISOR: usize = 8;
 
-/// Groups of one core that stay in memory though nothing happens in them.
+/// Groups of one core that stay in memory though nothing happens in them. Those in which an author waits to hear how far
+/// the others are stay up to twice as many.
 pub const GROUPS_WARM_MAX: usize = 20_000;
 /// Groups that a user is in, at most.
 pub const USER_GROUPS_MAX: usize = 1_000;

@@ -130,10 +130,14 @@ impl Shard {
             let slot = self.group_sweep;
             let Some(group) = self.groups.get(slot) else { continue };
             let is_old = now_ms.saturating_sub(group.used_ms) >= WARM_MS;
-            // An author who just asked hears what the members' sessions say to that.
-            let rests_ms = if group.is_awaited() { GROUP_PERSIST_MS } else { 0 };
-            let is_crowded = self.groups.len() >= self.config.groups_warm_max
-                && now_ms.saturating_sub(group.used_ms) >= rests_ms;
+            // An author who asked hears what the members' sessions say to that, as long as there is room.
+            let (rests_ms, warm_max) = if group.is_awaited() {
+                (GROUP_PERSIST_MS, 2 * self.config.groups_warm_max)
+            } else {
+                (0, self.config.groups_warm_max)
+            };
+            let is_crowded =
+                self.groups.len() >= warm_max && now_ms.saturating_sub(group.used_ms) >= rests_ms;
             if !(is_old || is_crowded) || !group.is_unused(self.stored) {
                 continue;
             }

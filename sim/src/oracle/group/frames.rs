@@ -141,7 +141,10 @@ impl Oracle {
     /// Whether a user joined right behind this position: what was before needn't be read.
     fn joined_after(&mut self, user: u64, group: u64, position: u64) -> bool {
         let members = Members::of(group, self.groups.log(group));
-        members.is_ok_and(|members| members.spans(user).iter().any(|it| it.joined == position + 1))
+        // What stands behind it may not be known yet.
+        let joined =
+            |members: &Members| members.spans(user).iter().any(|it| it.joined == position + 1);
+        members.is_ok_and(|members| members.through <= position || joined(&members))
     }
 
     fn group_ticked(
