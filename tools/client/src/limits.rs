@@ -39,7 +39,8 @@ pub(crate) const MESSAGE_BYTES: usize = 128;
 /// Questions for receipts without an answer.
 pub const ASKS_IN_FLIGHT_MAX: usize = 32;
 
-/// A question for a receipt that an overloaded server left unanswered this long is asked again, in
+/// A question for a receipt that an overloaded server left unanswered this long is asked again, and so is one about a
+/// group in which somebody lacked the entry; in
 /// milliseconds.
 pub const ASK_AGAIN_MS: u64 = 60_000;
 

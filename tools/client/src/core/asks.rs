@@ -14,6 +14,11 @@ pub(super) struct Asks {
     covered: BTreeSet<Target>,
     /// Whose receipt was asked for and didn't come yet, and when it was asked for.
     asked: BTreeMap<Target, u64>,
+    /// Groups in which somebody lacked the entry by the answer, and when it was asked for. They are asked for once
+    /// more: acknowledgements that a crash took are counted when their devices are back.
+    unsure: BTreeMap<Target, u64>,
+    /// Those for which that was so once.
+    repeated: BTreeSet<Target>,
 }
 
 impl Asks {
@@ -36,29 +41,73 @@ impl Asks {
         self.due.retain(|due| *due != target);
         self.covered.remove(&target);
         self.asked.remove(&target);
+        self.unsure.remove(&target);
     }
 
-    /// A receipt came.
+    /// A receipt came of a peer.
     pub(super) fn answered(&mut self, target: Target) {
         self.asked.remove(&target);
+    }
+
+    /// A receipt came of a group, by which all have the entry, or not.
+    pub(super) fn counted(&mut self, target: Target, is_whole: bool) {
+        let asked_ms = self.asked.remove(&target);
+        if is_whole {
+            self.unsure.remove(&target);
+        } else if let Some(asked_ms) = asked_ms
+            && self.repeated.insert(target)
+        {
+            self.unsure.insert(target, asked_ms);
+        }
     }
 
     /// The next question that may go out. An overloaded server may leave questions unanswered; they
     /// are asked again later, behind the others.
     pub(super) fn next(&mut self, now_ms: u64) -> Option<Target> {
         let due = &mut self.due;
-        self.asked.retain(|target, asked_ms| {
-            let patient = now_ms.saturating_sub(*asked_ms) < ASK_AGAIN_MS;
-            if !patient {
+        let mut is_early = |target: &Target, asked_ms: &mut u64| {
+            let is_early = now_ms.saturating_sub(*asked_ms) < ASK_AGAIN_MS;
+            if !is_early {
                 due.push_back(*target);
             }
-            patient
-        });
+            is_early
+        };
+        self.asked.retain(&mut is_early);
+        self.unsure.retain(&mut is_early);
         if self.asked.len() >= ASKS_IN_FLIGHT_MAX {
             return None;
         }
         let target = self.due.pop_front()?;
         self.asked.insert(target, now_ms);
         Some(target)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GROUP: Target = Target::Group(300);
+
+    #[test]
+    fn a_group_in_which_somebody_lacks_the_entry_is_asked_for_once_more() {
+        let mut asks = Asks::default();
+        asks.begin([GROUP].into_iter());
+        assert_eq!(asks.next(1_000), Some(GROUP));
+        asks.counted(GROUP, false);
+        assert_eq!(asks.next(ASK_AGAIN_MS), None);
+        assert_eq!(asks.next(1_000 + ASK_AGAIN_MS), Some(GROUP));
+        asks.counted(GROUP, false);
+        assert_eq!(asks.next(10 * ASK_AGAIN_MS), None);
+    }
+
+    #[test]
+    fn a_group_in_which_all_have_it_meanwhile_is_not() {
+        let mut asks = Asks::default();
+        asks.begin([GROUP].into_iter());
+        assert_eq!(asks.next(0), Some(GROUP));
+        asks.counted(GROUP, false);
+        asks.counted(GROUP, true);
+        assert_eq!(asks.next(2 * ASK_AGAIN_MS), None);
     }
 }

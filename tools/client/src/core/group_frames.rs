@@ -293,7 +293,7 @@ impl Session {
         let was_asked = self.groups.take_question(group, receipt.position);
         let own_last = self.groups.get(group).map_or(u64::MAX, |state| state.own_last);
         if receipt.position == own_last || (receipt.position > own_last && !was_asked) {
-            self.asks.answered(Target::Group(group));
+            self.asks.counted(Target::Group(group), receipt.delivered == receipt.members);
             if self.groups.receipt(group, &receipt) {
                 self.write_group(group);
                 self.ledger.then(Effect::Notify(Event::GroupReceipt { group, receipt }));
