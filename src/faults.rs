@@ -127,6 +127,12 @@ faults! {
     GroupReceiptAhead,
     /// The head of a group stays as it was at the first entry.
     GroupHeadForgotten,
+    /// What refers to a message that there isn't is taken.
+    ReferenceNotJudged,
+    /// A member edits another member's message.
+    GroupEditOfOthers,
+    /// Messages may be changed for ever.
+    AgeNotJudged,
 }
 
 /// Whether a fault is planted in this thread.

@@ -132,6 +132,18 @@ happenings! {
     GroupFull "full_groups" required,
     GroupExpired "group_entries_expired" required,
     GroupHole "group_logs_known_in_part" optional,
+    // What refers to other messages.
+    Edit "messages_edited" required,
+    Delete "messages_deleted_for_everyone" required,
+    React "reactions" required,
+    Unreact "reactions_taken_back" required,
+    Mention "mentions" required,
+    WrongReference "references_that_may_not_be" required,
+    Senseless "senseless_contents_refused" required,
+    NoSuchMessage "references_to_nothing_refused" required,
+    NotYours "changes_of_others_messages_refused" required,
+    TooOld "late_changes_refused" required,
+    Changed "messages_changed_in_the_end" required,
     // Clients that misbehave.
     RogueConnect "rogue_connects" required,
     RogueEnded "rogue_connections_ended_by_the_server" required,

@@ -13,6 +13,8 @@ use crate::network::ConnNo;
 
 /// Messages that a person may still look at.
 const UNREAD_MAX: usize = 32;
+/// Messages that a person may still do something to.
+const REMEMBERED_MAX: usize = 24;
 /// Rejected messages that a person may still send again.
 const REJECTED_MAX: usize = 16;
 
@@ -39,6 +41,8 @@ pub(crate) struct Device {
     /// Peers and ordinals that the person hasn't looked at.
     pub(crate) unread: VecDeque<(u64, u64)>,
     pub(crate) rejected: VecDeque<MessageId>,
+    /// Messages that came last, or that were sent.
+    pub(crate) remembered: VecDeque<MessageId>,
     /// Groups that the person heard of, the one heard of last at the end.
     pub(crate) groups: Vec<u64>,
     /// Groups and positions that the person hasn't looked at.
@@ -61,6 +65,7 @@ impl Device {
             is_lost: false,
             unread: VecDeque::new(),
             rejected: VecDeque::new(),
+            remembered: VecDeque::new(),
             groups: Vec::new(),
             unread_of_groups: VecDeque::new(),
         }
@@ -91,6 +96,7 @@ impl Device {
         self.batch = None;
         self.unread.clear();
         self.rejected.clear();
+        self.remembered.clear();
         self.groups.clear();
         self.unread_of_groups.clear();
     }
@@ -122,6 +128,14 @@ impl Device {
             self.unread_of_groups.pop_front();
         }
         self.unread_of_groups.push_back((group, position));
+    }
+
+    /// A message is there that the person may do something to.
+    pub(crate) fn remembers(&mut self, id: MessageId) {
+        if self.remembered.len() == REMEMBERED_MAX {
+            self.remembered.pop_front();
+        }
+        self.remembered.push_back(id);
     }
 
     /// A message was rejected; the person may send it again.

@@ -34,11 +34,13 @@ pub enum Trouble {
     Large,
     /// People have groups.
     Groups,
+    /// People edit and delete messages, react to them, and mention others.
+    Contents,
 }
 
 impl Trouble {
     /// All of them.
-    pub const ALL: [Trouble; 11] = [
+    pub const ALL: [Trouble; 12] = [
         Trouble::Crashes,
         Trouble::Changes,
         Trouble::Stalls,
@@ -50,6 +52,7 @@ impl Trouble {
         Trouble::Quota,
         Trouble::Large,
         Trouble::Groups,
+        Trouble::Contents,
     ];
 }
 
@@ -146,6 +149,8 @@ pub(crate) struct Plan {
     pub(crate) groups: u64,
     /// What people do in groups, in percent of all.
     pub(crate) group_percent: u64,
+    /// What people do to messages that are there, in percent of all.
+    pub(crate) content_percent: u64,
 }
 
 /// Messages that the people of a world write, at most by this rate: what a world costs.
@@ -181,6 +186,16 @@ impl Plan {
         } else {
             (0, 0)
         };
+        // And so are those of each thing that people learned later.
+        let of_contents = &mut Dice::new(seed, 9);
+        let content_percent = if has(Trouble::Contents) && of_contents.percent(60) {
+            if of_contents.percent(50) {
+                node.shard.edit_max_age_ms = of_contents.magnitude(1_000..=120_000);
+            }
+            of_contents.pick(&[5, 20, 50])
+        } else {
+            0
+        };
         Plan {
             seed,
             users,
@@ -207,6 +222,7 @@ impl Plan {
             uses_tokens: dice.percent(50),
             groups,
             group_percent,
+            content_percent,
         }
     }
 }

@@ -99,7 +99,8 @@ impl Oracle {
     fn attempt(&mut self, link: &Link, peer: u64, number: u64, digest: Digest) {
         let (from, device, now) = (link.user, link.device, self.now);
         let to = self.user(peer);
-        if !self.direction(from, to).attempt(device, number, digest, now) {
+        let has_target = self.has_target(from, to, digest);
+        if !self.direction(from, to).attempt(device, number, digest, now, has_target) {
             self.hit(if link.is_good { Happening::Resend } else { Happening::RogueResend });
             return;
         }

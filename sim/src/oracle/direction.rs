@@ -23,6 +23,8 @@ pub(crate) struct Attempt {
     pub(crate) delivered_as: Option<u64>,
     /// The sender was told that it is not taken.
     pub(crate) is_rejected: bool,
+    /// The message that it refers to was known to be there.
+    pub(crate) has_target: bool,
 }
 
 /// What is known of an ordinal.
@@ -65,16 +67,25 @@ impl Direction {
         number: u64,
         digest: Digest,
         sent_at: Time,
+        has_target: bool,
     ) -> bool {
-        let known = self.by_number.entry((device, number)).or_default();
-        if known.iter().any(|&at| self.attempts[at as usize].digest == digest) {
+        let before = self.by_number.entry((device, number)).or_default();
+        if before.iter().any(|&at| self.attempts[at as usize].digest == digest) {
             return false;
         }
         let at = self.attempts.len() as u32;
-        known.push(at);
+        before.push(at);
         self.by_digest.entry(digest).or_default().push(at);
         let (delivered_as, is_rejected) = (None, false);
-        self.attempts.push(Attempt { device, number, digest, sent_at, delivered_as, is_rejected });
+        self.attempts.push(Attempt {
+            device,
+            number,
+            digest,
+            sent_at,
+            delivered_as,
+            is_rejected,
+            has_target,
+        });
         true
     }
 
@@ -272,6 +283,26 @@ impl Direction {
             ordinals.resize(ordinal as usize, Ordinal::default());
         }
         Ok(&mut ordinals[ordinal as usize - 1])
+    }
+
+    /// What a device sent under a number: one body, if it keeps the rules.
+    pub(crate) fn attempts_of(&self, device: u16, number: u64) -> impl Iterator<Item = &Attempt> {
+        let found = self.by_number.get(&(device, number)).into_iter().flatten();
+        found.map(|&at| &self.attempts[at as usize])
+    }
+
+    /// What an ordinal carries, where that is known.
+    pub(crate) fn digest_of(&self, ordinal: &Ordinal) -> Option<Digest> {
+        ordinal.digest.or_else(|| {
+            let mut sent = self.attempts_of(ordinal.sender?.0, ordinal.sender?.1);
+            let first = sent.next()?;
+            sent.next().is_none().then_some(first.digest)
+        })
+    }
+
+    /// When the server took this message, as it says itself.
+    pub(crate) fn time_of(&self, place: u64) -> Option<u64> {
+        self.ordinals.get((place as usize).checked_sub(1)?)?.time_ms
     }
 
     /// The attempt that an ordinal stands for, where that is sure.

@@ -5,13 +5,17 @@
 //! rules are the protocol's page, told again.
 //!
 //! `direction` keeps what one user sent to another, `user` what stands in an inbox, `link` a
-//! connection, `group` does the same for groups, `rest` says what is still missing once everything should have come to rest.
+//! connection, `group` does the same for groups, `contents` judges what refers to other messages and `changes` what
+//! came of that, `rest` says what is still missing once everything should have come to rest.
 
+mod changes;
 mod client;
+mod contents;
 mod digest;
 mod direction;
 mod group;
 mod link;
+mod refer;
 mod rest;
 mod server;
 mod store;
@@ -65,6 +69,8 @@ pub(crate) struct Oracle {
     quota: Quota,
     /// Messages of this time (Unix milliseconds) and earlier may have expired.
     expired_through_ms: u64,
+    /// Age from which on messages may not be changed, in milliseconds.
+    change_age_ms: u64,
     /// What clients are told is told on standard output too.
     is_printing: bool,
     pub(crate) coverage: Coverage,
@@ -89,6 +95,7 @@ impl Oracle {
             run: 0,
             quota,
             expired_through_ms: 0,
+            change_age_ms: u64::MAX,
             coverage: Coverage::default(),
             messages: 0,
             failure: None,
@@ -101,6 +108,11 @@ impl Oracle {
         let user = &mut self.users[user as usize];
         user.is_good = true;
         user.devices.push(Device { number, ..Device::default() });
+    }
+
+    /// Messages of this age, in milliseconds, may not be changed any more.
+    pub(crate) fn change_age(&mut self, age_ms: u64) {
+        self.change_age_ms = age_ms;
     }
 
     /// It is this late.

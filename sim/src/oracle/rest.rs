@@ -166,6 +166,7 @@ impl Oracle {
             let outcome = self.judge_inbox(&self.users[at]);
             self.judge(outcome);
         }
+        self.judge_references();
         self.judge_groups();
     }
 

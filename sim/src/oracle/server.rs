@@ -157,6 +157,9 @@ impl Oracle {
             Code::BodyTooLarge | Code::BadPeer if !link.is_good => return Ok(()),
             Code::QuotaExceeded => self.judge_quota(link.user, to)?,
             Code::StaleNumber | Code::BodyTooLarge | Code::BadPeer => {}
+            Code::BadContent | Code::NoSuchMessage | Code::TooOld => {
+                self.judge_refusal((link.user, to), (link.device, number), code)?;
+            }
             _ => {
                 let detail = format!("{code}");
                 return Err(Complaint("a send is rejected for a reason of its own", detail));

@@ -1,6 +1,8 @@
 //! The oracle complains about each kind of broken promise, and about nothing in a history that keeps
 //! them all.
 
+mod contents;
+
 use std::sync::Arc;
 
 use fulmar_client::store::Write;

@@ -27,6 +27,7 @@ impl World {
             Phase::LastLogin { since } => self.look_for_receipts(since),
             Phase::Storing => {
                 self.oracle.judge_whole();
+                self.look_at_stores();
                 self.leave();
             }
             Phase::Leaving { since } => self.look_for_memory(since),
@@ -153,6 +154,13 @@ impl World {
             self.fail("receipts end as the truth", unrest.join("; "));
         } else {
             self.look_again();
+        }
+    }
+
+    /// What became of messages on each device.
+    fn look_at_stores(&mut self) {
+        for state in self.devices.iter().filter(|state| !state.is_lost) {
+            self.oracle.judge_changes((state.user, state.number), state.store.messages());
         }
     }
 

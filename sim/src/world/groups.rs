@@ -156,10 +156,13 @@ impl World {
                 let group = message.group.unwrap_or(0);
                 state.knows_group(group);
                 state.arrived_in_group(group, message.position.unwrap_or(0));
+                state.remembers(message.id);
             }
-            Told::GroupTicked { group, .. } | Told::AddedToGroup { group, .. } => {
+            Told::GroupTicked { id, group, .. } => {
                 state.knows_group(*group);
+                state.remembers(*id);
             }
+            Told::AddedToGroup { group, .. } => state.knows_group(*group),
             Told::GroupRejected { id, .. } => state.was_rejected(*id),
             Told::GroupSeenElsewhere { .. } => self.coverage.hit(Happening::GroupSeenElsewhere),
             _ => {}

@@ -5,9 +5,11 @@
 //! chaos: people act, things break ──► calm: everything must come to rest ──► last login ──► verdict
 //! ```
 //!
-//! `server` steps the node, `life` starts and ends it, `wires` moves bytes, `people` drives the devices, `groups` what people do in groups, `faults` breaks things,
+//! `server` steps the node, `life` starts and ends it, `wires` moves bytes, `people` drives the devices, `groups` what people do in groups, `contents` what
+//! they do to messages that are there, `faults` breaks things,
 //! `ending` judges the rest.
 
+mod contents;
 mod ending;
 mod faults;
 mod groups;
@@ -87,6 +89,8 @@ pub(crate) struct World {
     people: Dice,
     faults: Dice,
     mischief: Dice,
+    /// Choices of people about messages that are there.
+    contents: Dice,
     actions: Vec<Action>,
     failure: Option<Failure>,
 }
@@ -123,11 +127,13 @@ impl World {
             people: dice(5),
             faults: dice(6),
             mischief: dice(7),
+            contents: dice(10),
             actions: Vec::new(),
             failure: None,
             plan,
         };
         world.node_plan.shard.unsigned_users = !world.plan.uses_tokens;
+        world.oracle.change_age(world.node_plan.shard.edit_max_age_ms);
         world.populate();
         world
     }

@@ -89,7 +89,10 @@ impl World {
         match event {
             Told::Message(message) => {
                 state.arrived(message.peer, message.ordinal.unwrap_or(0));
+                state.remembers(message.id);
             }
+            Told::OwnCopy(message) => state.remembers(message.id),
+            Told::Ticked { id, .. } => state.remembers(*id),
             Told::Rejected { id, .. } => state.was_rejected(*id),
             Told::Disconnected { retry_in_ms: None, reason } => {
                 state.is_stopped = true;
@@ -272,6 +275,10 @@ impl World {
         if state.is_stopped && self.people.percent(50) {
             self.devices[device as usize].is_stopped = false;
             self.reconnect(device);
+            return;
+        }
+        if self.plan.content_percent > 0 && self.contents.percent(self.plan.content_percent) {
+            self.refer(device);
             return;
         }
         if self.plan.groups > 0 && self.people.percent(self.plan.group_percent) {

@@ -85,6 +85,7 @@ impl Oracle {
     /// A device sent something whole.
     pub(crate) fn attempt_in_group(&mut self, link: &Link, group: u64, number: u64, body: Body) {
         let by = (self.users[link.user as usize].id, link.device, number);
+        self.note_reference(group, by, body.digest);
         let is_new = if group == 0 {
             self.groups.creations.insert(by, body).is_none()
         } else {
@@ -212,6 +213,9 @@ impl Oracle {
             Code::QuotaExceeded => self.hit(Happening::GroupQuota),
             Code::GroupFull => self.hit(Happening::GroupFull),
             Code::StaleNumber | Code::BodyTooLarge => {}
+            Code::BadContent | Code::NoSuchMessage | Code::NotYours | Code::TooOld => {
+                self.note_refusal(group, by, code)?;
+            }
             _ => {
                 let detail = format!("{code}");
                 return Err(Complaint("a group refuses for a reason of its own", detail));

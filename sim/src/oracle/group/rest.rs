@@ -91,7 +91,7 @@ impl Oracle {
 
     /// What must hold of all groups in the end.
     pub(crate) fn judge_groups(&mut self) {
-        let outcome = self.judge_each_group();
+        let outcome = self.judge_each_group().and_then(|()| self.judge_group_references());
         self.judge(outcome);
     }
 
