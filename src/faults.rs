@@ -133,6 +133,10 @@ faults! {
     GroupEditOfOthers,
     /// Messages may be changed for ever.
     AgeNotJudged,
+    /// A message that says when it is over is delivered afterwards.
+    OverDelivered,
+    /// What is over stays in storage.
+    OverKept,
 }
 
 /// Whether a fault is planted in this thread.

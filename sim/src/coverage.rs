@@ -144,6 +144,11 @@ happenings! {
     NotYours "changes_of_others_messages_refused" required,
     TooOld "late_changes_refused" required,
     Changed "messages_changed_in_the_end" required,
+    // Messages that disappear.
+    FadingSend "disappearing_messages_written" required,
+    TimerSet "timers_set" required,
+    FadingDelivery "disappearing_messages_delivered" required,
+    NothingOver "disks_without_what_is_over" required,
     // Clients that misbehave.
     RogueConnect "rogue_connects" required,
     RogueEnded "rogue_connections_ended_by_the_server" required,

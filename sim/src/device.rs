@@ -1,11 +1,11 @@
 //! A device that keeps the rules: the client's session, and a store that survives its crashes.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use fulmar_client::MessageId;
 use fulmar_client::core::{Identity, Session};
 use fulmar_client::store::{MemoryStore, Store as _, Write};
+use fulmar_client::{MessageId, Target};
 
 use crate::clock::Time;
 use crate::dice::Dice;
@@ -43,6 +43,8 @@ pub(crate) struct Device {
     pub(crate) rejected: VecDeque<MessageId>,
     /// Messages that came last, or that were sent.
     pub(crate) remembered: VecDeque<MessageId>,
+    /// After how many seconds messages disappear, in conversations that agreed on something.
+    pub(crate) timers: BTreeMap<Target, u64>,
     /// Groups that the person heard of, the one heard of last at the end.
     pub(crate) groups: Vec<u64>,
     /// Groups and positions that the person hasn't looked at.
@@ -66,6 +68,7 @@ impl Device {
             unread: VecDeque::new(),
             rejected: VecDeque::new(),
             remembered: VecDeque::new(),
+            timers: BTreeMap::new(),
             groups: Vec::new(),
             unread_of_groups: VecDeque::new(),
         }
@@ -97,6 +100,7 @@ impl Device {
         self.unread.clear();
         self.rejected.clear();
         self.remembered.clear();
+        self.timers.clear();
         self.groups.clear();
         self.unread_of_groups.clear();
     }

@@ -36,11 +36,13 @@ pub enum Trouble {
     Groups,
     /// People edit and delete messages, react to them, and mention others.
     Contents,
+    /// People send messages that disappear.
+    Disappearing,
 }
 
 impl Trouble {
     /// All of them.
-    pub const ALL: [Trouble; 12] = [
+    pub const ALL: [Trouble; 13] = [
         Trouble::Crashes,
         Trouble::Changes,
         Trouble::Stalls,
@@ -53,6 +55,7 @@ impl Trouble {
         Trouble::Large,
         Trouble::Groups,
         Trouble::Contents,
+        Trouble::Disappearing,
     ];
 }
 
@@ -151,6 +154,8 @@ pub(crate) struct Plan {
     pub(crate) group_percent: u64,
     /// What people do to messages that are there, in percent of all.
     pub(crate) content_percent: u64,
+    /// Messages that disappear, in percent of those in conversations that don't have a timer.
+    pub(crate) fading_percent: u64,
 }
 
 /// Messages that the people of a world write, at most by this rate: what a world costs.
@@ -196,6 +201,12 @@ impl Plan {
         } else {
             0
         };
+        let of_fading = &mut Dice::new(seed, 11);
+        let fading_percent = if has(Trouble::Disappearing) && of_fading.percent(40) {
+            of_fading.pick(&[5, 20, 60])
+        } else {
+            0
+        };
         Plan {
             seed,
             users,
@@ -223,6 +234,7 @@ impl Plan {
             groups,
             group_percent,
             content_percent,
+            fading_percent,
         }
     }
 }

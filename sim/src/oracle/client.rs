@@ -58,7 +58,7 @@ impl Oracle {
                 direction.seen = direction.seen.max(ordinal);
                 direction.stored = direction.stored.max(ordinal);
             }
-            Frame::Ping => link.pinged(),
+            Frame::Ping => link.pinged(self.now),
             ref other => self.wrote_of_group(link, other),
         }
     }
@@ -99,6 +99,7 @@ impl Oracle {
     fn attempt(&mut self, link: &Link, peer: u64, number: u64, digest: Digest) {
         let (from, device, now) = (link.user, link.device, self.now);
         let to = self.user(peer);
+        self.has_fading |= digest.lives_ms().is_some();
         let has_target = self.has_target(from, to, digest);
         if !self.direction(from, to).attempt(device, number, digest, now, has_target) {
             self.hit(if link.is_good { Happening::Resend } else { Happening::RogueResend });

@@ -54,6 +54,8 @@ pub(crate) struct Direction {
     pub(crate) ordinals: Vec<Ordinal>,
     /// Ticks by device and number.
     ticks: BTreeMap<(u16, u64), u64>,
+    /// Something of it disappears.
+    has_fading: bool,
     /// What devices of the recipient said that they stored, and that the person saw.
     pub(crate) stored: u64,
     pub(crate) seen: u64,
@@ -76,6 +78,7 @@ impl Direction {
         let at = self.attempts.len() as u32;
         before.push(at);
         self.by_digest.entry(digest).or_default().push(at);
+        self.has_fading |= digest.lives_ms().is_some();
         let (delivered_as, is_rejected) = (None, false);
         self.attempts.push(Attempt {
             device,
@@ -298,6 +301,12 @@ impl Direction {
             let first = sent.next()?;
             sent.next().is_none().then_some(first.digest)
         })
+    }
+
+    /// Whether nobody was ever told what an ordinal carries, which may be something that was over before. Its
+    /// sender may have lost its store.
+    pub(crate) fn may_have_faded(&self, ordinal: &Ordinal) -> bool {
+        self.has_fading && ordinal.sender.is_none() && ordinal.digest.is_none()
     }
 
     /// When the server took this message, as it says itself.

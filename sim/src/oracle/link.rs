@@ -55,6 +55,8 @@ pub(crate) struct DeliverHeader {
     pub(crate) ordinal: u64,
     pub(crate) time_ms: u64,
     pub(crate) own: bool,
+    /// The server put it on its way after this.
+    pub(crate) since: Time,
 }
 
 /// See the module's description.
@@ -90,7 +92,10 @@ pub(crate) struct Link {
     window_bytes: u64,
     /// Sends without an answer, by peer, in order.
     unanswered: HashMap<u64, VecDeque<u64>>,
-    pings: u64,
+    /// When the pings without an answer were written.
+    pings: VecDeque<Time>,
+    /// What comes from here on the server put on its way after this.
+    pub(crate) told_since: Time,
     pub(crate) sending: Option<Large<SendHeader>>,
     pub(crate) delivering: Option<Large<DeliverHeader>>,
     pub(crate) groups: Lines,
@@ -135,7 +140,8 @@ impl Link {
             window_messages: 0,
             window_bytes: 0,
             unanswered: HashMap::new(),
-            pings: 0,
+            pings: VecDeque::new(),
+            told_since: 0,
             sending: None,
             delivering: None,
             groups: Lines::default(),
@@ -175,6 +181,7 @@ impl Link {
 
     pub(crate) fn greeted(&mut self, hello: &Hello<'_>, at: Time) {
         self.stage = Stage::Greeted { at, is_spoilt: false };
+        self.told_since = at;
         self.hello_cursor = hello.cursors.iter().next().map_or(0, |(_, cursor)| cursor);
     }
 
@@ -189,15 +196,15 @@ impl Link {
         (self.window_messages, self.window_bytes)
     }
 
-    pub(crate) fn pinged(&mut self) {
-        self.pings += 1;
+    pub(crate) fn pinged(&mut self, at: Time) {
+        self.pings.push_back(at);
     }
 
     pub(crate) fn ponged(&mut self) -> Result<(), Complaint> {
-        let Some(left) = self.pings.checked_sub(1) else {
+        let Some(at) = self.pings.pop_front() else {
             return Err(Complaint("a pong answers a ping", String::new()));
         };
-        self.pings = left;
+        self.told_since = at;
         Ok(())
     }
 

@@ -6,13 +6,14 @@
 //!
 //! `direction` keeps what one user sent to another, `user` what stands in an inbox, `link` a
 //! connection, `group` does the same for groups, `contents` judges what refers to other messages and `changes` what
-//! came of that, `rest` says what is still missing once everything should have come to rest.
+//! came of that, `fading` knows when messages are over, `rest` says what is still missing once everything should have come to rest.
 
 mod changes;
 mod client;
 mod contents;
 mod digest;
 mod direction;
+mod fading;
 mod group;
 mod link;
 mod refer;
@@ -69,6 +70,8 @@ pub(crate) struct Oracle {
     quota: Quota,
     /// Messages of this time (Unix milliseconds) and earlier may have expired.
     expired_through_ms: u64,
+    /// Messages were sent that disappear.
+    has_fading: bool,
     /// Age from which on messages may not be changed, in milliseconds.
     change_age_ms: u64,
     /// What clients are told is told on standard output too.
@@ -95,6 +98,7 @@ impl Oracle {
             run: 0,
             quota,
             expired_through_ms: 0,
+            has_fading: false,
             change_age_ms: u64::MAX,
             coverage: Coverage::default(),
             messages: 0,
@@ -141,6 +145,11 @@ impl Oracle {
     /// Whether any message at all may have expired.
     pub(crate) fn is_expiring(&self) -> bool {
         self.expired_through_ms >= self.clock.earliest_since(0)
+    }
+
+    /// Groups that were heard of.
+    pub(crate) fn groups(&self) -> impl Iterator<Item = u64> {
+        self.groups.numbers()
     }
 
     /// A client opened a connection.

@@ -66,6 +66,11 @@ impl Oracle {
         direction: &Direction,
         ordinal: &Ordinal,
     ) -> bool {
+        if direction.may_have_faded(ordinal)
+            || self.may_be_over(direction.digest_of(ordinal), time_ms, ordinal.sent_at)
+        {
+            return true;
+        }
         if !self.is_expiring() {
             return false;
         }
@@ -189,7 +194,8 @@ impl Oracle {
             let Some(start) = device.start else { continue };
             for position in device.start_floor + 1..=start {
                 let Some(entry) = user.entry(position).filter(|entry| !entry.own) else { continue };
-                if entry.time_ms > self.expired_through_ms {
+                let is_over = self.may_be_over(Some(entry.digest), Some(entry.time_ms), None);
+                if entry.time_ms > self.expired_through_ms && !is_over {
                     let detail = format!(
                         "device {} of {} began after {start}, without {position}",
                         device.number, user.id

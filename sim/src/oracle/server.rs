@@ -203,6 +203,7 @@ impl Oracle {
             ordinal: deliver.ordinal,
             time_ms: deliver.time_ms,
             own: deliver.own,
+            since: link.told_since,
         };
         match deliver.total_bytes {
             None => {
@@ -266,7 +267,8 @@ impl Oracle {
         header: &DeliverHeader,
         digest: Digest,
     ) -> Result<(), Complaint> {
-        let &DeliverHeader { position, peer, ordinal, time_ms, own, .. } = header;
+        let &DeliverHeader { position, peer, ordinal, time_ms, own, since, .. } = header;
+        self.judge_in_time(digest, time_ms, since)?;
         let peer = self.user(peer);
         let user = link.user;
         let entry = Entry { peer, ordinal, own, is_notice: false, digest, time_ms };
@@ -285,7 +287,7 @@ impl Oracle {
     /// An inbox holds no more than its quota for the slowest device.
     fn judge_size(&self, user: u32, position: u64) -> Result<(), Complaint> {
         let user = &self.users[user as usize];
-        if !user.is_good || self.is_expiring() {
+        if !user.is_good || self.is_expiring() || self.has_fading {
             return Ok(());
         }
         // Where a device begins is known from the first thing that it is told.

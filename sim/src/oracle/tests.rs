@@ -2,6 +2,7 @@
 //! them all.
 
 mod contents;
+mod fading;
 
 use std::sync::Arc;
 

@@ -6,11 +6,12 @@
 //! ```
 //!
 //! `server` steps the node, `life` starts and ends it, `wires` moves bytes, `people` drives the devices, `groups` what people do in groups, `contents` what
-//! they do to messages that are there, `faults` breaks things,
+//! they do to messages that are there, `fading` which ones disappear, `faults` breaks things,
 //! `ending` judges the rest.
 
 mod contents;
 mod ending;
+mod fading;
 mod faults;
 mod groups;
 mod life;
@@ -91,6 +92,8 @@ pub(crate) struct World {
     mischief: Dice,
     /// Choices of people about messages that are there.
     contents: Dice,
+    /// Choices of people about messages that disappear.
+    fading: Dice,
     actions: Vec<Action>,
     failure: Option<Failure>,
 }
@@ -128,6 +131,7 @@ impl World {
             faults: dice(6),
             mischief: dice(7),
             contents: dice(10),
+            fading: dice(12),
             actions: Vec::new(),
             failure: None,
             plan,

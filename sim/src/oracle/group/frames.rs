@@ -244,6 +244,7 @@ impl Oracle {
             ordinal: deliver.position,
             time_ms: deliver.time_ms,
             own: deliver.own,
+            since: link.told_since,
         };
         match deliver.total_bytes {
             None => {
@@ -271,7 +272,8 @@ impl Oracle {
         body: &Body,
     ) -> Result<(), Complaint> {
         self.hit(Happening::GroupDelivery);
-        let &DeliverHeader { group, position, peer: author, time_ms, own, .. } = header;
+        let &DeliverHeader { group, position, peer: author, time_ms, own, since, .. } = header;
+        self.judge_in_time(body.digest, time_ms, since)?;
         let user = self.users[link.user as usize].id;
         if own != (author == user) {
             let detail = format!("position {position} of {group} is of {author}, own {own}");
@@ -329,7 +331,7 @@ impl Oracle {
         let mut sums = (0, 0);
         for (&(user, _), reader) in self.readers_of(group) {
             if user != author {
-                let has = self.groups.has_through(user, group, reader, self.expired_through_ms);
+                let has = self.has_through(user, group, reader);
                 sums.0 += u64::from(has.max(reader.read) >= position);
                 sums.1 += u64::from(reader.read >= position);
             }
@@ -353,21 +355,23 @@ impl Oracle {
     }
 }
 
-impl super::Groups {
+impl Oracle {
     /// How far a user has a group: up to the last entry that it acknowledged and that was delivered to it or is its
     /// own. What expired before is passed over, and not had. A cursor that it goes on from says only that it has
     /// everything that there was.
-    fn has_through(&self, user: u64, group: u64, reader: &super::Reader, expired_ms: u64) -> u64 {
-        let Some(log) = self.logs.get(&group) else { return reader.acked };
+    fn has_through(&self, user: u64, group: u64, reader: &super::Reader) -> u64 {
+        let Some(log) = self.groups.logs.get(&group) else { return reader.acked };
         let is_own = |position: u64| log.entry(position).is_none_or(|entry| entry.author == user);
         let is_had = |position: &u64| reader.delivered.contains(*position) || is_own(*position);
         let mut has = (1..=reader.acked).rev().find(is_had).unwrap_or(0);
         // What it wrote itself the server passes over without being told.
         for position in reader.acked + 1..=log.entries_max() {
-            let time_ms = log.entry(position).and_then(|entry| entry.time_ms);
+            let entry = log.entry(position);
+            let time_ms = entry.and_then(|entry| entry.time_ms);
+            let is_kept = time_ms.is_some_and(|time_ms| time_ms > self.expired_through_ms);
             if is_own(position) {
                 has = position;
-            } else if time_ms.is_some_and(|time_ms| time_ms > expired_ms) {
+            } else if is_kept && !self.entry_may_be_over(entry) {
                 break;
             }
         }

@@ -14,7 +14,7 @@ mod store;
 use std::collections::BTreeMap;
 
 pub(crate) use line::Lines;
-pub(crate) use log::Body;
+pub(crate) use log::{Body, Entry};
 
 use log::Log;
 use refer::Refusal;
@@ -84,6 +84,11 @@ impl Groups {
 
     fn reader(&mut self, user: u64, group: u64) -> &mut Reader {
         self.readers.entry((user, group)).or_default()
+    }
+
+    /// The numbers of all of them.
+    pub(crate) fn numbers(&self) -> impl Iterator<Item = u64> {
+        self.logs.keys().copied()
     }
 
     fn log(&mut self, group: u64) -> &mut Log {

@@ -131,7 +131,8 @@ impl Oracle {
             }
             Code::TooOld => refused_as_old(most_ms, self.change_age_ms, detail),
             Code::NoSuchMessage => {
-                let has_expired = target.time_ms.is_none_or(|at| at <= self.expired_through_ms);
+                let has_expired = target.time_ms.is_none_or(|at| at <= self.expired_through_ms)
+                    || self.entry_may_be_over(Some(target));
                 // Of several times of a member only the last ones count.
                 let is_readable =
                     members.spans(by).len() == 1 && members.may_read(by, reference.place);
