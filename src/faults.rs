@@ -137,6 +137,12 @@ faults! {
     OverDelivered,
     /// What is over stays in storage.
     OverKept,
+    /// A change of a book is confirmed and not stored.
+    BookNotStored,
+    /// A change of a book is told to the device that made it only.
+    BookToOneDevice,
+    /// A change of a book takes the version of the one before.
+    BookVersionReused,
 }
 
 /// Whether a fault is planted in this thread.

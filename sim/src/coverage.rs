@@ -149,6 +149,12 @@ happenings! {
     TimerSet "timers_set" required,
     FadingDelivery "disappearing_messages_delivered" required,
     NothingOver "disks_without_what_is_over" required,
+    // Books.
+    Put "items_put" required,
+    PutOut "items_removed" required,
+    PutRejected "puts_refused" required,
+    BookItem "items_told" required,
+    BookPage "book_pages" required,
     // Clients that misbehave.
     RogueConnect "rogue_connects" required,
     RogueEnded "rogue_connections_ended_by_the_server" required,

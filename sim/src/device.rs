@@ -107,7 +107,9 @@ impl Device {
 
     /// Whether it is logged in and waits for nothing.
     pub(crate) fn is_at_rest(&self) -> bool {
-        let quiet = |session: &Session| session.is_online() && session.unanswered() == 0;
+        let quiet = |session: &Session| {
+            session.is_online() && session.unanswered() + session.unanswered_puts() == 0
+        };
         self.batch.is_none() && self.session.as_ref().is_some_and(quiet)
     }
 

@@ -38,11 +38,13 @@ pub enum Trouble {
     Contents,
     /// People send messages that disappear.
     Disappearing,
+    /// People keep contacts, settings and stars.
+    Books,
 }
 
 impl Trouble {
     /// All of them.
-    pub const ALL: [Trouble; 13] = [
+    pub const ALL: [Trouble; 14] = [
         Trouble::Crashes,
         Trouble::Changes,
         Trouble::Stalls,
@@ -56,6 +58,7 @@ impl Trouble {
         Trouble::Groups,
         Trouble::Contents,
         Trouble::Disappearing,
+        Trouble::Books,
     ];
 }
 
@@ -156,6 +159,8 @@ pub(crate) struct Plan {
     pub(crate) content_percent: u64,
     /// Messages that disappear, in percent of those in conversations that don't have a timer.
     pub(crate) fading_percent: u64,
+    /// What people do with their books, in percent of all.
+    pub(crate) book_percent: u64,
 }
 
 /// Messages that the people of a world write, at most by this rate: what a world costs.
@@ -207,6 +212,12 @@ impl Plan {
         } else {
             0
         };
+        let of_books = &mut Dice::new(seed, 13);
+        let book_percent = if has(Trouble::Books) && of_books.percent(40) {
+            of_books.pick(&[3, 10, 30])
+        } else {
+            0
+        };
         Plan {
             seed,
             users,
@@ -235,6 +246,7 @@ impl Plan {
             group_percent,
             content_percent,
             fading_percent,
+            book_percent,
         }
     }
 }

@@ -62,6 +62,7 @@ fn a_read_that_was_told_back_and_then_lost_in_a_crash_is_reported_again() {
         Trouble::Large,
         Trouble::Contents,
         Trouble::Disappearing,
+        Trouble::Books,
     ];
     let wishes = Wishes {
         devices: Some(1),
@@ -81,7 +82,13 @@ fn a_pong_that_crosses_an_acknowledgement_is_no_stall() {
         cores: Some(1),
         steps: Some(2_188),
         span: Some(53),
-        without: vec![Trouble::Expiry, Trouble::Quota, Trouble::Contents, Trouble::Disappearing],
+        without: vec![
+            Trouble::Expiry,
+            Trouble::Quota,
+            Trouble::Contents,
+            Trouble::Disappearing,
+            Trouble::Books,
+        ],
     };
     is_kept(9, &wishes);
 }
@@ -99,6 +106,7 @@ fn a_journal_whose_only_segment_is_empty_survives_a_crash_of_its_start() {
         Trouble::Devices,
         Trouble::Contents,
         Trouble::Disappearing,
+        Trouble::Books,
     ];
     let wishes = Wishes {
         users: Some(3),
@@ -115,7 +123,10 @@ fn a_journal_whose_only_segment_is_empty_survives_a_crash_of_its_start() {
 fn a_byte_behind_the_hello_is_not_lost_on_the_way_to_the_home_core() {
     is_kept(
         172,
-        &Wishes { without: vec![Trouble::Contents, Trouble::Disappearing], ..Wishes::default() },
+        &Wishes {
+            without: vec![Trouble::Contents, Trouble::Disappearing, Trouble::Books],
+            ..Wishes::default()
+        },
     );
 }
 
@@ -130,6 +141,7 @@ fn ticks_that_a_crashing_device_forgets_are_no_more_than_a_server_remembers() {
             Trouble::Quota,
             Trouble::Contents,
             Trouble::Disappearing,
+            Trouble::Books,
         ],
         ..Wishes::default()
     };

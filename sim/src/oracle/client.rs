@@ -44,6 +44,7 @@ impl Oracle {
         link.user = self.user(hello.user);
         link.device = hello.device as u16;
         link.floor = self.users[link.user as usize].told;
+        link.book_floor = self.books.get(&link.user).map_or(0, |book| book.head);
     }
 
     fn wrote_in_session(&mut self, link: &mut Link, frame: &Frame<'_>) {
@@ -59,6 +60,7 @@ impl Oracle {
                 direction.stored = direction.stored.max(ordinal);
             }
             Frame::Ping => link.pinged(self.now),
+            Frame::Put { .. } => self.wrote_of_book(link, frame),
             ref other => self.wrote_of_group(link, other),
         }
     }

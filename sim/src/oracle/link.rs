@@ -75,6 +75,8 @@ pub(crate) struct Link {
     pub(crate) run: u32,
     /// The user's head must be at least this.
     pub(crate) floor: u64,
+    /// The user's book is at least at this version.
+    pub(crate) book_floor: u64,
     /// The head that the welcome told.
     pub(crate) head: u64,
     /// The head at which a newer session of the device began: nothing beyond it may come.
@@ -129,6 +131,7 @@ impl Link {
             session: 0,
             run,
             floor: 0,
+            book_floor: 0,
             head: 0,
             is_superseded_at: None,
             hello_cursor: 0,

@@ -6,8 +6,9 @@
 //!
 //! `direction` keeps what one user sent to another, `user` what stands in an inbox, `link` a
 //! connection, `group` does the same for groups, `contents` judges what refers to other messages and `changes` what
-//! came of that, `fading` knows when messages are over, `rest` says what is still missing once everything should have come to rest.
+//! came of that, `books` what users set for themselves, `fading` knows when messages are over, `rest` says what is still missing once everything should have come to rest.
 
+mod books;
 mod changes;
 mod client;
 mod contents;
@@ -26,6 +27,7 @@ mod user;
 
 use hashbrown::HashMap;
 
+use books::Book;
 use direction::Direction;
 use group::Groups;
 use link::Link;
@@ -60,6 +62,7 @@ pub(crate) struct Oracle {
     directions: Vec<Direction>,
     directions_by_pair: HashMap<(u32, u32), u32>,
     groups: Groups,
+    books: HashMap<u32, Book>,
     links: HashMap<ConnNo, Link>,
     /// Live welcomed connections by user and device.
     sessions: HashMap<(u32, u16), Vec<ConnNo>>,
@@ -92,6 +95,7 @@ impl Oracle {
             directions: Vec::new(),
             directions_by_pair: HashMap::new(),
             groups: Groups::default(),
+            books: HashMap::new(),
             links: HashMap::new(),
             sessions: HashMap::new(),
             rejections: HashMap::new(),

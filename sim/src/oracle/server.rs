@@ -74,10 +74,13 @@ impl Oracle {
                 self.head(link, heads, floor)
             }
             Frame::Unknown { .. } => Ok(()),
-            ref other => self.told_of_group(link, other).unwrap_or_else(|| {
-                let detail = format!("{other:?}");
-                Err(Complaint("a server sends what servers send", detail))
-            }),
+            ref other => {
+                let told = self.told_of_group(link, other);
+                told.or_else(|| self.told_of_book(link, other)).unwrap_or_else(|| {
+                    let detail = format!("{other:?}");
+                    Err(Complaint("a server sends what servers send", detail))
+                })
+            }
         }
     }
 

@@ -40,7 +40,7 @@ impl Oracle {
                 | Write::Ticked { .. }
                 | Write::Placed { .. }
                 | Write::Roles { .. }
-                // Nobody fetches the past in a simulation, or sets anything in a book.
+                // Nobody fetches the past in a simulation.
                 | Write::Fill(_)
                 | Write::Filled(_)
                 | Write::Item { .. }

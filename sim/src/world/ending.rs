@@ -98,19 +98,19 @@ impl World {
 
     /// Everything that is owed, in words; nothing where all is at rest.
     fn unrest(&mut self) -> Vec<String> {
-        match self.are_devices_at_rest() {
-            Some(device) => {
-                let state = &self.devices[device as usize];
-                let (user, number) = (state.user, state.number);
-                let session = state.session.as_ref();
-                let is_online = session.is_some_and(Session::is_online);
-                let unanswered = session.map_or(0, Session::unanswered);
-                vec![format!(
-                    "device {number} of {user} is online: {is_online}, sends without answer: {unanswered}"
-                )]
-            }
-            None => self.oracle.missing(),
+        if let Some(device) = self.are_devices_at_rest() {
+            let state = &self.devices[device as usize];
+            let (user, number) = (state.user, state.number);
+            let session = state.session.as_ref();
+            let is_online = session.is_some_and(Session::is_online);
+            let unanswered = session.map_or(0, |it| it.unanswered() + it.unanswered_puts());
+            return vec![format!(
+                "device {number} of {user} is online: {is_online}, sends and puts without answer: {unanswered}"
+            )];
         }
+        let mut missing = self.oracle.missing();
+        missing.extend(self.missing_of_books());
+        missing
     }
 
     fn look_for_rest(&mut self, since: Time) {

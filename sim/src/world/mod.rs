@@ -6,9 +6,11 @@
 //! ```
 //!
 //! `server` steps the node, `life` starts and ends it, `wires` moves bytes, `people` drives the devices, `groups` what people do in groups, `contents` what
-//! they do to messages that are there, `fading` which ones disappear, `faults` breaks things,
+//! they do to messages that are there, `fading` which ones disappear, `books` what they keep
+//! for themselves, `faults` breaks things,
 //! `ending` judges the rest.
 
+mod books;
 mod contents;
 mod ending;
 mod fading;
@@ -94,6 +96,8 @@ pub(crate) struct World {
     contents: Dice,
     /// Choices of people about messages that disappear.
     fading: Dice,
+    /// Choices of people about their books.
+    books: Dice,
     actions: Vec<Action>,
     failure: Option<Failure>,
 }
@@ -132,6 +136,7 @@ impl World {
             mischief: dice(7),
             contents: dice(10),
             fading: dice(12),
+            books: dice(14),
             actions: Vec::new(),
             failure: None,
             plan,

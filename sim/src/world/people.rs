@@ -172,6 +172,9 @@ impl World {
             return;
         }
         state.start(seed);
+        if self.has_books() {
+            self.with_session(device, Session::follow_book);
+        }
         self.device_input(device, Input::Tick);
     }
 
@@ -282,6 +285,10 @@ impl World {
         if state.is_stopped && self.people.percent(50) {
             self.devices[device as usize].is_stopped = false;
             self.reconnect(device);
+            return;
+        }
+        if self.has_books() && self.books.percent(self.plan.book_percent) {
+            self.put_item(device);
             return;
         }
         if self.plan.fading_percent > 0 && self.fading.once_in(60) {
