@@ -143,6 +143,10 @@ faults! {
     BookToOneDevice,
     /// A change of a book takes the version of the one before.
     BookVersionReused,
+    /// What a blocked person sends is delivered.
+    BlockedDelivered,
+    /// Who is blocked goes on to get receipts.
+    BlockedGetsReceipts,
 }
 
 /// Whether a fault is planted in this thread.

@@ -155,6 +155,9 @@ happenings! {
     PutRejected "puts_refused" required,
     BookItem "items_told" required,
     BookPage "book_pages" required,
+    Block "blocks" required,
+    Unblock "blocks_taken_back" required,
+    Dropped "messages_dropped_for_a_block" required,
     // Clients that misbehave.
     RogueConnect "rogue_connects" required,
     RogueEnded "rogue_connections_ended_by_the_server" required,

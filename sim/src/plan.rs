@@ -40,11 +40,13 @@ pub enum Trouble {
     Disappearing,
     /// People keep contacts, settings and stars.
     Books,
+    /// People block each other.
+    Blocks,
 }
 
 impl Trouble {
     /// All of them.
-    pub const ALL: [Trouble; 14] = [
+    pub const ALL: [Trouble; 15] = [
         Trouble::Crashes,
         Trouble::Changes,
         Trouble::Stalls,
@@ -59,6 +61,7 @@ impl Trouble {
         Trouble::Contents,
         Trouble::Disappearing,
         Trouble::Books,
+        Trouble::Blocks,
     ];
 }
 
@@ -161,6 +164,8 @@ pub(crate) struct Plan {
     pub(crate) fading_percent: u64,
     /// What people do with their books, in percent of all.
     pub(crate) book_percent: u64,
+    /// One thing of so many that people do is to block somebody, or to take that back; 0 for none.
+    pub(crate) block_once_in: u64,
 }
 
 /// Messages that the people of a world write, at most by this rate: what a world costs.
@@ -218,6 +223,12 @@ impl Plan {
         } else {
             0
         };
+        let of_blocks = &mut Dice::new(seed, 15);
+        let block_once_in = if has(Trouble::Blocks) && of_blocks.percent(35) {
+            of_blocks.pick(&[20, 100, 400])
+        } else {
+            0
+        };
         Plan {
             seed,
             users,
@@ -247,6 +258,7 @@ impl Plan {
             content_percent,
             fading_percent,
             book_percent,
+            block_once_in,
         }
     }
 }

@@ -63,6 +63,7 @@ fn a_read_that_was_told_back_and_then_lost_in_a_crash_is_reported_again() {
         Trouble::Contents,
         Trouble::Disappearing,
         Trouble::Books,
+        Trouble::Blocks,
     ];
     let wishes = Wishes {
         devices: Some(1),
@@ -88,6 +89,7 @@ fn a_pong_that_crosses_an_acknowledgement_is_no_stall() {
             Trouble::Contents,
             Trouble::Disappearing,
             Trouble::Books,
+            Trouble::Blocks,
         ],
     };
     is_kept(9, &wishes);
@@ -107,6 +109,7 @@ fn a_journal_whose_only_segment_is_empty_survives_a_crash_of_its_start() {
         Trouble::Contents,
         Trouble::Disappearing,
         Trouble::Books,
+        Trouble::Blocks,
     ];
     let wishes = Wishes {
         users: Some(3),
@@ -124,7 +127,12 @@ fn a_byte_behind_the_hello_is_not_lost_on_the_way_to_the_home_core() {
     is_kept(
         172,
         &Wishes {
-            without: vec![Trouble::Contents, Trouble::Disappearing, Trouble::Books],
+            without: vec![
+                Trouble::Contents,
+                Trouble::Disappearing,
+                Trouble::Books,
+                Trouble::Blocks,
+            ],
             ..Wishes::default()
         },
     );
@@ -142,6 +150,7 @@ fn ticks_that_a_crashing_device_forgets_are_no_more_than_a_server_remembers() {
             Trouble::Contents,
             Trouble::Disappearing,
             Trouble::Books,
+            Trouble::Blocks,
         ],
         ..Wishes::default()
     };

@@ -106,6 +106,7 @@ impl Oracle {
         Some(match *frame {
             Frame::Item(Item { version, item, key, value }) => {
                 self.hit(Happening::BookItem);
+                self.told_of_block(link, frame);
                 self.book(link.user).item(version, &(item, key.to_vec()), value)
             }
             Frame::Book { version, head, reset } => {

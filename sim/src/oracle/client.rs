@@ -60,7 +60,10 @@ impl Oracle {
                 direction.stored = direction.stored.max(ordinal);
             }
             Frame::Ping => link.pinged(self.now),
-            Frame::Put { .. } => self.wrote_of_book(link, frame),
+            Frame::Put { .. } => {
+                self.wrote_of_book(link, frame);
+                self.wrote_of_block(link, frame);
+            }
             ref other => self.wrote_of_group(link, other),
         }
     }

@@ -40,6 +40,8 @@ pub(crate) struct Ordinal {
     pub(crate) copy: Option<u64>,
     /// When the server took it, as it says itself, in Unix milliseconds.
     pub(crate) time_ms: Option<u64>,
+    /// When its sender was first told that it is taken.
+    pub(crate) ticked_at: Option<Time>,
     /// When the first attempt that can be it was written.
     pub(crate) sent_at: Option<Time>,
 }
@@ -102,7 +104,7 @@ impl Direction {
         &mut self,
         (device, number): (u16, u64),
         ordinal: u64,
-        time_ms: u64,
+        (time_ms, now): (u64, Time),
     ) -> Result<bool, Complaint> {
         if let Some(before) = self.tick_of(device, number) {
             if before != ordinal {
@@ -139,6 +141,7 @@ impl Direction {
             return Err(Complaint("an ordinal is used once", detail));
         }
         known.sender = Some((device, number));
+        known.ticked_at = Some(now);
         known.sent_at = known.sent_at.or(first);
         if time_ms > 0 {
             known.time_ms = known.time_ms.or(Some(time_ms));

@@ -6,8 +6,10 @@
 //!
 //! `direction` keeps what one user sent to another, `user` what stands in an inbox, `link` a
 //! connection, `group` does the same for groups, `contents` judges what refers to other messages and `changes` what
-//! came of that, `books` what users set for themselves, `fading` knows when messages are over, `rest` says what is still missing once everything should have come to rest.
+//! came of that, `books` what users set for themselves, `blocks` what
+//! follows from some of that, `fading` knows when messages are over, `rest` says what is still missing once everything should have come to rest.
 
+mod blocks;
 mod books;
 mod changes;
 mod client;
@@ -25,8 +27,11 @@ mod store;
 mod tests;
 mod user;
 
+use std::collections::BTreeMap;
+
 use hashbrown::HashMap;
 
+use blocks::Block;
 use books::Book;
 use direction::Direction;
 use group::Groups;
@@ -63,6 +68,8 @@ pub(crate) struct Oracle {
     directions_by_pair: HashMap<(u32, u32), u32>,
     groups: Groups,
     books: HashMap<u32, Book>,
+    /// By who blocks and who is blocked.
+    blocks: BTreeMap<(u32, u32), Block>,
     links: HashMap<ConnNo, Link>,
     /// Live welcomed connections by user and device.
     sessions: HashMap<(u32, u16), Vec<ConnNo>>,
@@ -96,6 +103,7 @@ impl Oracle {
             directions_by_pair: HashMap::new(),
             groups: Groups::default(),
             books: HashMap::new(),
+            blocks: BTreeMap::new(),
             links: HashMap::new(),
             sessions: HashMap::new(),
             rejections: HashMap::new(),

@@ -101,6 +101,9 @@ impl Oracle {
                 if has(device, ordinal.position, direction.attempt_of(ordinal).map(|a| a.sent_at)) {
                     continue;
                 }
+                if self.may_be_dropped(from, to, ordinal) {
+                    continue;
+                }
                 if self.may_have_expired(direction, ordinal) {
                     *expired += 1;
                 } else if missing.len() < TOLD_MAX {
@@ -172,6 +175,7 @@ impl Oracle {
             self.judge(outcome);
         }
         self.judge_references();
+        self.judge_blocks();
         self.judge_groups();
     }
 
@@ -217,7 +221,7 @@ impl Oracle {
         pairs.sort_unstable();
         for ((from, to), at) in pairs {
             let (author, reader) = (&self.users[from as usize], &self.users[to as usize]);
-            if !author.is_good || !reader.is_good || from == to {
+            if !author.is_good || !reader.is_good || from == to || self.may_block(to, from) {
                 continue;
             }
             let direction = &self.directions[at as usize];

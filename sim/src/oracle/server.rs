@@ -136,8 +136,9 @@ impl Oracle {
         time_ms: u64,
     ) -> Result<(), Complaint> {
         let to = self.user(peer);
+        let now = self.now;
         let direction = self.direction(link.user, to);
-        if direction.ticked((link.device, number), ordinal, time_ms)? {
+        if direction.ticked((link.device, number), ordinal, (time_ms, now))? {
             self.messages += 1;
             self.hit(Happening::Tick);
         } else {
@@ -339,6 +340,9 @@ impl Oracle {
         let count = direction.attempts.len() as u64;
         let reader = if own { link.user } else { other };
         let (stored, seen) = (direction.stored.min(count), direction.seen.min(count));
+        if !own {
+            self.judge_shown(link.user, other, (delivered, read))?;
+        }
         if self.users[reader as usize].is_liar && delivered <= count {
             return Ok(());
         }

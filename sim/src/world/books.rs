@@ -1,4 +1,5 @@
-//! What people keep in their books: contacts, settings of chats, starred messages, what an application puts there.
+//! What people keep in their books: contacts, settings of chats, starred messages, what an application puts there;
+//! and whom they block.
 
 use fulmar_client::core::Session;
 use fulmar_client::people::{Chat, item};
@@ -18,7 +19,7 @@ const RESERVED: u8 = 77;
 impl World {
     /// Whether anybody uses a book in this world.
     pub(super) const fn has_books(&self) -> bool {
-        self.plan.book_percent > 0
+        self.plan.book_percent > 0 || self.plan.block_once_in > 0
     }
 
     /// A person sets something in its book, or takes it out.
@@ -41,6 +42,25 @@ impl World {
             put.value.clear();
         }
         self.coverage.hit(if is_removed { Happening::PutOut } else { Happening::Put });
+        self.with_session(device, |session: &mut Session, now, actions| {
+            session.put(now, put, actions);
+        });
+    }
+
+    /// A person blocks one of those to whom people like to write, or takes that back.
+    pub(super) fn block(&mut self, device: u32) {
+        let (user, first, count) =
+            (self.devices[device as usize].user, self.users[0], self.users.len() as u64);
+        let other = first + (user - first + self.blocks.below(8)) % count;
+        if other == user {
+            return;
+        }
+        let (what, put) = if self.blocks.percent(60) {
+            (Happening::Block, Put::block(other))
+        } else {
+            (Happening::Unblock, Put::unblock(other))
+        };
+        self.coverage.hit(what);
         self.with_session(device, |session: &mut Session, now, actions| {
             session.put(now, put, actions);
         });

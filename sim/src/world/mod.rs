@@ -98,6 +98,8 @@ pub(crate) struct World {
     fading: Dice,
     /// Choices of people about their books.
     books: Dice,
+    /// Choices of people whom to block.
+    blocks: Dice,
     actions: Vec<Action>,
     failure: Option<Failure>,
 }
@@ -137,6 +139,7 @@ impl World {
             contents: dice(10),
             fading: dice(12),
             books: dice(14),
+            blocks: dice(16),
             actions: Vec::new(),
             failure: None,
             plan,

@@ -287,7 +287,11 @@ impl World {
             self.reconnect(device);
             return;
         }
-        if self.has_books() && self.books.percent(self.plan.book_percent) {
+        if self.blocks.once_in(self.plan.block_once_in) {
+            self.block(device);
+            return;
+        }
+        if self.plan.book_percent > 0 && self.books.percent(self.plan.book_percent) {
             self.put_item(device);
             return;
         }
