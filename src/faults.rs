@@ -147,6 +147,10 @@ faults! {
     BlockedDelivered,
     /// Who is blocked goes on to get receipts.
     BlockedGetsReceipts,
+    /// A page of the past lacks its last entry.
+    PageLacksEntry,
+    /// A page of the past goes on beyond the entries that were asked for.
+    PageTooLong,
 }
 
 /// Whether a fault is planted in this thread.

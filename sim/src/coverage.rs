@@ -158,6 +158,10 @@ happenings! {
     Block "blocks" required,
     Unblock "blocks_taken_back" required,
     Dropped "messages_dropped_for_a_block" required,
+    // The past.
+    LookBack "pasts_fetched" required,
+    Page "pages" required,
+    Past "entries_of_pages" required,
     // Clients that misbehave.
     RogueConnect "rogue_connects" required,
     RogueEnded "rogue_connections_ended_by_the_server" required,

@@ -36,6 +36,8 @@ pub(crate) struct Device {
     pub(crate) timer: Time,
     /// It was told not to come back by itself.
     pub(crate) is_stopped: bool,
+    /// Its store is new, and what was before wasn't fetched yet.
+    pub(crate) is_new: bool,
     /// It is lost when the trouble is over, and comes back no more.
     pub(crate) is_lost: bool,
     /// Peers and ordinals that the person hasn't looked at.
@@ -64,6 +66,7 @@ impl Device {
             process: 0,
             timer: Time::MAX,
             is_stopped: false,
+            is_new: false,
             is_lost: false,
             unread: VecDeque::new(),
             rejected: VecDeque::new(),
@@ -97,6 +100,7 @@ impl Device {
     pub(crate) fn lose_store(&mut self) {
         self.store = MemoryStore::new();
         self.batch = None;
+        self.is_new = true;
         self.unread.clear();
         self.rejected.clear();
         self.remembered.clear();

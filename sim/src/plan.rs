@@ -42,11 +42,13 @@ pub enum Trouble {
     Books,
     /// People block each other.
     Blocks,
+    /// People fetch what lies behind their devices' cursors.
+    Past,
 }
 
 impl Trouble {
     /// All of them.
-    pub const ALL: [Trouble; 15] = [
+    pub const ALL: [Trouble; 16] = [
         Trouble::Crashes,
         Trouble::Changes,
         Trouble::Stalls,
@@ -62,6 +64,7 @@ impl Trouble {
         Trouble::Disappearing,
         Trouble::Books,
         Trouble::Blocks,
+        Trouble::Past,
     ];
 }
 
@@ -166,6 +169,8 @@ pub(crate) struct Plan {
     pub(crate) book_percent: u64,
     /// One thing of so many that people do is to block somebody, or to take that back; 0 for none.
     pub(crate) block_once_in: u64,
+    /// One thing of so many that people do is to fetch something of the past; 0 for none.
+    pub(crate) past_once_in: u64,
 }
 
 /// Messages that the people of a world write, at most by this rate: what a world costs.
@@ -229,6 +234,12 @@ impl Plan {
         } else {
             0
         };
+        let of_past = &mut Dice::new(seed, 17);
+        let past_once_in = if has(Trouble::Past) && of_past.percent(40) {
+            of_past.pick(&[20, 60, 200])
+        } else {
+            0
+        };
         Plan {
             seed,
             users,
@@ -259,6 +270,7 @@ impl Plan {
             fading_percent,
             book_percent,
             block_once_in,
+            past_once_in,
         }
     }
 }

@@ -64,6 +64,7 @@ fn a_read_that_was_told_back_and_then_lost_in_a_crash_is_reported_again() {
         Trouble::Disappearing,
         Trouble::Books,
         Trouble::Blocks,
+        Trouble::Past,
     ];
     let wishes = Wishes {
         devices: Some(1),
@@ -90,6 +91,7 @@ fn a_pong_that_crosses_an_acknowledgement_is_no_stall() {
             Trouble::Disappearing,
             Trouble::Books,
             Trouble::Blocks,
+            Trouble::Past,
         ],
     };
     is_kept(9, &wishes);
@@ -110,6 +112,7 @@ fn a_journal_whose_only_segment_is_empty_survives_a_crash_of_its_start() {
         Trouble::Disappearing,
         Trouble::Books,
         Trouble::Blocks,
+        Trouble::Past,
     ];
     let wishes = Wishes {
         users: Some(3),
@@ -132,6 +135,7 @@ fn a_byte_behind_the_hello_is_not_lost_on_the_way_to_the_home_core() {
                 Trouble::Disappearing,
                 Trouble::Books,
                 Trouble::Blocks,
+                Trouble::Past,
             ],
             ..Wishes::default()
         },
@@ -151,6 +155,7 @@ fn ticks_that_a_crashing_device_forgets_are_no_more_than_a_server_remembers() {
             Trouble::Disappearing,
             Trouble::Books,
             Trouble::Blocks,
+            Trouble::Past,
         ],
         ..Wishes::default()
     };

@@ -60,6 +60,7 @@ impl Oracle {
                 direction.stored = direction.stored.max(ordinal);
             }
             Frame::Ping => link.pinged(self.now),
+            Frame::History(ref asked) => self.wrote_history(link, asked),
             Frame::Put { .. } => {
                 self.wrote_of_book(link, frame);
                 self.wrote_of_block(link, frame);

@@ -9,6 +9,7 @@ use hashbrown::HashMap;
 use super::Complaint;
 use super::digest::Digester;
 use super::group::Lines;
+use super::past::Page;
 use crate::clock::Time;
 
 /// Where a connection stands.
@@ -55,6 +56,8 @@ pub(crate) struct DeliverHeader {
     pub(crate) ordinal: u64,
     pub(crate) time_ms: u64,
     pub(crate) own: bool,
+    /// It is an entry of a page.
+    pub(crate) is_past: bool,
     /// The server put it on its way after this.
     pub(crate) since: Time,
 }
@@ -101,6 +104,7 @@ pub(crate) struct Link {
     pub(crate) sending: Option<Large<SendHeader>>,
     pub(crate) delivering: Option<Large<DeliverHeader>>,
     pub(crate) groups: Lines,
+    pub(crate) page: Option<Page>,
 }
 
 impl<H> Large<H> {
@@ -148,6 +152,7 @@ impl Link {
             sending: None,
             delivering: None,
             groups: Lines::default(),
+            page: None,
         }
     }
 

@@ -7,7 +7,8 @@
 //! `direction` keeps what one user sent to another, `user` what stands in an inbox, `link` a
 //! connection, `group` does the same for groups, `contents` judges what refers to other messages and `changes` what
 //! came of that, `books` what users set for themselves, `blocks` what
-//! follows from some of that, `fading` knows when messages are over, `rest` says what is still missing once everything should have come to rest.
+//! follows from some of that, `fading` knows when messages are over, `past` judges
+//! pages, `rest` says what is still missing once everything should have come to rest.
 
 mod blocks;
 mod books;
@@ -19,6 +20,7 @@ mod direction;
 mod fading;
 mod group;
 mod link;
+mod past;
 mod refer;
 mod rest;
 mod server;
@@ -80,6 +82,8 @@ pub(crate) struct Oracle {
     quota: Quota,
     /// Messages of this time (Unix milliseconds) and earlier may have expired.
     expired_through_ms: u64,
+    /// No run of the node lets messages expire.
+    keeps_all: bool,
     /// Messages were sent that disappear.
     has_fading: bool,
     /// Age from which on messages may not be changed, in milliseconds.
@@ -110,6 +114,7 @@ impl Oracle {
             run: 0,
             quota,
             expired_through_ms: 0,
+            keeps_all: true,
             has_fading: false,
             change_age_ms: u64::MAX,
             coverage: Coverage::default(),

@@ -1,7 +1,7 @@
 //! What is still missing, once nothing breaks any more and everything had its time.
 
 use super::direction::{Direction, Ordinal};
-use super::link::Stage;
+use super::link::{Link, Stage};
 use super::user::{Device, User};
 use super::{Complaint, Oracle};
 use crate::clock::{SECOND, Time};
@@ -166,6 +166,11 @@ impl Oracle {
             .collect();
         waiting.sort_unstable();
         missing.extend(waiting.first().map(|conn| format!("no answer to the hello on {conn}")));
+        let is_late = |link: &Link| {
+            link.page.as_ref().is_some_and(|page| self.now > page.asked_at + ANSWER_MAX)
+        };
+        let late = self.links.iter().filter(|(_, link)| is_late(link)).map(|(conn, _)| conn).min();
+        missing.extend(late.map(|conn| format!("no end of the page on {conn}")));
     }
 
     /// What must hold of everything that was seen, once it is at rest.

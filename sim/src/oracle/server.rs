@@ -76,7 +76,8 @@ impl Oracle {
             Frame::Unknown { .. } => Ok(()),
             ref other => {
                 let told = self.told_of_group(link, other);
-                told.or_else(|| self.told_of_book(link, other)).unwrap_or_else(|| {
+                let told = told.or_else(|| self.told_of_book(link, other));
+                told.or_else(|| self.told_of_past(link, other)).unwrap_or_else(|| {
                     let detail = format!("{other:?}");
                     Err(Complaint("a server sends what servers send", detail))
                 })
@@ -207,6 +208,7 @@ impl Oracle {
             ordinal: deliver.ordinal,
             time_ms: deliver.time_ms,
             own: deliver.own,
+            is_past: false,
             since: link.told_since,
         };
         match deliver.total_bytes {
@@ -237,6 +239,9 @@ impl Oracle {
         let Some(large) = link.delivering.take() else { return Ok(()) };
         self.hit(Happening::LargeDelivery);
         let (header, digest) = (large.header, large.digester.finish());
+        if header.is_past {
+            return self.past_told(link, &header, &Body { digest, change: None });
+        }
         if header.group > 0 {
             return self.group_delivered(link, &header, &Body { digest, change: None });
         }

@@ -5,6 +5,7 @@ mod blocks;
 mod books;
 mod contents;
 mod fading;
+mod past;
 
 use std::sync::Arc;
 

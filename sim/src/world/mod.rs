@@ -7,7 +7,7 @@
 //!
 //! `server` steps the node, `life` starts and ends it, `wires` moves bytes, `people` drives the devices, `groups` what people do in groups, `contents` what
 //! they do to messages that are there, `fading` which ones disappear, `books` what they keep
-//! for themselves, `faults` breaks things,
+//! for themselves, `past` what they fetch again, `faults` breaks things,
 //! `ending` judges the rest.
 
 mod books;
@@ -17,6 +17,7 @@ mod fading;
 mod faults;
 mod groups;
 mod life;
+mod past;
 mod people;
 mod rogues;
 mod server;
@@ -100,6 +101,8 @@ pub(crate) struct World {
     books: Dice,
     /// Choices of people whom to block.
     blocks: Dice,
+    /// Choices of people about the past.
+    past: Dice,
     actions: Vec<Action>,
     failure: Option<Failure>,
 }
@@ -140,6 +143,7 @@ impl World {
             fading: dice(12),
             books: dice(14),
             blocks: dice(16),
+            past: dice(18),
             actions: Vec::new(),
             failure: None,
             plan,

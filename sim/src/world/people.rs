@@ -287,6 +287,9 @@ impl World {
             self.reconnect(device);
             return;
         }
+        if self.looks_back(device) {
+            return;
+        }
         if self.blocks.once_in(self.plan.block_once_in) {
             self.block(device);
             return;

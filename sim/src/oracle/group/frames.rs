@@ -127,8 +127,11 @@ impl Oracle {
                 }
                 Ok(())
             }
-            Frame::GroupGone { .. } => {
+            Frame::GroupGone { group, position } => {
                 self.hit(Happening::GroupGone);
+                if position == 0 {
+                    link.page.take_if(|page| page.is_of_group(group));
+                }
                 Ok(())
             }
             Frame::GroupState(_) => {
@@ -244,6 +247,7 @@ impl Oracle {
             ordinal: deliver.position,
             time_ms: deliver.time_ms,
             own: deliver.own,
+            is_past: false,
             since: link.told_since,
         };
         match deliver.total_bytes {
@@ -272,6 +276,27 @@ impl Oracle {
         body: &Body,
     ) -> Result<(), Complaint> {
         self.hit(Happening::GroupDelivery);
+        let &DeliverHeader { group, position, .. } = header;
+        self.group_entry_told(link, header, body)?;
+        let user = self.users[link.user as usize].id;
+        let log = self.groups.log(group);
+        if log.is_of(position, user, link.device) {
+            let detail = format!("position {position} of {group} came to its sender {user}");
+            return Err(Complaint("a device gets nothing of what it sent", detail));
+        }
+        let reader = self.groups.reader(user, group);
+        reader.delivered.insert(position);
+        reader.delivered_max = reader.delivered_max.max(position);
+        Ok(())
+    }
+
+    /// An entry was told, by itself or in a page.
+    pub(super) fn group_entry_told(
+        &mut self,
+        link: &Link,
+        header: &DeliverHeader,
+        body: &Body,
+    ) -> Result<(), Complaint> {
         let &DeliverHeader { group, position, peer: author, time_ms, own, since, .. } = header;
         self.judge_in_time(body.digest, time_ms, since)?;
         let user = self.users[link.user as usize].id;
@@ -284,18 +309,9 @@ impl Oracle {
         {
             self.made(by, group)?;
         }
-        let log = self.groups.log(group);
-        log.delivered(position, author, body, time_ms)?;
+        self.groups.log(group).delivered(position, author, body, time_ms)?;
         // Who wrote has what it wrote, whether it ever acknowledges anything or not.
         self.groups.reader(author, group);
-        let log = self.groups.log(group);
-        if log.is_of(position, user, link.device) {
-            let detail = format!("position {position} of {group} came to its sender {user}");
-            return Err(Complaint("a device gets nothing of what it sent", detail));
-        }
-        let reader = self.groups.reader(user, group);
-        reader.delivered.insert(position);
-        reader.delivered_max = reader.delivered_max.max(position);
         Ok(())
     }
 

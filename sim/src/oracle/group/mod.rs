@@ -1,12 +1,13 @@
 //! Groups as the oracle sees them: logs that many read, and who is a member by what the logs say.
 //!
 //! `log` keeps what stands in a log, `members` plays its changes again, `line` is a group on one connection,
-//! `frames` takes what is said of groups, `refer` judges what refers to other entries, `store` what devices keep, `rest` says what is missing in the end.
+//! `frames` takes what is said of groups, `refer` judges what refers to other entries, `past` pages, `store` what devices keep, `rest` says what is missing in the end.
 
 mod frames;
 mod line;
 mod log;
 mod members;
+mod past;
 mod refer;
 mod rest;
 mod store;
