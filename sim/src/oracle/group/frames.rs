@@ -129,6 +129,8 @@ impl Oracle {
             }
             Frame::GroupGone { group, position } => {
                 self.hit(Happening::GroupGone);
+                // It may be added again, and entries come before the notice, which waits for the inbox's window.
+                link.groups.noticed(group);
                 if position == 0 {
                     link.page.take_if(|page| page.is_of_group(group));
                 }
