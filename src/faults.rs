@@ -127,6 +127,30 @@ faults! {
     GroupReceiptAhead,
     /// The head of a group stays as it was at the first entry.
     GroupHeadForgotten,
+    /// What refers to a message that there isn't is taken.
+    ReferenceNotJudged,
+    /// A member edits another member's message.
+    GroupEditOfOthers,
+    /// Messages may be changed for ever.
+    AgeNotJudged,
+    /// A message that says when it is over is delivered afterwards.
+    OverDelivered,
+    /// What is over stays in storage.
+    OverKept,
+    /// A change of a book is confirmed and not stored.
+    BookNotStored,
+    /// A change of a book is told to the device that made it only.
+    BookToOneDevice,
+    /// A change of a book takes the version of the one before.
+    BookVersionReused,
+    /// What a blocked person sends is delivered.
+    BlockedDelivered,
+    /// Who is blocked goes on to get receipts.
+    BlockedGetsReceipts,
+    /// A page of the past lacks its last entry.
+    PageLacksEntry,
+    /// A page of the past goes on beyond the entries that were asked for.
+    PageTooLong,
 }
 
 /// Whether a fault is planted in this thread.

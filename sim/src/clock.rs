@@ -34,6 +34,18 @@ impl WallClock {
         self.jumps.push((now, base_ms.saturating_add_signed(by_ms)));
     }
 
+    /// The latest time that the wall clock showed from `since` to `now`, in Unix milliseconds.
+    pub(crate) fn latest_between(&self, since: Time, now: Time) -> u64 {
+        let ends = self.jumps.iter().skip(1).map(|&(from, _)| from).chain([Time::MAX]);
+        let shown = self.jumps.iter().zip(ends).filter(|&(_, end)| end > since);
+        shown.map(|(&(_, base_ms), end)| base_ms + end.min(now) / MS).max().unwrap_or(0)
+    }
+
+    /// Whether it ever went back.
+    pub(crate) fn went_back(&self) -> bool {
+        self.jumps.windows(2).any(|pair| pair[1].1 < pair[0].1)
+    }
+
     /// The earliest time that the wall clock showed since `since`, in Unix milliseconds.
     pub(crate) fn earliest_since(&self, since: Time) -> u64 {
         let mut earliest = u64::MAX;

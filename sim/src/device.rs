@@ -1,11 +1,11 @@
 //! A device that keeps the rules: the client's session, and a store that survives its crashes.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use fulmar_client::MessageId;
 use fulmar_client::core::{Identity, Session};
 use fulmar_client::store::{MemoryStore, Store as _, Write};
+use fulmar_client::{MessageId, Target};
 
 use crate::clock::Time;
 use crate::dice::Dice;
@@ -13,6 +13,8 @@ use crate::network::ConnNo;
 
 /// Messages that a person may still look at.
 const UNREAD_MAX: usize = 32;
+/// Messages that a person may still do something to.
+const REMEMBERED_MAX: usize = 24;
 /// Rejected messages that a person may still send again.
 const REJECTED_MAX: usize = 16;
 
@@ -34,11 +36,17 @@ pub(crate) struct Device {
     pub(crate) timer: Time,
     /// It was told not to come back by itself.
     pub(crate) is_stopped: bool,
+    /// Its store is new, and what was before wasn't fetched yet.
+    pub(crate) is_new: bool,
     /// It is lost when the trouble is over, and comes back no more.
     pub(crate) is_lost: bool,
     /// Peers and ordinals that the person hasn't looked at.
     pub(crate) unread: VecDeque<(u64, u64)>,
     pub(crate) rejected: VecDeque<MessageId>,
+    /// Messages that came last, or that were sent.
+    pub(crate) remembered: VecDeque<MessageId>,
+    /// After how many seconds messages disappear, in conversations that agreed on something.
+    pub(crate) timers: BTreeMap<Target, u64>,
     /// Groups that the person heard of, the one heard of last at the end.
     pub(crate) groups: Vec<u64>,
     /// Groups and positions that the person hasn't looked at.
@@ -58,9 +66,12 @@ impl Device {
             process: 0,
             timer: Time::MAX,
             is_stopped: false,
+            is_new: false,
             is_lost: false,
             unread: VecDeque::new(),
             rejected: VecDeque::new(),
+            remembered: VecDeque::new(),
+            timers: BTreeMap::new(),
             groups: Vec::new(),
             unread_of_groups: VecDeque::new(),
         }
@@ -89,15 +100,20 @@ impl Device {
     pub(crate) fn lose_store(&mut self) {
         self.store = MemoryStore::new();
         self.batch = None;
+        self.is_new = true;
         self.unread.clear();
         self.rejected.clear();
+        self.remembered.clear();
+        self.timers.clear();
         self.groups.clear();
         self.unread_of_groups.clear();
     }
 
     /// Whether it is logged in and waits for nothing.
     pub(crate) fn is_at_rest(&self) -> bool {
-        let quiet = |session: &Session| session.is_online() && session.unanswered() == 0;
+        let quiet = |session: &Session| {
+            session.is_online() && session.unanswered() + session.unanswered_puts() == 0
+        };
         self.batch.is_none() && self.session.as_ref().is_some_and(quiet)
     }
 
@@ -122,6 +138,14 @@ impl Device {
             self.unread_of_groups.pop_front();
         }
         self.unread_of_groups.push_back((group, position));
+    }
+
+    /// A message is there that the person may do something to.
+    pub(crate) fn remembers(&mut self, id: MessageId) {
+        if self.remembered.len() == REMEMBERED_MAX {
+            self.remembered.pop_front();
+        }
+        self.remembered.push_back(id);
     }
 
     /// A message was rejected; the person may send it again.

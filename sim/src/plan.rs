@@ -34,11 +34,21 @@ pub enum Trouble {
     Large,
     /// People have groups.
     Groups,
+    /// People edit and delete messages, react to them, and mention others.
+    Contents,
+    /// People send messages that disappear.
+    Disappearing,
+    /// People keep contacts, settings and stars.
+    Books,
+    /// People block each other.
+    Blocks,
+    /// People fetch what lies behind their devices' cursors.
+    Past,
 }
 
 impl Trouble {
     /// All of them.
-    pub const ALL: [Trouble; 11] = [
+    pub const ALL: [Trouble; 16] = [
         Trouble::Crashes,
         Trouble::Changes,
         Trouble::Stalls,
@@ -50,6 +60,11 @@ impl Trouble {
         Trouble::Quota,
         Trouble::Large,
         Trouble::Groups,
+        Trouble::Contents,
+        Trouble::Disappearing,
+        Trouble::Books,
+        Trouble::Blocks,
+        Trouble::Past,
     ];
 }
 
@@ -146,6 +161,16 @@ pub(crate) struct Plan {
     pub(crate) groups: u64,
     /// What people do in groups, in percent of all.
     pub(crate) group_percent: u64,
+    /// What people do to messages that are there, in percent of all.
+    pub(crate) content_percent: u64,
+    /// Messages that disappear, in percent of those in conversations that don't have a timer.
+    pub(crate) fading_percent: u64,
+    /// What people do with their books, in percent of all.
+    pub(crate) book_percent: u64,
+    /// One thing of so many that people do is to block somebody, or to take that back; 0 for none.
+    pub(crate) block_once_in: u64,
+    /// One thing of so many that people do is to fetch something of the past; 0 for none.
+    pub(crate) past_once_in: u64,
 }
 
 /// Messages that the people of a world write, at most by this rate: what a world costs.
@@ -181,6 +206,40 @@ impl Plan {
         } else {
             (0, 0)
         };
+        // And so are those of each thing that people learned later.
+        let of_contents = &mut Dice::new(seed, 9);
+        let content_percent = if has(Trouble::Contents) && of_contents.percent(60) {
+            if of_contents.percent(50) {
+                node.shard.edit_max_age_ms = of_contents.magnitude(1_000..=120_000);
+            }
+            of_contents.pick(&[5, 20, 50])
+        } else {
+            0
+        };
+        let of_fading = &mut Dice::new(seed, 11);
+        let fading_percent = if has(Trouble::Disappearing) && of_fading.percent(40) {
+            of_fading.pick(&[5, 20, 60])
+        } else {
+            0
+        };
+        let of_books = &mut Dice::new(seed, 13);
+        let book_percent = if has(Trouble::Books) && of_books.percent(40) {
+            of_books.pick(&[3, 10, 30])
+        } else {
+            0
+        };
+        let of_blocks = &mut Dice::new(seed, 15);
+        let block_once_in = if has(Trouble::Blocks) && of_blocks.percent(35) {
+            of_blocks.pick(&[20, 100, 400])
+        } else {
+            0
+        };
+        let of_past = &mut Dice::new(seed, 17);
+        let past_once_in = if has(Trouble::Past) && of_past.percent(40) {
+            of_past.pick(&[20, 60, 200])
+        } else {
+            0
+        };
         Plan {
             seed,
             users,
@@ -207,6 +266,11 @@ impl Plan {
             uses_tokens: dice.percent(50),
             groups,
             group_percent,
+            content_percent,
+            fading_percent,
+            book_percent,
+            block_once_in,
+            past_once_in,
         }
     }
 }

@@ -60,6 +60,11 @@ fn a_read_that_was_told_back_and_then_lost_in_a_crash_is_reported_again() {
         Trouble::Quota,
         Trouble::Changes,
         Trouble::Large,
+        Trouble::Contents,
+        Trouble::Disappearing,
+        Trouble::Books,
+        Trouble::Blocks,
+        Trouble::Past,
     ];
     let wishes = Wishes {
         devices: Some(1),
@@ -79,7 +84,15 @@ fn a_pong_that_crosses_an_acknowledgement_is_no_stall() {
         cores: Some(1),
         steps: Some(2_188),
         span: Some(53),
-        without: vec![Trouble::Expiry, Trouble::Quota],
+        without: vec![
+            Trouble::Expiry,
+            Trouble::Quota,
+            Trouble::Contents,
+            Trouble::Disappearing,
+            Trouble::Books,
+            Trouble::Blocks,
+            Trouble::Past,
+        ],
     };
     is_kept(9, &wishes);
 }
@@ -95,6 +108,11 @@ fn a_journal_whose_only_segment_is_empty_survives_a_crash_of_its_start() {
         Trouble::Large,
         Trouble::Clock,
         Trouble::Devices,
+        Trouble::Contents,
+        Trouble::Disappearing,
+        Trouble::Books,
+        Trouble::Blocks,
+        Trouble::Past,
     ];
     let wishes = Wishes {
         users: Some(3),
@@ -109,7 +127,19 @@ fn a_journal_whose_only_segment_is_empty_survives_a_crash_of_its_start() {
 
 #[test]
 fn a_byte_behind_the_hello_is_not_lost_on_the_way_to_the_home_core() {
-    is_kept(172, &Wishes::default());
+    is_kept(
+        172,
+        &Wishes {
+            without: vec![
+                Trouble::Contents,
+                Trouble::Disappearing,
+                Trouble::Books,
+                Trouble::Blocks,
+                Trouble::Past,
+            ],
+            ..Wishes::default()
+        },
+    );
 }
 
 #[test]
@@ -117,7 +147,16 @@ fn ticks_that_a_crashing_device_forgets_are_no_more_than_a_server_remembers() {
     let wishes = Wishes {
         users: Some(3),
         steps: Some(33_497),
-        without: vec![Trouble::Crashes, Trouble::Expiry, Trouble::Quota],
+        without: vec![
+            Trouble::Crashes,
+            Trouble::Expiry,
+            Trouble::Quota,
+            Trouble::Contents,
+            Trouble::Disappearing,
+            Trouble::Books,
+            Trouble::Blocks,
+            Trouble::Past,
+        ],
         ..Wishes::default()
     };
     is_kept(46, &wishes);

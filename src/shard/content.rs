@@ -10,6 +10,7 @@ use fulmar_protocol::content::Content;
 use super::conversation::{Action, Conversation};
 use super::record::EntryHeader;
 use super::{ConnId, Effects, LogId, Message, Origin, Shard, UserId};
+use crate::faults::{Fault, is_planted};
 
 /// Takes a body apart, and what is in a disappearing one.
 pub(super) fn inner(content: u8, body: &[u8], in_group: bool) -> Result<Content<'_>, Code> {
@@ -43,11 +44,14 @@ impl Conversation {
     ) -> Result<(), Code> {
         let content = inner(content, body, false)?;
         let Some(target) = content.target().filter(|target| !target.of_peer) else { return Ok(()) };
-        if target.place > self.record.ordinal {
+        if target.place > self.record.ordinal && !is_planted(Fault::ReferenceNotJudged) {
             return Err(Code::NoSuchMessage);
         }
         let is_change = matches!(content, Content::Edit { .. } | Content::Delete { .. });
-        if is_change && self.record.marks.is_too_old(target.place, now_ms, max_age_ms) {
+        if is_change
+            && self.record.marks.is_too_old(target.place, now_ms, max_age_ms)
+            && !is_planted(Fault::AgeNotJudged)
+        {
             return Err(Code::TooOld);
         }
         Ok(())
@@ -59,7 +63,7 @@ impl Shard {
     /// itself.
     pub(super) fn is_over(&self, header: &EntryHeader) -> bool {
         let said = header.over_ms > 0 && header.over_ms <= self.now.unix_ms;
-        said || header.time_ms <= self.expired_through_ms()
+        (said && !is_planted(Fault::OverDelivered)) || header.time_ms <= self.expired_through_ms()
     }
 
     /// Offers a reaction to what the peer wrote, once it is known whether the peer wrote it. Until then nothing

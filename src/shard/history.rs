@@ -17,6 +17,7 @@ use fulmar_protocol::{Chunks, Code, Frame};
 use super::group::{GroupLetter, Readable};
 use super::record::split_entry;
 use super::{ConnId, Effects, GroupId, Load, LogId, Shard};
+use crate::faults::{Fault, is_planted};
 use crate::limits::{HISTORY_PAGE_BYTES, PAGES_BYTES_MAX};
 
 /// A page that a session asked for.
@@ -138,7 +139,11 @@ impl Shard {
             from,
             through,
             newest_first,
-            entries_max: if is_crowded { 1 } else { limit as u32 },
+            entries_max: if is_crowded {
+                1
+            } else {
+                limit as u32 + u32::from(is_planted(Fault::PageTooLong))
+            },
             bytes_max: HISTORY_PAGE_BYTES as u32,
         });
         self.counters.cold_reads += 1;
@@ -155,8 +160,12 @@ impl Shard {
         let Some(page) = self.page(conn).filter(|page| page.log == log) else { return };
         let Stage::Loading(readable) = page.stage else { return };
         let end = page.end(&readable, from, through);
+        let mut entries = VecDeque::from(entries);
+        if is_planted(Fault::PageLacksEntry) {
+            entries.pop_back();
+        }
         let held_bytes = entries.iter().map(|(_, value)| value.len()).sum();
-        page.stage = Stage::Telling { readable, entries: entries.into(), end };
+        page.stage = Stage::Telling { readable, entries, end };
         page.held_bytes = held_bytes;
         self.pages_bytes += held_bytes;
         self.queue_page(conn);

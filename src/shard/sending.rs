@@ -237,7 +237,7 @@ impl Shard {
         }
         let ordinal = conversation.accept(origin.device, origin.number);
         conversation.record.marks.note(ordinal, time_ms, max_age_ms);
-        if conversation.record.ties.blocks {
+        if conversation.record.ties.blocks && !is_planted(Fault::BlockedDelivered) {
             // It has its number and its tick, and that is all.
             self.queue_conversation_write(conversation_slot);
             let answer = Answer::Accepted { origin, to, ordinal, time_ms, copy };

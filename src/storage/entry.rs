@@ -3,6 +3,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::faults::{Fault, is_planted};
 use crate::shard::seam::FLAG_OVER;
 
 /// The time that an entry's value begins with; 0 of one that is too short to have one.
@@ -12,6 +13,9 @@ pub(super) fn time_ms(value: &[u8]) -> u64 {
 
 /// Whether the entry said when it is over, and that is past.
 pub(super) fn is_over(value: &[u8], now_ms: u64) -> bool {
+    if is_planted(Fault::OverKept) {
+        return false;
+    }
     let Some((&[.., flags], rest)) = value.split_first_chunk::<9>() else { return false };
     let over = rest.first_chunk().map(|over| u64::from_le_bytes(*over));
     flags & FLAG_OVER != 0 && over.is_some_and(|over_ms| over_ms <= now_ms)

@@ -44,6 +44,7 @@ impl Oracle {
         link.user = self.user(hello.user);
         link.device = hello.device as u16;
         link.floor = self.users[link.user as usize].told;
+        link.book_floor = self.books.get(&link.user).map_or(0, |book| book.head);
     }
 
     fn wrote_in_session(&mut self, link: &mut Link, frame: &Frame<'_>) {
@@ -58,7 +59,12 @@ impl Oracle {
                 direction.seen = direction.seen.max(ordinal);
                 direction.stored = direction.stored.max(ordinal);
             }
-            Frame::Ping => link.pinged(),
+            Frame::Ping => link.pinged(self.now),
+            Frame::History(ref asked) => self.wrote_history(link, asked),
+            Frame::Put { .. } => {
+                self.wrote_of_book(link, frame);
+                self.wrote_of_block(link, frame);
+            }
             ref other => self.wrote_of_group(link, other),
         }
     }
@@ -99,7 +105,9 @@ impl Oracle {
     fn attempt(&mut self, link: &Link, peer: u64, number: u64, digest: Digest) {
         let (from, device, now) = (link.user, link.device, self.now);
         let to = self.user(peer);
-        if !self.direction(from, to).attempt(device, number, digest, now) {
+        self.has_fading |= digest.lives_ms().is_some();
+        let has_target = self.has_target(from, to, digest);
+        if !self.direction(from, to).attempt(device, number, digest, now, has_target) {
             self.hit(if link.is_good { Happening::Resend } else { Happening::RogueResend });
             return;
         }

@@ -29,6 +29,14 @@ impl Digest {
     }
 }
 
+impl Digest {
+    /// The first bytes of the body, eight at most.
+    pub(crate) fn start(&self) -> Vec<u8> {
+        let bytes = (self.bytes as usize).min(size_of::<u64>());
+        self.head.to_le_bytes()[..bytes].to_vec()
+    }
+}
+
 impl Digester {
     pub(crate) fn new(content: u8) -> Self {
         Digester { content, bytes: 0, head: [0; 8], hasher: Hasher::new() }

@@ -23,6 +23,8 @@ pub(crate) struct Attempt {
     pub(crate) delivered_as: Option<u64>,
     /// The sender was told that it is not taken.
     pub(crate) is_rejected: bool,
+    /// The message that it refers to was known to be there.
+    pub(crate) has_target: bool,
 }
 
 /// What is known of an ordinal.
@@ -38,6 +40,8 @@ pub(crate) struct Ordinal {
     pub(crate) copy: Option<u64>,
     /// When the server took it, as it says itself, in Unix milliseconds.
     pub(crate) time_ms: Option<u64>,
+    /// When its sender was first told that it is taken.
+    pub(crate) ticked_at: Option<Time>,
     /// When the first attempt that can be it was written.
     pub(crate) sent_at: Option<Time>,
 }
@@ -52,6 +56,8 @@ pub(crate) struct Direction {
     pub(crate) ordinals: Vec<Ordinal>,
     /// Ticks by device and number.
     ticks: BTreeMap<(u16, u64), u64>,
+    /// Something of it disappears.
+    has_fading: bool,
     /// What devices of the recipient said that they stored, and that the person saw.
     pub(crate) stored: u64,
     pub(crate) seen: u64,
@@ -65,16 +71,26 @@ impl Direction {
         number: u64,
         digest: Digest,
         sent_at: Time,
+        has_target: bool,
     ) -> bool {
-        let known = self.by_number.entry((device, number)).or_default();
-        if known.iter().any(|&at| self.attempts[at as usize].digest == digest) {
+        let before = self.by_number.entry((device, number)).or_default();
+        if before.iter().any(|&at| self.attempts[at as usize].digest == digest) {
             return false;
         }
         let at = self.attempts.len() as u32;
-        known.push(at);
+        before.push(at);
         self.by_digest.entry(digest).or_default().push(at);
+        self.has_fading |= digest.lives_ms().is_some();
         let (delivered_as, is_rejected) = (None, false);
-        self.attempts.push(Attempt { device, number, digest, sent_at, delivered_as, is_rejected });
+        self.attempts.push(Attempt {
+            device,
+            number,
+            digest,
+            sent_at,
+            delivered_as,
+            is_rejected,
+            has_target,
+        });
         true
     }
 
@@ -88,7 +104,7 @@ impl Direction {
         &mut self,
         (device, number): (u16, u64),
         ordinal: u64,
-        time_ms: u64,
+        (time_ms, now): (u64, Time),
     ) -> Result<bool, Complaint> {
         if let Some(before) = self.tick_of(device, number) {
             if before != ordinal {
@@ -125,6 +141,7 @@ impl Direction {
             return Err(Complaint("an ordinal is used once", detail));
         }
         known.sender = Some((device, number));
+        known.ticked_at = Some(now);
         known.sent_at = known.sent_at.or(first);
         if time_ms > 0 {
             known.time_ms = known.time_ms.or(Some(time_ms));
@@ -272,6 +289,32 @@ impl Direction {
             ordinals.resize(ordinal as usize, Ordinal::default());
         }
         Ok(&mut ordinals[ordinal as usize - 1])
+    }
+
+    /// What a device sent under a number: one body, if it keeps the rules.
+    pub(crate) fn attempts_of(&self, device: u16, number: u64) -> impl Iterator<Item = &Attempt> {
+        let found = self.by_number.get(&(device, number)).into_iter().flatten();
+        found.map(|&at| &self.attempts[at as usize])
+    }
+
+    /// What an ordinal carries, where that is known.
+    pub(crate) fn digest_of(&self, ordinal: &Ordinal) -> Option<Digest> {
+        ordinal.digest.or_else(|| {
+            let mut sent = self.attempts_of(ordinal.sender?.0, ordinal.sender?.1);
+            let first = sent.next()?;
+            sent.next().is_none().then_some(first.digest)
+        })
+    }
+
+    /// Whether nobody was ever told what an ordinal carries, which may be something that was over before. Its
+    /// sender may have lost its store.
+    pub(crate) fn may_have_faded(&self, ordinal: &Ordinal) -> bool {
+        self.has_fading && ordinal.sender.is_none() && ordinal.digest.is_none()
+    }
+
+    /// When the server took this message, as it says itself.
+    pub(crate) fn time_of(&self, place: u64) -> Option<u64> {
+        self.ordinals.get((place as usize).checked_sub(1)?)?.time_ms
     }
 
     /// The attempt that an ordinal stands for, where that is sure.

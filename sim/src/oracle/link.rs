@@ -9,6 +9,7 @@ use hashbrown::HashMap;
 use super::Complaint;
 use super::digest::Digester;
 use super::group::Lines;
+use super::past::Page;
 use crate::clock::Time;
 
 /// Where a connection stands.
@@ -55,6 +56,10 @@ pub(crate) struct DeliverHeader {
     pub(crate) ordinal: u64,
     pub(crate) time_ms: u64,
     pub(crate) own: bool,
+    /// It is an entry of a page.
+    pub(crate) is_past: bool,
+    /// The server put it on its way after this.
+    pub(crate) since: Time,
 }
 
 /// See the module's description.
@@ -73,6 +78,8 @@ pub(crate) struct Link {
     pub(crate) run: u32,
     /// The user's head must be at least this.
     pub(crate) floor: u64,
+    /// The user's book is at least at this version.
+    pub(crate) book_floor: u64,
     /// The head that the welcome told.
     pub(crate) head: u64,
     /// The head at which a newer session of the device began: nothing beyond it may come.
@@ -90,10 +97,14 @@ pub(crate) struct Link {
     window_bytes: u64,
     /// Sends without an answer, by peer, in order.
     unanswered: HashMap<u64, VecDeque<u64>>,
-    pings: u64,
+    /// When the pings without an answer were written.
+    pings: VecDeque<Time>,
+    /// What comes from here on the server put on its way after this.
+    pub(crate) told_since: Time,
     pub(crate) sending: Option<Large<SendHeader>>,
     pub(crate) delivering: Option<Large<DeliverHeader>>,
     pub(crate) groups: Lines,
+    pub(crate) page: Option<Page>,
 }
 
 impl<H> Large<H> {
@@ -124,6 +135,7 @@ impl Link {
             session: 0,
             run,
             floor: 0,
+            book_floor: 0,
             head: 0,
             is_superseded_at: None,
             hello_cursor: 0,
@@ -135,10 +147,12 @@ impl Link {
             window_messages: 0,
             window_bytes: 0,
             unanswered: HashMap::new(),
-            pings: 0,
+            pings: VecDeque::new(),
+            told_since: 0,
             sending: None,
             delivering: None,
             groups: Lines::default(),
+            page: None,
         }
     }
 
@@ -175,6 +189,7 @@ impl Link {
 
     pub(crate) fn greeted(&mut self, hello: &Hello<'_>, at: Time) {
         self.stage = Stage::Greeted { at, is_spoilt: false };
+        self.told_since = at;
         self.hello_cursor = hello.cursors.iter().next().map_or(0, |(_, cursor)| cursor);
     }
 
@@ -189,15 +204,15 @@ impl Link {
         (self.window_messages, self.window_bytes)
     }
 
-    pub(crate) fn pinged(&mut self) {
-        self.pings += 1;
+    pub(crate) fn pinged(&mut self, at: Time) {
+        self.pings.push_back(at);
     }
 
     pub(crate) fn ponged(&mut self) -> Result<(), Complaint> {
-        let Some(left) = self.pings.checked_sub(1) else {
+        let Some(at) = self.pings.pop_front() else {
             return Err(Complaint("a pong answers a ping", String::new()));
         };
-        self.pings = left;
+        self.told_since = at;
         Ok(())
     }
 

@@ -5,13 +5,23 @@
 //! rules are the protocol's page, told again.
 //!
 //! `direction` keeps what one user sent to another, `user` what stands in an inbox, `link` a
-//! connection, `group` does the same for groups, `rest` says what is still missing once everything should have come to rest.
+//! connection, `group` does the same for groups, `contents` judges what refers to other messages and `changes` what
+//! came of that, `books` what users set for themselves, `blocks` what
+//! follows from some of that, `fading` knows when messages are over, `past` judges
+//! pages, `rest` says what is still missing once everything should have come to rest.
 
+mod blocks;
+mod books;
+mod changes;
 mod client;
+mod contents;
 mod digest;
 mod direction;
+mod fading;
 mod group;
 mod link;
+mod past;
+mod refer;
 mod rest;
 mod server;
 mod store;
@@ -19,8 +29,12 @@ mod store;
 mod tests;
 mod user;
 
+use std::collections::BTreeMap;
+
 use hashbrown::HashMap;
 
+use blocks::Block;
+use books::Book;
 use direction::Direction;
 use group::Groups;
 use link::Link;
@@ -55,6 +69,9 @@ pub(crate) struct Oracle {
     directions: Vec<Direction>,
     directions_by_pair: HashMap<(u32, u32), u32>,
     groups: Groups,
+    books: HashMap<u32, Book>,
+    /// By who blocks and who is blocked.
+    blocks: BTreeMap<(u32, u32), Block>,
     links: HashMap<ConnNo, Link>,
     /// Live welcomed connections by user and device.
     sessions: HashMap<(u32, u16), Vec<ConnNo>>,
@@ -65,6 +82,12 @@ pub(crate) struct Oracle {
     quota: Quota,
     /// Messages of this time (Unix milliseconds) and earlier may have expired.
     expired_through_ms: u64,
+    /// No run of the node lets messages expire.
+    keeps_all: bool,
+    /// Messages were sent that disappear.
+    has_fading: bool,
+    /// Age from which on messages may not be changed, in milliseconds.
+    change_age_ms: u64,
     /// What clients are told is told on standard output too.
     is_printing: bool,
     pub(crate) coverage: Coverage,
@@ -83,12 +106,17 @@ impl Oracle {
             directions: Vec::new(),
             directions_by_pair: HashMap::new(),
             groups: Groups::default(),
+            books: HashMap::new(),
+            blocks: BTreeMap::new(),
             links: HashMap::new(),
             sessions: HashMap::new(),
             rejections: HashMap::new(),
             run: 0,
             quota,
             expired_through_ms: 0,
+            keeps_all: true,
+            has_fading: false,
+            change_age_ms: u64::MAX,
             coverage: Coverage::default(),
             messages: 0,
             failure: None,
@@ -101,6 +129,11 @@ impl Oracle {
         let user = &mut self.users[user as usize];
         user.is_good = true;
         user.devices.push(Device { number, ..Device::default() });
+    }
+
+    /// Messages of this age, in milliseconds, may not be changed any more.
+    pub(crate) fn change_age(&mut self, age_ms: u64) {
+        self.change_age_ms = age_ms;
     }
 
     /// It is this late.
@@ -129,6 +162,11 @@ impl Oracle {
     /// Whether any message at all may have expired.
     pub(crate) fn is_expiring(&self) -> bool {
         self.expired_through_ms >= self.clock.earliest_since(0)
+    }
+
+    /// Groups that were heard of.
+    pub(crate) fn groups(&self) -> impl Iterator<Item = u64> {
+        self.groups.numbers()
     }
 
     /// A client opened a connection.

@@ -1,7 +1,7 @@
 //! What is still missing, once nothing breaks any more and everything had its time.
 
 use super::direction::{Direction, Ordinal};
-use super::link::Stage;
+use super::link::{Link, Stage};
 use super::user::{Device, User};
 use super::{Complaint, Oracle};
 use crate::clock::{SECOND, Time};
@@ -66,6 +66,11 @@ impl Oracle {
         direction: &Direction,
         ordinal: &Ordinal,
     ) -> bool {
+        if direction.may_have_faded(ordinal)
+            || self.may_be_over(direction.digest_of(ordinal), time_ms, ordinal.sent_at)
+        {
+            return true;
+        }
         if !self.is_expiring() {
             return false;
         }
@@ -94,6 +99,9 @@ impl Oracle {
         for (nth, ordinal) in direction.ordinals.iter().enumerate() {
             for device in &owed {
                 if has(device, ordinal.position, direction.attempt_of(ordinal).map(|a| a.sent_at)) {
+                    continue;
+                }
+                if self.may_be_dropped(from, to, ordinal) {
                     continue;
                 }
                 if self.may_have_expired(direction, ordinal) {
@@ -158,6 +166,11 @@ impl Oracle {
             .collect();
         waiting.sort_unstable();
         missing.extend(waiting.first().map(|conn| format!("no answer to the hello on {conn}")));
+        let is_late = |link: &Link| {
+            link.page.as_ref().is_some_and(|page| self.now > page.asked_at + ANSWER_MAX)
+        };
+        let late = self.links.iter().filter(|(_, link)| is_late(link)).map(|(conn, _)| conn).min();
+        missing.extend(late.map(|conn| format!("no end of the page on {conn}")));
     }
 
     /// What must hold of everything that was seen, once it is at rest.
@@ -166,6 +179,8 @@ impl Oracle {
             let outcome = self.judge_inbox(&self.users[at]);
             self.judge(outcome);
         }
+        self.judge_references();
+        self.judge_blocks();
         self.judge_groups();
     }
 
@@ -188,7 +203,8 @@ impl Oracle {
             let Some(start) = device.start else { continue };
             for position in device.start_floor + 1..=start {
                 let Some(entry) = user.entry(position).filter(|entry| !entry.own) else { continue };
-                if entry.time_ms > self.expired_through_ms {
+                let is_over = self.may_be_over(Some(entry.digest), Some(entry.time_ms), None);
+                if entry.time_ms > self.expired_through_ms && !is_over {
                     let detail = format!(
                         "device {} of {} began after {start}, without {position}",
                         device.number, user.id
@@ -210,7 +226,7 @@ impl Oracle {
         pairs.sort_unstable();
         for ((from, to), at) in pairs {
             let (author, reader) = (&self.users[from as usize], &self.users[to as usize]);
-            if !author.is_good || !reader.is_good || from == to {
+            if !author.is_good || !reader.is_good || from == to || self.may_block(to, from) {
                 continue;
             }
             let direction = &self.directions[at as usize];

@@ -74,10 +74,14 @@ impl Oracle {
                 self.head(link, heads, floor)
             }
             Frame::Unknown { .. } => Ok(()),
-            ref other => self.told_of_group(link, other).unwrap_or_else(|| {
-                let detail = format!("{other:?}");
-                Err(Complaint("a server sends what servers send", detail))
-            }),
+            ref other => {
+                let told = self.told_of_group(link, other);
+                let told = told.or_else(|| self.told_of_book(link, other));
+                told.or_else(|| self.told_of_past(link, other)).unwrap_or_else(|| {
+                    let detail = format!("{other:?}");
+                    Err(Complaint("a server sends what servers send", detail))
+                })
+            }
         }
     }
 
@@ -133,8 +137,9 @@ impl Oracle {
         time_ms: u64,
     ) -> Result<(), Complaint> {
         let to = self.user(peer);
+        let now = self.now;
         let direction = self.direction(link.user, to);
-        if direction.ticked((link.device, number), ordinal, time_ms)? {
+        if direction.ticked((link.device, number), ordinal, (time_ms, now))? {
             self.messages += 1;
             self.hit(Happening::Tick);
         } else {
@@ -157,6 +162,9 @@ impl Oracle {
             Code::BodyTooLarge | Code::BadPeer if !link.is_good => return Ok(()),
             Code::QuotaExceeded => self.judge_quota(link.user, to)?,
             Code::StaleNumber | Code::BodyTooLarge | Code::BadPeer => {}
+            Code::BadContent | Code::NoSuchMessage | Code::TooOld => {
+                self.judge_refusal((link.user, to), (link.device, number), code)?;
+            }
             _ => {
                 let detail = format!("{code}");
                 return Err(Complaint("a send is rejected for a reason of its own", detail));
@@ -200,6 +208,8 @@ impl Oracle {
             ordinal: deliver.ordinal,
             time_ms: deliver.time_ms,
             own: deliver.own,
+            is_past: false,
+            since: link.told_since,
         };
         match deliver.total_bytes {
             None => {
@@ -229,6 +239,9 @@ impl Oracle {
         let Some(large) = link.delivering.take() else { return Ok(()) };
         self.hit(Happening::LargeDelivery);
         let (header, digest) = (large.header, large.digester.finish());
+        if header.is_past {
+            return self.past_told(link, &header, &Body { digest, change: None });
+        }
         if header.group > 0 {
             return self.group_delivered(link, &header, &Body { digest, change: None });
         }
@@ -263,7 +276,8 @@ impl Oracle {
         header: &DeliverHeader,
         digest: Digest,
     ) -> Result<(), Complaint> {
-        let &DeliverHeader { position, peer, ordinal, time_ms, own, .. } = header;
+        let &DeliverHeader { position, peer, ordinal, time_ms, own, since, .. } = header;
+        self.judge_in_time(digest, time_ms, since)?;
         let peer = self.user(peer);
         let user = link.user;
         let entry = Entry { peer, ordinal, own, is_notice: false, digest, time_ms };
@@ -282,7 +296,7 @@ impl Oracle {
     /// An inbox holds no more than its quota for the slowest device.
     fn judge_size(&self, user: u32, position: u64) -> Result<(), Complaint> {
         let user = &self.users[user as usize];
-        if !user.is_good || self.is_expiring() {
+        if !user.is_good || self.is_expiring() || self.has_fading {
             return Ok(());
         }
         // Where a device begins is known from the first thing that it is told.
@@ -331,6 +345,9 @@ impl Oracle {
         let count = direction.attempts.len() as u64;
         let reader = if own { link.user } else { other };
         let (stored, seen) = (direction.stored.min(count), direction.seen.min(count));
+        if !own {
+            self.judge_shown(link.user, other, (delivered, read))?;
+        }
         if self.users[reader as usize].is_liar && delivered <= count {
             return Ok(());
         }

@@ -15,6 +15,10 @@ impl Oracle {
                 Write::Insert(message) if message.group.is_some() => {
                     self.inserted_in_group(id, device, message)
                 }
+                Write::Fill(message) if message.group.is_some() => {
+                    self.filled_in_group(id, device, message)
+                }
+                Write::Fill(message) => self.filled(user, device, message),
                 Write::Group(state) => self.group_stored(id, device, state),
                 Write::Insert(message) => self.inserted(user, device, message),
                 Write::Cursor(cursor) => self.moved(user, device, *cursor),
@@ -40,8 +44,6 @@ impl Oracle {
                 | Write::Ticked { .. }
                 | Write::Placed { .. }
                 | Write::Roles { .. }
-                // Nobody fetches the past in a simulation, or sets anything in a book.
-                | Write::Fill(_)
                 | Write::Filled(_)
                 | Write::Item { .. }
                 | Write::BookCursor(_)

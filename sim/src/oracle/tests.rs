@@ -1,6 +1,12 @@
 //! The oracle complains about each kind of broken promise, and about nothing in a history that keeps
 //! them all.
 
+mod blocks;
+mod books;
+mod contents;
+mod fading;
+mod past;
+
 use std::sync::Arc;
 
 use fulmar_client::store::Write;

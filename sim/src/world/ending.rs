@@ -1,9 +1,10 @@
 //! The end of a world: trouble stops, everything must come to rest, everybody logs in once more, and
 //! what is left in memory and on the disk must be what is still owed.
 
-use fulmar::shard::record::InboxRecord;
-use fulmar::shard::{Load, Loaded, LogId};
-use fulmar::storage::journal::JournalError;
+use fulmar::shard::record::{InboxRecord, split_entry};
+use fulmar::shard::{ConnId, Load, Loaded, LogId};
+use fulmar::storage::journal::{JournalError, JournalReader};
+use fulmar::storage::{SimulatedDatabase, SimulatedDirectory};
 use fulmar_client::core::{Input, Session};
 
 use super::{CALM_MAX, Phase, World};
@@ -18,6 +19,15 @@ const STORE_MAX: Time = 2 * SECOND;
 /// Time in which a node lets go of what nobody uses.
 const WARM_MAX: Time = 120 * SECOND;
 
+/// Longer than any message that disappears lives, however far the clock went back, in milliseconds.
+const LATER_MS: u64 = 30 * 24 * 3_600_000;
+
+type Reader = JournalReader<SimulatedDirectory, SimulatedDatabase>;
+
+fn unreadable(error: &JournalError) -> (&'static str, String) {
+    ("what is stored can be read", error.to_string())
+}
+
 impl World {
     /// Looks whether this part of the world's life is over.
     pub(super) fn look(&mut self) {
@@ -27,6 +37,7 @@ impl World {
             Phase::LastLogin { since } => self.look_for_receipts(since),
             Phase::Storing => {
                 self.oracle.judge_whole();
+                self.look_at_stores();
                 self.leave();
             }
             Phase::Leaving { since } => self.look_for_memory(since),
@@ -87,19 +98,19 @@ impl World {
 
     /// Everything that is owed, in words; nothing where all is at rest.
     fn unrest(&mut self) -> Vec<String> {
-        match self.are_devices_at_rest() {
-            Some(device) => {
-                let state = &self.devices[device as usize];
-                let (user, number) = (state.user, state.number);
-                let session = state.session.as_ref();
-                let is_online = session.is_some_and(Session::is_online);
-                let unanswered = session.map_or(0, Session::unanswered);
-                vec![format!(
-                    "device {number} of {user} is online: {is_online}, sends without answer: {unanswered}"
-                )]
-            }
-            None => self.oracle.missing(),
+        if let Some(device) = self.are_devices_at_rest() {
+            let state = &self.devices[device as usize];
+            let (user, number) = (state.user, state.number);
+            let session = state.session.as_ref();
+            let is_online = session.is_some_and(Session::is_online);
+            let unanswered = session.map_or(0, |it| it.unanswered() + it.unanswered_puts());
+            return vec![format!(
+                "device {number} of {user} is online: {is_online}, sends and puts without answer: {unanswered}"
+            )];
         }
+        let mut missing = self.oracle.missing();
+        missing.extend(self.missing_of_books());
+        missing
     }
 
     fn look_for_rest(&mut self, since: Time) {
@@ -156,6 +167,13 @@ impl World {
         }
     }
 
+    /// What became of messages on each device.
+    fn look_at_stores(&mut self) {
+        for state in self.devices.iter().filter(|state| !state.is_lost) {
+            self.oracle.judge_changes((state.user, state.number), state.store.messages());
+        }
+    }
+
     /// Everybody goes for good.
     fn leave(&mut self) {
         let now = self.schedule.now();
@@ -200,30 +218,73 @@ impl World {
     /// What every device acknowledged is gone from the disk, where it never was to be kept, once the whole
     /// journal is carried over. (What expired is left to the database's own time.)
     fn look_at_disk(&mut self) {
-        if self.oracle.is_expiring() || self.was_history {
+        let is_kept = self.oracle.is_expiring() || self.was_history;
+        if is_kept && self.plan.fading_percent == 0 {
             return;
         }
-        self.coverage.hit(Happening::EmptyDisk);
         self.count_node();
         self.node = None;
         self.end_disk(End::Killed);
-        if let Err((rule, detail)) = self.whats_left() {
+        let mut judged = Ok(());
+        if self.plan.fading_percent > 0 {
+            self.coverage.hit(Happening::NothingOver);
+            judged = self.whats_over();
+        }
+        if !is_kept {
+            self.coverage.hit(Happening::EmptyDisk);
+            judged = judged.and_then(|()| self.whats_left());
+        }
+        if let Err((rule, detail)) = judged {
             self.fail(rule, detail);
         }
     }
 
-    fn whats_left(&self) -> Result<(), (&'static str, String)> {
-        let unreadable = |error: JournalError| ("what is stored can be read", error.to_string());
-        let plan = NodePlan { segments_kept: 0, ..self.node_plan.clone() };
-        let (_, reader, drain) = self.disk.open(&plan).map_err(unreadable)?;
-        while drain.is_due() {
-            drain.drain_oldest(self.unix_ms()).map_err(unreadable)?;
+    /// Once the time of every message that disappears is over, none of them is carried over, and the database
+    /// lets go of those that it has.
+    fn whats_over(&self) -> Result<(), (&'static str, String)> {
+        let later_ms = self.unix_ms() + LATER_MS;
+        let reader = self.carry_over(later_ms)?;
+        self.disk.database.drop_over(later_ms);
+        let inboxes = self.users.iter().map(|&user| LogId::Inbox(user));
+        for log in inboxes.chain(self.oracle.groups().map(LogId::Group)) {
+            let (conn, entries_max, bytes_max) =
+                (ConnId { slot: 0, generation: 0 }, u32::MAX, u32::MAX);
+            let (from, through) = (1, u64::MAX);
+            let load = Load::Entries { log, conn, from, through, entries_max, bytes_max };
+            let Loaded::Entries { entries, .. } =
+                reader.load(load).map_err(|error| unreadable(&error))?
+            else {
+                continue;
+            };
+            for (position, value) in entries {
+                let (header, _) = split_entry(&value)
+                    .map_err(|error| ("what is stored can be read", error.to_string()))?;
+                if header.over_ms > 0 {
+                    let detail = format!("position {position} of {log:?} is left: {header:?}");
+                    return Err(("what is over is deleted", detail));
+                }
+            }
         }
+        Ok(())
+    }
+
+    /// Carries over the whole journal, and reads what is left then.
+    fn carry_over(&self, now_ms: u64) -> Result<Reader, (&'static str, String)> {
+        let plan = NodePlan { segments_kept: 0, ..self.node_plan.clone() };
+        let (_, reader, drain) = self.disk.open(&plan).map_err(|error| unreadable(&error))?;
+        while drain.is_due() {
+            drain.drain_oldest(now_ms).map_err(|error| unreadable(&error))?;
+        }
+        Ok(reader)
+    }
+
+    fn whats_left(&self) -> Result<(), (&'static str, String)> {
+        let reader = self.carry_over(self.unix_ms())?;
         let has_lost =
             |user| self.devices.iter().any(|device| device.user == user && device.is_lost);
         for &user in self.users.iter().filter(|&&user| !has_lost(user)) {
             let load = Load::Log { log: LogId::Inbox(user), expire_through_ms: 0 };
-            let loaded = reader.load(load).map_err(unreadable)?;
+            let loaded = reader.load(load).map_err(|error| unreadable(&error))?;
             if let Loaded::Log { first: Some((position, _)), record, .. } = loaded {
                 let record = record.as_deref().map(InboxRecord::decode);
                 let detail = format!("position {position} of user {user} is left: {record:?}");

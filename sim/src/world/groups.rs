@@ -1,7 +1,7 @@
 //! People in groups: they make them, write to them, change who is in them, and look at what came.
 
 use fulmar_client::core::Session;
-use fulmar_client::{Action, Event as Told, GroupChange};
+use fulmar_client::{Action, Event as Told, GroupChange, Target};
 
 use super::World;
 use crate::coverage::Happening;
@@ -88,6 +88,7 @@ impl World {
         let bytes = device::body_bytes(&mut self.people, self.plan.body_bytes, large_percent);
         let content = self.people.pick(&[0, 1, 1, 1, 200]);
         let body = device::body(self.serial, bytes);
+        let (content, body) = self.perhaps_fading(device, Target::Group(group), (content, body));
         let taken = self.with_session(device, |session, now, actions| {
             session.send_to_group(now, group, content, body, actions).is_ok()
         });
@@ -156,10 +157,15 @@ impl World {
                 let group = message.group.unwrap_or(0);
                 state.knows_group(group);
                 state.arrived_in_group(group, message.position.unwrap_or(0));
+                state.remembers(message.id);
+                state.heeds(message);
             }
-            Told::GroupTicked { group, .. } | Told::AddedToGroup { group, .. } => {
+            Told::GroupTicked { id, group, .. } => {
                 state.knows_group(*group);
+                state.remembers(*id);
+                state.heeds_own(*id);
             }
+            Told::AddedToGroup { group, .. } => state.knows_group(*group),
             Told::GroupRejected { id, .. } => state.was_rejected(*id),
             Told::GroupSeenElsewhere { .. } => self.coverage.hit(Happening::GroupSeenElsewhere),
             _ => {}

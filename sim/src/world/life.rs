@@ -42,6 +42,7 @@ impl World {
         let shard = &self.node_plan.shard;
         self.trace.say(now, || format!("the node runs with {:?}", self.node_plan));
         self.was_history |= shard.retention == Retention::History;
+        self.oracle.keeps(shard.retention == Retention::History);
         self.oracle.started(run, shard.quota_messages, shard.quota_bytes);
         let due = now + 1;
         for (core, slot) in (0..).zip(&mut node.cores) {

@@ -5,13 +5,19 @@
 //! chaos: people act, things break ──► calm: everything must come to rest ──► last login ──► verdict
 //! ```
 //!
-//! `server` steps the node, `life` starts and ends it, `wires` moves bytes, `people` drives the devices, `groups` what people do in groups, `faults` breaks things,
+//! `server` steps the node, `life` starts and ends it, `wires` moves bytes, `people` drives the devices, `groups` what people do in groups, `contents` what
+//! they do to messages that are there, `fading` which ones disappear, `books` what they keep
+//! for themselves, `past` what they fetch again, `faults` breaks things,
 //! `ending` judges the rest.
 
+mod books;
+mod contents;
 mod ending;
+mod fading;
 mod faults;
 mod groups;
 mod life;
+mod past;
 mod people;
 mod rogues;
 mod server;
@@ -87,6 +93,16 @@ pub(crate) struct World {
     people: Dice,
     faults: Dice,
     mischief: Dice,
+    /// Choices of people about messages that are there.
+    contents: Dice,
+    /// Choices of people about messages that disappear.
+    fading: Dice,
+    /// Choices of people about their books.
+    books: Dice,
+    /// Choices of people whom to block.
+    blocks: Dice,
+    /// Choices of people about the past.
+    past: Dice,
     actions: Vec<Action>,
     failure: Option<Failure>,
 }
@@ -123,11 +139,17 @@ impl World {
             people: dice(5),
             faults: dice(6),
             mischief: dice(7),
+            contents: dice(10),
+            fading: dice(12),
+            books: dice(14),
+            blocks: dice(16),
+            past: dice(18),
             actions: Vec::new(),
             failure: None,
             plan,
         };
         world.node_plan.shard.unsigned_users = !world.plan.uses_tokens;
+        world.oracle.change_age(world.node_plan.shard.edit_max_age_ms);
         world.populate();
         world
     }

@@ -2,7 +2,7 @@
 
 use fulmar_client::core::{Action, Input, Now, Session};
 use fulmar_client::store::Store as _;
-use fulmar_client::{Event as Told, Reason};
+use fulmar_client::{Event as Told, Reason, Target};
 use fulmar_protocol::limits::FRAME_BYTES_MAX;
 use fulmar_protocol::{Code, Frame, Frames};
 
@@ -89,6 +89,16 @@ impl World {
         match event {
             Told::Message(message) => {
                 state.arrived(message.peer, message.ordinal.unwrap_or(0));
+                state.remembers(message.id);
+                state.heeds(message);
+            }
+            Told::OwnCopy(message) => {
+                state.remembers(message.id);
+                state.heeds(message);
+            }
+            Told::Ticked { id, .. } => {
+                state.remembers(*id);
+                state.heeds_own(*id);
             }
             Told::Rejected { id, .. } => state.was_rejected(*id),
             Told::Disconnected { retry_in_ms: None, reason } => {
@@ -162,6 +172,9 @@ impl World {
             return;
         }
         state.start(seed);
+        if self.has_books() {
+            self.with_session(device, Session::follow_book);
+        }
         self.device_input(device, Input::Tick);
     }
 
@@ -274,6 +287,25 @@ impl World {
             self.reconnect(device);
             return;
         }
+        if self.looks_back(device) {
+            return;
+        }
+        if self.blocks.once_in(self.plan.block_once_in) {
+            self.block(device);
+            return;
+        }
+        if self.plan.book_percent > 0 && self.books.percent(self.plan.book_percent) {
+            self.put_item(device);
+            return;
+        }
+        if self.plan.fading_percent > 0 && self.fading.once_in(60) {
+            self.set_timer_of_chat(device);
+            return;
+        }
+        if self.plan.content_percent > 0 && self.contents.percent(self.plan.content_percent) {
+            self.refer(device);
+            return;
+        }
         if self.plan.groups > 0 && self.people.percent(self.plan.group_percent) {
             self.in_group(device);
             return;
@@ -298,6 +330,7 @@ impl World {
         let bytes = device::body_bytes(&mut self.people, self.plan.body_bytes, large_percent);
         let content = self.people.pick(&[0, 1, 1, 1, 200]);
         let body = device::body(self.serial, bytes);
+        let (content, body) = self.perhaps_fading(device, Target::Peer(peer), (content, body));
         let user = self.devices[device as usize].user;
         let taken = self.with_session(device, |session, now, actions| {
             session.send(now, peer, content, body, actions).is_ok()

@@ -16,6 +16,7 @@ use fulmar_protocol::people::item;
 use fulmar_protocol::varint;
 
 use super::super::record::{COUNT_MAX, Fields, RecordError, put};
+use crate::faults::{Fault, is_planted};
 use crate::limits::{
     BOOK_BYTES_MAX, BOOK_ITEM_COST_BYTES, BOOK_ITEMS_MAX, BOOK_PAGE_BYTES, BOOK_REMOVED_MAX,
 };
@@ -137,7 +138,7 @@ impl Book {
             self.live -= usize::from(!before.value.is_empty());
             self.live_bytes -= before.cost_bytes();
         }
-        self.head += 1;
+        self.head += u64::from(self.head == 0 || !is_planted(Fault::BookVersionReused));
         if kind == item::PROFILE {
             self.profile_version = self.head;
         }

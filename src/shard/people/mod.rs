@@ -28,6 +28,7 @@ use super::group::Asker;
 use super::inbox::Stage;
 use super::seam::{ConnId, CoreId, Key, Load, Ticket, UserId, Write};
 use super::{Answer, Effects, Shard};
+use crate::faults::{Fault, is_planted};
 use crate::limits::{BOOK_WAITING_MAX, BOOKS_WARM_BYTES_MAX, WARM_MS};
 
 pub use book::{Book, Item, Wish};
@@ -254,7 +255,9 @@ impl Shard {
             warm.is_queued = false;
             let book = &warm.book;
             let value = self.arena.value(book.bytes_max(), |block| book.encode(block));
-            fx.writes.push(Write::Put { key: Key::Book { user }, value });
+            if !is_planted(Fault::BookNotStored) {
+                fx.writes.push(Write::Put { key: Key::Book { user }, value });
+            }
             self.answer_when_stored(None, Answer::People(Box::new(Reply::Written { bytes })), fx);
         }
     }

@@ -10,6 +10,7 @@ use super::super::{Answer, Effects, Shard};
 use super::book::{Item, Page, Verdict, Wish};
 use super::letter::PeopleLetter;
 use super::{Following, Reply, Want, rules};
+use crate::faults::{Fault, is_planted};
 use crate::limits::OVERLOAD_RETRY_MS;
 
 impl Item {
@@ -151,7 +152,7 @@ impl Shard {
             self.put(conn, &item.frame(), fx);
             self.note_told(conn, item.version, is_new);
         }
-        if !is_new {
+        if !is_new || is_planted(Fault::BookToOneDevice) {
             return;
         }
         let Some(slot) = self.loaded_user(user) else { return };

@@ -10,7 +10,7 @@ use fastrand::Rng;
 
 use crate::shard::seam::{GroupId, Key, Load, Loaded, LogId, Write};
 use crate::storage::Storage;
-use crate::storage::entry::time_ms;
+use crate::storage::entry::{is_over, time_ms};
 
 /// See the module's description. Clones are handles on the same database.
 #[derive(Debug, Clone, Default)]
@@ -85,11 +85,22 @@ impl SimulatedDatabase {
     /// Drops the flushed entries of this time (Unix milliseconds) and earlier, as a compaction does it.
     /// Returns how many.
     pub fn expire(&self, through_ms: u64) -> u64 {
-        let mut state = self.state();
-        let State { records, durable, unflushed, .. } = &mut *state;
+        self.state().drop_entries(|value| time_ms(value) <= through_ms)
+    }
+
+    /// Drops the flushed entries whose own time is over at `now_ms` (Unix milliseconds), as a compaction does it.
+    /// Returns how many.
+    pub fn drop_over(&self, now_ms: u64) -> u64 {
+        self.state().drop_entries(|value| is_over(value, now_ms))
+    }
+}
+
+impl State {
+    /// Drops flushed entries; returns how many.
+    fn drop_entries(&mut self, is_dropped: impl Fn(&Bytes) -> bool) -> u64 {
+        let State { records, durable, unflushed, .. } = self;
         let before = durable.values.len();
-        let is_kept = |key: &Key, value: &Bytes| !is_entry(key) || time_ms(value) > through_ms;
-        durable.values.retain(|key, value| is_kept(key, value));
+        durable.values.retain(|key, value| !is_entry(key) || !is_dropped(value));
         let dropped = before - durable.values.len();
         if dropped > 0 {
             records.clone_from(durable);
@@ -99,9 +110,7 @@ impl SimulatedDatabase {
         }
         dropped as u64
     }
-}
 
-impl State {
     fn has_ended(&self) -> bool {
         self.changes_left == Some(0)
     }

@@ -85,6 +85,7 @@ impl Oracle {
     /// A device sent something whole.
     pub(crate) fn attempt_in_group(&mut self, link: &Link, group: u64, number: u64, body: Body) {
         let by = (self.users[link.user as usize].id, link.device, number);
+        self.note_reference(group, by, body.digest);
         let is_new = if group == 0 {
             self.groups.creations.insert(by, body).is_none()
         } else {
@@ -126,8 +127,13 @@ impl Oracle {
                 }
                 Ok(())
             }
-            Frame::GroupGone { .. } => {
+            Frame::GroupGone { group, position } => {
                 self.hit(Happening::GroupGone);
+                // It may be added again, and entries come before the notice, which waits for the inbox's window.
+                link.groups.noticed(group);
+                if position == 0 {
+                    link.page.take_if(|page| page.is_of_group(group));
+                }
                 Ok(())
             }
             Frame::GroupState(_) => {
@@ -212,6 +218,9 @@ impl Oracle {
             Code::QuotaExceeded => self.hit(Happening::GroupQuota),
             Code::GroupFull => self.hit(Happening::GroupFull),
             Code::StaleNumber | Code::BodyTooLarge => {}
+            Code::BadContent | Code::NoSuchMessage | Code::NotYours | Code::TooOld => {
+                self.note_refusal(group, by, code)?;
+            }
             _ => {
                 let detail = format!("{code}");
                 return Err(Complaint("a group refuses for a reason of its own", detail));
@@ -240,6 +249,8 @@ impl Oracle {
             ordinal: deliver.position,
             time_ms: deliver.time_ms,
             own: deliver.own,
+            is_past: false,
+            since: link.told_since,
         };
         match deliver.total_bytes {
             None => {
@@ -267,7 +278,29 @@ impl Oracle {
         body: &Body,
     ) -> Result<(), Complaint> {
         self.hit(Happening::GroupDelivery);
-        let &DeliverHeader { group, position, peer: author, time_ms, own, .. } = header;
+        let &DeliverHeader { group, position, .. } = header;
+        self.group_entry_told(link, header, body)?;
+        let user = self.users[link.user as usize].id;
+        let log = self.groups.log(group);
+        if log.is_of(position, user, link.device) {
+            let detail = format!("position {position} of {group} came to its sender {user}");
+            return Err(Complaint("a device gets nothing of what it sent", detail));
+        }
+        let reader = self.groups.reader(user, group);
+        reader.delivered.insert(position);
+        reader.delivered_max = reader.delivered_max.max(position);
+        Ok(())
+    }
+
+    /// An entry was told, by itself or in a page.
+    pub(super) fn group_entry_told(
+        &mut self,
+        link: &Link,
+        header: &DeliverHeader,
+        body: &Body,
+    ) -> Result<(), Complaint> {
+        let &DeliverHeader { group, position, peer: author, time_ms, own, since, .. } = header;
+        self.judge_in_time(body.digest, time_ms, since)?;
         let user = self.users[link.user as usize].id;
         if own != (author == user) {
             let detail = format!("position {position} of {group} is of {author}, own {own}");
@@ -278,18 +311,9 @@ impl Oracle {
         {
             self.made(by, group)?;
         }
-        let log = self.groups.log(group);
-        log.delivered(position, author, body, time_ms)?;
+        self.groups.log(group).delivered(position, author, body, time_ms)?;
         // Who wrote has what it wrote, whether it ever acknowledges anything or not.
         self.groups.reader(author, group);
-        let log = self.groups.log(group);
-        if log.is_of(position, user, link.device) {
-            let detail = format!("position {position} of {group} came to its sender {user}");
-            return Err(Complaint("a device gets nothing of what it sent", detail));
-        }
-        let reader = self.groups.reader(user, group);
-        reader.delivered.insert(position);
-        reader.delivered_max = reader.delivered_max.max(position);
         Ok(())
     }
 
@@ -325,7 +349,7 @@ impl Oracle {
         let mut sums = (0, 0);
         for (&(user, _), reader) in self.readers_of(group) {
             if user != author {
-                let has = self.groups.has_through(user, group, reader, self.expired_through_ms);
+                let has = self.has_through(user, group, reader);
                 sums.0 += u64::from(has.max(reader.read) >= position);
                 sums.1 += u64::from(reader.read >= position);
             }
@@ -349,21 +373,23 @@ impl Oracle {
     }
 }
 
-impl super::Groups {
+impl Oracle {
     /// How far a user has a group: up to the last entry that it acknowledged and that was delivered to it or is its
     /// own. What expired before is passed over, and not had. A cursor that it goes on from says only that it has
     /// everything that there was.
-    fn has_through(&self, user: u64, group: u64, reader: &super::Reader, expired_ms: u64) -> u64 {
-        let Some(log) = self.logs.get(&group) else { return reader.acked };
+    fn has_through(&self, user: u64, group: u64, reader: &super::Reader) -> u64 {
+        let Some(log) = self.groups.logs.get(&group) else { return reader.acked };
         let is_own = |position: u64| log.entry(position).is_none_or(|entry| entry.author == user);
         let is_had = |position: &u64| reader.delivered.contains(*position) || is_own(*position);
         let mut has = (1..=reader.acked).rev().find(is_had).unwrap_or(0);
         // What it wrote itself the server passes over without being told.
         for position in reader.acked + 1..=log.entries_max() {
-            let time_ms = log.entry(position).and_then(|entry| entry.time_ms);
+            let entry = log.entry(position);
+            let time_ms = entry.and_then(|entry| entry.time_ms);
+            let is_kept = time_ms.is_some_and(|time_ms| time_ms > self.expired_through_ms);
             if is_own(position) {
                 has = position;
-            } else if time_ms.is_some_and(|time_ms| time_ms > expired_ms) {
+            } else if is_kept && !self.entry_may_be_over(entry) {
                 break;
             }
         }

@@ -111,7 +111,7 @@ impl Lines {
         Ok(())
     }
 
-    /// The user was told that it is added.
+    /// The user was told that it is added, or that its time is over and another one may begin.
     pub(crate) fn noticed(&mut self, group: u64) {
         self.all.entry(group).or_default().is_renewed = true;
     }

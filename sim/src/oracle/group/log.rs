@@ -87,6 +87,11 @@ impl Log {
         true
     }
 
+    /// What a device wrote under a number.
+    pub(crate) fn attempt_of(&self, by: (u64, u16, u64)) -> Option<&Body> {
+        self.attempts.get(&by)
+    }
+
     /// A position was named.
     pub(crate) fn tell(&mut self, position: u64) -> Result<(), Complaint> {
         if position > self.entries_max() {

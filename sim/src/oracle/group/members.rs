@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use fulmar_client::{Action, GroupChange, Role};
 
 use super::super::Complaint;
-use super::log::Log;
+use super::log::{Entry, Log};
 
 /// A time in which a user is a member: the entry that began it, the one that ended it, if one did, and the
 /// first position that the user may read.
@@ -29,6 +29,15 @@ pub(crate) struct Members {
 impl Members {
     /// Plays a log as far as it is known without holes.
     pub(crate) fn of(group: u64, log: &Log) -> Result<Self, Complaint> {
+        Self::play(group, log, |_, _, _| Ok(()))
+    }
+
+    /// The same, and shows each message with the members as they were when it was taken.
+    pub(crate) fn play(
+        group: u64,
+        log: &Log,
+        mut on: impl FnMut(&Self, u64, &Entry) -> Result<(), Complaint>,
+    ) -> Result<Self, Complaint> {
         let mut members = Members::default();
         for (position, entry) in (1..).zip(&log.entries) {
             let Some(entry) = entry else { break };
@@ -39,7 +48,10 @@ impl Members {
                 let detail = format!("position {position} of {group} is of {author}, a stranger");
                 return Err(Complaint("who isn't a member writes nothing", detail));
             }
-            let Some(change) = &entry.body.change else { continue };
+            let Some(change) = &entry.body.change else {
+                on(&members, position, entry)?;
+                continue;
+            };
             if (change.action == Action::Create) != is_first || !members.may(author, change) {
                 let role = members.roles.get(&author);
                 let detail = format!("position {position} of {group}: {change:?} of {role:?}");
@@ -68,6 +80,11 @@ impl Members {
         let covers =
             |span: &Span| span.first <= position && span.ended.is_none_or(|end| position <= end);
         self.spans(user).iter().any(covers)
+    }
+
+    /// Whether a user is an admin or the owner.
+    pub(crate) fn is_admin(&self, user: u64) -> bool {
+        self.roles.get(&user) >= Some(&Role::Admin)
     }
 
     fn may(&self, author: u64, change: &GroupChange) -> bool {

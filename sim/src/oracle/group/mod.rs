@@ -1,23 +1,27 @@
 //! Groups as the oracle sees them: logs that many read, and who is a member by what the logs say.
 //!
 //! `log` keeps what stands in a log, `members` plays its changes again, `line` is a group on one connection,
-//! `frames` takes what is said of groups, `store` what devices keep, `rest` says what is missing in the end.
+//! `frames` takes what is said of groups, `refer` judges what refers to other entries, `past` pages, `store` what devices keep, `rest` says what is missing in the end.
 
 mod frames;
 mod line;
 mod log;
 mod members;
+mod past;
+mod refer;
 mod rest;
 mod store;
 
 use std::collections::BTreeMap;
 
 pub(crate) use line::Lines;
-pub(crate) use log::Body;
+pub(crate) use log::{Body, Entry};
 
 use log::Log;
+use refer::Refusal;
 
 use super::user::Positions;
+use crate::clock::Time;
 
 /// All groups.
 #[derive(Debug, Default)]
@@ -31,7 +35,15 @@ pub(crate) struct Groups {
     readers: BTreeMap<(u64, u64), Reader>,
     /// Rejections that said that somebody is no member: user, group, and how far the device had it.
     strangers: Vec<(u64, u64, u64)>,
+    /// Of messages that refer to others, by group and sender: whether that one was known to be there, and when
+    /// they were written.
+    references: BTreeMap<(u64, Sender), (bool, Time)>,
+    /// Those of them that were refused.
+    refusals: Vec<Refusal>,
 }
+
+/// User, device and number.
+type Sender = (u64, u16, u64);
 
 /// A group on a device: user, device, group.
 #[derive(Debug, Default, Clone)]
@@ -73,6 +85,11 @@ impl Groups {
 
     fn reader(&mut self, user: u64, group: u64) -> &mut Reader {
         self.readers.entry((user, group)).or_default()
+    }
+
+    /// The numbers of all of them.
+    pub(crate) fn numbers(&self) -> impl Iterator<Item = u64> {
+        self.logs.keys().copied()
     }
 
     fn log(&mut self, group: u64) -> &mut Log {

@@ -77,7 +77,8 @@ impl Oracle {
                 }
                 let entry = log.entry(position);
                 let time_ms = entry.and_then(|entry| entry.time_ms);
-                if self.is_expiring() && time_ms.is_none_or(|at| at <= self.expired_through_ms) {
+                let has_expired = time_ms.is_none_or(|at| at <= self.expired_through_ms);
+                if (self.is_expiring() && has_expired) || self.entry_may_be_over(entry) {
                     *expired += 1;
                 } else if missing.len() < TOLD_MAX {
                     missing.push(format!(
@@ -91,7 +92,7 @@ impl Oracle {
 
     /// What must hold of all groups in the end.
     pub(crate) fn judge_groups(&mut self) {
-        let outcome = self.judge_each_group();
+        let outcome = self.judge_each_group().and_then(|()| self.judge_group_references());
         self.judge(outcome);
     }
 
@@ -177,8 +178,10 @@ impl Oracle {
                 let all = &self.users[at as usize].devices;
                 all.iter().any(|known| known.number == device && known.is_gone)
             });
-            let time_ms = log.entry(position).and_then(|entry| entry.time_ms);
-            let has_expired = time_ms.is_none_or(|at| at <= self.expired_through_ms);
+            let entry = log.entry(position);
+            let time_ms = entry.and_then(|entry| entry.time_ms);
+            let has_expired = time_ms.is_none_or(|at| at <= self.expired_through_ms)
+                || self.entry_may_be_over(entry);
             if !state.is_known || state.is_gone || is_gone || position == 0 || has_expired {
                 continue;
             }
@@ -191,6 +194,10 @@ impl Oracle {
                 }
             }
             let told = &state.receipt;
+            if told.position > position {
+                // Of a newer one, which was over before this device got it.
+                continue;
+            }
             // Counts about an older entry say nothing of this one, but where all have everything, or saw it,
             // nothing more is asked.
             let is_about_it = told.position == position;

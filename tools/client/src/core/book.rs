@@ -152,6 +152,12 @@ impl Session {
         self.pump(now, actions);
     }
 
+    /// How many items wait for an answer of the server.
+    #[must_use]
+    pub fn unanswered_puts(&self) -> usize {
+        self.book.wishes.len()
+    }
+
     /// Asks for somebody's profile. Without a connection the question falls away.
     pub fn look_at_profile(&mut self, now: Now, user: u64, actions: &mut Vec<Action>) {
         self.want_profile(user);

@@ -21,6 +21,8 @@ pub struct MemoryStore {
     outbox: BTreeMap<u64, MessageId>,
     conversations: BTreeMap<u64, ConversationState>,
     groups: BTreeMap<u64, GroupState>,
+    /// Entries that refer to a message, by its ordinal or position.
+    references: BTreeMap<u64, Vec<MessageId>>,
     /// The places of the entries that changed a message last: its edit, and the reaction of each user.
     edits: BTreeMap<MessageId, u64>,
     reactions: BTreeMap<(MessageId, u64), Placed>,
@@ -41,6 +43,11 @@ impl MemoryStore {
     #[must_use]
     pub fn new() -> Self {
         MemoryStore::default()
+    }
+
+    /// Every message, in the order of their numbers, also what only refers to others.
+    pub fn messages(&self) -> impl Iterator<Item = &Message> + Clone {
+        self.messages.values()
     }
 
     /// Judges a whole batch before any of it is applied, so that it is applied as a whole.
@@ -83,19 +90,16 @@ impl MemoryStore {
     fn apply(&mut self, write: &Write) {
         match write {
             Write::Insert(message) => {
-                self.messages.insert(message.id, message.clone());
-                self.refer(message);
+                self.insert(message);
             }
             Write::Fill(message) => {
                 if !self.has(message) {
-                    self.messages.insert(message.id, message.clone());
-                    self.refer(message);
-                    self.referred(message);
+                    self.insert(message);
                 }
             }
             Write::Filled(from) => self.filled_from = *from,
             Write::Enqueue { message, number } => {
-                self.messages.insert(message.id, message.clone());
+                self.keep(message);
                 self.outbox.insert(*number, message.id);
                 self.number_last = self.number_last.max(*number);
             }
@@ -112,7 +116,9 @@ impl MemoryStore {
                 }
                 self.outbox.remove(number);
                 if let Some(message) = self.messages.get(id).cloned() {
+                    self.forget_filled(&message);
                     self.refer(&message);
+                    self.referred(&message);
                 }
             }
             Write::Expires { id, at_ms } => {
@@ -177,6 +183,19 @@ impl MemoryStore {
         }
     }
 
+    fn keep(&mut self, message: &Message) {
+        if let Some(reference) = message.reference() {
+            self.references.entry(reference.target).or_default().push(message.id);
+        }
+        self.messages.insert(message.id, message.clone());
+    }
+
+    fn insert(&mut self, message: &Message) {
+        self.keep(message);
+        self.refer(message);
+        self.referred(message);
+    }
+
     /// Lets an entry change the message that it refers to, if that is here.
     fn refer(&mut self, entry: &Message) {
         let (Some(Reference { target, is_own, what }), Some(place)) =
@@ -222,11 +241,10 @@ impl MemoryStore {
 
     /// Lets what is here already change a message that came later.
     fn referred(&mut self, message: &Message) {
-        let is_about = |it: &&Message| {
-            let meant = it.reference().map(|reference| reference.target);
-            it.target() == message.target() && meant.is_some() && meant == message.ordinal
-        };
-        let all: Vec<_> = self.messages.values().filter(is_about).cloned().collect();
+        let Some(place) = message.ordinal else { return };
+        let about = self.references.get(&place).into_iter().flatten();
+        let here = about.filter_map(|id| self.messages.get(id));
+        let all: Vec<_> = here.filter(|it| it.target() == message.target()).cloned().collect();
         for entry in all {
             self.refer(&entry);
         }
@@ -244,6 +262,20 @@ impl MemoryStore {
                     None => known.position == new.position || is_same_send,
                 }
         })
+    }
+
+    /// The time before may have brought an own message that had no tick yet.
+    fn forget_filled(&mut self, ticked: &Message) {
+        let is_same = |it: &Message| {
+            it.state == State::Sent
+                && it.ordinal == ticked.ordinal
+                && it.target() == ticked.target()
+        };
+        let mut filled = self.messages.range(..MessageId(0)).filter(|(_, it)| is_same(it));
+        let Some(id) = filled.next().map(|(id, _)| *id) else { return };
+        self.messages.remove(&id);
+        self.edits.remove(&id);
+        self.reactions.retain(|(of, _), _| *of != id);
     }
 
     fn go_back(&mut self, head: u64) {

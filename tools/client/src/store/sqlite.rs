@@ -258,7 +258,8 @@ pub(super) fn apply(connection: &Connection, write: &Write) -> Result<(), StoreE
     match write {
         Write::Insert(message) => {
             insert(connection, message)?;
-            refer::refer(connection, message)
+            refer::refer(connection, message)?;
+            refer::referred(connection, message)
         }
         Write::Fill(message) => fill(connection, message),
         Write::Filled(from) => {
@@ -281,6 +282,7 @@ pub(super) fn apply(connection: &Connection, write: &Write) -> Result<(), StoreE
                 params![id.0, *ordinal as i64, *time_ms as i64],
             )?;
             dequeue(connection, *number)?;
+            forget_filled(connection, *id)?;
             refer::ticked(connection, *id)
         }
         Write::Expires { id, at_ms } => execute(
@@ -353,6 +355,25 @@ fn insert(connection: &Connection, message: &Message) -> Result<(), StoreError> 
             message.reference().map(|reference| reference.target as i64),
         ],
     )
+}
+
+/// The time before may have brought an own message that had no tick yet.
+fn forget_filled(connection: &Connection, ticked: MessageId) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "DELETE FROM messages WHERE of_group IS NULL AND id < 0 AND state = 2
+                 AND (peer, ordinal) =
+                     (SELECT peer, ordinal FROM messages WHERE id = ?1 AND of_group IS NULL)",
+        )?
+        .execute([ticked.0])?;
+    connection
+        .prepare_cached(
+            "DELETE FROM messages WHERE of_group IS NOT NULL AND id < 0 AND state = 2
+                 AND (of_group, ordinal) =
+                     (SELECT of_group, ordinal FROM messages WHERE id = ?1)",
+        )?
+        .execute([ticked.0])?;
+    Ok(())
 }
 
 /// Inserts a message of the time before, unless it is here: this device may have received or sent it.

@@ -66,6 +66,28 @@ fn of_reactions_the_latest_of_each_holds() {
     assert!(device.store.message(id).unwrap().unwrap().changes.reactions.is_empty());
 }
 
+/// The tick was lost with the connection, and another device, or the peer, was faster.
+#[test]
+fn what_came_before_the_tick_of_its_message_holds_from_the_tick_on() {
+    let mut device = Device::online();
+    let id = device.send(8, "mine");
+    device.peer_sends(1, 1, &react(true, 1, b"+1"));
+    let mine = |device: &mut Device| device.store.message(id).unwrap().unwrap();
+    assert!(mine(&mut device).changes.reactions.is_empty());
+    device.server(&[tick(8, START_MS, 1)]);
+    assert_eq!(mine(&mut device).changes.reactions, [(8, b"+1"[..].into())]);
+}
+
+/// A copy of what another device sent comes once the peer has it.
+#[test]
+fn what_came_before_the_copy_of_its_message_holds_for_the_copy() {
+    let mut device = Device::online();
+    device.peer_sends(1, 1, &react(true, 1, b"+1"));
+    let Frame::Deliver(copy) = deliver(2, 8, 1, "of my tablet") else { unreachable!() };
+    device.server(&[Frame::Deliver(Deliver { own: true, ..copy })]);
+    assert_eq!(device.of_peer()[0].changes.reactions, [(8, b"+1"[..].into())]);
+}
+
 #[test]
 fn an_own_change_holds_from_its_tick_on() {
     let mut device = Device::online();

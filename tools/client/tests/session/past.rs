@@ -44,6 +44,23 @@ impl Device {
     }
 }
 
+/// The tick was lost with a connection, and a page is told before the send is repeated.
+#[test]
+fn an_own_message_that_the_past_brings_before_its_tick_stands_once() {
+    let mut device = Device::online();
+    device.server(&[Frame::Skip { position: 9 }]);
+    let id = device.send(8, "mine");
+    device.fill(None, 4);
+    device.server(&[own(past(0, 7, 8, 2, "mine")), end(0, 1, 9, false)]);
+    assert_eq!(device.kept(Target::Peer(8)).len(), 2, "nobody can tell that it is the same");
+    device.server(&[tick(8, START_MS, 2)]);
+    assert_eq!(device.kept(Target::Peer(8)), [(id, "mine".to_owned())]);
+    // Nor does it come again.
+    device.fill(None, 4);
+    device.server(&[own(past(0, 7, 8, 2, "mine")), end(0, 1, 9, false)]);
+    assert_eq!(device.kept(Target::Peer(8)).len(), 1);
+}
+
 #[test]
 fn the_past_stands_before_what_came_by_itself() {
     let mut device = Device::online();

@@ -78,13 +78,15 @@ fn find(
     Ok(found)
 }
 
-/// An own message has its tick, and with it a place.
+/// An own message has its tick, and with it a place: what refers to it may have come before.
 pub(super) fn ticked(connection: &Connection, id: MessageId) -> Result<(), StoreError> {
-    let sql =
-        format!("SELECT {MESSAGE_COLUMNS} FROM messages WHERE id = ?1 AND refers_to NOT NULL");
+    let sql = format!("SELECT {MESSAGE_COLUMNS} FROM messages WHERE id = ?1");
     let row = connection.prepare_cached(&sql)?.query_row([id.0], read_message).optional()?;
     match row.map(Stored::check).transpose()? {
-        Some(entry) => refer(connection, &entry),
+        Some(message) => {
+            refer(connection, &message)?;
+            referred(connection, &message)
+        }
         None => Ok(()),
     }
 }
