@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use fulmar_client::{Message, State};
-use fulmar_protocol::content::Content;
+use fulmar_protocol::content::{self, Content};
 
 use super::{Complaint, Oracle};
 use crate::coverage::Happening;
@@ -65,9 +65,12 @@ impl Changes {
             return made.is_deleted && is_bare && message.body.is_empty();
         }
         let edited = self.edit.as_ref().map(|(_, body, time_ms)| (body, *time_ms));
+        let is_edited = made.edited.as_ref().map(|(body, time_ms)| (body, *time_ms)) == edited
+            // An edit of what disappears does so itself, and on a clock that jumped back does so first.
+            || (message.content == content::DISAPPEARING && made.edited.is_some());
         let given = self.reactions.iter().filter(|(_, (_, body))| !body.is_empty());
         !made.is_deleted
-            && made.edited.as_ref().map(|(body, time_ms)| (body, *time_ms)) == edited
+            && is_edited
             && given
                 .map(|(who, (_, body))| (who, body))
                 .eq(made.reactions.iter().map(|it| (&it.0, &it.1)))
