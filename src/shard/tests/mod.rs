@@ -12,6 +12,8 @@ mod groups;
 mod groups_bounds;
 mod groups_hostile;
 mod groups_large;
+mod groups_members;
+mod groups_receipts;
 mod history;
 mod login;
 mod memory;
