@@ -136,8 +136,9 @@ impl Oracle {
                 let is_in = |span: &Span| {
                     span.joined <= cursor && span.ended.is_none() && cursor <= members.through
                 };
-                // What ended its time may have expired before anybody got it.
-                if !self.is_expiring() && members.spans(user).iter().any(is_in) {
+                // What ended its time may have expired before anybody got it, or lie behind what was over.
+                let is_known = !self.is_expiring() && members.through >= log.told;
+                if is_known && members.spans(user).iter().any(is_in) {
                     let detail = format!("{user} has {cursor} of {of}");
                     return Err(Complaint("a member may write", detail));
                 }
