@@ -21,7 +21,7 @@ pub(crate) struct Span {
 pub(crate) struct Members {
     roles: BTreeMap<u64, Role>,
     spans: BTreeMap<u64, Vec<Span>>,
-    shows_history: bool,
+    pub(crate) shows_history: bool,
     /// The last position that was played; what comes after it isn't known, or nothing does.
     pub(crate) through: u64,
 }

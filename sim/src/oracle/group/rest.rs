@@ -1,5 +1,7 @@
 //! What is missing of groups once everything should have come to rest.
 
+use fulmar_client::Action;
+
 use super::super::{Complaint, Oracle};
 use super::log::Log;
 use super::members::{Members, Span};
@@ -101,8 +103,17 @@ impl Oracle {
         for (&group, log) in &self.groups.logs {
             let members = Members::of(group, log)?;
             holes += u64::from(members.through < log.told);
+            // Behind a hole somebody may have been added who may read what was before.
+            let shows = |at| {
+                let change = log.entry(at).and_then(|entry| entry.body.change.as_ref());
+                change.is_some_and(|change| change.action == Action::ShowHistory)
+            };
+            let is_known = members.through >= log.told
+                || !(self.is_expiring()
+                    || members.shows_history
+                    || (members.through..=log.told).any(shows));
             for (&(user, of), reader) in &self.groups.readers {
-                if of != group {
+                if of != group || !is_known {
                     continue;
                 }
                 let through = reader.delivered_max.min(members.through);
