@@ -19,6 +19,15 @@ impl Oracle {
             let Ok(members) = Members::of(group, log) else { continue };
             for (user, spans) in members.all() {
                 let Some(&span) = spans.last() else { continue };
+                // Behind a hole there may be a later time, which alone is owed then.
+                let names = |at| {
+                    let entry = log.entry(at)?;
+                    let change = entry.body.change.as_ref()?;
+                    Some(entry.author == user || change.users.contains(&user))
+                };
+                if (members.through + 1..=log.told).any(|at| names(at) == Some(true)) {
+                    continue;
+                }
                 self.missing_of_member(
                     group,
                     log,

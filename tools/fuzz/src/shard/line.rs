@@ -187,8 +187,15 @@ impl Line {
             | Frame::BookResume { .. }
             | Frame::ProfileLook { .. }
             | Frame::Find { .. }
+            | Frame::GroupResume { .. }
+            | Frame::GroupChange { .. }
+            | Frame::GroupAck { .. }
+            | Frame::GroupRead { .. }
+            | Frame::GroupAsk { .. }
+            | Frame::GroupLook { .. }
             | Frame::Unknown { .. } => {}
-            // The server ends the connection.
+            Frame::GroupSend(send) if send.total_bytes.is_none() => {}
+            // The server ends the connection, or what parts belong to isn't known here.
             _ => self.is_garbled = true,
         }
     }
@@ -283,7 +290,7 @@ impl Line {
         let (user, _) = self.identity;
         match *frame {
             Frame::Sent { peer, number, ordinal, .. } => {
-                let send = self.answered(peer, number);
+                let Some(send) = self.answered(peer, number) else { return };
                 let last = self.ticked.insert(peer, send.nth).unwrap_or(0);
                 assert!(send.nth > last, "ticks to {peer} come in the order of the sends");
                 assert_eq!(send.refusal, None);
@@ -292,7 +299,7 @@ impl Line {
                 assert!(has_copy || !send.wants_copy, "the other devices have no copy");
             }
             Frame::Rejected { peer, number, code, .. } => {
-                let send = self.answered(peer, number);
+                let Some(send) = self.answered(peer, number) else { return };
                 match code {
                     // What a body refers to is known to the server only.
                     Code::QuotaExceeded
@@ -351,11 +358,12 @@ impl Line {
         self.stage = Stage::Online;
     }
 
-    /// Takes a send out of those without an answer.
-    fn answered(&mut self, peer: UserId, number: u64) -> Unanswered {
+    /// Takes a send out of those without an answer; `None` where it isn't known what was sent.
+    fn answered(&mut self, peer: UserId, number: u64) -> Option<Unanswered> {
         let of_peer = self.unanswered.entry(peer).or_default();
         let at = of_peer.iter().position(|send| send.number == number);
-        of_peer.remove(at.expect("an answer has a question"))
+        assert!(at.is_some() || self.is_garbled, "an answer has a question");
+        at.map(|at| of_peer.remove(at))
     }
 
     fn deliver(&mut self, deliver: &Deliver<'_>, facts: &Facts) {
