@@ -71,6 +71,12 @@ impl Oracle {
             if !state.is_known {
                 continue;
             }
+            // Of a time that is over it hears by the notice, which may have expired before it came.
+            let joined_ms = log.entry(span.joined).and_then(|entry| entry.time_ms);
+            let is_unheard = joined_ms.is_none_or(|at| at <= self.expired_through_ms);
+            if state.is_gone && span.ended.is_some() && self.is_expiring() && is_unheard {
+                continue;
+            }
             // Who was told that it is no member any more may have been forgotten with the last entry that it
             // might read; whether they are all gone is judged one by one.
             if state.cursor < last && !(state.is_gone && span.ended.is_some()) {
