@@ -259,7 +259,8 @@ impl Shard {
         let mut quiet = Vec::with_capacity(cursors.len());
         for (group, cursor) in cursors {
             match self.group_heads.get(&group) {
-                Some(&head) if cursor >= head => quiet.push((group, cursor)),
+                // More than there is nobody has: it would acknowledge what comes later.
+                Some(&head) if cursor >= head => quiet.push((group, head)),
                 None if !self.groups_by_id.contains_key(&group) => {
                     self.group_gone(asker, group, false, fx);
                 }

@@ -371,3 +371,19 @@ fn an_answer_that_comes_late_brings_nothing_that_was_acknowledged() {
     world.say(ann, group, 3, "twice");
     assert_eq!(world.heard(bob), ["@3 1: twice"]);
 }
+
+#[test]
+fn a_cursor_beyond_the_head_acknowledges_nothing_that_comes_later() {
+    let mut world = World::new();
+    let (group, [ann, bob, _]) = three(&mut world);
+    world.hang_up(bob);
+    let bob = world.log_in_from(2, 1, 1);
+    let resume = |cursor: u64| [(group, cursor)];
+    world.frame(bob, &Frame::GroupResume { cursors: Pairs::Slice(&resume(1_000)) });
+    world.clients[bob].groups.insert(group, 1);
+    world.say(ann, group, 2, "not acknowledged");
+    world.frame(bob, &Frame::GroupResume { cursors: Pairs::Slice(&resume(1)) });
+    world.told(ann);
+    world.frame(ann, &Frame::GroupAsk { group, position: 2, after: 0 });
+    world.expect(ann, &["receipt @2 of 2: 0 0, all (1, 0) [(2, 0), (3, 0)]"]);
+}
