@@ -65,7 +65,7 @@ impl Shard {
                 (feed.acked, feed.next) = (cursor, cursor + 1);
             }
             // What the device says that it has, it acknowledges.
-            self.acknowledge_through(conn, group, device_has);
+            self.acknowledge_at(conn, at, device_has);
         } else {
             let mut feed = Feed::new(group, device_has.min(cursor), head, member);
             // What lies before the user's time is passed over.
@@ -307,6 +307,11 @@ impl Shard {
     pub(super) fn acknowledge_through(&mut self, conn: ConnId, group: GroupId, cursor: u64) {
         let Some(feeds) = self.feeds(conn) else { return };
         let Some(at) = feeds.all.iter().position(|feed| feed.group == group) else { return };
+        self.acknowledge_at(conn, at, cursor);
+    }
+
+    fn acknowledge_at(&mut self, conn: ConnId, at: usize, cursor: u64) {
+        let Some(feeds) = self.feeds(conn) else { return };
         let through = cursor.min(feeds.all[at].next - 1);
         if through > feeds.all[at].acked {
             self.settle_group(conn, at, through);
@@ -345,7 +350,7 @@ impl Shard {
             self.end(conn, Code::CursorAhead, &detail, fx);
             return;
         }
-        self.acknowledge_through(conn, group, position);
+        self.acknowledge_at(conn, at, position);
     }
 
     /// Entries that a feed waited for.
