@@ -18,6 +18,10 @@ fn doorbell() -> Arc<Doorbell> {
 
 /// Whether a wait would end at once.
 fn is_rung(doorbell: &Doorbell) -> bool {
+    if cfg!(miri) {
+        // It has an eventfd, but no poll.
+        return doorbell.was_rung();
+    }
     let event = doorbell.descriptor().expect("a descriptor");
     let mut polled = [PollFd::new(&event, PollFlags::IN)];
     poll(&mut polled, Some(&Timespec::default())).expect("poll") == 1

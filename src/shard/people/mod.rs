@@ -89,8 +89,16 @@ pub(super) struct Following {
     is_even: bool,
     /// It goes through the book from its beginning; the newest version when it began.
     begun: Option<u64>,
-    /// Something could not be told since its output was full. It is told no more until it asks again.
-    has_missed: bool,
+    /// The newest version that could not be told since its output was full, or was not since another one
+    /// before it could not. A page may have brought it meanwhile.
+    missed: u64,
+}
+
+impl Following {
+    /// Whether it lacks something that it was not told. It is told no changes until it asks again.
+    const fn has_missed(&self) -> bool {
+        self.missed > self.reached
+    }
 }
 
 /// A book in memory.

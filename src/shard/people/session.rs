@@ -87,7 +87,7 @@ impl Shard {
         let following = session.book.get_or_insert_default();
         let goes_on = version > 0 && version == following.reached;
         let begun = following.begun.filter(|_| goes_on);
-        **following = Following { reached: version, is_even: false, begun, has_missed: false };
+        **following = Following { reached: version, is_even: false, begun, missed: 0 };
         self.with_book(user, Want::Resume { conn, version }, fx);
         self.pause_if_full(conn, fx);
     }
@@ -169,11 +169,12 @@ impl Shard {
         let is_full = self.is_output_full(conn);
         let Some(session) = self.session(conn) else { return };
         let Some(following) = session.book.as_deref_mut() else { return };
-        following.has_missed |= is_full;
-        if !following.has_missed {
-            self.put(conn, &item.frame(), fx);
-            self.note_told(conn, item.version, true);
+        if is_full || following.has_missed() {
+            following.missed = following.missed.max(item.version);
+            return;
         }
+        self.put(conn, &item.frame(), fx);
+        self.note_told(conn, item.version, true);
     }
 
     fn note_told(&mut self, conn: ConnId, version: u64, is_new: bool) {
@@ -212,12 +213,12 @@ impl Shard {
     fn tell_how_far(&mut self, conn: ConnId, fx: &mut Effects) {
         let Some(session) = self.session(conn) else { return };
         let Some(following) = session.book.as_deref_mut() else { return };
-        if !following.has_missed || !following.is_even {
+        if !following.has_missed() || !following.is_even {
             return;
         }
         following.is_even = false;
-        let version = following.reached;
-        // There is more; how much, the next page says.
-        self.put(conn, &Frame::Book { version, head: version + 1, reset: false }, fx);
+        let (version, head) = (following.reached, following.missed);
+        // There may be more by now; the next page says it.
+        self.put(conn, &Frame::Book { version, head, reset: false }, fx);
     }
 }

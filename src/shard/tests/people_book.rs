@@ -282,3 +282,29 @@ fn an_own_tick_does_not_hide_what_was_missed() {
         );
     }
 }
+
+#[test]
+fn what_a_page_brought_is_not_said_to_be_missed() {
+    let mut world = World::new();
+    let [phone, tablet] = [1, 2].map(|device| world.log_in(1, device));
+    resume(&mut world, tablet, 0);
+    world.told(tablet);
+    world.stall(tablet);
+    let value = "v".repeat(1_000);
+    for nth in 0..OUTPUT_HIGH_BYTES / 1_000 - 1 {
+        put(&mut world, phone, &(nth % 3).to_string(), &value[nth / 3..]);
+    }
+    let head = OUTPUT_HIGH_BYTES as u64 / 1_000;
+    world.holds_stores = true;
+    for nth in 0..8 {
+        put(&mut world, phone, &format!("late {nth}"), &value);
+    }
+    // Its page is fixed now and comes behind the changes, which don't fit any more.
+    resume(&mut world, tablet, head - 1);
+    world.holds_stores = false;
+    world.store();
+    world.unstall(tablet);
+    let told = world.told(tablet);
+    let last = told.iter().rposition(|line| line.starts_with("book ")).expect("a page");
+    assert_eq!(told[last], format!("book {0} of {0}", head + 7), "and nothing beyond that");
+}
