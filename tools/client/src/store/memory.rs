@@ -109,17 +109,16 @@ impl MemoryStore {
                 self.number_last = self.number_last.max(*number);
             }
             Write::Ticked { id, number, ordinal, time_ms } => {
-                if let Some(message) = self.messages.get_mut(id) {
-                    message.state = State::Sent;
-                    message.ordinal = Some(*ordinal);
-                    message.time_ms = if *time_ms == 0 { message.time_ms } else { *time_ms };
-                }
                 self.outbox.remove(number);
-                if let Some(message) = self.messages.get(id).cloned() {
-                    self.forget_filled(&message);
-                    self.refer(&message);
-                    self.referred(&message);
-                }
+                let Some(mut message) = self.messages.get(id).cloned() else { return };
+                message.state = State::Sent;
+                message.ordinal = Some(*ordinal);
+                let time_ms = Some(*time_ms).filter(|time_ms| *time_ms > 0);
+                let filled_ms = self.forget_filled(&message);
+                message.time_ms = time_ms.or(filled_ms).unwrap_or(message.time_ms);
+                self.messages.insert(*id, message.clone());
+                self.refer(&message);
+                self.referred(&message);
             }
             Write::Expires { id, at_ms } => {
                 if let Some(message) = self.messages.get_mut(id) {
@@ -264,18 +263,20 @@ impl MemoryStore {
         })
     }
 
-    /// The time before may have brought an own message that had no tick yet.
-    fn forget_filled(&mut self, ticked: &Message) {
+    /// The time before may have brought an own message that had no tick yet: forgets that, and says when the
+    /// server had taken it.
+    fn forget_filled(&mut self, ticked: &Message) -> Option<u64> {
         let is_same = |it: &Message| {
             it.state == State::Sent
                 && it.ordinal == ticked.ordinal
                 && it.target() == ticked.target()
         };
         let mut filled = self.messages.range(..MessageId(0)).filter(|(_, it)| is_same(it));
-        let Some(id) = filled.next().map(|(id, _)| *id) else { return };
+        let (id, time_ms) = filled.next().map(|(id, it)| (*id, it.time_ms))?;
         self.messages.remove(&id);
         self.edits.remove(&id);
         self.reactions.retain(|(of, _), _| *of != id);
+        Some(time_ms)
     }
 
     fn go_back(&mut self, head: u64) {

@@ -215,6 +215,37 @@ fn a_position_of_a_group_is_stored_once() {
     assert!(store.commit(&[Write::Insert(entry(4, None))]).is_err());
 }
 
+/// A resend is ticked without a time, since the server doesn't keep when it took it; a page of the past knows.
+#[test]
+fn an_own_message_that_a_page_brought_before_its_tick_has_the_time_of_the_page() {
+    for group in [None, Some(30)] {
+        let place = place();
+        let mut file = SqliteStore::open(&place.path, 7, 1).unwrap();
+        let mut memory = MemoryStore::new();
+        let pending = Message { group, ..message(1, 8, State::Pending, None) };
+        let taken_ms = pending.time_ms + 77;
+        let filled = Message {
+            id: MessageId(-1),
+            state: State::Sent,
+            ordinal: Some(4),
+            position: Some(4),
+            time_ms: taken_ms,
+            ..pending.clone()
+        };
+        let ticked = Write::Ticked { id: pending.id, number: 1, ordinal: 4, time_ms: 0 };
+        for write in [Write::Enqueue { message: pending, number: 1 }, Write::Fill(filled), ticked] {
+            file.commit(std::slice::from_ref(&write)).unwrap();
+            memory.commit(&[write]).unwrap();
+        }
+        let target = group.map_or(Target::Peer(8), Target::Group);
+        for store in [&mut file as &mut dyn Store, &mut memory] {
+            let kept = store.history(target, None, 9).unwrap();
+            let kept: Vec<_> = kept.iter().map(|it| (it.id.0, it.state, it.time_ms)).collect();
+            assert_eq!(kept, [(1, State::Sent, taken_ms)], "{group:?}");
+        }
+    }
+}
+
 /// A store of the format before there was a past to fetch, and a book, goes on as it was.
 #[test]
 fn a_store_of_the_format_before_gets_what_it_lacks() {

@@ -1,6 +1,6 @@
 //! Changes of a batch, in the tables.
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::super::{ConversationState, GroupState, StoreError, Write, book};
 use super::{GROUP_COLUMNS, HIGHEST_BIT, refer};
@@ -28,15 +28,22 @@ pub(in super::super) fn apply(connection: &Connection, write: &Write) -> Result<
             enqueue(connection, *id, *number)
         }
         Write::Ticked { id, number, ordinal, time_ms } => {
+            dequeue(connection, *number)?;
             set_state(connection, *id, State::Sent)?;
             execute(
                 connection,
-                "UPDATE messages SET ordinal = ?2,
-                     time_ms = CASE ?3 WHEN 0 THEN time_ms ELSE ?3 END WHERE id = ?1",
-                params![id.0, *ordinal as i64, *time_ms as i64],
+                "UPDATE messages SET ordinal = ?2 WHERE id = ?1",
+                params![id.0, *ordinal as i64],
             )?;
-            dequeue(connection, *number)?;
-            forget_filled(connection, *id)?;
+            let time_ms = Some(*time_ms as i64).filter(|time_ms| *time_ms > 0);
+            let filled_ms = forget_filled(connection, *id)?;
+            if let Some(time_ms) = time_ms.or(filled_ms) {
+                execute(
+                    connection,
+                    "UPDATE messages SET time_ms = ?2 WHERE id = ?1",
+                    params![id.0, time_ms],
+                )?;
+            }
             refer::ticked(connection, *id)
         }
         Write::Expires { id, at_ms } => execute(
@@ -111,23 +118,23 @@ fn insert(connection: &Connection, message: &Message) -> Result<(), StoreError> 
     )
 }
 
-/// The time before may have brought an own message that had no tick yet.
-fn forget_filled(connection: &Connection, ticked: MessageId) -> Result<(), StoreError> {
-    connection
-        .prepare_cached(
-            "DELETE FROM messages WHERE of_group IS NULL AND id < 0 AND state = 2
-                 AND (peer, ordinal) =
-                     (SELECT peer, ordinal FROM messages WHERE id = ?1 AND of_group IS NULL)",
-        )?
-        .execute([ticked.0])?;
-    connection
-        .prepare_cached(
-            "DELETE FROM messages WHERE of_group IS NOT NULL AND id < 0 AND state = 2
-                 AND (of_group, ordinal) =
-                     (SELECT of_group, ordinal FROM messages WHERE id = ?1)",
-        )?
-        .execute([ticked.0])?;
-    Ok(())
+/// The time before may have brought an own message that had no tick yet: forgets that, and says when the server
+/// had taken it.
+fn forget_filled(connection: &Connection, ticked: MessageId) -> Result<Option<i64>, StoreError> {
+    let of_two = "DELETE FROM messages WHERE of_group IS NULL AND id < 0 AND state = 2
+             AND (peer, ordinal) =
+                 (SELECT peer, ordinal FROM messages WHERE id = ?1 AND of_group IS NULL)
+         RETURNING time_ms";
+    let of_group = "DELETE FROM messages WHERE of_group IS NOT NULL AND id < 0 AND state = 2
+             AND (of_group, ordinal) = (SELECT of_group, ordinal FROM messages WHERE id = ?1)
+         RETURNING time_ms";
+    for sql in [of_two, of_group] {
+        let mut forget = connection.prepare_cached(sql)?;
+        if let Some(time_ms) = forget.query_row([ticked.0], |row| row.get(0)).optional()? {
+            return Ok(Some(time_ms));
+        }
+    }
+    Ok(None)
 }
 
 /// Inserts a message of the time before, unless it is here: this device may have received or sent it.
