@@ -121,6 +121,8 @@ pub(super) struct Download {
     pub(super) body: Bytes,
     /// Bytes that were put into frames.
     pub(super) done: usize,
+    /// Logs whose next entry has a large body too, and waits until this one has gone.
+    pub(super) waiting: Vec<LogId>,
 }
 
 /// A large body on its way from the device.
@@ -217,6 +219,11 @@ impl Session {
             book: None,
             attention: None,
         }
+    }
+
+    /// Whether the next entry of a log waits until the large body has gone that is on its way.
+    pub(super) fn has_waiting(&self, log: LogId) -> bool {
+        self.download.as_deref().is_some_and(|download| download.waiting.contains(&log))
     }
 
     /// Notes that the message at `next` was sent to the device.

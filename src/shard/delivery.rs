@@ -65,6 +65,9 @@ impl Shard {
                 Next::Warm(position) => {
                     let Some(entry) = self.users[slot].tail_at(position) else { break };
                     let (header, body) = (entry.header, entry.body.clone());
+                    if self.waits_for_body(conn, LogId::Inbox(self.users[slot].id), &body) {
+                        break;
+                    }
                     self.deliver_unless_over(conn, position, &header, body, fx);
                 }
             }
@@ -81,7 +84,7 @@ impl Shard {
         let Some(connection) = self.connection(conn) else { return Next::Wait };
         let output_room = high_bytes.saturating_sub(connection.output.len()) as u64;
         let Some(session) = connection.session() else { return Next::Wait };
-        let is_busy = session.loading || session.download.is_some();
+        let is_busy = session.loading || session.has_waiting(LogId::Inbox(id));
         if session.next > durable || is_busy || output_room == 0 {
             return Next::Wait;
         }
@@ -233,8 +236,9 @@ impl Shard {
                 self.end(conn, Code::Internal, detail, fx);
                 return;
             };
+            is_cut_short = self.waits_for_body(conn, LogId::Inbox(user), &body);
             let Some(session) = self.session(conn) else { return };
-            if session.next > position || session.download.is_some() {
+            if is_cut_short || session.next > position {
                 break;
             }
             let before_bytes = header.total_bytes - body.len() as u64;
@@ -244,7 +248,6 @@ impl Shard {
         let through = through + u64::from(is_planted(Fault::ColdReadSkips));
         let known_bytes = self.users[slot].total_bytes_at(through);
         if let Some(session) = self.session(conn)
-            && session.download.is_none()
             && !is_cut_short
         {
             let lower_bound = session.window.back().map_or(0, |last| last.total_bytes);

@@ -5,11 +5,11 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use fulmar_protocol::limits::PART_BYTES_MAX;
-use fulmar_protocol::{Code, Frame, Goodbye};
+use fulmar_protocol::{Chunks, Code, Frame, Goodbye};
 
 use super::connection::{Download, Stage};
 use super::counters::count;
-use super::{ConnId, Effects, Shard};
+use super::{ConnId, Effects, LogId, Shard};
 use crate::faults::{Fault, is_planted};
 use crate::limits::{
     BUFFER_KEEP_BYTES, BUFFERS_SPARE, CLOSE_GRACE_MS, RECEIPT_GATHER_MS, TICK_GATHER_MS,
@@ -167,9 +167,23 @@ impl Shard {
             return;
         }
         if let Some(session) = self.session(conn) {
-            session.download = Some(Box::new(Download { body, done }));
+            session.download = Some(Box::new(Download { body, done, waiting: Vec::new() }));
         }
         self.continue_download(conn, fx);
+    }
+
+    /// Whether the next entry of a log has a large body while another one is on its way to the device. Then the
+    /// log waits, and is looked at again when that one has gone; what is small goes between its pieces.
+    pub(super) fn waits_for_body(&mut self, conn: ConnId, log: LogId, body: &Bytes) -> bool {
+        let session = self.session(conn);
+        let Some(download) = session.and_then(|session| session.download.as_deref_mut()) else {
+            return false;
+        };
+        let is_large = Chunks::total_bytes(body).is_some();
+        if is_large {
+            download.waiting.push(log);
+        }
+        is_large
     }
 
     /// Puts the next pieces of a large body into the output, as long as it isn't full, so that

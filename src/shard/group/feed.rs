@@ -165,6 +165,10 @@ impl Shard {
                     };
                     let value = self.seats.get(&group).and_then(|seat| seat.recent(position));
                     let Some(value) = value.cloned() else { return };
+                    if self.entry_waits_for_body(conn, group, &value) {
+                        idle += 1;
+                        continue;
+                    }
                     idle = 0;
                     if !self.feed_entry(conn, at, position, &value, fx) {
                         return;
@@ -182,11 +186,11 @@ impl Shard {
         let Some(connection) = self.connection(conn) else { return Next::Nothing };
         let output_room = high_bytes.saturating_sub(connection.output.len()) as u64;
         let Some(session) = connection.session() else { return Next::Nothing };
-        let is_busy = session.download.is_some();
-        let Some(feeds) = session.groups.as_deref_mut() else { return Next::Nothing };
+        let Some(feeds) = session.groups.as_deref() else { return Next::Nothing };
         let bytes = feeds.window_bytes;
         let feed = &feeds.all[at];
-        if feed.next > feed.last() || feed.loading || is_busy || output_room == 0 {
+        let is_busy = feed.loading || session.has_waiting(LogId::Group(feed.group));
+        if feed.next > feed.last() || is_busy || output_room == 0 {
             return Next::Nothing;
         }
         let (group, next, through, of_feed) = (feed.group, feed.next, feed.last(), feed.messages);
@@ -224,6 +228,13 @@ impl Shard {
         let (messages, bytes) = (feeds.window_messages, feeds.window_bytes);
         let is_full = messages >= messages_max || (messages > 0 && bytes >= bytes_max);
         is_full || feeds.all[at].messages >= share
+    }
+
+    /// As [`Shard::waits_for_body`], of a stored entry.
+    fn entry_waits_for_body(&mut self, conn: ConnId, group: GroupId, value: &Bytes) -> bool {
+        self.session(conn).is_some_and(|session| session.download.is_some())
+            && split_entry(value)
+                .is_ok_and(|(_, body)| self.waits_for_body(conn, LogId::Group(group), &body))
     }
 
     /// Puts one entry into the output, or passes over it; `false` if it is damaged, and the session over.
@@ -369,15 +380,14 @@ impl Shard {
         let mut is_cut_short = false;
         for (position, value) in entries {
             // Loads of other groups may have filled the window, or the output, meanwhile.
-            let is_full = self.is_feed_full(conn, at) || self.is_output_full(conn);
-            let Some(session) = self.session(conn) else { return };
-            let is_busy = session.download.is_some();
-            let Some(feeds) = session.groups.as_deref_mut() else { return };
-            let feed = &mut feeds.all[at];
-            is_cut_short = is_full || is_busy;
+            is_cut_short = self.is_feed_full(conn, at)
+                || self.is_output_full(conn)
+                || self.entry_waits_for_body(conn, group, &value);
             if is_cut_short {
                 break;
             }
+            let Some(feeds) = self.feeds(conn) else { return };
+            let feed = &mut feeds.all[at];
             // It was passed over meanwhile.
             if feed.next > position {
                 continue;
@@ -387,11 +397,7 @@ impl Shard {
                 return;
             }
         }
-        if let Some(session) = self.session(conn)
-            && session.download.is_none()
-            && !is_cut_short
-            && let Some(feeds) = session.groups.as_deref_mut()
-        {
+        if !is_cut_short && let Some(feeds) = self.feeds(conn) {
             let one_more = u64::from(is_planted(Fault::GroupFeedSkips));
             let head = feeds.all[at].last();
             feeds.all[at].pass_over((through + one_more).min(head.max(through)));

@@ -42,11 +42,19 @@ pub(super) struct Client {
     pub(super) groups: BTreeMap<u64, u64>,
     /// Groups that notices told of.
     pub(super) notices: Vec<u64>,
-    large: Option<(Delivered, Assembly)>,
-    /// The large body of a page that is under way.
-    large_past: Option<(String, Assembly)>,
+    /// The large body that is under way, and whose it is.
+    large: Option<(Of, Assembly)>,
+    /// What came in the inbox behind a large one.
+    held: Vec<Delivered>,
     /// Number of the session.
     pub(super) session: u64,
+}
+
+/// What a large body belongs to.
+enum Of {
+    Inbox(Delivered),
+    /// Of a group or a page: what is told before its length.
+    Other(String),
 }
 
 /// A message as the client got it.
@@ -83,7 +91,7 @@ impl Client {
             groups: BTreeMap::new(),
             notices: Vec::new(),
             large: None,
-            large_past: None,
+            held: Vec::new(),
             session: 0,
         }
     }
@@ -133,12 +141,16 @@ impl Client {
     }
 
     fn group_deliver(&mut self, deliver: &GroupDeliver<'_>) {
-        let GroupDeliver { group, position, author, own, content, body, .. } = *deliver;
-        assert_eq!(deliver.total_bytes, None, "tests send small ones to groups");
+        let GroupDeliver { group, position, author, own, content, total_bytes, body, .. } =
+            *deliver;
         let known = self.groups.entry(group).or_default();
         assert_eq!(position, *known + 1, "a gap in group {group}");
         *known = position;
         let own = if own { "own " } else { "" };
+        if let Some(total_bytes) = total_bytes {
+            self.begin(Of::Other(format!("{own}@{position} {author}:")), total_bytes, body);
+            return;
+        }
         let body = if content == CONTENT_CHANGE {
             let change = Change::decode(body).expect("a change");
             let users: Vec<u64> = change.users.iter().collect();
@@ -156,17 +168,16 @@ impl Client {
         let told = format!("past{own} @{position} {place}");
         match total_bytes {
             None => self.told.push(format!("{told} {}", String::from_utf8_lossy(body))),
-            Some(total_bytes) => {
-                assert!(self.large.is_none() && self.large_past.is_none(), "two large bodies");
-                let assembly = Assembly::new(total_bytes as usize, body);
-                self.large_past = Some((told, assembly));
-            }
+            Some(total_bytes) => self.begin(Of::Other(told), total_bytes, body),
         }
     }
 
+    fn begin(&mut self, of: Of, total_bytes: u64, body: &[u8]) {
+        assert!(self.large.is_none(), "two large bodies");
+        self.large = Some((of, Assembly::new(total_bytes as usize, body)));
+    }
+
     fn deliver(&mut self, deliver: &Deliver<'_>) {
-        assert!(deliver.total_bytes.is_none() || self.large_past.is_none(), "two large bodies");
-        assert!(self.large.is_none(), "a message within a large body");
         // The first may repeat what the device has; after that there is no gap.
         match self.position {
             Some(last) => assert_eq!(deliver.position, last + 1, "a gap"),
@@ -177,28 +188,31 @@ impl Client {
         let body = deliver.body.to_vec();
         let delivered = Delivered { position, peer, ordinal, own, time_ms, content, body };
         match deliver.total_bytes {
+            Some(total_bytes) => self.begin(Of::Inbox(delivered), total_bytes, deliver.body),
+            None if self.is_mid_message() => self.held.push(delivered),
             None => self.complete(delivered),
-            Some(total_bytes) => {
-                let assembly = Assembly::new(total_bytes as usize, deliver.body);
-                self.large = Some((delivered, assembly));
-            }
         }
     }
 
+    const fn is_mid_message(&self) -> bool {
+        matches!(self.large, Some((Of::Inbox(_), _)))
+    }
+
     fn part(&mut self, body: &[u8]) {
-        if let Some((told, assembly)) = &mut self.large_past {
-            if assembly.push(body).expect("no more than announced") {
-                self.told.push(format!("{told} {} bytes", assembly.held_bytes()));
-                self.large_past = None;
-            }
+        let (of, mut assembly) = self.large.take().expect("a large body in progress");
+        if !assembly.push(body).expect("no more than announced") {
+            self.large = Some((of, assembly));
             return;
         }
-        let (mut delivered, mut assembly) = self.large.take().expect("a large body in progress");
-        if assembly.push(body).expect("no more than announced") {
-            delivered.body = assembly.into_body();
-            self.complete(delivered);
-        } else {
-            self.large = Some((delivered, assembly));
+        match of {
+            Of::Other(told) => self.told.push(format!("{told} {} bytes", assembly.held_bytes())),
+            Of::Inbox(mut delivered) => {
+                delivered.body = assembly.into_body();
+                self.complete(delivered);
+                for delivered in std::mem::take(&mut self.held) {
+                    self.complete(delivered);
+                }
+            }
         }
     }
 
@@ -215,8 +229,10 @@ impl Client {
 
     /// The last position up to which it has everything, as far as this connection told.
     pub(super) fn complete_through(&self) -> u64 {
-        let incomplete = u64::from(self.large.is_some());
-        self.position.map_or(0, |position| position - incomplete)
+        match &self.large {
+            Some((Of::Inbox(message), _)) => message.position - 1,
+            _ => self.position.unwrap_or(0),
+        }
     }
 
     /// Messages that were delivered and not acknowledged.

@@ -1,7 +1,7 @@
 //! Groups: one log for many, who is in them, what a device gets and when, receipts as counts.
 
 use fulmar_protocol::group::{Action, Change, GroupSend};
-use fulmar_protocol::{Frame, Numbers, Pairs};
+use fulmar_protocol::{Chunks, Frame, Numbers, Pairs};
 
 use super::world::{C, World, user_on};
 use crate::limits::GROUP_RECEIPT_GATHER_MS;
@@ -47,6 +47,18 @@ impl World {
     pub(super) fn say(&mut self, c: C, group: u64, number: u64, text: &str) {
         let (content, total_bytes, body) = (1, None, text.as_bytes());
         self.frame(c, &Frame::GroupSend(GroupSend { group, number, content, total_bytes, body }));
+    }
+
+    /// A message that is cut into parts.
+    pub(super) fn say_large(&mut self, c: C, group: u64, number: u64, body: &[u8]) {
+        let mut pieces = Chunks::new(body);
+        let (content, total_bytes) = (1, Chunks::total_bytes(body));
+        let first = pieces.next().unwrap_or_default();
+        let send = GroupSend { group, number, content, total_bytes, body: first };
+        self.frame(c, &Frame::GroupSend(send));
+        for body in pieces {
+            self.frame(c, &Frame::Part { body });
+        }
     }
 
     pub(super) fn ack_group(&mut self, c: C, group: u64, position: u64) {

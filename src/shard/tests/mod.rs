@@ -15,6 +15,7 @@ mod groups_large;
 mod groups_members;
 mod groups_receipts;
 mod history;
+mod large;
 mod login;
 mod memory;
 mod people_block;

@@ -77,7 +77,8 @@ enum Large {
 pub(super) struct Intake {
     inbox: Log,
     groups: BTreeMap<u64, Log>,
-    /// Delivers, parts and skips of the inbox that this connection brought.
+    /// Delivers and skips of the inbox that this connection brought, and parts of whatever body: while one comes,
+    /// a large one waits.
     inbox_frames: u64,
     large: Large,
     /// An entry of a page of the past that came whole.
@@ -140,7 +141,8 @@ impl Intake {
         self.groups.entry(group).or_default()
     }
 
-    /// Delivers, parts and skips of the inbox that this connection brought.
+    /// Delivers and skips of the inbox that this connection brought, and parts of whatever body: while one comes,
+    /// a large one waits.
     pub(super) const fn inbox_frames(&self) -> u64 {
         self.inbox_frames
     }
@@ -327,6 +329,7 @@ impl Intake {
 
     /// More bytes of the large body.
     pub(super) fn part(&mut self, body: &[u8]) -> Result<(), Violation> {
+        self.inbox_frames += 1;
         let (log, complete) = match &mut self.large {
             Large::None => {
                 let detail = "a part without a body to continue";
@@ -340,15 +343,12 @@ impl Intake {
             }
             Large::Keep(log, _, assembly) => (*log, assembly.push(body)?),
             Large::Past(_, _, assembly) => {
-                // While it comes nothing else of the inbox that is large can.
-                self.inbox_frames += 1;
                 if assembly.push(body)? {
                     self.release_past();
                 }
                 return Ok(());
             }
         };
-        self.inbox_frames += u64::from(log == LogId::Inbox);
         if complete {
             self.release(log);
         }

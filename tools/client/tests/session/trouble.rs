@@ -1,9 +1,12 @@
 //! Silence, garbage, stalls, and a store that fails.
 
-use fulmar_protocol::{Code, Frame, Pairs, Send};
+use fulmar_client::content;
+use fulmar_protocol::group::GroupDeliver;
+use fulmar_protocol::limits::PART_BYTES_MAX;
+use fulmar_protocol::{Chunks, Code, Frame, Pairs, Send};
 
 use crate::device::{Device, Pace};
-use crate::frames::{START_MS, WELCOME, deliver, tick};
+use crate::frames::{START_MS, WELCOME, deliver, large_body, tick};
 
 #[test]
 fn an_idle_connection_is_pinged_at_a_third_of_the_limit() {
@@ -202,6 +205,35 @@ fn a_pong_before_what_an_acknowledgement_made_room_for_is_no_sign_of_a_stall() {
     assert!(device.connected);
     device.server(&[deliver(2, 8, 2, "b")]);
     assert_eq!(device.events(), ["message @1 8 #1 a", "message @2 8 #2 b"]);
+}
+
+#[test]
+fn a_large_body_of_a_group_is_no_sign_of_a_stall() {
+    let mut device = Device::online();
+    let body = large_body(4 * PART_BYTES_MAX);
+    let (first, rest) = body.split_at(PART_BYTES_MAX);
+    let total_bytes = Chunks::total_bytes(&body);
+    let (group, position, author, time_ms) = (30, 1, 9, START_MS);
+    let (content, own) = (content::TEXT, false);
+    device.server(&[Frame::GroupDeliver(GroupDeliver {
+        group,
+        position,
+        author,
+        time_ms,
+        content,
+        own,
+        total_bytes,
+        body: first,
+    })]);
+    let mut rest = rest.chunks(PART_BYTES_MAX);
+    pong(&mut device, 1);
+    for body in rest.by_ref().take(2) {
+        device.server(&[Frame::Part { body }]);
+        pong(&mut device, 1);
+        assert!(device.connected, "a large message may wait behind it");
+    }
+    pong(&mut device, 1);
+    assert!(!device.connected, "nothing at all came");
 }
 
 #[test]

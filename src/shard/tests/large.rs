@@ -1,0 +1,104 @@
+//! A large body on its way to a device: what is small comes between its pieces, what is large waits.
+
+use fulmar_protocol::Frame;
+use fulmar_protocol::history::History;
+
+use super::world::{C, World};
+use crate::shard::{Retention, ShardConfig};
+
+/// Several times what an output holds.
+const LARGE: &[u8] = &[b'x'; 300_000];
+
+/// The windows hold several of them.
+fn wide(config: &mut ShardConfig) {
+    config.window_bytes = 4 * LARGE.len() as u64;
+}
+
+/// Where among what a client was told is something that begins so.
+fn place(told: &[String], begin: &str) -> usize {
+    let found = told.iter().position(|told| told.starts_with(begin));
+    found.unwrap_or_else(|| panic!("no {begin} in {told:?}"))
+}
+
+/// User 1 and user 2 in a group, whose device reads nothing while the first writes something large to the group.
+fn a_group_with_something_large(world: &mut World) -> (u64, [C; 2]) {
+    let [ann, bob] = [1, 2].map(|user| world.join(user, 1));
+    let group = world.group(ann, 1, &[2]);
+    world.send(ann, 2, 1, "first");
+    world.told(bob);
+    world.ack(bob, 2);
+    world.stall(bob);
+    world.say_large(ann, group, 2, LARGE);
+    (group, [ann, bob])
+}
+
+#[test]
+fn a_small_message_overtakes_a_large_one_of_a_group() {
+    let mut world = World::with(wide);
+    let (group, [ann, bob]) = a_group_with_something_large(&mut world);
+    world.send(ann, 2, 2, "quick");
+    let other = world.group(ann, 3, &[2]);
+    world.say(ann, other, 4, "quick too");
+    world.say(ann, group, 5, "behind");
+    world.unstall(bob);
+    let told = world.told(bob);
+    let large = place(&told, "@2 1: 300000 bytes");
+    assert!(place(&told, "deliver @3 1#2 quick") < large, "{told:?}");
+    assert!(told[..large].iter().any(|told| told.contains("quick too")), "{told:?}");
+}
+
+#[test]
+fn a_small_message_overtakes_a_large_one_of_a_page() {
+    let mut world = World::with(|config| {
+        wide(config);
+        config.retention = Retention::History;
+    });
+    let ann = world.log_in(1, 1);
+    world.send_large(ann, 2, 1, LARGE);
+    let bob = world.log_in_from(2, 1, 1);
+    world.told(bob);
+    world.stall(bob);
+    let (group, from, through, limit, newest_first) = (0, 1, 1, 9, false);
+    world.frame(bob, &Frame::History(History { group, from, through, limit, newest_first }));
+    world.send(ann, 2, 2, "quick");
+    world.unstall(bob);
+    let told = world.told(bob);
+    assert!(place(&told, "deliver @2 1#2 quick") < place(&told, "past @1"), "{told:?}");
+}
+
+#[test]
+fn a_large_message_waits_for_another_and_what_follows_it_waits_too() {
+    let mut world = World::with(wide);
+    let (_, [ann, bob]) = a_group_with_something_large(&mut world);
+    world.send(ann, 2, 2, "before");
+    world.send_large(ann, 2, 3, LARGE);
+    world.send(ann, 2, 4, "after");
+    world.unstall(bob);
+    let told = world.told(bob);
+    let places =
+        ["deliver @3 1#2 before", "@2 1: 300000", "deliver @4 1#3 300000", "deliver @5 1#4"]
+            .map(|begin| place(&told, begin));
+    assert!(places.is_sorted(), "{told:?}");
+}
+
+#[test]
+fn what_is_read_from_storage_waits_too_and_is_not_read_over_and_over() {
+    let mut world = World::with(wide);
+    let (group, [ann, bob]) = a_group_with_something_large(&mut world);
+    world.hang_up(bob);
+    world.send(ann, 2, 2, "before");
+    world.send_large(ann, 2, 3, LARGE);
+    world.send(ann, 2, 4, "after");
+    let before = world.shard().counters.cold_reads;
+    let bob = world.log_in_from(2, 1, 2);
+    world.told(bob);
+    world.stall(bob);
+    world.resume(bob, &[(group, 1)]);
+    world.unstall(bob);
+    let told = world.told(bob);
+    place(&told, "@2 1: 300000");
+    let delivered: Vec<_> = world.clients[bob].delivered.iter().map(|it| it.position).collect();
+    assert_eq!(delivered, [3, 4, 5]);
+    let reads = world.shard().counters.cold_reads - before;
+    assert!(reads <= 6, "{reads} reads");
+}
