@@ -107,7 +107,8 @@ pub const FIND_ANSWER_MS: u64 = 100;
 pub const FINDS_MAX: u32 = 60;
 /// See [`FINDS_MAX`], in milliseconds.
 pub const FINDS_WINDOW_MS: u64 = 60_000;
-/// Questions about what a watcher may see that a core has under way; more wait.
+/// Questions about what a session's user may see, or who may see what it read, that a core has under way; more
+/// wait.
 pub const PERMISSIONS_ASKED_MAX: usize = 256;
 /// Memory of the books that a core keeps though nobody uses them, in bytes.
 pub const BOOKS_WARM_BYTES_MAX: usize = 64 * 1024 * 1024;

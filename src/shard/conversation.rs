@@ -31,10 +31,14 @@ pub(super) enum Action {
     Put { wish: Wish, conn: ConnId },
     /// The first message of the user to the peer is stored there.
     Wrote,
-    /// The peer wants to know what it may see of the user.
-    May { asker: Asker },
+    /// The peer wants to know what it may see of the user, which may depend on the user's groups.
+    May { asker: Asker, needs_groups: bool },
     /// The peer asked for the user's name, which only those find whom the user knows.
     Found { asker: Asker, question: u64 },
+    /// The peer wants to know which groups the user is in, to show it what it read if they have one in common.
+    Groups { asker: Asker },
+    /// The peer is in a group with the user, and may see what the user read of it.
+    ShowRead,
     /// The peer writes, or stopped.
     Typing { is_typing: bool },
     /// An own device asks how far the user and the peer are, on this connection.
@@ -44,7 +48,15 @@ pub(super) enum Action {
 impl Action {
     /// Whether the inbox itself must be in memory too.
     pub(super) const fn needs_inbox(&self) -> bool {
-        matches!(self, Action::Append { .. } | Action::Copy { .. } | Action::Put { .. })
+        match self {
+            Action::Append { .. }
+            | Action::Copy { .. }
+            | Action::Put { .. }
+            | Action::Found { .. }
+            | Action::Groups { .. } => true,
+            Action::May { needs_groups, .. } => *needs_groups,
+            _ => false,
+        }
     }
 
     /// Whether it moves a receipt, which must be stored no later than the device's cursor.
@@ -195,13 +207,15 @@ impl Conversation {
     }
 
     /// Shows the peer how far the user is, as far as it may know; returns what of that is news.
-    pub(super) fn show(&mut self, reads: Audience) -> News {
+    pub(super) fn show(&mut self, reads: Audience, is_in_group_with: bool) -> News {
         let record = &mut self.record;
         if record.ties.blocks && !is_planted(Fault::BlockedGetsReceipts) {
             return News::Nothing;
         }
         let mut news = News::Nothing;
-        if record.read_shown < record.read && reads.includes(record.ties.is_known()) {
+        if record.read_shown < record.read
+            && reads.includes(is_in_group_with || record.ties.is_known())
+        {
             record.read_shown = record.read;
             news = News::Read;
         }

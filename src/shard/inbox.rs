@@ -46,6 +46,9 @@ pub(super) struct Waits {
     /// Groups to which the user is about to be added, by whom, and who waits to hear that it was told; until
     /// the inbox is loaded and receipts are noted. At most [`NOTICES_MAX`](crate::limits::NOTICES_MAX).
     pub(super) notices: Vec<(GroupId, UserId, CoreId, u64)>,
+    /// Groups in which the user is no more, until the inbox is loaded. At most
+    /// [`NOTICES_MAX`](crate::limits::NOTICES_MAX); of others a device learns when it asks.
+    pub(super) ended: Vec<GroupId>,
     /// Conversations with actions that wait for the inbox.
     pub(super) stalled: Vec<UserId>,
     /// What was put and waits for receipts to be noted, since it changes the record too.
@@ -56,6 +59,7 @@ impl Waits {
     const fn is_empty(&self) -> bool {
         self.logins.is_empty()
             && self.notices.is_empty()
+            && self.ended.is_empty()
             && self.stalled.is_empty()
             && self.puts.is_empty()
     }

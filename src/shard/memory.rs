@@ -171,6 +171,7 @@ impl Shard {
             Action::Delivered { ordinal } => self.note_delivered(slot, ordinal),
             Action::Read { ordinal, device, conn } => {
                 self.note_read(slot, ordinal, device, fx);
+                self.ask_whether_mate(slot, conn, fx);
                 self.is_told_what_it_asked(conn);
             }
             Action::Ask { asker } => self.answer_ask(slot, asker, fx),
@@ -181,7 +182,9 @@ impl Shard {
             Action::Put { wish, conn } => self.put_about(slot, conn, wish, fx),
             Action::Wrote => self.wrote(slot, fx),
             Action::Found { asker, question } => self.resolve_known(slot, asker, question, fx),
-            Action::May { asker } => self.judge_watcher(slot, asker, fx),
+            Action::May { asker, .. } => self.judge_watcher(slot, asker, fx),
+            Action::Groups { asker } => self.tell_groups_of(slot, asker, fx),
+            Action::ShowRead => self.show_read_to_mate(slot),
             Action::Typing { is_typing } => self.typing_judged(slot, is_typing, fx),
             Action::Enter { origin, what } => {
                 let LogId::Group(group) = self.conversations[slot].log else { return };
@@ -315,6 +318,9 @@ impl Shard {
                 self.conversations[conversation].stalled = false;
                 self.perform_waiting(conversation, fx);
             }
+        }
+        for group in self.users[slot].take_waiting(|waits| &mut waits.ended) {
+            self.unlist_group(id, group, fx);
         }
         self.tell_waiting_notices(slot, fx);
         for conn in logins {

@@ -7,9 +7,10 @@
 
 use fulmar_protocol::{Code, Frame};
 
-use super::conversation::{Action, News};
+use super::conversation::{Action, Conversation, News};
 use super::output::Patience;
-use super::record::Audience;
+use super::people::Question;
+use super::record::{Audience, InboxRecord};
 use super::{ConnId, DeviceId, Effects, Letter, Level, LogId, Shard, UserId};
 use crate::faults::{Fault, is_planted};
 use crate::limits::STALLED_RECEIPTS_MAX;
@@ -74,6 +75,28 @@ impl Shard {
         }
     }
 
+    /// Asks whether the author is in a group with the reader, if it sees only then what the reader read.
+    pub(super) fn ask_whether_mate(
+        &mut self,
+        conversation_slot: u32,
+        conn: ConnId,
+        fx: &mut Effects,
+    ) {
+        let Conversation { log, peer, ref record, .. } = self.conversations[conversation_slot];
+        let is_hidden = record.read_shown < record.read && !record.ties.blocks;
+        let Some(slot) = self.loaded_owner(log).filter(|_| is_hidden) else { return };
+        let InboxRecord { face, groups, .. } = &self.users[slot].record;
+        if face.reads == Audience::Known && !groups.present().is_empty() {
+            self.ask_permission(Question::Reads { conn, author: peer }, fx);
+        }
+    }
+
+    /// The author is in a group with the reader.
+    pub(super) fn show_read_to_mate(&mut self, conversation_slot: u32) {
+        self.mark_conversation_dirty(conversation_slot);
+        self.show_receipts_if(conversation_slot, true);
+    }
+
     /// Tells the reader's devices but the one on which it read.
     fn tell_other_devices(
         &mut self,
@@ -97,12 +120,16 @@ impl Shard {
 
     /// Shows the author how far the user is, as far as it may see that.
     pub(super) fn show_receipts(&mut self, conversation_slot: u32) {
+        self.show_receipts_if(conversation_slot, false);
+    }
+
+    fn show_receipts_if(&mut self, conversation_slot: u32, is_in_group_with: bool) {
         let conversation = &self.conversations[conversation_slot];
         // Who may see reads matters only where there is one to show.
         let has_read = conversation.record.read_shown < conversation.record.read;
         let owner = if has_read { self.loaded_owner(conversation.log) } else { None };
         let reads = owner.map_or(Audience::Nobody, |slot| self.users[slot].record.face.reads);
-        let news = self.conversations[conversation_slot].show(reads);
+        let news = self.conversations[conversation_slot].show(reads, is_in_group_with);
         if news != News::Nothing {
             self.queue_receipt(conversation_slot, news);
         }

@@ -315,9 +315,11 @@ impl Shard {
             total_bytes: 0,
         };
         let position = self.append_entry(slot, header, &[], fx);
-        let user = &mut self.users[slot];
-        user.record.groups.begin(group);
+        let is_new = self.users[slot].record.groups.begin(group);
         self.write_inbox(slot, fx);
+        if is_new {
+            self.groups_changed(slot, fx);
+        }
         position
     }
 

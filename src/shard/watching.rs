@@ -7,7 +7,7 @@ use fulmar_protocol::{Frame, Numbers};
 use hashbrown::HashMap;
 
 use super::output::Patience;
-use super::people::May;
+use super::people::{May, Question};
 use super::seam::Seen;
 use super::{ConnId, Effects, Letter, Level, Shard, UserId};
 use crate::limits::{CORE_WATCHES_MAX, WATCHED_MAX};
@@ -231,7 +231,7 @@ impl Shard {
             Permission::Asked => return,
             Permission::Unknown => {
                 watch.permission = Permission::Asked;
-                self.ask_permission(conn, user, fx);
+                self.ask_permission(Question::Watch { conn, user }, fx);
                 return;
             }
         };
@@ -315,6 +315,23 @@ impl Shard {
                 _ if !was_guarded => Permission::Known(May::ALL),
                 permission => permission,
             };
+            self.tell_presence(conn, user, fx);
+        }
+    }
+
+    /// The user of a session came into a group, or left one: asks again about those who don't show themselves to
+    /// everybody. The answer to a question under way is judged by the groups of the time when it comes.
+    pub(super) fn ask_for_watched(&mut self, conn: ConnId, fx: &mut Effects) {
+        let Some(session) = self.session(conn) else { return };
+        let Some(attention) = session.attention.as_deref_mut() else { return };
+        let mut known = Vec::new();
+        for watch in &mut attention.watches {
+            if matches!(watch.permission, Permission::Known(_)) {
+                watch.permission = Permission::Unknown;
+                known.push(watch.user);
+            }
+        }
+        for user in known {
             self.tell_presence(conn, user, fx);
         }
     }

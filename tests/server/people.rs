@@ -2,9 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use fulmar_protocol::group::Action;
 use fulmar_protocol::people::{audience, item, privacy, user_key};
-use fulmar_protocol::{Code, Frame, Numbers};
+use fulmar_protocol::{Code, Frame, Numbers, Pairs};
 
+use super::groups::change;
 use super::harness::{Client, Got, Setup, deliver, sent};
 
 /// Enough that some of them live on each core.
@@ -88,6 +90,37 @@ fn privacy_and_profiles_reach_who_watches() {
         bob.expect(&Got::ProfileNews(user, 3));
         bob.put(&Frame::ProfileLook { user, version: 0 });
         bob.expect(&Got::Profile(user, 3, b"Ann".to_vec()));
+    }
+}
+
+#[test]
+fn who_is_in_a_group_with_a_user_is_among_those_whom_it_knows() {
+    let server = Setup::development().with(&["--presence-interval-seconds", "5"]).start();
+    for user in PEOPLE {
+        let mut ann = server.login(user, 1);
+        for what in [privacy::ONLINE, privacy::LAST_SEEN, privacy::READS, privacy::FOUND] {
+            set(&mut ann, item::PRIVACY, &[what], &[audience::KNOWN]);
+        }
+        set(&mut ann, item::USERNAME, b"", format!("user.{user}").as_bytes());
+        ann.put(&Frame::Activity { is_here: true });
+        let reader = user + 100;
+        let mut bob = server.login(reader, 1);
+        bob.put(&Frame::GroupResume { cursors: Pairs::Slice(&[]) });
+        watch(&mut bob, user);
+        bob.expect(&Got::Presence { user, is_online: false, last_seen_ms: 0 });
+        bob.send(user, 1, b"hello");
+        bob.expect(&sent(user, 1, 1));
+        ann.expect(&deliver(1, reader, 1, b"hello"));
+        ann.put(&Frame::Ack { position: 1 });
+        bob.expect(&Got::Receipt { peer: user, delivered: 1, read: 0, own: false });
+        change(&mut bob, 0, 2, Action::Create, &[user], b"birds");
+        while !matches!(bob.next(), Got::Presence { is_online: true, .. }) {}
+        ann.put(&Frame::Read { peer: reader, ordinal: 1 });
+        let read = Got::Receipt { peer: user, delivered: 1, read: 1, own: false };
+        while bob.next() != read {}
+        let name = format!("user.{user}").into_bytes();
+        bob.put(&Frame::Find { name: &name });
+        while bob.next() != Got::Found(name.clone(), user) {}
     }
 }
 

@@ -230,7 +230,7 @@ impl Shard {
             }
             GroupLetter::Open { conn, group, cursor, head, member } => {
                 if !member.is_member() {
-                    self.unlist_group(member.user, group);
+                    self.unlist_group(member.user, group, fx);
                 }
                 if let Some(feeds) = self.feeds(conn) {
                     feeds.opened(group);
@@ -247,7 +247,7 @@ impl Shard {
                 }
                 if let Some(position) = position {
                     if let Some(user) = self.session(conn).map(|session| session.user) {
-                        self.unlist_group(user, group);
+                        self.unlist_group(user, group, fx);
                     }
                     self.put(conn, &Frame::GroupGone { group, position }, fx);
                 }
@@ -267,7 +267,7 @@ impl Shard {
             GroupLetter::Read { user, group, position } => {
                 self.group_read_stored(user, group, position, fx);
             }
-            GroupLetter::Ended { user, group } => self.unlist_group(user, group),
+            GroupLetter::Ended { user, group } => self.unlist_group(user, group, fx),
             GroupLetter::Notice { user, group, by, adding, home } => {
                 self.notice(user, group, by, (home, adding), fx);
             }
@@ -383,11 +383,24 @@ impl Shard {
         self.users[slot].record.groups.has(group)
     }
 
-    /// A user is in a group no more. One who isn't in memory is told when a device asks for the group.
-    fn unlist_group(&mut self, user: UserId, group: GroupId) {
-        let Some(slot) = self.loaded_user(user) else { return };
+    /// A user is in a group no more: its mates there aren't among those whom it knows.
+    pub(in super::super) fn unlist_group(
+        &mut self,
+        user: UserId,
+        group: GroupId,
+        fx: &mut Effects,
+    ) {
+        let slot = self.user_slot(user, fx);
+        if self.loaded_user(user).is_none() {
+            let ended = &mut self.users[slot].waits().ended;
+            if ended.len() < NOTICES_MAX {
+                ended.push(group);
+            }
+            return;
+        }
         if self.users[slot].record.groups.end(group) {
             self.mark_dirty(slot);
+            self.groups_changed(slot, fx);
         }
     }
 

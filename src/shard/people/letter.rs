@@ -1,10 +1,12 @@
 //! What cores tell each other about people.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use fulmar_protocol::Code;
 
 use super::super::group::Asker;
-use super::super::seam::{ConnId, CoreId, UserId};
+use super::super::seam::{ConnId, CoreId, GroupId, UserId};
 
 /// What a watcher may see of a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +67,24 @@ pub enum PeopleLetter {
         user: UserId,
         /// What it may see.
         may: May,
+        /// What it may see if it is in one of these groups, sorted by number; none where that makes no difference.
+        mates: Option<(Arc<[GroupId]>, May)>,
+    },
+    /// To a user's home: which groups is it in?
+    WhichGroups {
+        /// The user.
+        user: UserId,
+        /// The session whose user may be in one of them.
+        asker: Asker,
+    },
+    /// To the asker's core: the answer.
+    Groups {
+        /// The session.
+        conn: ConnId,
+        /// The user.
+        user: UserId,
+        /// Its groups, sorted by number.
+        groups: Arc<[GroupId]>,
     },
     /// To a core that watches: the profile has changed.
     News {
@@ -158,6 +178,8 @@ pub enum PeopleLetter {
         question: u64,
         /// Who.
         user: Option<UserId>,
+        /// It is so only for who is in one of these groups, sorted by number.
+        mates: Option<Arc<[GroupId]>>,
     },
 }
 

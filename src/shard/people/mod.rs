@@ -39,7 +39,7 @@ pub(super) use names::Names;
 pub(super) use names::hash as hash_of;
 pub(super) use naming::Naming;
 pub(super) use ties::Ticked;
-pub(super) use watchers::Questions;
+pub(super) use watchers::{Question, Questions};
 
 use book::Page;
 use letter::Addressed;

@@ -179,7 +179,7 @@ impl Shard {
                 self.answer_claim(name, user, Some(Code::Overloaded), fx);
             }
             Want::Find { asker, question, .. } => {
-                let letter = PeopleLetter::Resolved { question, user: None };
+                let letter = PeopleLetter::Resolved { question, user: None, mates: None };
                 self.post_to_core(asker.core, letter.into(), fx);
             }
             Want::Release { .. } => {}
@@ -218,7 +218,7 @@ impl Shard {
                 let user = warm.record.find(&name).map(|claim| claim.user);
                 let letter = match user {
                     Some(user) => PeopleLetter::Resolve { user, name, asker, question },
-                    None => PeopleLetter::Resolved { question, user: Some(0) },
+                    None => PeopleLetter::Resolved { question, user: Some(0), mates: None },
                 };
                 match user {
                     Some(user) => self.post(user, letter.into(), fx),

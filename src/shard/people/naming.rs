@@ -7,10 +7,10 @@ use fulmar_protocol::people::{self, Found, item, privacy};
 use fulmar_protocol::{Code, Frame};
 use hashbrown::HashMap;
 
-use super::super::conversation::Action;
+use super::super::conversation::{Action, Conversation};
 use super::super::group::Asker;
 use super::super::record::Audience;
-use super::super::seam::{ConnId, LogId, UserId};
+use super::super::seam::{ConnId, GroupId, LogId, UserId};
 use super::super::{Answer, Effects, Shard};
 use super::book::{Verdict, Wish};
 use super::letter::PeopleLetter;
@@ -231,10 +231,16 @@ impl Shard {
         question: u64,
         fx: &mut Effects,
     ) {
-        let conversation = &self.conversations[conversation];
-        let ties = conversation.record.ties;
-        let user = conversation.log.user().filter(|_| ties.is_known() && !ties.blocks);
-        self.resolved_to(asker, question, user.unwrap_or(0), fx);
+        let Conversation { log, ref record, .. } = self.conversations[conversation];
+        let ties = record.ties;
+        let user = log.user().filter(|_| !ties.blocks).unwrap_or(0);
+        if user == 0 || ties.is_known() {
+            self.resolved_to(asker, question, user, fx);
+            return;
+        }
+        let (user, mates) = (Some(user), Some(self.groups_of(log)));
+        let letter = PeopleLetter::Resolved { question, user, mates };
+        self.post_to_core(asker.core, letter.into(), fx);
     }
 
     pub(super) fn resolved_to(
@@ -244,12 +250,20 @@ impl Shard {
         user: UserId,
         fx: &mut Effects,
     ) {
-        let letter = PeopleLetter::Resolved { question, user: Some(user) };
+        let letter = PeopleLetter::Resolved { question, user: Some(user), mates: None };
         self.post_to_core(asker.core, letter.into(), fx);
     }
 
     /// It is known who a question is about. That is told when its time comes.
-    pub(super) fn resolved(&mut self, question: u64, user: Option<UserId>) {
+    pub(super) fn resolved(
+        &mut self,
+        question: u64,
+        user: Option<UserId>,
+        mates: Option<&[GroupId]>,
+    ) {
+        let Some(conn) = self.naming.questions.get(&question).map(|it| it.conn) else { return };
+        let may_know = mates.is_none_or(|groups| self.is_in_any(conn, groups));
+        let user = user.map(|user| if may_know { user } else { 0 });
         if let Some(question) = self.naming.questions.get_mut(&question) {
             question.found = user.map_or(Outcome::Overloaded, Outcome::Is);
         }

@@ -3,8 +3,9 @@
 use fulmar_protocol::Frame;
 use fulmar_protocol::people::{self, item, profile};
 
+use super::super::conversation::Action;
 use super::super::group::Asker;
-use super::super::seam::{ConnId, UserId};
+use super::super::seam::{ConnId, LogId, UserId};
 use super::super::{Answer, Effects, Letter, Shard};
 use super::book::Book;
 use super::letter::{PeopleLetter, Shown};
@@ -70,7 +71,16 @@ impl Shard {
                 self.ask_again(user, watcher, is_guarded, fx);
             }
             PeopleLetter::MayI { user, asker } => self.may_watch(user, asker, fx),
-            PeopleLetter::May { conn, user, may } => self.permitted(conn, user, may, fx),
+            PeopleLetter::May { conn, user, may, mates } => {
+                self.permitted(conn, user, may, mates, fx);
+            }
+            PeopleLetter::WhichGroups { user, asker } => {
+                let action = Action::Groups { asker };
+                self.with_conversation(LogId::Inbox(user), asker.user, action, fx);
+            }
+            PeopleLetter::Groups { conn, user, groups } => {
+                self.perhaps_mates(conn, user, &groups, fx);
+            }
             PeopleLetter::News { user, profile } => self.profile_changed(user, profile, fx),
             PeopleLetter::Look { user, asker, known } => {
                 self.with_book(user, Want::Look { asker, known }, fx);
@@ -93,7 +103,9 @@ impl Shard {
             PeopleLetter::Resolve { user, name, asker, question } => {
                 self.with_book(user, Want::Resolve { name, asker, question }, fx);
             }
-            PeopleLetter::Resolved { question, user } => self.resolved(question, user),
+            PeopleLetter::Resolved { question, user, mates } => {
+                self.resolved(question, user, mates.as_deref());
+            }
         }
     }
 

@@ -5,15 +5,20 @@
 //!   a person whose presence is guarded
 //!     └── MayI ─────────────────────────────► the conversation with the watcher, loaded if it isn't here
 //!   shown as far as allowed ◄────── May ─────────┘
-//!   asks again ◄────────────── AskAgain ─────── privacy, a block, a contact, the first message changed it
+//!   asks again ◄────────────── AskAgain ─────── privacy, a block, a contact, the first message, a group changed it
 //! ```
+//!
+//! Where it depends on whether they are in a group together, the answer brings the person's groups, and the
+//! watcher's core, which has those of the watcher, compares them.
 //!
 //! Somebody who shows everything to everybody is never asked about.
 
-use super::super::conversation::Action;
+use std::sync::Arc;
+
+use super::super::conversation::{Action, Conversation};
 use super::super::group::Asker;
 use super::super::record::Face;
-use super::super::seam::{ConnId, CoreId, LogId, Seen, UserId};
+use super::super::seam::{ConnId, CoreId, GroupId, LogId, Seen, UserId};
 use super::super::{Effects, Letter, Shard, home_core};
 use super::letter::{May, PeopleLetter};
 use crate::limits::PERMISSIONS_ASKED_MAX;
@@ -28,85 +33,171 @@ impl May {
     }
 }
 
-/// Questions about permission on the watchers' core.
+/// Something that a session's user may see, or be seen of, if somebody's home says so.
+#[derive(Debug, Clone, Copy)]
+pub(in super::super) enum Question {
+    /// What may it see of this person?
+    Watch { conn: ConnId, user: UserId },
+    /// Is this author in a group with it, and so may see what it read?
+    Reads { conn: ConnId, author: UserId },
+}
+
+/// Questions of the sessions of one core.
 #[derive(Debug, Default)]
 pub(in super::super) struct Questions {
     /// Under way.
     asked: usize,
     /// Those that wait, in their order; each counts among the session's questions.
-    waiting: std::collections::VecDeque<(ConnId, UserId)>,
+    waiting: std::collections::VecDeque<Question>,
 }
 
 impl Shard {
-    /// A session must know what it may see of a person.
-    pub(in super::super) fn ask_permission(
-        &mut self,
-        conn: ConnId,
-        user: UserId,
-        fx: &mut Effects,
-    ) {
+    /// A session must know what it may see of a person, or who may see what it read.
+    pub(in super::super) fn ask_permission(&mut self, question: Question, fx: &mut Effects) {
+        let (Question::Watch { conn, .. } | Question::Reads { conn, .. }) = question;
         let Some(session) = self.session(conn) else { return };
         session.asking += 1;
-        self.questions.waiting.push_back((conn, user));
+        self.questions.waiting.push_back(question);
         self.ask_permissions(fx);
     }
 
     fn ask_permissions(&mut self, fx: &mut Effects) {
         while self.questions.asked < PERMISSIONS_ASKED_MAX
-            && let Some((conn, user)) = self.questions.waiting.pop_front()
+            && let Some(question) = self.questions.waiting.pop_front()
         {
             let core = self.config.core;
+            let (Question::Watch { conn, .. } | Question::Reads { conn, .. }) = question;
             let Some(session) = self.session(conn) else { continue };
             let asker = Asker { core, conn, user: session.user };
             self.questions.asked += 1;
-            self.post(user, PeopleLetter::MayI { user, asker }.into(), fx);
+            let (user, letter) = match question {
+                Question::Watch { user, .. } => (user, PeopleLetter::MayI { user, asker }),
+                Question::Reads { author: user, .. } => {
+                    (user, PeopleLetter::WhichGroups { user, asker })
+                }
+            };
+            self.post(user, letter.into(), fx);
         }
+    }
+
+    /// The answer to a question came; `false` if the session that asked is gone.
+    fn permission_came(&mut self, conn: ConnId, fx: &mut Effects) -> bool {
+        self.questions.asked -= 1;
+        self.ask_permissions(fx);
+        self.is_told_what_it_asked(conn)
+    }
+
+    /// The groups of the user whose inbox this is, as far as it is in memory.
+    pub(super) fn groups_of(&self, log: LogId) -> Arc<[GroupId]> {
+        let slot = self.loaded_owner(log);
+        slot.map_or(Arc::default(), |slot| self.users[slot].record.groups.present().into())
+    }
+
+    /// Whether a session's user is in one of these groups, which are sorted by number.
+    pub(super) fn is_in_any(&mut self, conn: ConnId, groups: &[GroupId]) -> bool {
+        let slot = self.session(conn).map(|session| session.user_slot);
+        slot.is_some_and(|slot| self.users[slot].record.groups.is_in_any(groups))
     }
 
     /// A watcher asks what it may see of a person of this core.
     pub(super) fn may_watch(&mut self, user: UserId, asker: Asker, fx: &mut Effects) {
         let Some(face) = self.people.face(user) else {
             // It is no longer watched.
-            self.answer_may(user, asker, May::NOTHING, fx);
+            self.answer_may(user, asker, May::NOTHING, None, fx);
             return;
         };
         if face.is_guarded() && asker.user != user {
-            self.with_conversation(LogId::Inbox(user), asker.user, Action::May { asker }, fx);
+            let action = Action::May { asker, needs_groups: face.is_for_known() };
+            self.with_conversation(LogId::Inbox(user), asker.user, action, fx);
         } else {
-            self.answer_may(user, asker, May::ALL, fx);
+            self.answer_may(user, asker, May::ALL, None, fx);
         }
     }
 
     /// The conversation with the watcher is here.
     pub(in super::super) fn judge_watcher(&mut self, slot: u32, asker: Asker, fx: &mut Effects) {
-        let conversation = &self.conversations[slot];
-        let Some(user) = conversation.log.user() else { return };
-        let ties = conversation.record.ties;
-        let may = match self.people.face(user) {
-            Some(face) if !ties.blocks => {
-                let is_known = ties.is_known();
-                May {
-                    last_seen: face.last_seen.includes(is_known),
-                    online: face.online.includes(is_known),
-                    profile: true,
-                }
-            }
-            _ => May::NOTHING,
+        let Conversation { log, ref record, .. } = self.conversations[slot];
+        let Some(user) = log.user() else { return };
+        let ties = record.ties;
+        let Some(face) = self.people.face(user).filter(|_| !ties.blocks) else {
+            self.answer_may(user, asker, May::NOTHING, None, fx);
+            return;
         };
-        self.answer_may(user, asker, may, fx);
+        let may = |is_known| May {
+            last_seen: face.last_seen.includes(is_known),
+            online: face.online.includes(is_known),
+            profile: true,
+        };
+        let (may, to_mates) = (may(ties.is_known()), may(true));
+        let mates = (may != to_mates).then(|| (self.groups_of(log), to_mates));
+        self.answer_may(user, asker, may, mates, fx);
     }
 
-    fn answer_may(&mut self, user: UserId, asker: Asker, may: May, fx: &mut Effects) {
-        let letter = PeopleLetter::May { conn: asker.conn, user, may };
+    fn answer_may(
+        &mut self,
+        user: UserId,
+        asker: Asker,
+        may: May,
+        mates: Option<(Arc<[GroupId]>, May)>,
+        fx: &mut Effects,
+    ) {
+        let letter = PeopleLetter::May { conn: asker.conn, user, may, mates };
         self.post_to_core(asker.core, letter.into(), fx);
     }
 
     /// The person's home says what a session may see.
-    pub(super) fn permitted(&mut self, conn: ConnId, user: UserId, may: May, fx: &mut Effects) {
-        self.questions.asked -= 1;
-        self.ask_permissions(fx);
-        if self.is_told_what_it_asked(conn) {
-            self.watch_permitted(conn, user, may, fx);
+    pub(super) fn permitted(
+        &mut self,
+        conn: ConnId,
+        user: UserId,
+        may: May,
+        mates: Option<(Arc<[GroupId]>, May)>,
+        fx: &mut Effects,
+    ) {
+        if !self.permission_came(conn, fx) {
+            return;
+        }
+        let may = match mates {
+            Some((groups, to_mates)) if self.is_in_any(conn, &groups) => to_mates,
+            _ => may,
+        };
+        self.watch_permitted(conn, user, may, fx);
+    }
+
+    /// An author wants to know which groups a user is in, to show it what it read.
+    pub(in super::super) fn tell_groups_of(&mut self, slot: u32, asker: Asker, fx: &mut Effects) {
+        let log = self.conversations[slot].log;
+        let Some(user) = log.user() else { return };
+        let groups = self.groups_of(log);
+        let letter = PeopleLetter::Groups { conn: asker.conn, user, groups };
+        self.post_to_core(asker.core, letter.into(), fx);
+    }
+
+    /// An author's home says which groups the author is in: with one in common it sees what was read.
+    pub(super) fn perhaps_mates(
+        &mut self,
+        conn: ConnId,
+        author: UserId,
+        groups: &[GroupId],
+        fx: &mut Effects,
+    ) {
+        if !self.permission_came(conn, fx) || !self.is_in_any(conn, groups) {
+            return;
+        }
+        if let Some(reader) = self.session(conn).map(|session| session.user) {
+            self.with_conversation(LogId::Inbox(reader), author, Action::ShowRead, fx);
+        }
+    }
+
+    /// A user came into a group, or left it: who may see what of it, and what it may see, has changed.
+    pub(in super::super) fn groups_changed(&mut self, slot: u32, fx: &mut Effects) {
+        let (user, face) = (self.users[slot].id, self.users[slot].record.face);
+        if face.is_for_known() {
+            self.change_permissions(user, None, face, fx);
+        }
+        for index in 0..self.users[slot].sessions.len() {
+            let (_, conn) = self.users[slot].sessions[index];
+            self.ask_for_watched(conn, fx);
         }
     }
 

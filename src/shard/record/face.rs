@@ -10,7 +10,7 @@ use super::{Fields, RecordError, put};
 pub enum Audience {
     /// Nobody.
     Nobody,
-    /// Those to whom the person wrote, and its contacts.
+    /// Those to whom the person wrote, its contacts, and who is in a group with it.
     Known,
     /// Everybody.
     #[default]
@@ -86,6 +86,11 @@ impl Face {
     pub(in super::super) fn is_guarded(&self) -> bool {
         let open = Audience::Everybody;
         self.has_blocks || self.last_seen != open || self.online != open
+    }
+
+    /// Whether what watchers may see depends on whom the person knows.
+    pub(in super::super) fn is_for_known(&self) -> bool {
+        self.last_seen == Audience::Known || self.online == Audience::Known
     }
 
     pub(super) fn encode(&self, out: &mut BytesMut) {

@@ -41,20 +41,30 @@ impl GroupList {
         self.present().binary_search(&group).is_ok() || self.past().contains(&group)
     }
 
+    /// Whether the user is in one of these groups, which are sorted by number.
+    #[must_use]
+    pub fn is_in_any(&self, groups: &[GroupId]) -> bool {
+        let (few, many) = match self.present() {
+            own if own.len() < groups.len() => (own, groups),
+            own => (groups, own),
+        };
+        few.iter().any(|group| many.binary_search(group).is_ok())
+    }
+
     /// Whether the user may not be added to this group, since it is in too many.
     #[must_use]
     pub fn is_full_for(&self, group: GroupId) -> bool {
         self.present().len() >= USER_GROUPS_MAX && self.present().binary_search(&group).is_err()
     }
 
-    /// The user is added to a group.
-    pub fn begin(&mut self, group: GroupId) {
+    /// The user is added to a group; `true` if it wasn't listed there.
+    pub fn begin(&mut self, group: GroupId) -> bool {
         debug_assert!(!self.is_full_for(group));
         let lists = self.lists.get_or_insert_default();
         lists.past.retain(|&known| known != group);
-        if let Err(at) = lists.present.binary_search(&group) {
-            lists.present.insert(at, group);
-        }
+        let Err(at) = lists.present.binary_search(&group) else { return false };
+        lists.present.insert(at, group);
+        true
     }
 
     /// The user is in a group no more; `true` if it was listed there. Of too many past ones the oldest is
@@ -105,10 +115,10 @@ mod tests {
     #[test]
     fn groups_begin_end_and_begin_again() {
         let mut list = GroupList::default();
-        for group in [9, 3, 9] {
-            list.begin(group);
-        }
+        assert!(list.begin(9) && list.begin(3) && !list.begin(9));
         assert_eq!(list.present(), [3, 9]);
+        assert!(list.is_in_any(&[1, 2, 3, 4]) && list.is_in_any(&[9]));
+        assert!(!list.is_in_any(&[1, 8, 10]) && !list.is_in_any(&[]));
         assert!(list.end(9) && !list.end(9) && !list.end(7));
         assert!(list.present() == [3] && list.has(9) && !list.has(7));
         list.begin(9);

@@ -21,6 +21,7 @@ mod memory;
 mod people_block;
 mod people_book;
 mod people_bounds;
+mod people_mates;
 mod people_names;
 mod people_privacy;
 mod people_profile;
