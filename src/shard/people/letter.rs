@@ -1,7 +1,5 @@
 //! What cores tell each other about people.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use fulmar_protocol::Code;
 
@@ -68,7 +66,7 @@ pub enum PeopleLetter {
         /// What it may see.
         may: May,
         /// What it may see if it is in one of these groups, sorted by number; none where that makes no difference.
-        mates: Option<(Arc<[GroupId]>, May)>,
+        mates: Option<(Box<[GroupId]>, May)>,
     },
     /// To a user's home: which groups is it in?
     WhichGroups {
@@ -84,7 +82,7 @@ pub enum PeopleLetter {
         /// The user.
         user: UserId,
         /// Its groups, sorted by number.
-        groups: Arc<[GroupId]>,
+        groups: Box<[GroupId]>,
     },
     /// To a core that watches: the profile has changed.
     News {
@@ -179,7 +177,7 @@ pub enum PeopleLetter {
         /// Who.
         user: Option<UserId>,
         /// It is so only for who is in one of these groups, sorted by number.
-        mates: Option<Arc<[GroupId]>>,
+        mates: Option<Box<[GroupId]>>,
     },
 }
 

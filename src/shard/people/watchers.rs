@@ -13,8 +13,6 @@
 //!
 //! Somebody who shows everything to everybody is never asked about.
 
-use std::sync::Arc;
-
 use super::super::conversation::{Action, Conversation};
 use super::super::group::Asker;
 use super::super::record::Face;
@@ -88,9 +86,9 @@ impl Shard {
     }
 
     /// The groups of the user whose inbox this is, as far as it is in memory.
-    pub(super) fn groups_of(&self, log: LogId) -> Arc<[GroupId]> {
+    pub(super) fn groups_of(&self, log: LogId) -> Box<[GroupId]> {
         let slot = self.loaded_owner(log);
-        slot.map_or(Arc::default(), |slot| self.users[slot].record.groups.present().into())
+        slot.map_or(Box::default(), |slot| self.users[slot].record.groups.present().into())
     }
 
     /// Whether a session's user is in one of these groups, which are sorted by number.
@@ -138,7 +136,7 @@ impl Shard {
         user: UserId,
         asker: Asker,
         may: May,
-        mates: Option<(Arc<[GroupId]>, May)>,
+        mates: Option<(Box<[GroupId]>, May)>,
         fx: &mut Effects,
     ) {
         let letter = PeopleLetter::May { conn: asker.conn, user, may, mates };
@@ -151,7 +149,7 @@ impl Shard {
         conn: ConnId,
         user: UserId,
         may: May,
-        mates: Option<(Arc<[GroupId]>, May)>,
+        mates: Option<(Box<[GroupId]>, May)>,
         fx: &mut Effects,
     ) {
         if !self.permission_came(conn, fx) {
