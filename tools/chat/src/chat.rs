@@ -5,7 +5,7 @@ mod past;
 mod people;
 mod refer;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use fulmar_client::store::StoreError;
@@ -81,6 +81,10 @@ pub(crate) struct Chat {
     typing: BTreeMap<(Target, u64), Instant>,
     /// What contacts are called.
     contacts: BTreeMap<u64, String>,
+    /// Whose device this is.
+    user: u64,
+    /// Conversations and groups with something unread to which this person is called.
+    calling: BTreeSet<Target>,
     /// How conversations and groups are shown.
     settings: BTreeMap<Target, ChatSettings>,
     /// The whole book was there once, so what comes of it is news.
@@ -101,9 +105,12 @@ pub(crate) struct Chat {
 }
 
 impl Chat {
-    pub(crate) async fn new(client: Client) -> Result<Self, StoreError> {
+    /// The chat of this user's device.
+    pub(crate) async fn new(client: Client, user: u64) -> Result<Self, StoreError> {
         let mut chat = Chat {
             client,
+            user,
+            calling: BTreeSet::new(),
             link: Link::Connecting,
             conversations: BTreeMap::new(),
             groups: BTreeMap::new(),
@@ -251,6 +258,7 @@ impl Chat {
             self.client.unwatch(&[peer]).await;
         }
         self.open = Some(target);
+        self.calling.remove(&target);
         self.messages.clear();
         self.older = true;
         let seen = match target {
@@ -495,6 +503,8 @@ impl Chat {
         self.typing.remove(&(message.target(), message.peer));
         if self.open == Some(message.target()) {
             self.insert(message.clone());
+        } else {
+            self.note_call(message);
         }
     }
 

@@ -60,11 +60,12 @@ struct Plain<W: Write> {
 pub(crate) async fn run(
     client: Client,
     mut events: Events,
+    user: u64,
     with: Option<u64>,
     at_end: AtEnd,
 ) -> io::Result<u8> {
     let mut signals = Signals::new()?;
-    let chat = Chat::new(client.clone()).await.map_err(io::Error::other)?;
+    let chat = Chat::new(client.clone(), user).await.map_err(io::Error::other)?;
     let out = io::stdout();
     let mut plain =
         Plain { chat, out, own: BTreeMap::new(), printed: None, rejected: false, looking_back: 0 };

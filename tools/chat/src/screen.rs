@@ -51,12 +51,13 @@ struct App {
 pub(crate) async fn run(
     client: Client,
     mut events: Events,
+    user: u64,
     title: String,
     with: Option<u64>,
 ) -> io::Result<u8> {
     let mut signals = Signals::new()?;
     let presence = client.clone();
-    let chat = Chat::new(client).await.map_err(io::Error::other)?;
+    let chat = Chat::new(client, user).await.map_err(io::Error::other)?;
     let (editor, notes, seen) = (Editor::new(), Vec::new(), Seen::default());
     let mut app = App { chat, editor, title, notes, scroll: 0, seen };
     match with {

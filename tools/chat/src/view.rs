@@ -113,6 +113,7 @@ fn draw_list(frame: &mut Frame<'_>, area: Rect, look: &Look<'_>) -> Rect {
         let label = Span::styled(format!(" {}", look.chat.label(target)), style);
         let unread = match unread {
             0 => Span::raw(""),
+            unread if look.chat.is_quiet(target) => Span::from(format!("  {unread} new")).dim(),
             unread => Span::from(format!("  {unread} new")).fg(Color::Yellow),
         };
         Line::from(vec![label, unread])
@@ -146,7 +147,8 @@ fn draw_bar(frame: &mut Frame<'_>, area: Rect, look: &Look<'_>, seen: Seen) {
         spans.push(Span::from(format!("── {} lines below, Esc goes there ", seen.scroll)).dim());
     }
     for (target, unread) in look.chat.list() {
-        if unread > 0 && look.chat.open_target() != Some(target) {
+        let is_open = look.chat.open_target() == Some(target);
+        if unread > 0 && !is_open && !look.chat.is_quiet(target) {
             let place = if matches!(target, Target::Peer(_)) { "from" } else { "in" };
             let unread = format!("── {unread} new {place} {} ", look.chat.label(target));
             spans.push(Span::from(unread).fg(Color::Yellow));

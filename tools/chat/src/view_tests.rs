@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use fulmar_client::store::MemoryStore;
-use fulmar_client::{Client, Code, Config, Event, Reason, content};
+use fulmar_client::{ChatSettings, Client, Code, Config, Event, Reason, content};
+use fulmar_protocol::content::Content;
+use fulmar_protocol::{Numbers, people as settings};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 
@@ -22,7 +24,7 @@ async fn chat() -> Chat {
         agent: "test".into(),
     };
     let (client, _) = Client::with_store(config, Box::new(MemoryStore::new())).await.unwrap();
-    Chat::new(client).await.unwrap()
+    Chat::new(client, 7).await.unwrap()
 }
 
 fn message(id: u64, peer: u64, state: State, text: &str) -> Message {
@@ -119,6 +121,50 @@ async fn unread_counts_stand_in_the_list_and_in_the_bar() {
     received(&mut chat, 3, 8, "here").await;
     assert!(chat.mark_read().await);
     assert!(!chat.mark_read().await, "once");
+}
+
+async fn mute(chat: &mut Chat, of: settings::Chat) {
+    let settings = ChatSettings { muted_until_ms: u64::MAX, ..ChatSettings::default() };
+    let (mut key, mut value) = (Vec::new(), Vec::new());
+    of.write(&mut key);
+    settings.encode(&mut value);
+    chat.take(&Event::Item { item: settings::item::CHAT, key, value }).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_muted_conversation_stays_out_of_the_bar() {
+    let mut chat = chat().await;
+    chat.open(Target::Peer(8)).await.unwrap();
+    mute(&mut chat, settings::Chat::User(9)).await;
+    received(&mut chat, 1, 9, "a").await;
+    let (lines, _) = draw_at(&chat, &[], 0, 80, 10);
+    assert!(lines[1].starts_with(" 9  1 new"), "{lines:?}");
+    assert!(!lines[8].contains("new from"), "{lines:?}");
+    received(&mut chat, 2, 10, "b").await;
+    let (lines, _) = draw_at(&chat, &[], 0, 80, 10);
+    assert!(lines[8].contains("1 new from 10"), "{lines:?}");
+}
+
+#[tokio::test]
+async fn a_muted_group_calls_only_whom_a_message_mentions() {
+    let mut chat = chat().await;
+    let group = Target::Group(30);
+    mute(&mut chat, settings::Chat::Group(30)).await;
+    let (content, body) = (content::TEXT, &b"look"[..]);
+    let said = |id, users: &[u64]| {
+        let mention = Content::Mention { users: Numbers::Slice(users), content, body };
+        let (number, mut body) = (mention.number(), Vec::new());
+        mention.encode(&mut body);
+        let body = Arc::from(body);
+        let message = message(id, 9, State::Received, "");
+        Event::GroupMessage(Message { group: Some(30), content: number, body, ..message })
+    };
+    chat.take(&said(1, &[12])).await.unwrap();
+    assert!(chat.is_quiet(group));
+    chat.take(&said(2, &[7, 12])).await.unwrap();
+    assert!(!chat.is_quiet(group), "it is for this person");
+    chat.open(group).await.unwrap();
+    assert!(chat.is_quiet(group), "it was seen");
 }
 
 #[tokio::test]

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use fulmar_protocol::content::{Content, Target as Meant};
+use fulmar_protocol::group::CONTENT_CHANGE;
 
 use crate::message::Message;
+use crate::people::ChatSettings;
 
 /// What somebody made of a message: who, 0 for this user in a conversation of two, and what.
 pub type Reaction = (u64, Arc<[u8]>);
@@ -88,6 +90,16 @@ impl Message {
             Some(Content::Mention { users, .. }) => users.iter().collect(),
             _ => Vec::new(),
         }
+    }
+
+    /// Whether a program should call `user`, whose device this is, to the message: with a sound, a number at its
+    /// icon. It isn't the user's own, stands for itself, and its chat isn't muted; of a muted one, only what
+    /// mentions the user.
+    #[must_use]
+    pub fn calls(&self, user: u64, settings: ChatSettings, now_ms: u64) -> bool {
+        let is_for_itself = !self.is_reference() && self.content != CONTENT_CHANGE;
+        let is_muted = settings.muted_until_ms > now_ms;
+        !self.state.is_own() && is_for_itself && (!is_muted || self.mentions().contains(&user))
     }
 
     /// The content and body of a message that changes this one; `None` where that can't be, since it has no tick

@@ -120,6 +120,8 @@ impl Chat {
         }
         if self.open == Some(message.target()) {
             self.insert(message.clone());
+        } else {
+            self.note_call(message);
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use fulmar_client::people::{Chat as Place, audience, item, privacy, profile, user_in};
 use fulmar_client::store::StoreError;
-use fulmar_client::{BookItem, ChatSettings, Code, Event, Put, Target};
+use fulmar_client::{BookItem, ChatSettings, Code, Event, Message, Put, Target};
 
 use super::Chat;
 use crate::command::{People, Setting};
@@ -86,6 +86,22 @@ impl Chat {
             Some(settings) if settings.is_pinned => -1,
             _ => 0,
         }
+    }
+
+    /// Notes that a message of what isn't open calls this person.
+    pub(super) fn note_call(&mut self, message: &Message) {
+        let target = message.target();
+        let settings = self.settings.get(&target).copied().unwrap_or_default();
+        if message.calls(self.user, settings, text::now_ms()) {
+            self.calling.insert(target);
+        }
+    }
+
+    /// Whether what is unread there doesn't matter now: it is muted, and nothing in it is for this person.
+    pub(crate) fn is_quiet(&self, target: Target) -> bool {
+        let settings = self.settings.get(&target);
+        settings.is_some_and(|settings| settings.muted_until_ms > text::now_ms())
+            && !self.calling.contains(&target)
     }
 
     /// What is shown behind it in a list.
