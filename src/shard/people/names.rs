@@ -116,6 +116,14 @@ pub(in super::super) struct Names {
     last_claim: u64,
 }
 
+impl Names {
+    /// How many records are in memory.
+    #[cfg(test)]
+    pub(in super::super) fn len(&self) -> usize {
+        self.by_hash.len()
+    }
+}
+
 /// The hash of a name: FNV-1a. Names that collide share a record.
 pub(in super::super) fn hash(name: &[u8]) -> u64 {
     name.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| {

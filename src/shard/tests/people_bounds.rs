@@ -8,7 +8,7 @@ use fulmar_protocol::{Frame, Numbers};
 use super::world::{C, Happening, World};
 use crate::limits::{
     BOOK_WAITING_MAX, BOOKS_WARM_BYTES_MAX, FIND_ANSWER_MS, NAME_WAITING_MAX, NAMES_OF_HASH_MAX,
-    PERMISSIONS_ASKED_MAX, TYPING_LOADS_MAX,
+    NAMES_WARM_MAX, PERMISSIONS_ASKED_MAX, TYPING_LOADS_MAX,
 };
 use crate::shard::group::Asker;
 use crate::shard::people::{PeopleLetter, hash_of};
@@ -106,6 +106,18 @@ fn no_more_than_so_many_wait_for_a_name() {
     world.load();
     take(&mut world, ann, "ann");
     world.expect(ann, &["item v1 6/ = ann"]);
+}
+
+#[test]
+fn names_that_were_asked_for_are_let_go_beyond_so_many() {
+    let mut world = World::new();
+    for question in 0..NAMES_WARM_MAX as u64 + 200 {
+        let name = Bytes::from(format!("name{question}"));
+        let letter = PeopleLetter::Find { name, asker: nobody(3), question: 1_000_000 + question };
+        world.happen(0, Happening::Letter(letter.into()));
+    }
+    let names = world.shard().names.len();
+    assert!(names.abs_diff(NAMES_WARM_MAX) <= 16, "{names}");
 }
 
 #[test]

@@ -40,6 +40,7 @@ pub(crate) const HELP: &[&str] = &[
     "/name ann      take the username ann; /name alone gives it up",
     "/find bob      who has the username bob",
     "/pin, /mute 8, /archive    for the open chat, muted for 8 hours; /unpin, /unmute, /unarchive",
+    "               what is muted stays out of the bar, unless a message mentions you",
     "/book          show what is set",
 ];
 
