@@ -24,8 +24,8 @@ use super::record::{Face, PresenceRecord};
 use super::{ConnId, CoreId, Effects, Key, Letter, Level, Load, Shard, UserId, Write};
 use crate::limits::{PEOPLE_WARM_MAX, PRESENCE_NOTE_MS, PRESENCE_PER_TURN, PRESENCE_READS_MAX};
 
-pub(super) use person::People;
 use person::Stored;
+pub(super) use person::{People, each};
 
 impl Shard {
     /// A frame came that a person caused. Says of activity, too, whether the session is before them.
@@ -206,9 +206,7 @@ impl Shard {
             person.told = None;
         }
         person.owed = 0;
-        while cores != 0 {
-            let core = cores.trailing_zeros() as CoreId;
-            cores &= cores - 1;
+        for core in each(cores) {
             self.post_to_core(core, Letter::Presence { user, seen, is_guarded, profile }, fx);
         }
     }
@@ -227,10 +225,8 @@ impl Shard {
         }
         person.profile_told = profile;
         person.profile_free_ms = now_ms + self.config.presence_interval_ms;
-        let (user, mut cores) = (person.id, person.watching & !person.owed);
-        while cores != 0 {
-            let core = cores.trailing_zeros() as CoreId;
-            cores &= cores - 1;
+        let (user, cores) = (person.id, person.watching & !person.owed);
+        for core in each(cores) {
             self.post_to_core(core, PeopleLetter::News { user, profile }.into(), fx);
         }
     }

@@ -15,8 +15,9 @@
 
 use super::super::conversation::{Action, Conversation};
 use super::super::group::Asker;
+use super::super::presence::each;
 use super::super::record::Face;
-use super::super::seam::{ConnId, CoreId, GroupId, LogId, Seen, UserId};
+use super::super::seam::{ConnId, GroupId, LogId, Seen, UserId};
 use super::super::{Effects, Letter, Shard, home_core};
 use super::letter::{May, PeopleLetter};
 use crate::limits::PERMISSIONS_ASKED_MAX;
@@ -219,10 +220,8 @@ impl Shard {
             }
             _ => u64::MAX,
         };
-        let mut cores = cores & cores_of_watcher;
-        while cores != 0 {
-            let core = cores.trailing_zeros() as CoreId;
-            cores &= cores - 1;
+        let cores = cores & cores_of_watcher;
+        for core in each(cores) {
             let letter = PeopleLetter::AskAgain { user, watcher, is_guarded };
             self.post_to_core(core, letter.into(), fx);
         }

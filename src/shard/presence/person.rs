@@ -4,10 +4,10 @@ use std::collections::{BTreeSet, VecDeque};
 
 use hashbrown::HashMap;
 
-use super::super::UserId;
 use super::super::record::Face;
 use super::super::seam::{Seen, Ticket};
 use super::super::table::Table;
+use super::super::{CoreId, UserId};
 use crate::limits::{CORES_MAX, PRESENCE_SETTLE_MS};
 
 /// Dues fall on multiples of this, so that one turn serves many.
@@ -15,6 +15,15 @@ const DUE_STEP_MS: u64 = 250;
 
 /// Cores as bits.
 pub(super) type Cores = u64;
+
+/// The cores of a set.
+pub(in super::super) fn each(mut cores: Cores) -> impl Iterator<Item = CoreId> {
+    std::iter::from_fn(move || {
+        let core = (cores != 0).then_some(cores.trailing_zeros() as CoreId)?;
+        cores &= cores - 1;
+        Some(core)
+    })
+}
 
 const _: () = assert!(CORES_MAX <= Cores::BITS as usize);
 
