@@ -15,8 +15,8 @@ pub(crate) struct Arguments {
     /// Many worlds: all seeds from A up to, not including, B.
     #[arg(long, value_name = "A..B", value_parser = seeds, conflicts_with = "seed")]
     pub(crate) seeds: Option<Range<u64>>,
-    /// Random seeds for so many real seconds.
-    #[arg(long, conflicts_with_all = ["seed", "seeds"])]
+    /// Random seeds for so many real seconds; with --seeds, of these as many as so many seconds allow.
+    #[arg(long, conflicts_with = "seed")]
     pub(crate) seconds: Option<u64>,
     /// Plant each fault that the simulator must notice, and see in how many worlds it does.
     #[arg(long, conflicts_with_all = ["seed", "seconds"])]

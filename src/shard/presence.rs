@@ -237,8 +237,10 @@ impl Shard {
         let slot = self.people.slot(user);
         let person = &mut self.people.table[slot];
         person.face = Some(face);
-        // To set it they did something.
-        person.last_seen_ms = person.last_seen_ms.max(now.unix_ms);
+        if person.last_seen_ms == 0 {
+            // When they set it is no longer known, but it isn't long ago.
+            person.last_seen_ms = now.unix_ms;
+        }
         self.write_person(slot, fx);
         self.look_at_person(slot, fx);
     }

@@ -300,7 +300,9 @@ impl Shard {
         fx: &mut Effects,
     ) {
         let Some(watched) = self.watching.watched.get_mut(&user) else { return };
-        let was_guarded = std::mem::replace(&mut watched.is_guarded, is_guarded);
+        // Of whom nothing was told yet it isn't known.
+        let was_open = watched.seen.is_some() && !watched.is_guarded;
+        watched.is_guarded = is_guarded;
         let conns: Vec<ConnId> = watched.conns.iter().copied().collect();
         for conn in conns {
             let Some(session) = self.session(conn) else { continue };
@@ -312,7 +314,7 @@ impl Shard {
                 Permission::Asked => Permission::Asked,
                 _ if is_meant => Permission::Unknown,
                 // Until now everybody saw everything, and for all others nothing has changed.
-                _ if !was_guarded => Permission::Known(May::ALL),
+                _ if was_open => Permission::Known(May::ALL),
                 permission => permission,
             };
             self.tell_presence(conn, user, fx);

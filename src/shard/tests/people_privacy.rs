@@ -130,6 +130,27 @@ fn many_guarded_people_are_asked_about_and_the_session_is_read_later() {
 }
 
 #[test]
+fn what_one_watcher_may_see_changes_nothing_for_one_who_was_told_nothing_yet() {
+    let mut world = World::new();
+    let (ann, bob) = (world.log_in(1, 1), world.log_in(2, 1));
+    world.frame(ann, &HERE);
+    set(&mut world, ann, privacy::ONLINE, audience::NOBODY);
+    set(&mut world, ann, privacy::LAST_SEEN, audience::NOBODY);
+    // So far behind that presence waits.
+    world.holds_stores = true;
+    world.send(ann, 3, 1, "hello");
+    world.pass(200);
+    watch(&mut world, bob, 1);
+    world.frame(ann, &Frame::Put { item: item::BLOCK, key: &user_key(4), value: &[1] });
+    world.expect(bob, &[]);
+    world.holds_stores = false;
+    world.store();
+    world.frame(ann, &HERE);
+    world.pass(PRESENCE_SETTLE_MS + 30_000);
+    world.expect(bob, &["presence 1 seen 0"]);
+}
+
+#[test]
 fn a_damaged_record_shows_nothing_until_the_person_comes() {
     let mut world = World::new();
     let bytes = bytes::Bytes::from_static(&[9, 9]);

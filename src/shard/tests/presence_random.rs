@@ -1,9 +1,12 @@
 //! Random histories of people who come, go, watch and break off, with storage that is behind now and
-//! then. Whatever happens: what a session was told last is what holds in the end, and nothing is left
-//! when all are gone.
+//! then; in some of them they hide from each other, too, and come into groups and leave them. Whatever
+//! happens: what a session was told last is what holds in the end and may be seen, and nothing is left when
+//! all are gone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use fulmar_protocol::group::Action;
+use fulmar_protocol::people::{audience, item, privacy, user_key};
 use fulmar_protocol::{Frame, Numbers};
 
 use super::world::{C, World, send};
@@ -14,6 +17,20 @@ const USERS: u64 = 6;
 const DEVICES: DeviceId = 2;
 const STEPS: usize = 300;
 const INTERVAL_MS: u64 = 30_000;
+
+/// Somebody who watches nobody, and makes the groups.
+const MAKER: UserId = 50;
+/// A device that only reads its user's book, in the end.
+const READER: DeviceId = 9;
+
+/// What a user shows, and to whom.
+#[derive(Default)]
+struct Shows {
+    /// Last seen, online.
+    audiences: [Option<u8>; 2],
+    contacts: BTreeSet<UserId>,
+    blocks: BTreeSet<UserId>,
+}
 
 /// A device, and what it knows.
 #[derive(Default)]
@@ -30,19 +47,138 @@ struct History {
     random: fastrand::Rng,
     phones: BTreeMap<(UserId, DeviceId), Phone>,
     last_seen_ms: BTreeMap<UserId, u64>,
+    /// Who makes the groups, if people hide.
+    maker: Option<C>,
+    /// Number of its last change.
+    changes: u64,
+    groups: BTreeMap<u64, BTreeSet<UserId>>,
+    shows: BTreeMap<UserId, Shows>,
 }
 
 impl History {
-    fn new(seed: u64) -> Self {
+    fn new(seed: u64, hides: bool) -> Self {
         let mut random = fastrand::Rng::with_seed(seed);
         let cores = random.u16(1..4);
         let world = World::of_cores(cores, |config| config.idle_s = 1_000_000);
         let devices = (1..=USERS).flat_map(|user| (1..=DEVICES).map(move |device| (user, device)));
         let phones = devices.map(|identity| (identity, Phone::default())).collect();
-        History { world, random, phones, last_seen_ms: BTreeMap::new() }
+        let mut history = History {
+            world,
+            random,
+            phones,
+            last_seen_ms: BTreeMap::new(),
+            maker: None,
+            changes: 0,
+            groups: BTreeMap::new(),
+            shows: (1..=USERS).map(|user| (user, Shows::default())).collect(),
+        };
+        history.maker = hides.then(|| history.world.join(MAKER, 1));
+        history
+    }
+
+    /// Somebody hides, or doesn't any more; or comes into a group, or goes.
+    fn hide(&mut self) {
+        let user = self.random.u64(1..=USERS);
+        let other = self.random.u64(1..=USERS);
+        let conn = self.phones[&(user, 1)].conn;
+        let who = [audience::NOBODY, audience::KNOWN, audience::KNOWN, audience::EVERYBODY]
+            [self.random.usize(..4)];
+        let what = [privacy::LAST_SEEN, privacy::ONLINE][self.random.usize(..2)];
+        match (self.random.u8(0..10), conn) {
+            (0..3, Some(c)) => self.put(user, c, item::PRIVACY, &[what], &[who]),
+            (3, Some(c)) => self.put(user, c, item::CONTACT, &user_key(other), b"x"),
+            (4, Some(c)) => self.put(user, c, item::CONTACT, &user_key(other), b""),
+            (5, Some(c)) if other != user => {
+                self.put(user, c, item::BLOCK, &user_key(other), &[1]);
+            }
+            (6, Some(c)) if other != user => {
+                self.put(user, c, item::BLOCK, &user_key(other), b"");
+            }
+            (7.., _) => self.regroup(user, other),
+            _ => {}
+        }
+    }
+
+    fn put(&mut self, user: UserId, c: C, item: u8, key: &[u8], value: &[u8]) {
+        self.act((user, 1), c, &Frame::Put { item, key, value });
+    }
+
+    /// Storage isn't behind while a group changes, so that it is known who is in it.
+    fn regroup(&mut self, one: UserId, other: UserId) {
+        let Some(maker) = self.maker else { return };
+        (self.world.holds_stores, self.world.holds_loads) = (false, false);
+        self.world.load();
+        self.world.store();
+        self.changes += 1;
+        let number = self.changes;
+        if self.groups.len() < 3 {
+            let members = BTreeSet::from([one, other]);
+            let list: Vec<UserId> = members.iter().copied().collect();
+            let group = self.world.group(maker, number, &list);
+            self.groups.insert(group, members);
+            return;
+        }
+        let nth = self.random.usize(..self.groups.len());
+        let (&group, members) = self.groups.iter_mut().nth(nth).expect("a group");
+        let action = if members.remove(&one) { Action::Remove } else { Action::Add };
+        if action == Action::Add {
+            members.insert(one);
+        }
+        self.world.change(maker, group, number, action, &[one], b"");
+    }
+
+    /// What every user's book says in the end: who broke off doesn't know what became of a put.
+    fn read_books(&mut self) {
+        for user in 1..=USERS {
+            let c = self.world.log_in(user, READER);
+            self.world.frame(c, &Frame::BookResume { version: 0 });
+            let mut shows = Shows::default();
+            for told in self.world.told(c) {
+                let Some((_, item)) =
+                    told.strip_prefix("item v").and_then(|told| told.split_once(' '))
+                else {
+                    continue;
+                };
+                let (place, value) = item.split_once(" = ").expect("a value");
+                let (kind, key) = place.split_once('/').expect("a key");
+                let key = number(key);
+                if value.is_empty() {
+                    continue;
+                }
+                match kind.parse().expect("a kind") {
+                    item::PRIVACY => shows.audiences[key as usize] = Some(number(value) as u8),
+                    item::CONTACT => drop(shows.contacts.insert(key)),
+                    item::BLOCK => drop(shows.blocks.insert(key)),
+                    other => panic!("an item of kind {other}"),
+                }
+            }
+            self.shows.insert(user, shows);
+            self.world.hang_up(c);
+        }
+    }
+
+    /// Whether a watcher may see when a user was last seen, and whether it is online.
+    fn may_see(&self, watcher: UserId, user: UserId) -> [bool; 2] {
+        let shows = &self.shows[&user];
+        let is_mate =
+            self.groups.values().any(|users| users.contains(&user) && users.contains(&watcher));
+        let is_known = is_mate || shows.contacts.contains(&watcher);
+        let is_blocked = shows.blocks.contains(&watcher);
+        shows.audiences.map(|who| match who.unwrap_or(audience::EVERYBODY) {
+            _ if watcher == user => true,
+            _ if is_blocked => false,
+            audience::NOBODY => false,
+            audience::KNOWN => is_known,
+            _ => true,
+        })
     }
 
     fn step(&mut self) {
+        if self.maker.is_some() && self.random.u8(..4) == 0 {
+            self.hide();
+            self.listen();
+            return;
+        }
         let identity = (self.random.u64(1..=USERS), self.random.u16(1..=DEVICES));
         let other = self.random.u64(1..=USERS);
         let conn = self.phones[&identity].conn;
@@ -155,6 +291,9 @@ impl History {
             client.is_stalled = false;
         }
         self.world.settle();
+        self.world.load();
+        self.world.store();
+        self.read_books();
         // Some stay as they are, until after the last change was told.
         for _ in 0..2 * INTERVAL_MS / 20_000 {
             let here = self.phones.iter().filter(|(_, phone)| phone.is_here);
@@ -170,8 +309,14 @@ impl History {
     fn check_told(&self, seed: u64) {
         for (identity, phone) in &self.phones {
             for (&user, told) in &phone.watches {
-                let (told, truth) = (told.as_deref(), self.truth(user));
-                assert_eq!(told, Some(truth.as_str()), "seed {seed}: {identity:?} of {user}");
+                let (told, truth) = (told.as_deref().expect("something"), self.truth(user));
+                let truth = match (truth == "online", self.may_see(identity.0, user)) {
+                    (true, [_, true]) | (false, [true, _]) => truth,
+                    // While somebody is online, those who see only the time aren't told each one.
+                    (true, [true, false]) if told.starts_with("seen 1") => continue,
+                    _ => "seen 0".to_owned(),
+                };
+                assert_eq!(told, truth, "seed {seed}: {identity:?} of {user}");
             }
         }
     }
@@ -199,10 +344,15 @@ impl History {
     }
 }
 
-#[test]
-fn what_was_told_last_is_what_holds_in_the_end() {
+/// The number that stands in words as `\x07`.
+fn number(text: &str) -> u64 {
+    let hex = text.strip_prefix("\\x").expect("a number");
+    u64::from_str_radix(hex, 16).expect("a number")
+}
+
+fn live(hides: bool) {
     for seed in 0..60 {
-        let mut history = History::new(seed);
+        let mut history = History::new(seed, hides);
         for _ in 0..STEPS {
             history.step();
         }
@@ -211,4 +361,14 @@ fn what_was_told_last_is_what_holds_in_the_end() {
         history.check_counts(seed);
         history.check_nothing_is_left(seed);
     }
+}
+
+#[test]
+fn what_was_told_last_is_what_holds_in_the_end() {
+    live(false);
+}
+
+#[test]
+fn what_was_told_last_is_what_holds_in_the_end_and_may_be_seen() {
+    live(true);
 }
