@@ -89,7 +89,10 @@ impl World {
                 self.devices[device as usize].is_stopped = false;
                 self.reconnect(device);
             }
-            if !self.devices[device as usize].is_at_rest() {
+            // One whose connection vanished without a word believes that it is online until a ping isn't answered.
+            let conn = self.devices[device as usize].conn;
+            let is_deaf = conn.is_some_and(|conn| self.network.get(conn).has_vanished);
+            if is_deaf || !self.devices[device as usize].is_at_rest() {
                 restless.get_or_insert(device);
             }
         }

@@ -14,7 +14,7 @@ struct Line {
     /// The next position, once one was named.
     next: Option<u64>,
     acked: u64,
-    /// The user was added again: what it had before may come once more.
+    /// The user was added again, or the device asked once more for what it was told: that may come once more.
     is_renewed: bool,
     /// Delivered and not acknowledged: position and body bytes.
     in_flight: VecDeque<(u64, u64)>,
@@ -36,7 +36,9 @@ impl Lines {
     pub(crate) fn resumes(&mut self, cursors: impl Iterator<Item = (u64, u64)>) {
         self.is_taking = true;
         for (group, cursor) in cursors {
-            self.all.entry(group).or_default().resumed = Some(cursor);
+            let line = self.all.entry(group).or_default();
+            line.resumed = Some(cursor);
+            line.is_renewed |= line.next.is_some_and(|next| cursor + 1 < next);
             // What the device says that it has, it acknowledges.
             self.acks(group, cursor);
         }
