@@ -11,6 +11,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use fulmar_protocol::Assembly;
+use hashbrown::HashSet;
 
 use super::group::Feeds;
 use super::history::Page;
@@ -122,7 +123,7 @@ pub(super) struct Download {
     /// Bytes that were put into frames.
     pub(super) done: usize,
     /// Logs whose next entry has a large body too, and waits until this one has gone.
-    pub(super) waiting: Vec<LogId>,
+    pub(super) waiting: HashSet<LogId>,
 }
 
 /// A large body on its way from the device.

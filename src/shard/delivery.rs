@@ -65,7 +65,8 @@ impl Shard {
                 Next::Warm(position) => {
                     let Some(entry) = self.users[slot].tail_at(position) else { break };
                     let (header, body) = (entry.header, entry.body.clone());
-                    if self.waits_for_body(conn, LogId::Inbox(self.users[slot].id), &body) {
+                    let log = LogId::Inbox(self.users[slot].id);
+                    if self.is_for_device(conn, &header) && self.waits_for_body(conn, log, &body) {
                         break;
                     }
                     self.deliver_unless_over(conn, position, &header, body, fx);
@@ -108,6 +109,13 @@ impl Shard {
             entries_max: messages_max.saturating_sub(window_messages).clamp(1, LOAD_ENTRIES_MAX),
             bytes_max: room as u32,
         })
+    }
+
+    /// Whether an entry goes to a device: its time isn't over, and the device didn't send it itself.
+    fn is_for_device(&mut self, conn: ConnId, header: &EntryHeader) -> bool {
+        let device = self.session(conn).map(|session| session.device);
+        let is_from_it = header.own && device == Some(header.device);
+        !(is_from_it || self.is_over(header))
     }
 
     /// Passes over an entry whose time is over, else as [`Shard::deliver_entry`].
@@ -236,7 +244,8 @@ impl Shard {
                 self.end(conn, Code::Internal, detail, fx);
                 return;
             };
-            is_cut_short = self.waits_for_body(conn, LogId::Inbox(user), &body);
+            is_cut_short = self.is_for_device(conn, &header)
+                && self.waits_for_body(conn, LogId::Inbox(user), &body);
             let Some(session) = self.session(conn) else { return };
             if is_cut_short || session.next > position {
                 break;

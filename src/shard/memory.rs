@@ -313,14 +313,14 @@ impl Shard {
         let user = &mut self.users[slot];
         let logins = user.take_waiting(|waits| &mut waits.logins);
         let stalled = user.take_waiting(|waits| &mut waits.stalled);
+        for group in user.take_waiting(|waits| &mut waits.ended) {
+            self.unlist_group(id, group, fx);
+        }
         for peer in stalled {
             if let Some(&conversation) = self.conversations_by_id.get(&(LogId::Inbox(id), peer)) {
                 self.conversations[conversation].stalled = false;
                 self.perform_waiting(conversation, fx);
             }
-        }
-        for group in self.users[slot].take_waiting(|waits| &mut waits.ended) {
-            self.unlist_group(id, group, fx);
         }
         self.tell_waiting_notices(slot, fx);
         for conn in logins {

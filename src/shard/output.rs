@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use fulmar_protocol::limits::PART_BYTES_MAX;
 use fulmar_protocol::{Chunks, Code, Frame, Goodbye};
+use hashbrown::HashSet;
 
 use super::connection::{Download, Stage};
 use super::counters::count;
@@ -147,6 +148,8 @@ impl Shard {
             self.close_when_written(conn, fx);
             return;
         }
+        // Small messages may have filled the output meanwhile. One piece goes with each of its turns.
+        self.put_piece(conn, fx);
         self.continue_download(conn, fx);
         self.tell_stalled_receipts(conn, fx);
         self.tell_owed_presence(conn, fx);
@@ -167,7 +170,7 @@ impl Shard {
             return;
         }
         if let Some(session) = self.session(conn) {
-            session.download = Some(Box::new(Download { body, done, waiting: Vec::new() }));
+            session.download = Some(Box::new(Download { body, done, waiting: HashSet::new() }));
         }
         self.continue_download(conn, fx);
     }
@@ -181,7 +184,7 @@ impl Shard {
         };
         let is_large = Chunks::total_bytes(body).is_some();
         if is_large {
-            download.waiting.push(log);
+            download.waiting.insert(log);
         }
         is_large
     }
@@ -191,25 +194,31 @@ impl Shard {
     pub(super) fn continue_download(&mut self, conn: ConnId, fx: &mut Effects) {
         let high_bytes = self.config.output_high_bytes;
         while let Some(connection) = self.connection(conn) {
-            if connection.output.len() >= high_bytes / 2 {
+            let is_full = connection.output.len() >= high_bytes / 2;
+            if is_full || !self.put_piece(conn, fx) {
                 return;
             }
-            let Some(session) = connection.session() else { return };
-            let Some(download) = session.download.as_mut() else { return };
-            let start = download.done;
-            let end = download.body.len().min(start + PART_BYTES_MAX);
-            download.done = end;
-            let is_cut = end == download.body.len() && is_planted(Fault::BodyCut);
-            let piece = download.body.slice(start..end - usize::from(is_cut));
-            if end == download.body.len() {
-                session.download = None;
-                let slot = session.user_slot;
-                self.queue_pump(slot);
-                self.queue_feeds(conn);
-                self.queue_page(conn);
-            }
-            self.put(conn, &Frame::Part { body: &piece }, fx);
         }
+    }
+
+    /// Puts one piece of a large body that is on its way; `false` if there is none.
+    fn put_piece(&mut self, conn: ConnId, fx: &mut Effects) -> bool {
+        let Some(session) = self.session(conn) else { return false };
+        let Some(download) = session.download.as_mut() else { return false };
+        let start = download.done;
+        let end = download.body.len().min(start + PART_BYTES_MAX);
+        download.done = end;
+        let is_cut = end == download.body.len() && is_planted(Fault::BodyCut);
+        let piece = download.body.slice(start..end - usize::from(is_cut));
+        if end == download.body.len() {
+            session.download = None;
+            let slot = session.user_slot;
+            self.queue_pump(slot);
+            self.queue_feeds(conn);
+            self.queue_page(conn);
+        }
+        self.put(conn, &Frame::Part { body: &piece }, fx);
+        true
     }
 
     /// Ends a connection that isn't logged in: tells why and closes.

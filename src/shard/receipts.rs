@@ -86,12 +86,12 @@ impl Shard {
         let is_hidden = record.read_shown < record.read && !record.ties.blocks;
         let Some(slot) = self.loaded_owner(log).filter(|_| is_hidden) else { return };
         let InboxRecord { face, groups, .. } = &self.users[slot].record;
-        if face.reads == Audience::Known && !groups.present().is_empty() {
+        if face.reads == Audience::Known && !groups.own_doing().is_empty() {
             self.ask_permission(Question::Reads { conn, author: peer }, fx);
         }
     }
 
-    /// The author is in a group with the reader.
+    /// The author is in a group to which the reader wrote.
     pub(super) fn show_read_to_mate(&mut self, conversation_slot: u32) {
         self.mark_conversation_dirty(conversation_slot);
         self.show_receipts_if(conversation_slot, true);

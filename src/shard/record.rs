@@ -135,6 +135,7 @@ impl InboxRecord {
         }
         self.groups.encode(out);
         self.face.encode(out);
+        self.groups.encode_own_doing(out);
     }
 
     /// Reads the encoded form.
@@ -153,8 +154,9 @@ impl InboxRecord {
                 cursor_bytes: fields.number("inbox.cursor_bytes")?,
             });
         }
-        let groups = GroupList::decode(&mut fields)?;
+        let mut groups = GroupList::decode(&mut fields)?;
         let face = Face::decode(&mut fields)?;
+        groups.decode_own_doing(&mut fields)?;
         fields.end("inbox")?;
         let record = InboxRecord { trim, trim_bytes, head, head_bytes, devices, groups, face };
         record.check()?;

@@ -318,7 +318,7 @@ impl Shard {
         let is_new = self.users[slot].record.groups.begin(group);
         self.write_inbox(slot, fx);
         if is_new {
-            self.groups_changed(slot, fx);
+            self.may_see_more(slot, fx);
         }
         position
     }

@@ -49,8 +49,8 @@ enum Permission {
     Unknown,
     /// It is asked for.
     Asked,
-    /// The person's home said so.
-    Known(May),
+    /// The person's home said so; and whether that depends on the groups of both.
+    Known(May, bool),
 }
 
 impl Watch {
@@ -227,7 +227,7 @@ impl Shard {
         let Ok(watch) = attention.find(user) else { return };
         let may = match watch.permission {
             _ if !is_guarded => May::ALL,
-            Permission::Known(may) => may,
+            Permission::Known(may, _) => may,
             Permission::Asked => return,
             Permission::Unknown => {
                 watch.permission = Permission::Asked;
@@ -279,6 +279,7 @@ impl Shard {
         conn: ConnId,
         user: UserId,
         may: May,
+        is_by_groups: bool,
         fx: &mut Effects,
     ) {
         let Some(attention) = self.attention(conn) else { return };
@@ -287,7 +288,7 @@ impl Shard {
             // The answer to an earlier watch.
             return;
         }
-        watch.permission = Permission::Known(may);
+        watch.permission = Permission::Known(may, is_by_groups);
         self.tell_presence(conn, user, fx);
     }
 
@@ -314,21 +315,21 @@ impl Shard {
                 Permission::Asked => Permission::Asked,
                 _ if is_meant => Permission::Unknown,
                 // Until now everybody saw everything, and for all others nothing has changed.
-                _ if was_open => Permission::Known(May::ALL),
+                _ if was_open => Permission::Known(May::ALL, false),
                 permission => permission,
             };
             self.tell_presence(conn, user, fx);
         }
     }
 
-    /// The user of a session came into a group, or left one: asks again about those who don't show themselves to
-    /// everybody. The answer to a question under way is judged by the groups of the time when it comes.
+    /// The user of a session came into a group, or left one: asks again about those of whom what it may see
+    /// depends on that. The answer to a question under way is judged by the groups of the time when it comes.
     pub(super) fn ask_for_watched(&mut self, conn: ConnId, fx: &mut Effects) {
         let Some(session) = self.session(conn) else { return };
         let Some(attention) = session.attention.as_deref_mut() else { return };
         let mut known = Vec::new();
         for watch in &mut attention.watches {
-            if matches!(watch.permission, Permission::Known(_)) {
+            if matches!(watch.permission, Permission::Known(_, true)) {
                 watch.permission = Permission::Unknown;
                 known.push(watch.user);
             }

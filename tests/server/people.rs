@@ -113,7 +113,7 @@ fn who_is_in_a_group_with_a_user_is_among_those_whom_it_knows() {
         ann.expect(&deliver(1, reader, 1, b"hello"));
         ann.put(&Frame::Ack { position: 1 });
         bob.expect(&Got::Receipt { peer: user, delivered: 1, read: 0, own: false });
-        change(&mut bob, 0, 2, Action::Create, &[user], b"birds");
+        change(&mut ann, 0, 2, Action::Create, &[reader], b"birds");
         while !matches!(bob.next(), Got::Presence { is_online: true, .. }) {}
         ann.put(&Frame::Read { peer: reader, ordinal: 1 });
         let read = Got::Receipt { peer: user, delivered: 1, read: 1, own: false };

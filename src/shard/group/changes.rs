@@ -43,12 +43,16 @@ impl Shard {
     pub(super) fn end_joining(&mut self, slot: u32, by: UserId, wanted: &Wanted, fx: &mut Effects) {
         let group = &mut self.groups[slot];
         let maker = (wanted.action == Action::Create).then_some(by);
-        for user in wanted.users.iter().copied().chain(maker) {
+        let users: Vec<UserId> = wanted.users.iter().copied().chain(maker).collect();
+        for &user in &users {
             if let Some(at) = group.joining.iter().position(|joining| *joining == user) {
                 group.joining.swap_remove(at);
             }
         }
         let id = group.id;
+        // Those who were told of it and don't come are listed no more.
+        self.tell_ended(id, users, fx);
+        let group = &mut self.groups[slot];
         for (asker, cursor) in std::mem::take(&mut group.early) {
             let letter = GroupLetter::Resume { asker, cursors: vec![(id, cursor)] };
             self.at_group(slot, letter, fx);

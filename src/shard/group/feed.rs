@@ -189,8 +189,11 @@ impl Shard {
         let Some(feeds) = session.groups.as_deref() else { return Next::Nothing };
         let bytes = feeds.window_bytes;
         let feed = &feeds.all[at];
-        let is_busy = feed.loading || session.has_waiting(LogId::Group(feed.group));
-        if feed.next > feed.last() || is_busy || output_room == 0 {
+        if feed.next > feed.last()
+            || feed.loading
+            || output_room == 0
+            || session.has_waiting(LogId::Group(feed.group))
+        {
             return Next::Nothing;
         }
         let (group, next, through, of_feed) = (feed.group, feed.next, feed.last(), feed.messages);

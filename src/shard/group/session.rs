@@ -211,6 +211,7 @@ impl Shard {
             | GroupLetter::Noticed { group, .. } => self.hand_to_known_group(group, letter, fx),
             GroupLetter::Resume { asker, cursors } => self.compare_resumed(asker, cursors, fx),
             GroupLetter::Accepted { origin, group, position, time_ms } => {
+                self.acted_in_group(origin.user, group, fx);
                 if self.is_answered(origin) {
                     let number = origin.number;
                     let frame = Frame::GroupSent { group, number, position, time_ms };
@@ -383,7 +384,17 @@ impl Shard {
         self.users[slot].record.groups.has(group)
     }
 
-    /// A user is in a group no more: its mates there aren't among those whom it knows.
+    /// A user wrote to a group, or changed or made it: from then on it knows its members. It is stored as cursors
+    /// are.
+    fn acted_in_group(&mut self, user: UserId, group: GroupId, fx: &mut Effects) {
+        let Some(slot) = self.loaded_user(user) else { return };
+        if self.users[slot].record.groups.act(group) {
+            self.mark_dirty(slot);
+            self.is_known_to_others(slot, fx);
+        }
+    }
+
+    /// A user is in a group no more: it doesn't know its members by that, nor they it.
     pub(in super::super) fn unlist_group(
         &mut self,
         user: UserId,
@@ -398,9 +409,13 @@ impl Shard {
             }
             return;
         }
+        let knew_members = self.users[slot].record.groups.own_doing().contains(&group);
         if self.users[slot].record.groups.end(group) {
             self.mark_dirty(slot);
-            self.groups_changed(slot, fx);
+            self.may_see_more(slot, fx);
+            if knew_members {
+                self.is_known_to_others(slot, fx);
+            }
         }
     }
 

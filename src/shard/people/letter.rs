@@ -68,18 +68,18 @@ pub enum PeopleLetter {
         /// What it may see if it is in one of these groups, sorted by number; none where that makes no difference.
         mates: Option<(Box<[GroupId]>, May)>,
     },
-    /// To a user's home: which groups is it in?
+    /// To an author's home: which groups is it in?
     WhichGroups {
-        /// The user.
+        /// The author.
         user: UserId,
-        /// The session whose user may be in one of them.
+        /// The session whose user read what it wrote.
         asker: Asker,
     },
     /// To the asker's core: the answer.
     Groups {
         /// The session.
         conn: ConnId,
-        /// The user.
+        /// The author.
         user: UserId,
         /// Its groups, sorted by number.
         groups: Box<[GroupId]>,

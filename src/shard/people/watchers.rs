@@ -8,8 +8,11 @@
 //!   asks again ◄────────────── AskAgain ─────── privacy, a block, a contact, the first message, a group changed it
 //! ```
 //!
-//! Where it depends on whether they are in a group together, the answer brings the person's groups, and the
-//! watcher's core, which has those of the watcher, compares them.
+//! Where it depends on whether they are in a group together, the answer brings the groups whose members the person
+//! knows, and the watcher's core, which has those of the watcher, compares them.
+//!
+//! Who may see what was read is asked the other way round: the reader's core asks the author's home for the groups of
+//! the author.
 //!
 //! Somebody who shows everything to everybody is never asked about.
 
@@ -86,10 +89,10 @@ impl Shard {
         self.is_told_what_it_asked(conn)
     }
 
-    /// The groups of the user whose inbox this is, as far as it is in memory.
+    /// The groups whose members the user knows whose inbox this is, as far as it is in memory.
     pub(super) fn groups_of(&self, log: LogId) -> Box<[GroupId]> {
         let slot = self.loaded_owner(log);
-        slot.map_or(Box::default(), |slot| self.users[slot].record.groups.present().into())
+        slot.map_or(Box::default(), |slot| self.users[slot].record.groups.own_doing().into())
     }
 
     /// Whether a session's user is in one of these groups, which are sorted by number.
@@ -156,23 +159,25 @@ impl Shard {
         if !self.permission_came(conn, fx) {
             return;
         }
+        let is_by_groups = mates.is_some();
         let may = match mates {
             Some((groups, to_mates)) if self.is_in_any(conn, &groups) => to_mates,
             _ => may,
         };
-        self.watch_permitted(conn, user, may, fx);
+        self.watch_permitted(conn, user, may, is_by_groups, fx);
     }
 
-    /// An author wants to know which groups a user is in, to show it what it read.
+    /// A reader wants to know which groups an author is in, to show it what it read.
     pub(in super::super) fn tell_groups_of(&mut self, slot: u32, asker: Asker, fx: &mut Effects) {
         let log = self.conversations[slot].log;
-        let Some(user) = log.user() else { return };
-        let groups = self.groups_of(log);
+        let (Some(user), Some(owner)) = (log.user(), self.loaded_owner(log)) else { return };
+        let groups = self.users[owner].record.groups.present().into();
         let letter = PeopleLetter::Groups { conn: asker.conn, user, groups };
         self.post_to_core(asker.core, letter.into(), fx);
     }
 
-    /// An author's home says which groups the author is in: with one in common it sees what was read.
+    /// An author's home says which groups the author is in. If the reader wrote to one of them it knows the author,
+    /// which then sees what was read.
     pub(super) fn perhaps_mates(
         &mut self,
         conn: ConnId,
@@ -180,23 +185,30 @@ impl Shard {
         groups: &[GroupId],
         fx: &mut Effects,
     ) {
-        if !self.permission_came(conn, fx) || !self.is_in_any(conn, groups) {
+        if !self.permission_came(conn, fx) {
             return;
         }
-        if let Some(reader) = self.session(conn).map(|session| session.user) {
+        let Some(session) = self.session(conn) else { return };
+        let (reader, slot) = (session.user, session.user_slot);
+        let own = self.users[slot].record.groups.own_doing();
+        if own.iter().any(|group| groups.binary_search(group).is_ok()) {
             self.with_conversation(LogId::Inbox(reader), author, Action::ShowRead, fx);
         }
     }
 
-    /// A user came into a group, or left it: who may see what of it, and what it may see, has changed.
-    pub(in super::super) fn groups_changed(&mut self, slot: u32, fx: &mut Effects) {
-        let (user, face) = (self.users[slot].id, self.users[slot].record.face);
-        if face.is_for_known() {
-            self.change_permissions(user, None, face, fx);
-        }
+    /// A user came into a group or left it: what its sessions may see of members has changed.
+    pub(in super::super) fn may_see_more(&mut self, slot: u32, fx: &mut Effects) {
         for index in 0..self.users[slot].sessions.len() {
             let (_, conn) = self.users[slot].sessions[index];
             self.ask_for_watched(conn, fx);
+        }
+    }
+
+    /// A user knows the members of a group from now on, or no more: what they may see of it has changed.
+    pub(in super::super) fn is_known_to_others(&mut self, slot: u32, fx: &mut Effects) {
+        let (user, face) = (self.users[slot].id, self.users[slot].record.face);
+        if face.is_for_known() {
+            self.change_permissions(user, None, face, fx);
         }
     }
 

@@ -16,6 +16,8 @@ const DUE_STEP_MS: u64 = 250;
 /// Cores as bits.
 pub(super) type Cores = u64;
 
+const _: () = assert!(CORES_MAX <= Cores::BITS as usize);
+
 /// The cores of a set.
 pub(in super::super) fn each(mut cores: Cores) -> impl Iterator<Item = CoreId> {
     std::iter::from_fn(move || {
@@ -24,8 +26,6 @@ pub(in super::super) fn each(mut cores: Cores) -> impl Iterator<Item = CoreId> {
         Some(core)
     })
 }
-
-const _: () = assert!(CORES_MAX <= Cores::BITS as usize);
 
 impl Seen {
     /// Whether a watcher who was told `told` should know. While somebody is there, they do something

@@ -10,7 +10,7 @@ use super::{Fields, RecordError, put};
 pub enum Audience {
     /// Nobody.
     Nobody,
-    /// Those to whom the person wrote, its contacts, and who is in a group with it.
+    /// Those to whom the person wrote, its contacts, and the members of groups to which it wrote.
     Known,
     /// Everybody.
     #[default]

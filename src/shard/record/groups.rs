@@ -23,6 +23,9 @@ struct Lists {
     present: Vec<GroupId>,
     /// Groups that the user was in, the latest last. Their entries up to its end may still be read.
     past: Vec<GroupId>,
+    /// Those among the present ones to which the user wrote, or that it changed or made: whose members it knows
+    /// by its own doing. By number.
+    own_doing: Vec<GroupId>,
 }
 
 impl GroupList {
@@ -39,6 +42,22 @@ impl GroupList {
     #[must_use]
     pub fn has(&self, group: GroupId) -> bool {
         self.present().binary_search(&group).is_ok() || self.past().contains(&group)
+    }
+
+    /// Groups that the user is in, and to which it wrote or that it changed or made.
+    pub fn own_doing(&self) -> &[GroupId] {
+        self.lists.as_deref().map_or(&[], |lists| &lists.own_doing)
+    }
+
+    /// The user wrote to a group, or changed or made it; `true` if that is new, and it is in it.
+    pub fn act(&mut self, group: GroupId) -> bool {
+        let Some(lists) = self.lists.as_deref_mut() else { return false };
+        if lists.present.binary_search(&group).is_err() {
+            return false;
+        }
+        let Err(at) = lists.own_doing.binary_search(&group) else { return false };
+        lists.own_doing.insert(at, group);
+        true
     }
 
     /// Whether the user is in one of these groups, which are sorted by number.
@@ -73,6 +92,7 @@ impl GroupList {
         let Some(lists) = self.lists.as_deref_mut() else { return false };
         let Ok(at) = lists.present.binary_search(&group) else { return false };
         lists.present.remove(at);
+        lists.own_doing.retain(|&known| known != group);
         if lists.past.len() == GROUPS_PAST_MAX {
             lists.past.remove(0);
         }
@@ -81,7 +101,7 @@ impl GroupList {
     }
 
     pub(super) fn numbers(&self) -> usize {
-        2 + self.present().len() + self.past().len()
+        3 + self.present().len() + self.past().len() + self.own_doing().len()
     }
 
     pub(super) fn encode(&self, out: &mut BytesMut) {
@@ -93,6 +113,30 @@ impl GroupList {
         }
     }
 
+    /// Appends what the user did in them, as the end of the record; nothing where that is nothing.
+    pub(super) fn encode_own_doing(&self, out: &mut BytesMut) {
+        if !self.own_doing().is_empty() {
+            put(self.own_doing().len() as u64, out);
+            for &group in self.own_doing() {
+                put(group, out);
+            }
+        }
+    }
+
+    /// Reads that, as far as there is something left.
+    pub(super) fn decode_own_doing(&mut self, fields: &mut Fields<'_>) -> Result<(), RecordError> {
+        if fields.rest.is_empty() {
+            return Ok(());
+        }
+        let count = fields.count(USER_GROUPS_MAX as u64, "inbox.own_doing")?;
+        for _ in 0..count {
+            if !self.act(fields.number("inbox.own_doing")?) {
+                return Err(RecordError("inbox.own_doing"));
+            }
+        }
+        Ok(())
+    }
+
     pub(super) fn decode(fields: &mut Fields<'_>) -> Result<Self, RecordError> {
         let mut list = |max: usize| {
             let count = fields.count(max as u64, "inbox.groups")?;
@@ -102,7 +146,7 @@ impl GroupList {
         if !present.is_sorted_by(|one, next| one < next) {
             return Err(RecordError("inbox.groups"));
         }
-        let lists = Lists { present, past };
+        let lists = Lists { present, past, own_doing: Vec::new() };
         let is_empty = lists == Lists::default();
         Ok(GroupList { lists: (!is_empty).then(|| Box::new(lists)) })
     }
@@ -126,6 +170,28 @@ mod tests {
     }
 
     #[test]
+    fn what_one_did_in_a_group_ends_with_being_in_it() {
+        let mut list = GroupList::default();
+        assert!(!list.act(3));
+        for group in [3, 9] {
+            list.begin(group);
+        }
+        assert!(list.act(9) && !list.act(9) && !list.act(4));
+        let mut bytes = BytesMut::new();
+        list.encode_own_doing(&mut bytes);
+        let mut again = GroupList::default();
+        for group in [3, 9] {
+            again.begin(group);
+        }
+        assert_eq!(again.decode_own_doing(&mut Fields { rest: &bytes }), Ok(()));
+        assert_eq!(again, list);
+        assert!(again.decode_own_doing(&mut Fields { rest: &bytes }).is_err(), "twice");
+        list.end(9);
+        list.begin(9);
+        assert_eq!(list.own_doing(), [0; 0]);
+    }
+
+    #[test]
     fn both_lists_are_bounded() {
         let mut list = GroupList::default();
         for group in 1..=USER_GROUPS_MAX as u64 {
@@ -141,7 +207,8 @@ mod tests {
 
     #[test]
     fn a_list_comes_back_as_it_was_and_an_unsorted_one_does_not() {
-        let lists = Lists { present: vec![3, 9, u64::MAX], past: vec![8, 1] };
+        let own_doing = Vec::new();
+        let lists = Lists { present: vec![3, 9, u64::MAX], past: vec![8, 1], own_doing };
         let list = GroupList { lists: Some(Box::new(lists)) };
         let mut bytes = BytesMut::new();
         list.encode(&mut bytes);

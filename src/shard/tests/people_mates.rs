@@ -1,4 +1,4 @@
-//! Who is in a group with a user is among those whom it knows, as long as both are in it.
+//! The members of a group to which a user wrote are among those whom it knows, as long as both are in it.
 
 use fulmar_protocol::group::Action;
 use fulmar_protocol::people::{audience, item, privacy, user_key};
@@ -49,9 +49,12 @@ fn news(world: &mut World, c: C) -> String {
 #[test]
 fn members_of_one_group_see_what_is_for_those_whom_one_knows() {
     for cores in [1, 2, 3] {
-        let Three { mut world, users: [ann, bob, _], eve: c_eve, bob: c_bob, .. } = three(cores);
-        world.group(c_eve, 1, &[ann, bob]);
-        assert_eq!(seen(&mut world, c_bob, ann), format!("presence {ann} online"));
+        let Three { mut world, users: [ann, bob, _], ann: c_ann, eve: c_eve, bob: c_bob } =
+            three(cores);
+        let group = world.group(c_eve, 1, &[ann, bob]);
+        assert_eq!(seen(&mut world, c_bob, ann), format!("presence {ann} seen 0"), "only added");
+        world.say(c_ann, group, 1, "hello");
+        assert_eq!(news(&mut world, c_bob), format!("presence {ann} online"));
         let stranger = world.join(user_on(0, cores, 9), 1);
         assert_eq!(seen(&mut world, stranger, ann), format!("presence {ann} seen 0"));
     }
@@ -63,11 +66,18 @@ fn whoever_comes_or_goes_what_is_seen_changes_at_once() {
         let Three { mut world, users: [ann, bob, _], ann: c_ann, bob: c_bob, eve } = three(cores);
         let (online, dark) = (format!("presence {ann} online"), format!("presence {ann} seen 0"));
         assert_eq!(seen(&mut world, c_bob, ann), dark);
-        // The watcher comes into a group in which the person is, then the person into one of the watcher.
+        // The watcher comes into a group to which the person wrote, then the person into one of the watcher.
         for (number, [first, second]) in [(1, [ann, bob]), (10, [bob, ann])] {
             let group = world.group(eve, number, &[first]);
+            if first == ann {
+                world.say(c_ann, group, number, "hello");
+            }
             assert_eq!(news(&mut world, c_bob), "", "alone");
             world.change(eve, group, number + 1, Action::Add, &[second], b"");
+            if second == ann {
+                assert_eq!(news(&mut world, c_bob), "", "she didn't do anything");
+                world.say(c_ann, group, number, "hello");
+            }
             assert_eq!(news(&mut world, c_bob), online);
             let leaver = if second == ann { c_ann } else { c_bob };
             world.change(leaver, group, number + 2, Action::Leave, &[], b"");
@@ -78,8 +88,9 @@ fn whoever_comes_or_goes_what_is_seen_changes_at_once() {
 
 #[test]
 fn a_group_that_comes_while_it_is_asked_counts() {
-    let Three { mut world, users: [ann, bob, _], bob: c_bob, eve, .. } = three(1);
+    let Three { mut world, users: [ann, bob, _], ann: c_ann, bob: c_bob, eve } = three(1);
     let group = world.group(eve, 1, &[ann]);
+    world.say(c_ann, group, 1, "hello");
     world.holds_loads = true;
     assert_eq!(seen(&mut world, c_bob, ann), "");
     world.change(eve, group, 2, Action::Add, &[bob], b"");
@@ -91,7 +102,8 @@ fn a_group_that_comes_while_it_is_asked_counts() {
 #[test]
 fn neither_a_block_nor_nobody_has_exceptions_for_members() {
     let Three { mut world, users: [ann, bob, _], ann: c_ann, bob: c_bob, eve } = three(1);
-    world.group(eve, 1, &[ann, bob]);
+    let group = world.group(eve, 1, &[ann, bob]);
+    world.say(c_ann, group, 1, "hello");
     set(&mut world, c_ann, item::BLOCK, &user_key(bob), &[1]);
     assert_eq!(seen(&mut world, c_bob, ann), format!("presence {ann} seen 0"));
     set(&mut world, c_ann, item::BLOCK, &user_key(bob), &[]);
@@ -113,7 +125,8 @@ fn a_member_sees_that_what_it_wrote_was_read() {
         world.ack(c_ann, 4);
         world.read(c_ann, bob, 1);
         assert!(!world.told(c_bob).contains(&read(1)), "a stranger");
-        world.group(c_bob, 3, &[ann]);
+        let group = world.group(c_bob, 3, &[ann]);
+        world.say(c_ann, group, 1, "hello");
         world.read(c_ann, bob, 2);
         world.read(c_ann, eve, 2);
         assert!(world.told(c_bob).contains(&read(2)));
@@ -134,22 +147,25 @@ fn a_member_finds_the_username() {
     for cores in [1, 2, 3] {
         let Three { mut world, users: [ann, bob, _], ann: c_ann, bob: c_bob, eve } = three(cores);
         set(&mut world, c_ann, item::USERNAME, b"", b"ann");
-        world.group(eve, 1, &[ann]);
+        let group = world.group(eve, 1, &[ann]);
+        world.say(c_ann, group, 1, "hello");
         for found in [0, ann] {
             world.told(c_bob);
             world.frame(c_bob, &Frame::Find { name: b"ann" });
             world.pass(2 * FIND_ANSWER_MS);
             assert_eq!(world.told(c_bob), [format!("found ann {found}")]);
-            world.group(eve, 2, &[ann, bob]);
+            world.change(eve, group, 2, Action::Add, &[bob], b"");
         }
     }
 }
 
 #[test]
 fn whoever_is_removed_while_away_is_none_any_more() {
-    let Three { mut world, users: [ann, bob, _], bob: c_bob, eve, .. } = three(1);
+    let Three { mut world, users: [ann, bob, _], ann: c_ann, bob: c_bob, eve } = three(1);
     let group = world.group(eve, 1, &[ann, bob]);
+    world.say(c_ann, group, 1, "hello");
     world.hang_up(c_bob);
+    world.pass(1_000);
     world.crash();
     let eve = world.join(user_on(0, 1, 2), 1);
     world.change(eve, group, 2, Action::Remove, &[bob], b"");
@@ -158,4 +174,37 @@ fn whoever_is_removed_while_away_is_none_any_more() {
     // Its device says nothing of groups.
     let c_bob = world.log_in(bob, 1);
     assert_eq!(seen(&mut world, c_bob, ann), format!("presence {ann} seen 0"));
+}
+
+#[test]
+fn what_she_did_in_a_group_is_stored_and_ends_with_her_time_there() {
+    let Three { mut world, users: [ann, bob, _], ann: c_ann, eve, .. } = three(1);
+    let group = world.group(eve, 1, &[ann, bob]);
+    world.say(c_ann, group, 1, "hello");
+    world.pass(1_000);
+    world.crash();
+    let (eve, c_ann, c_bob) =
+        (world.join(user_on(0, 1, 2), 1), world.join(ann, 1), world.join(bob, 1));
+    world.frame(c_ann, &Frame::Activity { is_here: true });
+    assert_eq!(seen(&mut world, c_bob, ann), format!("presence {ann} online"));
+    world.change(eve, group, 2, Action::Remove, &[ann], b"");
+    assert_eq!(news(&mut world, c_bob), format!("presence {ann} seen 0"));
+    world.change(eve, group, 3, Action::Add, &[ann], b"");
+    assert_eq!(news(&mut world, c_bob), "", "she didn't come by her own doing");
+}
+
+#[test]
+fn who_was_to_be_added_and_could_not_be_is_no_member() {
+    let mut world = World::with(|config| config.quota_messages = 1);
+    let [ann, bob, eve] = [1, 2, 3].map(|user| world.join(user, 1));
+    for what in [privacy::LAST_SEEN, privacy::ONLINE] {
+        set(&mut world, ann, item::PRIVACY, &[what], &[audience::KNOWN]);
+    }
+    world.frame(ann, &Frame::Activity { is_here: true });
+    let group = world.group(ann, 1, &[3]);
+    // User 4 has no room for the word of it, so nobody is added.
+    world.send(eve, 4, 1, "full");
+    world.change(ann, group, 2, Action::Add, &[2, 4], b"");
+    assert!(world.told(ann).iter().any(|told| told.contains("rejected n2")));
+    assert_eq!(seen(&mut world, bob, 1), "presence 1 seen 0");
 }

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use fulmar_protocol::group::Action;
+use fulmar_protocol::group::{Action, GroupSend};
 use fulmar_protocol::people::{audience, item, privacy, user_key};
 use fulmar_protocol::{Frame, Numbers};
 
@@ -52,6 +52,8 @@ struct History {
     /// Number of its last change.
     changes: u64,
     groups: BTreeMap<u64, BTreeSet<UserId>>,
+    /// Who wrote to which of them.
+    writers: BTreeSet<(u64, UserId)>,
     shows: BTreeMap<UserId, Shows>,
 }
 
@@ -70,6 +72,7 @@ impl History {
             maker: None,
             changes: 0,
             groups: BTreeMap::new(),
+            writers: BTreeSet::new(),
             shows: (1..=USERS).map(|user| (user, Shows::default())).collect(),
         };
         history.maker = hides.then(|| history.world.join(MAKER, 1));
@@ -84,7 +87,7 @@ impl History {
         let who = [audience::NOBODY, audience::KNOWN, audience::KNOWN, audience::EVERYBODY]
             [self.random.usize(..4)];
         let what = [privacy::LAST_SEEN, privacy::ONLINE][self.random.usize(..2)];
-        match (self.random.u8(0..10), conn) {
+        match (self.random.u8(0..12), conn) {
             (0..3, Some(c)) => self.put(user, c, item::PRIVACY, &[what], &[who]),
             (3, Some(c)) => self.put(user, c, item::CONTACT, &user_key(other), b"x"),
             (4, Some(c)) => self.put(user, c, item::CONTACT, &user_key(other), b""),
@@ -94,13 +97,35 @@ impl History {
             (6, Some(c)) if other != user => {
                 self.put(user, c, item::BLOCK, &user_key(other), b"");
             }
-            (7.., _) => self.regroup(user, other),
+            (7..9, Some(c)) => self.write_to_group(user, c),
+            (9.., _) => self.regroup(user, other),
             _ => {}
         }
     }
 
     fn put(&mut self, user: UserId, c: C, item: u8, key: &[u8], value: &[u8]) {
         self.act((user, 1), c, &Frame::Put { item, key, value });
+    }
+
+    fn write_to_group(&mut self, user: UserId, c: C) {
+        let groups = self.groups.iter().filter(|(_, users)| users.contains(&user));
+        let groups: Vec<u64> = groups.map(|(&group, _)| group).collect();
+        if groups.is_empty() || self.world.clients[c].is_stalled || self.world.clients[c].is_paused
+        {
+            return;
+        }
+        let group = groups[self.random.usize(..groups.len())];
+        (self.world.holds_stores, self.world.holds_loads) = (false, false);
+        self.world.load();
+        self.world.store();
+        let number = self.world.now.mono_ms * 1_000 + self.random.u64(0..1_000);
+        let (content, total_bytes, body) = (1, None, &b"a"[..]);
+        let send = GroupSend { group, number, content, total_bytes, body };
+        self.act((user, 1), c, &Frame::GroupSend(send));
+        let sent = format!("group {group} sent n{number} ");
+        if self.world.clients[c].told.iter().any(|told| told.contains(&sent)) {
+            self.writers.insert((group, user));
+        }
     }
 
     /// Storage isn't behind while a group changes, so that it is known who is in it.
@@ -121,6 +146,7 @@ impl History {
         let nth = self.random.usize(..self.groups.len());
         let (&group, members) = self.groups.iter_mut().nth(nth).expect("a group");
         let action = if members.remove(&one) { Action::Remove } else { Action::Add };
+        self.writers.remove(&(group, one));
         if action == Action::Add {
             members.insert(one);
         }
@@ -160,8 +186,9 @@ impl History {
     /// Whether a watcher may see when a user was last seen, and whether it is online.
     fn may_see(&self, watcher: UserId, user: UserId) -> [bool; 2] {
         let shows = &self.shows[&user];
-        let is_mate =
-            self.groups.values().any(|users| users.contains(&user) && users.contains(&watcher));
+        let is_mate = self.groups.iter().any(|(&group, users)| {
+            users.contains(&watcher) && self.writers.contains(&(group, user))
+        });
         let is_known = is_mate || shows.contacts.contains(&watcher);
         let is_blocked = shows.blocks.contains(&watcher);
         shows.audiences.map(|who| match who.unwrap_or(audience::EVERYBODY) {

@@ -36,12 +36,13 @@ pub(super) struct Heartbeat {
     /// Last time anything was written.
     wrote_ms: u64,
     ping: Ping,
-    /// How many inbox frames had come when it was queued, if none of them waited for an acknowledgement.
+    /// How many frames of the inbox, and parts, had come when it was queued, if none of them waited for an
+    /// acknowledgement.
     frames_at_ping: Option<u64>,
     pongs: u64,
     /// When the last pong came.
     ponged_ms: u64,
-    /// Inbox head of the last pong, and how many inbox frames had come and were acknowledged before its ping.
+    /// Inbox head of the last pong, and how many such frames had come and were acknowledged before its ping.
     last_pong: Option<(u64, u64)>,
 }
 
@@ -72,8 +73,8 @@ impl Heartbeat {
         now_ms.saturating_sub(self.heard_ms)
     }
 
-    /// A ping was added to the output, behind the acknowledgements of the `frames` frames of the inbox that
-    /// came or, if not `is_behind_acks`, before some of them.
+    /// A ping was added to the output, behind the acknowledgements of the `frames` frames of the inbox, and parts,
+    /// that came or, if not `is_behind_acks`, before some of them.
     pub(super) fn ping_queued(&mut self, is_behind_acks: bool, frames: u64) {
         self.ping = Ping::Queued;
         self.frames_at_ping = is_behind_acks.then_some(frames);
@@ -104,7 +105,7 @@ impl Heartbeat {
     /// `frames` frames.
     ///
     /// Returns the head that the server named one pong ago if it still has not delivered up to it
-    /// and nothing of the inbox came since the ping before that: positions that exist, for which there was
+    /// and nothing of the inbox, and no part, came since the ping before that: positions that exist, for which there was
     /// a whole interval of time, and that don't come. A server that answers a ping from before an
     /// acknowledgement rightly waits for it, and one that reads both together may answer first.
     pub(super) fn pong(&mut self, head: Option<u64>, frontier: u64, frames: u64) -> Option<u64> {
