@@ -82,6 +82,8 @@ pub(crate) struct Link {
     pub(crate) book_floor: u64,
     /// The head that the welcome told.
     pub(crate) head: u64,
+    /// The head that was told last.
+    pub(crate) head_told: u64,
     /// The head at which a newer session of the device began: nothing beyond it may come.
     pub(crate) is_superseded_at: Option<u64>,
     pub(crate) hello_cursor: u64,
@@ -137,6 +139,7 @@ impl Link {
             floor: 0,
             book_floor: 0,
             head: 0,
+            head_told: 0,
             is_superseded_at: None,
             hello_cursor: 0,
             next: None,

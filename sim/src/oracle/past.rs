@@ -1,6 +1,7 @@
 //! Pages of the past: what was asked for and no more, in its order, as it was, and all of it where all is kept.
 
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 
 use fulmar_client::Message;
 use fulmar_protocol::Frame;
@@ -65,6 +66,18 @@ impl Page {
             return Ok(());
         }
         Err(Complaint("a page covers what was asked for", format!("{end:?} of {self:?}")))
+    }
+
+    /// The positions of which it must have everything, where the log surely had all up to `head` when it was asked
+    /// for: it begins at the end that was asked for, and where there is no more it covers all.
+    fn owed(&self, end: &HistoryEnd, head: u64) -> RangeInclusive<u64> {
+        let History { from, through, newest_first, .. } = self.asked;
+        let last = end.through.max(through.min(head));
+        match (end.has_more, newest_first) {
+            (true, true) => end.from..=last,
+            (true, false) => from..=end.through,
+            (false, _) => from..=last,
+        }
     }
 }
 
@@ -164,7 +177,8 @@ impl Oracle {
         if !self.keeps_all {
             return Ok(());
         }
-        for position in end.from..=end.through {
+        let head = if end.group == 0 { link.delivered_max } else { 0 };
+        for position in page.owed(end, head) {
             if !page.told.contains(&position) && self.is_kept(link.user, end.group, position) {
                 let detail = format!("{position} lacks in {page:?}, which ends with {end:?}");
                 return Err(Complaint("a page has everything that is kept", detail));

@@ -32,9 +32,9 @@ impl Oracle {
                 let detail = format!("{frame:?}");
                 Err(Complaint("nothing follows a refuse or goodbye", detail))
             }
-            (_, Frame::Refuse { .. }) if link.stage != Stage::Open => {
+            (_, Frame::Refuse { code, .. }) if link.stage != Stage::Open => {
                 link.stage = Stage::Told;
-                Ok(())
+                blamed(link, *code)
             }
             (Stage::Greeted { .. }, Frame::Welcome(welcome)) => self.welcomed(conn, link, welcome),
             (Stage::Open, Frame::Goodbye(goodbye)) => {
@@ -42,7 +42,7 @@ impl Oracle {
                 if goodbye.code == Code::Replaced {
                     self.hit(Happening::Takeover);
                 }
-                Ok(())
+                blamed(link, goodbye.code)
             }
             (Stage::Open, _) => self.frame_of_session(link, frame),
             _ => {
@@ -70,7 +70,8 @@ impl Oracle {
             }
             Frame::Pong { ref heads } => {
                 link.ponged()?;
-                let floor = link.delivered_max;
+                let floor = link.delivered_max.max(link.head_told);
+                link.head_told = inbox_head(heads);
                 self.head(link, heads, floor)
             }
             Frame::Unknown { .. } => Ok(()),
@@ -95,6 +96,7 @@ impl Oracle {
         link.welcomed(welcome, head);
         let floor = link.floor;
         self.head(link, &welcome.heads, floor)?;
+        link.head_told = head;
         let now = self.now;
         let (user, device) = (link.user, link.device);
         if let Some(device) = self.users[user as usize].device(device) {
@@ -364,4 +366,25 @@ impl Oracle {
 
 fn inbox_head(heads: &Pairs<'_>) -> u64 {
     heads.iter().find(|&(log, _)| log == 0).map_or(0, |(_, head)| head)
+}
+
+/// Whether a client that keeps the rules is blamed for breaking them.
+fn blamed(link: &Link, code: Code) -> Result<(), Complaint> {
+    let is_blame = matches!(
+        code,
+        Code::MalformedFrame
+            | Code::FrameTooLarge
+            | Code::UnexpectedFrame
+            | Code::UnknownKind
+            | Code::NotFulmar
+            | Code::UnsupportedVersion
+            | Code::CursorAhead
+            | Code::UnexpectedPart
+            | Code::Internal
+    );
+    if link.is_good && is_blame {
+        let detail = format!("{} ends a connection of device {}", code.name(), link.device);
+        return Err(Complaint("who keeps the rules isn't blamed", detail));
+    }
+    Ok(())
 }

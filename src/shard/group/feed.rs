@@ -91,7 +91,9 @@ impl Shard {
         let Some(slot) = self.loaded_user(user) else { return };
         let conns: Vec<ConnId> = self.users[slot].sessions.iter().map(|&(_, conn)| conn).collect();
         for conn in conns {
-            if !self.is_output_full(conn) {
+            let waits = self.feeds(conn).is_some_and(|feeds| feeds.has_stalled(group, telling));
+            // An older one must not come behind it.
+            if !waits && !self.is_output_full(conn) {
                 self.put_telling(conn, group, telling, fx);
             } else if self.feeds(conn).is_some_and(|feeds| !feeds.stall(group, telling)) {
                 self.end(conn, Code::Overloaded, "the connection doesn't take what it is sent", fx);
@@ -196,11 +198,14 @@ impl Shard {
         {
             return Next::Nothing;
         }
-        let (group, next, through, of_feed) = (feed.group, feed.next, feed.last(), feed.messages);
+        let (group, next, through) = (feed.group, feed.next, feed.last());
+        let (of_feed, bytes_of_feed) = (feed.messages, feed.bytes);
         if self.is_feed_full(conn, at) {
             self.counters.windows_full += 1;
             return Next::Nothing;
         }
+        let share_bytes = bytes_max / u64::from(GROUP_FEED_SHARE);
+        let room = bytes_max.saturating_sub(bytes).min(share_bytes.saturating_sub(bytes_of_feed));
         let first = self.seats.get(&group).map_or(u64::MAX, super::seat::Seat::recent_first);
         if next >= first {
             return Next::Warm(next);
@@ -218,7 +223,7 @@ impl Shard {
             from: next,
             through: through.min(first - 1),
             entries_max: (share - of_feed).clamp(1, LOAD_ENTRIES_MAX),
-            bytes_max: bytes_max.saturating_sub(bytes).clamp(1, output_room) as u32,
+            bytes_max: room.clamp(1, output_room) as u32,
         })
     }
 
@@ -227,10 +232,14 @@ impl Shard {
     fn is_feed_full(&mut self, conn: ConnId, at: usize) -> bool {
         let (messages_max, bytes_max) = (self.config.window_messages, self.config.window_bytes);
         let share = (messages_max / GROUP_FEED_SHARE).max(1);
+        let share_bytes = bytes_max / u64::from(GROUP_FEED_SHARE);
         let Some(feeds) = self.feeds(conn) else { return true };
-        let (messages, bytes) = (feeds.window_messages, feeds.window_bytes);
-        let is_full = messages >= messages_max || (messages > 0 && bytes >= bytes_max);
-        is_full || feeds.all[at].messages >= share
+        let is_full = |messages, bytes, messages_max, bytes_max| {
+            messages >= messages_max || (messages > 0 && bytes >= bytes_max)
+        };
+        let feed = &feeds.all[at];
+        is_full(feeds.window_messages, feeds.window_bytes, messages_max, bytes_max)
+            || is_full(feed.messages, feed.bytes, share, share_bytes)
     }
 
     /// As [`Shard::waits_for_body`], of a stored entry.

@@ -34,7 +34,9 @@ pub(super) struct Feed {
     /// Positions in between that it may not read.
     pub(super) absence: (u64, u64),
     pub(super) window: VecDeque<InFlight>,
+    /// Entries in it that aren't acknowledged, and their body bytes.
     pub(super) messages: u32,
+    pub(super) bytes: u64,
     pub(super) loading: bool,
     pub(super) skip_untold: bool,
     /// Something of it was sent, or told to be passed over.
@@ -54,6 +56,7 @@ impl Feed {
             absence: member.absence,
             window: VecDeque::new(),
             messages: 0,
+            bytes: 0,
             loading: false,
             skip_untold: false,
             is_begun: false,
@@ -105,6 +108,7 @@ impl Feed {
         debug_assert_eq!(position, self.next);
         self.next += 1;
         self.messages += 1;
+        self.bytes += u64::from(body_bytes);
         self.is_begun = true;
         self.window.push_back(InFlight { position, body_bytes: Some(body_bytes), has: position });
     }
@@ -144,13 +148,22 @@ pub(super) enum Telling {
 }
 
 impl Feeds {
-    /// Remembers what can't be told now, in place of an older one; `false` where there are too many.
-    pub(super) fn stall(&mut self, group: GroupId, telling: Telling) -> bool {
+    fn stalled(&self, group: GroupId, telling: Telling) -> Option<usize> {
         let kind = std::mem::discriminant(&telling);
         let is_older =
-            |it: &&mut (GroupId, Telling)| it.0 == group && std::mem::discriminant(&it.1) == kind;
-        if let Some(older) = self.stalled.iter_mut().find(is_older) {
-            older.1 = telling;
+            |it: &(GroupId, Telling)| it.0 == group && std::mem::discriminant(&it.1) == kind;
+        self.stalled.iter().position(is_older)
+    }
+
+    /// Whether an older one waits for room.
+    pub(super) fn has_stalled(&self, group: GroupId, telling: Telling) -> bool {
+        self.stalled(group, telling).is_some()
+    }
+
+    /// Remembers what can't be told now, in place of an older one; `false` where there are too many.
+    pub(super) fn stall(&mut self, group: GroupId, telling: Telling) -> bool {
+        if let Some(at) = self.stalled(group, telling) {
+            self.stalled[at].1 = telling;
         } else if self.stalled.len() < STALLED_RECEIPTS_MAX {
             self.stalled.push((group, telling));
         } else {
@@ -217,6 +230,7 @@ impl Feeds {
             feed.acked = position;
             if let Some(bytes) = body_bytes {
                 feed.messages -= 1;
+                feed.bytes -= u64::from(bytes);
                 self.window_messages -= 1;
                 self.window_bytes -= u64::from(bytes);
             }

@@ -102,3 +102,25 @@ fn what_is_read_from_storage_waits_too_and_is_not_read_over_and_over() {
     let reads = world.shard().counters.cold_reads - before;
     assert!(reads <= 6, "{reads} reads");
 }
+
+#[test]
+fn one_group_takes_a_quarter_of_the_window_and_leaves_the_rest_to_others() {
+    let mut world = World::new();
+    let [ann, bob] = [1, 2].map(|user| world.join(user, 1));
+    let [first, second] = [1, 2].map(|number| world.group(ann, number, &[2]));
+    world.told(bob);
+    let quarter = 128 * 1024 / 4;
+    let body = "x".repeat(quarter / 4);
+    for number in 3..23 {
+        world.say(ann, first, number, &body);
+    }
+    let came = world.heard(bob).iter().filter(|told| told.contains("1: xxx")).count();
+    assert_eq!(came, 4, "as much as fills a quarter");
+    world.say(ann, second, 23, "quick");
+    assert!(world.heard(bob).iter().any(|told| told.ends_with("1: quick")));
+    for position in (2..22).step_by(4) {
+        world.ack_group(bob, first, position + 3);
+    }
+    let came = world.heard(bob).iter().filter(|told| told.contains("1: xxx")).count();
+    assert_eq!(came, 16, "with each acknowledgement more");
+}

@@ -149,16 +149,12 @@ pub struct Receipt {
 }
 
 impl Receipt {
-    /// Takes what is newer in `other`; whether anything was. Counts about the same entry only grow.
+    /// Takes what is newer in `other`; whether anything was. Counts about the same entry fall when somebody leaves.
     pub(crate) fn merge(&mut self, other: &Receipt) -> bool {
         let before = *self;
-        if other.position > self.position {
+        if other.position >= self.position {
             (self.position, self.members) = (other.position, other.members);
             (self.delivered, self.read) = (other.delivered, other.read);
-        } else if other.position == self.position {
-            self.members = other.members;
-            self.delivered = self.delivered.max(other.delivered);
-            self.read = self.read.max(other.read);
         }
         self.delivered_all = self.delivered_all.max(other.delivered_all);
         self.read_all = self.read_all.max(other.read_all);

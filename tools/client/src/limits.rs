@@ -66,7 +66,7 @@ pub const ACTIVITY_MS: u64 = 30_000;
 pub const TYPING_AGAIN_MS: u64 = 3_000;
 
 /// People whose presence is watched at once.
-pub const WATCHED_MAX: usize = 4_096;
+pub const WATCHED_MAX: usize = 256;
 
 /// Time for a TCP connection to open, in milliseconds.
 pub const CONNECT_MS_MAX: u64 = 10_000;

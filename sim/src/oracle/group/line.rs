@@ -78,17 +78,19 @@ impl Lines {
             let detail = format!("position {position} of {group}, after {line:?}");
             return Err(Complaint("positions of a group come without holes", detail));
         }
-        let share = (messages_max / SHARE).max(1);
-        let is_full = self.messages >= messages_max
-            || (self.messages > 0 && self.bytes >= bytes_max)
-            || line.in_flight.len() as u64 >= share;
-        if is_full {
+        let (share, share_bytes) = ((messages_max / SHARE).max(1), bytes_max / SHARE);
+        let is_full = |messages, bytes, messages_max, bytes_max| {
+            messages >= messages_max || (messages > 0 && bytes >= bytes_max)
+        };
+        let (of_line, bytes_of_line) =
+            (line.in_flight.len() as u64, line.in_flight.iter().map(|(_, bytes)| bytes).sum());
+        if is_full(self.messages, self.bytes, messages_max, bytes_max)
+            || is_full(of_line, bytes_of_line, share, share_bytes)
+        {
             let detail = format!(
-                "{} entries of {} bytes are in flight, {} of them in {group}; allowed are \
-                 {messages_max}, {bytes_max} and {share}",
-                self.messages,
-                self.bytes,
-                line.in_flight.len()
+                "{} entries of {} bytes are in flight, {of_line} of {bytes_of_line} in {group}; allowed \
+                 are {messages_max}, {bytes_max}, {share} and {share_bytes}",
+                self.messages, self.bytes
             );
             return Err(Complaint("the window of groups is kept", detail));
         }

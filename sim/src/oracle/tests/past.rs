@@ -85,4 +85,20 @@ fn a_page_has_everything_that_is_kept() {
     history.past(2, b"message two");
     history.page_ends(1, false);
     assert_eq!(history.0.failure, None);
+
+    let mut history = History::page(2);
+    history.past(2, b"message two");
+    history.page_ends(2, true);
+    assert_eq!(history.0.failure, None);
+
+    // It says that there is no more, and covers only a part.
+    let mut history = History::page(2);
+    history.past(2, b"message two");
+    history.page_ends(2, false);
+    history.complains("a page has everything that is kept");
+
+    let mut history = History::page(2);
+    let end = HistoryEnd { group: 0, from: 1, through: 0, has_more: false };
+    history.told(2, &Frame::HistoryEnd(end));
+    history.complains("a page has everything that is kept");
 }

@@ -137,7 +137,8 @@ impl Conversations {
         self.reads_told.clear();
     }
 
-    /// The next READ that is due: peer and ordinal. It counts as told after `pongs` pongs.
+    /// The next READ that is due: peer and ordinal. It counts as told after `pongs` pongs, with which all pings
+    /// before it are answered.
     pub(super) fn next_read(&mut self, pongs: u64) -> Option<(u64, u64)> {
         let peer = self.reads_due.pop_first()?;
         let seen = self.state(peer).seen;

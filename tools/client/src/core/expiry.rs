@@ -65,8 +65,7 @@ impl Session {
         message
     }
 
-    /// An own message has its tick: if it disappears, its time begins. Where the server no longer knows when it
-    /// took it, it begins now.
+    /// An own message has its tick: if it disappears, its time begins.
     pub(super) fn begin_expiry(
         &mut self,
         now: Now,
@@ -75,12 +74,17 @@ impl Session {
         body: &[u8],
         time_ms: u64,
     ) {
-        let taken_ms = if time_ms == 0 { self.expiries.server_ms(now) } else { time_ms };
+        let taken_ms = self.taken_ms(now, time_ms);
         if let Some(seconds) = seconds(content, body) {
             let at_ms = taken_ms.saturating_add(seconds * 1_000).min(NUMBER_MAX);
             self.expiries.all.insert(at_ms);
             self.ledger.write(Write::Expires { id, at_ms });
         }
+    }
+
+    /// When the server took a message, as its tick says; now where that no longer knows it.
+    pub(super) fn taken_ms(&self, now: Now, time_ms: u64) -> u64 {
+        if time_ms == 0 { self.expiries.server_ms(now) } else { time_ms }
     }
 
     /// Deletes what is over.

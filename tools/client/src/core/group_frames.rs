@@ -11,7 +11,7 @@ use super::link::Link;
 use super::log::LogId;
 use super::outbox::SendError;
 use super::session::Session;
-use super::violation::{Violation, counted, cursor};
+use super::violation::{Violation, counted, cursor, user};
 use crate::event::{Event, Progress};
 use crate::group::{GroupChange, Receipt};
 use crate::limits::NUMBER_MAX;
@@ -228,6 +228,7 @@ impl Session {
         position: u64,
         time_ms: u64,
     ) -> Result<(), Violation> {
+        user("group_sent.group", group)?;
         counted("group_sent.position", position)?;
         let time_ms = time_ms.min(NUMBER_MAX);
         let answered = self.outbox.answered(Target::Group(group), number);
@@ -235,7 +236,7 @@ impl Session {
         self.outbox.ticked();
         self.ledger.write(Write::Ticked { id, number, ordinal: position, time_ms });
         self.begin_expiry(now, id, content, &body, time_ms);
-        self.set_timer(Some(group), 0, content, &body, time_ms);
+        self.set_timer(Some(group), 0, content, &body, self.taken_ms(now, time_ms));
         if target == Target::Group(0) {
             self.ledger.write(Write::Placed { id, group });
             self.groups.met(group, id);
@@ -290,7 +291,8 @@ impl Session {
             delivered_all: cursor("group_receipt.delivered_all", told.delivered_all)?,
             read_all: cursor("group_receipt.read_all", told.read_all)?,
         };
-        let was_asked = self.groups.take_question(group, receipt.position);
+        let tells_members = !told.who.is_empty() || receipt.members == 0;
+        let was_asked = self.groups.take_question(group, receipt.position, tells_members);
         let own_last = self.groups.get(group).map_or(u64::MAX, |state| state.own_last);
         if receipt.position == own_last || (receipt.position > own_last && !was_asked) {
             self.asks.counted(Target::Group(group), receipt.delivered == receipt.members);

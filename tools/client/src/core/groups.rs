@@ -17,6 +17,8 @@ struct Looking {
     after: u64,
     /// The group's last position when the first page was told; 0 before.
     head: u64,
+    /// Something happened since: what comes is ignored, and asked for again from the first on.
+    is_stale: bool,
 }
 
 /// All groups of the device; as many as the store has.
@@ -35,8 +37,8 @@ pub(super) struct Groups {
     looking: BTreeMap<u64, Looking>,
     /// Questions of the program how far which members are: group, position, after.
     asks_due: VecDeque<(u64, u64, u64)>,
-    /// Those without an answer: group and position.
-    asked: VecDeque<(u64, u64)>,
+    /// Those without an answer.
+    asked: VecDeque<(u64, u64, u64)>,
 }
 
 impl Groups {
@@ -177,7 +179,9 @@ impl Groups {
 
     /// Something about the members isn't known: asks from the first on.
     pub(super) fn look(&mut self, group: u64) {
-        if !self.looks_due.iter().any(|&(due, _)| due == group) {
+        if let Some(looking) = self.looking.get_mut(&group) {
+            looking.is_stale = true;
+        } else if !self.looks_due.iter().any(|&(due, _)| due == group) {
             self.looks_due.push_back((group, 0));
         }
     }
@@ -185,11 +189,8 @@ impl Groups {
     /// The next question what a group is: the group, and after which member.
     pub(super) fn next_look(&mut self) -> Option<(u64, u64)> {
         let (group, after) = self.looks_due.pop_front()?;
-        let looking = self.looking.entry(group).or_insert(Looking { after, head: 0 });
-        looking.after = after;
-        if after == 0 {
-            looking.head = 0;
-        }
+        let first = Looking { after, head: 0, is_stale: false };
+        self.looking.entry(group).or_insert(first).after = after;
         Some((group, after))
     }
 
@@ -202,14 +203,19 @@ impl Groups {
 
     /// The next of these questions.
     pub(super) fn next_ask(&mut self) -> Option<(u64, u64, u64)> {
-        let (group, position, after) = self.asks_due.pop_front()?;
-        self.asked.push_back((group, position));
-        Some((group, position, after))
+        let question = self.asks_due.pop_front()?;
+        self.asked.push_back(question);
+        Some(question)
     }
 
-    /// Whether a receipt about this entry answers such a question, which is answered with that.
-    pub(super) fn take_question(&mut self, group: u64, position: u64) -> bool {
-        let question = self.asked.iter().position(|asked| *asked == (group, position));
+    /// Whether a receipt about this entry answers such a question, which is answered with that. One that tells no
+    /// members, though there are some, answers only a question for those behind the last one; it may have come
+    /// by itself.
+    pub(super) fn take_question(&mut self, group: u64, position: u64, tells_members: bool) -> bool {
+        let is_it = |&(of, about, after): &(u64, u64, u64)| {
+            (of, about) == (group, position) && (tells_members || after > 0)
+        };
+        let question = self.asked.iter().position(is_it);
         question.and_then(|index| self.asked.remove(index)).is_some()
     }
 
@@ -222,7 +228,7 @@ impl Groups {
         let group = told.group;
         let state = self.states.get_mut(&group)?;
         let looking = self.looking.get_mut(&group)?;
-        if told.head < state.roles_at.max(looking.head) {
+        if looking.is_stale || told.head < state.roles_at.max(looking.head) {
             self.looking.remove(&group);
             self.look(group);
             return None;
@@ -354,6 +360,8 @@ impl Groups {
         self.reads_due.remove(&group);
         self.looking.remove(&group);
         self.looks_due.retain(|&(due, _)| due != group);
+        self.asks_due.retain(|&(due, ..)| due != group);
+        self.asked.retain(|&(asked, ..)| asked != group);
         let Some(state) = self.states.get_mut(&group) else { return false };
         !std::mem::replace(&mut state.is_gone, true)
     }

@@ -101,6 +101,11 @@ impl Heartbeat {
         self.pongs
     }
 
+    /// After how many pongs all pings are answered that were added to the output so far.
+    pub(super) fn pongs_awaited(&self) -> u64 {
+        self.pongs + u64::from(self.ping != Ping::None)
+    }
+
     /// A pong arrived that names this inbox head, while the inbox was announced up to `frontier` by
     /// `frames` frames.
     ///

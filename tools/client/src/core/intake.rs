@@ -359,6 +359,9 @@ impl Intake {
     pub(super) fn skip(&mut self, id: LogId, position: u64) -> Result<(), Violation> {
         self.inbox_frames += u64::from(id == LogId::Inbox);
         counted("skip.position", position)?;
+        if let LogId::Group(group) = id {
+            user("group_skip.group", group)?;
+        }
         let log = self.log(id);
         log.is_fed = true;
         if position > log.frontier {

@@ -193,7 +193,7 @@ impl Session {
             self.outbox.ticked();
             self.ledger.write(Write::Ticked { id, number, ordinal, time_ms });
             self.begin_expiry(now, id, content, &body, time_ms);
-            self.set_timer(None, peer, content, &body, time_ms);
+            self.set_timer(None, peer, content, &body, self.taken_ms(now, time_ms));
             self.ledger.then(Effect::Settled);
             self.write_conversation(peer);
             self.ledger.then(Effect::Notify(Event::Ticked { id, peer, ordinal, time_ms }));

@@ -463,7 +463,7 @@ impl Session {
     /// all of it waits, and what replaces itself becomes one.
     fn fill_output(&mut self, now: Now) {
         let Link::Online(online) = &self.link else { return };
-        let pongs = online.heartbeat.pongs();
+        let pongs = online.heartbeat.pongs_awaited();
         self.resume_groups();
         while self.output.has_room()
             && let Some((log, position)) = self.intake.take_ack()

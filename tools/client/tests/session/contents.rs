@@ -209,6 +209,25 @@ const fn device_number() -> u64 {
 }
 
 #[test]
+fn a_timer_whose_tick_says_no_time_is_the_newest() {
+    let mut device = Device::online();
+    let timer = |device: &mut Device| {
+        let all = device.store.conversations().unwrap();
+        all.iter().find(|it| it.peer == 8).map(|it| it.timer_s)
+    };
+    for (seconds, number) in [(60, START_MS), (0, START_MS + 1)] {
+        let (content, body) = body(&Content::Timer { seconds });
+        device.ask(|session, now, actions| {
+            session.send(now, 8, content, body.into(), actions).unwrap();
+        });
+        let time_ms = if seconds == 0 { 0 } else { START_MS };
+        let ordinal = number - START_MS + 1;
+        device.server(&[Frame::Sent { peer: 8, number, ordinal, time_ms }]);
+        assert_eq!(timer(&mut device), Some(seconds));
+    }
+}
+
+#[test]
 fn mentions_and_timers_of_a_group_are_kept() {
     let mut device = Device::online();
     let users = [7, 9];

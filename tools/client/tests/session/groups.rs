@@ -332,6 +332,26 @@ fn members_come_in_pages_and_a_change_that_they_include_does_nothing() {
 }
 
 #[test]
+fn a_page_that_a_change_overtook_is_not_taken_for_the_first_one() {
+    let mut device = member();
+    device.ask(|session, now, actions| session.look_group(now, GROUP, actions));
+    let many: Vec<_> = (7..).map(|user| (user, 1)).take(WHO_MAX).collect();
+    device.server(&[state(6, &many)]);
+    let last = many.last().unwrap().0;
+    assert_eq!(device.sent(), ["look 30 0".to_owned(), format!("look 30 {last}")]);
+    // Who owns the group now only the server knows, so it is asked for again, once.
+    let handed = GroupChange::of_users(Action::HandOver, &[9]).body();
+    device.server(&[change(7, 8, &handed)]);
+    assert!(!device.sent().iter().any(|sent| sent.starts_with("look")));
+    device.server(&[state(7, &[(last + 5, 1)])]);
+    assert_eq!(device.sent(), ["look 30 0"]);
+    assert!(!group(&mut device).members.contains(&(last + 5, Role::Member)));
+    device.server(&[state(7, &many)]);
+    device.server(&[state(7, &[(last + 5, 1)])]);
+    assert_eq!(group(&mut device).members.len(), WHO_MAX + 1);
+}
+
+#[test]
 fn members_that_were_told_before_a_known_change_are_asked_for_again() {
     let mut device = member();
     device.ask(|session, now, actions| session.look_group(now, GROUP, actions));
@@ -414,13 +434,15 @@ fn a_group_that_is_left_is_asked_about_no_more() {
 }
 
 #[test]
-fn counts_of_the_newest_own_message_only_grow() {
+fn counts_of_the_newest_own_message_are_those_told_last() {
     let mut device = member();
     send(&mut device, "mine");
     device.server(&[tick(START_MS, 7), receipt(7, 2, 1, &[])]);
     assert_eq!(device.events()[1..], ["receipt 30 @7 2 of 3, read 1"]);
-    device.server(&[receipt(7, 1, 0, &[]), receipt(7, 2, 1, &[])]);
+    device.server(&[receipt(7, 2, 1, &[])]);
     assert_eq!(device.events(), [""; 0]);
+    device.server(&[receipt(7, 1, 1, &[])]);
+    assert_eq!(device.events(), ["receipt 30 @7 1 of 3, read 1"], "somebody left");
     device.server(&[receipt(7, 3, 3, &[])]);
     assert_eq!(device.events(), ["receipt 30 @7 3 of 3, read 3"]);
     let known = group(&mut device).receipt;
@@ -429,6 +451,19 @@ fn counts_of_the_newest_own_message_only_grow() {
     device.lose();
     device.login_with_resume();
     assert_eq!(device.sent(), [""; 0], "all saw it: there is nothing to ask");
+}
+
+#[test]
+fn a_receipt_that_comes_by_itself_does_not_answer_who_has_the_message() {
+    let mut device = member();
+    send(&mut device, "mine");
+    device.server(&[tick(START_MS, 7)]);
+    device.events();
+    device.ask(|session, now, actions| session.ask_group(now, GROUP, 7, 0, actions));
+    device.server(&[receipt(7, 1, 0, &[])]);
+    assert_eq!(device.events(), ["receipt 30 @7 1 of 3, read 0"]);
+    device.server(&[receipt(7, 1, 0, &[(8, 1), (9, 0)])]);
+    assert_eq!(device.events(), ["who 30 @7 [(8, Delivered), (9, NotYet)]"]);
 }
 
 #[test]

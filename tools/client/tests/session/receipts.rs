@@ -147,6 +147,24 @@ fn a_read_is_told_again_until_the_server_surely_knows() {
 }
 
 #[test]
+fn a_pong_to_a_ping_from_before_a_read_says_nothing_of_it() {
+    let mut device = Device::online();
+    device.server(&[deliver(1, 8, 1, "a")]);
+    device.sent();
+    let due = device.session.deadline_ms().unwrap();
+    device.pass(due - device.now.elapsed_ms);
+    assert_eq!(device.sent(), ["ping"]);
+    device.mark_read(8, 1);
+    assert_eq!(device.sent(), ["read 8 1"]);
+    device.server(&[Frame::Pong { heads: Pairs::Slice(&[]) }]);
+    pong(&mut device);
+    device.lose();
+    device.events();
+    device.login();
+    assert_eq!(device.sent(), ["read 8 1"], "only one of the two came after it");
+}
+
+#[test]
 fn a_read_that_the_server_tells_back_may_still_be_lost_there() {
     let mut device = Device::online();
     device.server(&[deliver(1, 8, 1, "a")]);

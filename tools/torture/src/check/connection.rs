@@ -11,6 +11,8 @@ use super::violation::{Promise, Tally};
 const BLAME_FIRST: u16 = 100;
 /// See [`BLAME_FIRST`]; from 400 the server is busy, stops, or is elsewhere.
 const BLAME_LAST: u16 = 399;
+/// A newer connection of the device took over.
+const REPLACED: u16 = 207;
 /// A full inbox: nobody's fault.
 const QUOTA_EXCEEDED: u16 = 301;
 /// A number that is too old. Ours always rise, so it can only be that of a send that was repeated:
@@ -57,6 +59,9 @@ impl<'a> ConnectionCheck<'a> {
             Event::Skip { position } => self.position = self.position.max(*position),
             Event::Refused { code } => self.blamed("the login was refused", *code, tally),
             Event::Goodbye { code } => self.blamed("the server said goodbye", *code, tally),
+            Event::Replaced { code } if *code != REPLACED => {
+                self.blamed("a connection that was taken over ended", *code, tally);
+            }
             Event::Rejected { peer, number, code } => {
                 let id = MessageId { author: device, peer: *peer, number: *number };
                 self.rejected(id, *code, tally);

@@ -175,10 +175,9 @@ impl<'a> Fields<'a> {
         }
         let (from, through) = (self.number("from")?, self.number("through")?);
         if word == "pask" {
-            return Ok(PastEvent::Ask { group, through });
+            return Ok(PastEvent::Ask { group, from, through });
         }
-        self.flag("more")?;
-        Ok(PastEvent::End { group, from, through })
+        Ok(PastEvent::End { from, through, has_more: self.flag("more")? })
     }
 
     fn delivery(&mut self) -> Result<Delivery, String> {

@@ -16,15 +16,16 @@ const INBOX: u64 = 0;
 /// What a line says; HISTORY.md describes each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum PastEvent {
-    Ask { group: u64, through: u64 },
+    Ask { group: u64, from: u64, through: u64 },
     Entry { group: u64, entry: Delivery },
-    End { group: u64, from: u64, through: u64 },
+    End { from: u64, through: u64, has_more: bool },
 }
 
-/// A page on its way.
+/// A page on its way, with the newest first.
 #[derive(Debug)]
 struct Page {
     group: u64,
+    from: u64,
     through: u64,
     ask_us: u64,
     /// In the order in which they came.
@@ -52,9 +53,9 @@ impl<'a> PastCheck<'a> {
             Event::Shown(delivery) => {
                 self.shown.insert(delivery.position, delivery);
             }
-            Event::Past(PastEvent::Ask { group, through }) => {
+            Event::Past(PastEvent::Ask { group, from, through }) => {
                 let (ask_us, entries) = (line.us, Vec::new());
-                self.page = Some(Page { group, through, ask_us, entries });
+                self.page = Some(Page { group, from, through, ask_us, entries });
             }
             Event::Past(PastEvent::Entry { group, entry }) => {
                 if let Some(page) = self.page.as_mut().filter(|page| page.group == group) {
@@ -64,16 +65,22 @@ impl<'a> PastCheck<'a> {
                     tally.add(Promise::Protocol, text);
                 }
             }
-            Event::Past(PastEvent::End { from, through, .. }) => {
+            Event::Past(PastEvent::End { from, through, has_more }) => {
                 if let Some(page) = self.page.take() {
-                    self.judge(&page, (from, through), line.us, tally);
+                    self.judge(&page, (from, through, has_more), line.us, tally);
                 }
             }
             _ => {}
         }
     }
 
-    fn judge(&self, page: &Page, (from, through): (u64, u64), now_us: u64, tally: &mut Tally) {
+    fn judge(
+        &self,
+        page: &Page,
+        (from, through, has_more): (u64, u64, bool),
+        now_us: u64,
+        tally: &mut Tally,
+    ) {
         let place =
             |position: u64| format!("{}: page of {}: position {position}", self.device, page.group);
         let mut told = HashMap::new();
@@ -101,15 +108,21 @@ impl<'a> PastCheck<'a> {
                 );
             }
         }
-        let owed = if page.group == INBOX {
-            let shown = self.shown.range(from..=through.max(from));
+        // A device asks for what lies before what it has, so all of it was there. The page begins with the newest, and
+        // where there is no more it covers all.
+        let first = if has_more { from } else { page.from };
+        let owed: Vec<u64> = if first > page.through {
+            Vec::new()
+        } else if page.group == INBOX {
+            let shown = self.shown.range(first..=page.through);
             let is_kept = |delivery: &&Delivery| !self.may_be_over(delivery, now_us);
             shown.map(|(_, it)| it).filter(is_kept).map(|it| it.position).collect()
         } else {
-            self.facts.groups.owed_past(page.group, self.device.user, from..=through, now_us)
+            let range = first..=page.through;
+            self.facts.groups.owed_past(page.group, self.device.user, range, now_us)
         };
         for position in owed {
-            if position <= through && !told.contains_key(&position) {
+            if !told.contains_key(&position) {
                 tally.add(Promise::Lost, format!("{} isn't in it", place(position)));
             }
         }

@@ -20,13 +20,20 @@ fn a_whole_page_passes_and_so_does_one_that_covers_less() {
     assert!(told(&PAGE).tally.is_clean());
     let less = [PAGE[0], PAGE[1], "4.1 pend group=0 from=2 through=2 more=1\n"];
     assert!(told(&less).tally.is_clean());
-    assert!(told(&[PAGE[0], "4.1 pend group=0 from=1 through=0 more=1\n"]).tally.is_clean());
+    assert!(told(&[PAGE[0], "4.1 pend group=0 from=3 through=2 more=1\n"]).tally.is_clean());
 }
 
 #[test]
 fn what_is_kept_must_be_in_it() {
     let words = "4.1: page of 0: position 1 isn't in it";
     complains(&told(&[PAGE[0], PAGE[1], PAGE[3]]), &[Promise::Lost], words);
+    // It covers less, or nothing, and says that there is no more.
+    let end = "4.1 pend group=0 from=2 through=2 more=0\n";
+    complains(&told(&[PAGE[0], PAGE[1], end]), &[Promise::Lost], words);
+    for end in ["from=3 through=2 more=0", "from=1 through=0 more=1"] {
+        let end = format!("4.1 pend group=0 {end}\n");
+        complains(&told(&[PAGE[0], &end]), &[Promise::Lost], words);
+    }
 }
 
 #[test]
