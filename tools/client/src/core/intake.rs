@@ -269,7 +269,7 @@ impl Intake {
     /// again, but the server has to be told.
     fn advance(&mut self, id: LogId, position: u64) -> Result<bool, Violation> {
         let log = self.log(id);
-        log.is_fed = true;
+        log.begin();
         if position <= log.frontier {
             if log.repeat(position) {
                 self.acks_due.insert(id);
@@ -363,7 +363,7 @@ impl Intake {
             user("group_skip.group", group)?;
         }
         let log = self.log(id);
-        log.is_fed = true;
+        log.begin();
         if position > log.frontier {
             log.frontier = position;
             return self.enter(id, Entry::Skip(position));

@@ -73,6 +73,15 @@ impl Log {
         self.durable
     }
 
+    /// This connection brings something. If it wasn't told where to resume it begins where the server thinks; what is
+    /// in the store is acknowledged as it comes again, and not before.
+    pub(super) const fn begin(&mut self) {
+        if !self.is_fed {
+            self.is_fed = true;
+            self.acknowledged = self.durable;
+        }
+    }
+
     /// Everything up to `position` is in the store now.
     pub(super) fn stored(&mut self, position: u64) {
         self.durable = self.durable.max(position);
@@ -106,5 +115,26 @@ impl Log {
             return Some(self.repeated);
         }
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A group that the user left, which the server tells again, since a crash took that.
+    #[test]
+    fn of_a_log_that_begins_anew_only_what_came_is_acknowledged() {
+        let mut log = Log::new(17);
+        (log.frontier, log.received) = (18, 18);
+        log.stored(18);
+        log.reset();
+        log.begin();
+        assert!(log.repeat(3));
+        assert_eq!(log.take_ack(), Some(3));
+        log.frontier = 19;
+        log.received = 19;
+        log.stored(19);
+        assert_eq!(log.take_ack(), Some(19));
     }
 }
