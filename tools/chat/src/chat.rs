@@ -129,6 +129,7 @@ impl Chat {
         };
         chat.load_conversations().await?;
         chat.load_book().await?;
+        chat.load_calls().await?;
         chat.client.follow_book().await;
         Ok(chat)
     }

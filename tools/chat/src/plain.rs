@@ -73,7 +73,8 @@ pub(crate) async fn run(
         plain.open(Target::Peer(peer)).await?;
     }
     // A script is nobody who is there.
-    client.set_active(io::stdin().is_terminal()).await;
+    let is_person = io::stdin().is_terminal();
+    client.set_active(is_person).await;
     let mut lines = Some(input::lines());
     let mut end: Option<Instant> = None;
     loop {
@@ -81,6 +82,7 @@ pub(crate) async fn run(
             status = signals.next() => return Ok(status),
             line = next(&mut lines) => {
                 if let Some(line) = line {
+                    client.set_active(is_person).await;
                     if plain.line(line).await? {
                         return Ok(plain.status());
                     }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use crossterm::event::{
     Event as Input, EventStream, KeyCode, KeyEvent, KeyEventKind, KeyModifiers,
 };
+use fulmar_client::limits::PRESENT_MS;
 use fulmar_client::{Change, Client, Event, Events, Message, Progress, Target};
 use futures_util::{FutureExt, StreamExt};
 
@@ -16,6 +17,9 @@ use crate::signals::Signals;
 use crate::terminal::Screen;
 use crate::text;
 use crate::view::{self, Look, Note, Seen};
+
+/// How long after the last key the person counts as being there.
+const PRESENT: Duration = Duration::from_millis(PRESENT_MS);
 
 /// Notes that stay among the messages.
 const NOTES_MAX: usize = 100;
@@ -45,6 +49,8 @@ struct App {
     notes: Vec<Note>,
     scroll: usize,
     seen: Seen,
+    /// When the person did something.
+    used: Instant,
 }
 
 /// Runs until the person leaves or a signal ends it; the exit status.
@@ -59,12 +65,12 @@ pub(crate) async fn run(
     let presence = client.clone();
     let chat = Chat::new(client, user).await.map_err(io::Error::other)?;
     let (editor, notes, seen) = (Editor::new(), Vec::new(), Seen::default());
-    let mut app = App { chat, editor, title, notes, scroll: 0, seen };
+    let used = Instant::now();
+    let mut app = App { chat, editor, title, notes, scroll: 0, seen, used };
     match with {
         Some(peer) => app.open(Target::Peer(peer)).await?,
         None => app.note("/with 8 opens a chat with user 8, /help shows more"),
     }
-    // The person has it before them until it ends.
     presence.set_active(true).await;
     let mut screen = Screen::enter()?;
     let mut inputs = EventStream::new();
@@ -74,6 +80,8 @@ pub(crate) async fn run(
             status = signals.next() => return Ok(status),
             input = inputs.next() => match input {
                 Some(input) => {
+                    app.used = Instant::now();
+                    presence.set_active(true).await;
                     if app.input(input?, &mut screen).await? == Flow::Leave {
                         return Ok(0);
                     }
@@ -90,6 +98,11 @@ pub(crate) async fn run(
 }
 
 impl App {
+    /// Whether the person did something lately: nobody reads on the screen of one who is gone.
+    fn is_present(&self) -> bool {
+        self.used.elapsed() < PRESENT
+    }
+
     /// Draws, and does what follows from what is now on the screen until nothing more does.
     async fn draw(&mut self, screen: &mut Screen) -> io::Result<()> {
         loop {
@@ -103,7 +116,7 @@ impl App {
             let mut seen = Seen::default();
             screen.terminal.draw(|frame| seen = view::draw(frame, &look, &self.editor))?;
             (self.scroll, self.seen) = (seen.scroll, seen);
-            let marked = seen.scroll == 0 && self.chat.mark_read().await;
+            let marked = seen.scroll == 0 && self.is_present() && self.chat.mark_read().await;
             let wanted = seen.at_top && seen.scroll > 0;
             let loaded = wanted && self.chat.load_older().await.map_err(io::Error::other)?;
             if !marked && !loaded {

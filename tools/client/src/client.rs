@@ -196,8 +196,8 @@ impl Client {
         self.request(Request::LookGroup(group)).await;
     }
 
-    /// The person has the program before them, or no more; as long as they have, others see them as
-    /// online.
+    /// The person does something in the program, or has it no more before them. Others see them as online
+    /// for [`PRESENT_MS`](crate::limits::PRESENT_MS) from then on, so a program tells this whenever they do.
     pub async fn set_active(&self, is_active: bool) {
         self.request(Request::SetActive(is_active)).await;
     }

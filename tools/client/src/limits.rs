@@ -59,8 +59,12 @@ pub const PUTS_IN_FLIGHT_MAX: usize = 16;
 /// Profiles that wait to be asked for; more fall away until their person is told of again.
 pub const PROFILES_MAX: usize = 4_096;
 
-/// Time after which it is told again that the person has the program before them, in milliseconds.
+/// Time after which it is told again that the person has the program before them, in milliseconds: the server's
+/// usual interval.
 pub const ACTIVITY_MS: u64 = 30_000;
+
+/// How long after the person did something in the program it counts as being before them, in milliseconds.
+pub const PRESENT_MS: u64 = 300_000;
 
 /// Time in which it isn't told again that the person writes, in milliseconds.
 pub const TYPING_AGAIN_MS: u64 = 3_000;

@@ -4,7 +4,7 @@ use fulmar_client::people::{Chat as Place, audience, item, privacy, profile, use
 use fulmar_client::store::StoreError;
 use fulmar_client::{BookItem, ChatSettings, Code, Event, Message, Put, Target};
 
-use super::Chat;
+use super::{Chat, PAGE};
 use crate::command::{People, Setting};
 use crate::text;
 
@@ -95,6 +95,24 @@ impl Chat {
         if message.calls(self.user, settings, text::now_ms()) {
             self.calling.insert(target);
         }
+    }
+
+    /// Finds out which muted chats hold something unread that calls this person.
+    pub(super) async fn load_calls(&mut self) -> Result<(), StoreError> {
+        for (target, unread) in self.list() {
+            if unread == 0 || !self.is_quiet(target) {
+                continue;
+            }
+            let limit = usize::try_from(unread).unwrap_or(PAGE).min(PAGE);
+            let newest = match target {
+                Target::Peer(peer) => self.client.history(peer, None, limit).await?,
+                Target::Group(group) => self.client.group_history(group, None, limit).await?,
+            };
+            for message in &newest {
+                self.note_call(message);
+            }
+        }
+        Ok(())
     }
 
     /// Whether what is unread there doesn't matter now: it is muted, and nothing in it is for this person.

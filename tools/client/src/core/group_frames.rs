@@ -100,7 +100,8 @@ impl Session {
         }
     }
 
-    /// The person has the program before them, or no more. Told on every connection to come too.
+    /// The person does something in the program, or has it no more before them. It counts as being before them for
+    /// [`PRESENT_MS`](crate::limits::PRESENT_MS), on connections to come too; a program may tell this with every key.
     pub fn set_active(&mut self, now: Now, is_active: bool, actions: &mut Vec<Action>) {
         self.presence.set_active(now.elapsed_ms, is_active);
         self.pump(now, actions);

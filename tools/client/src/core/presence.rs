@@ -7,18 +7,18 @@ use fulmar_protocol::limits::USERS_MAX;
 use fulmar_protocol::{Frame, Numbers};
 
 use super::output::Output;
-use crate::limits::{ACTIVITY_MS, TYPING_AGAIN_MS, WATCHED_MAX};
+use crate::limits::{ACTIVITY_MS, PRESENT_MS, TYPING_AGAIN_MS, WATCHED_MAX};
 use crate::message::Target;
 
 /// What the person's program wants told and asked.
 #[derive(Debug, Default)]
 pub(super) struct Presence {
-    /// Whether the person has the program before them.
-    is_active: bool,
+    /// When the person, who has the program before them, did something in it.
+    used_ms: Option<u64>,
     /// When that has to be told on this connection, again or for the first time.
     activity_due_ms: Option<u64>,
-    /// Whether this connection was told that the person is there.
-    is_told: bool,
+    /// When this connection was told that the person is there.
+    told_ms: Option<u64>,
     watched: BTreeSet<u64>,
     /// Watched people of whom this connection wasn't told.
     watch_due: BTreeSet<u64>,
@@ -34,7 +34,7 @@ impl Presence {
     pub(super) fn begin(&mut self, now_ms: u64) {
         self.reset();
         self.watch_due = self.watched.clone();
-        self.activity_due_ms = self.is_active.then_some(now_ms);
+        self.activity_due_ms = self.is_present(now_ms).then_some(now_ms);
     }
 
     /// The connection is gone.
@@ -44,7 +44,7 @@ impl Presence {
         self.typing_due.clear();
         self.typing_told.clear();
         self.activity_due_ms = None;
-        self.is_told = false;
+        self.told_ms = None;
     }
 
     /// When something is due by itself.
@@ -52,12 +52,20 @@ impl Presence {
         self.activity_due_ms
     }
 
-    /// The person has the program before them, or no more.
+    fn is_present(&self, now_ms: u64) -> bool {
+        self.used_ms.is_some_and(|used_ms| now_ms < used_ms + PRESENT_MS)
+    }
+
+    /// The person does something in the program, or has it no more before them.
     pub(super) fn set_active(&mut self, now_ms: u64, is_active: bool) {
-        if self.is_active != is_active {
-            self.is_active = is_active;
-            self.activity_due_ms = (is_active || self.is_told).then_some(now_ms);
-        }
+        let due_ms = match self.told_ms {
+            // One that is due stays so, and what was told holds for a while.
+            Some(told_ms) if is_active => Some(now_ms.max(told_ms + ACTIVITY_MS)),
+            Some(_) => self.used_ms.map(|_| now_ms),
+            None => is_active.then_some(now_ms),
+        };
+        self.activity_due_ms = due_ms;
+        self.used_ms = is_active.then_some(now_ms);
     }
 
     /// The program wants to know about these people; those beyond the bound are left out.
@@ -102,9 +110,11 @@ impl Presence {
             return;
         }
         if self.activity_due_ms.is_some_and(|due| due <= now_ms) {
-            output.push(&Frame::Activity { is_here: self.is_active });
-            self.is_told = self.is_active;
-            self.activity_due_ms = self.is_active.then(|| now_ms + ACTIVITY_MS);
+            let is_here = self.used_ms.is_some();
+            output.push(&Frame::Activity { is_here });
+            self.told_ms = is_here.then_some(now_ms);
+            let next_ms = now_ms + ACTIVITY_MS;
+            self.activity_due_ms = self.is_present(next_ms).then_some(next_ms);
         }
         while let Some(users) = next_users(&mut self.unwatch_due) {
             output.push(&Frame::Unwatch { users: Numbers::Slice(&users) });

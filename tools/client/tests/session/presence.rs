@@ -1,8 +1,8 @@
 //! Presence and typing: told on each connection, and no more than is of use.
 
 use fulmar_client::Target;
-use fulmar_client::limits::{ACTIVITY_MS, TYPING_AGAIN_MS};
-use fulmar_protocol::Frame;
+use fulmar_client::limits::{ACTIVITY_MS, PRESENT_MS, TYPING_AGAIN_MS};
+use fulmar_protocol::{Frame, Pairs};
 
 use crate::device::Device;
 
@@ -26,12 +26,36 @@ fn a_person_who_is_there_is_told_again_and_again() {
     device.pass(1);
     assert_eq!(device.sent(), ["ping", "here true"]);
     set_active(&mut device, false);
+    set_active(&mut device, false);
     assert_eq!(device.sent(), ["here false"]);
     device.lose();
     device.events();
     set_active(&mut device, true);
     device.login();
     assert_eq!(device.sent(), ["here true"]);
+}
+
+#[test]
+fn a_person_who_does_nothing_for_long_is_told_no_more() {
+    let mut device = Device::online();
+    set_active(&mut device, true);
+    let mut told = 0;
+    for _ in 0..2 * PRESENT_MS / ACTIVITY_MS {
+        told += device.sent().iter().filter(|sent| *sent == "here true").count() as u64;
+        device.server(&[Frame::Pong { heads: Pairs::Slice(&[]) }]);
+        device.pass(ACTIVITY_MS);
+    }
+    assert_eq!(told, PRESENT_MS / ACTIVITY_MS);
+    device.sent();
+    device.lose();
+    device.events();
+    device.login();
+    assert_eq!(device.sent(), [""; 0], "nor on another connection");
+    set_active(&mut device, true);
+    assert_eq!(device.sent(), ["here true"]);
+    device.pass(1_000);
+    set_active(&mut device, true);
+    assert_eq!(device.sent(), [""; 0]);
 }
 
 #[test]
