@@ -20,6 +20,7 @@ impl Session {
     pub(super) fn hand_on_arrivals(&mut self) {
         let mut reached: BTreeMap<LogId, u64> = BTreeMap::new();
         while let Some((log, entry)) = self.intake.next_ready() {
+            self.note_beginning(log, &entry);
             let position = match (log, entry) {
                 (LogId::Group(group), Entry::Skip(position)) => {
                     // It comes to members only; what was said before answered an early question.

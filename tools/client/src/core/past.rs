@@ -15,7 +15,7 @@ use fulmar_protocol::history::{History, HistoryEnd, Past};
 use fulmar_protocol::limits::HISTORY_MAX;
 use fulmar_protocol::{Code, Frame};
 
-use super::intake::Arrival;
+use super::intake::{Arrival, Entry};
 use super::io::{Action, Now};
 use super::ledger::Effect;
 use super::log::LogId;
@@ -50,7 +50,7 @@ struct Page {
 pub(super) struct Fills {
     due: VecDeque<Fill>,
     page: Option<Page>,
-    /// What the server keeps of the inbox from here on was fetched; 0 where nothing was that lies before.
+    /// What the server keeps of the inbox from here on was fetched, or came by itself; 0 where that isn't known.
     inbox_from: u64,
     /// The smallest message id that is in use, or 0.
     id_first: i64,
@@ -91,6 +91,30 @@ impl Session {
             self.fills.due.push_back(Fill { log, wanted: entries, came: 0 });
         }
         self.pump(now, actions);
+    }
+
+    /// What comes first of a log that this device has nothing of is where its past ends.
+    pub(super) fn note_beginning(&mut self, log: LogId, entry: &Entry) {
+        let from = match entry {
+            Entry::Arrival(arrival) => arrival.position,
+            Entry::Notice(notice) => notice.position,
+            Entry::Skip(position) => position + 1,
+            Entry::Gone(_) => return,
+        };
+        match log {
+            LogId::Inbox if self.fills.inbox_from == 0 && self.intake.inbox().durable() == 0 => {
+                self.fills.inbox_from = from;
+                self.ledger.write(Write::Filled(from));
+            }
+            LogId::Group(group) if self.intake.group(group).durable() == 0 => {
+                // Stored with what follows from the entry.
+                let state = self.groups.state(group);
+                if state.filled_from == 0 {
+                    state.filled_from = from;
+                }
+            }
+            _ => {}
+        }
     }
 
     /// The last position that lies before what was fetched of a log, or came by itself.

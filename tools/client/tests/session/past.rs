@@ -68,20 +68,15 @@ fn the_past_stands_before_what_came_by_itself() {
     device.sent();
     device.events();
     device.fill(None, 4);
-    assert_eq!(device.sent(), ["history 0 @1 to @10, 4 true"]);
-    device.server(&[
-        past(0, 10, 8, 5, "new"),
-        past(0, 9, 9, 1, "other"),
-        own(past(0, 7, 8, 2, "mine")),
-        end(0, 7, 10, true),
-    ]);
-    // One entry is still wanted, and what was asked for once isn't asked for again.
-    assert_eq!(device.sent(), ["ask 8", "history 0 @1 to @6, 1 true"]);
-    device.server(&[past(0, 4, 8, 3, "old"), end(0, 4, 6, true)]);
-    assert_eq!(device.events(), ["filled None 4 false"]);
+    assert_eq!(device.sent(), ["history 0 @1 to @9, 4 true"], "what came by itself is here");
+    device.server(&[past(0, 9, 9, 1, "other"), own(past(0, 7, 8, 2, "mine")), end(0, 7, 9, true)]);
+    // Two entries are still wanted, and what was asked for once isn't asked for again.
+    assert_eq!(device.sent(), ["ask 8", "history 0 @1 to @6, 2 true"]);
+    device.server(&[past(0, 4, 8, 3, "old"), end(0, 4, 6, false)]);
+    assert_eq!(device.events(), ["filled None 3 true"]);
     let texts: Vec<_> =
         device.kept(Target::Peer(8)).into_iter().map(|(id, text)| (id.0, text)).collect();
-    let expected = [(-4, "old"), (-3, "mine"), (1, "new")];
+    let expected = [(-3, "old"), (-2, "mine"), (1, "new")];
     assert_eq!(texts, expected.map(|(id, text)| (id, text.to_owned())));
     assert_eq!(device.kept(Target::Peer(9)).len(), 1);
     // What lies before isn't new.
@@ -126,8 +121,8 @@ fn own_sends_that_are_here_are_kept_once() {
         own_copy(2, 8, 2, "tablet"),
     ]);
     device.fill(None, 10);
-    device.server(&[own(past(0, 2, 8, 2, "tablet")), own(past(0, 1, 8, 1, "mine"))]);
-    device.server(&[end(0, 1, 2, false)]);
+    device.server(&[own(past(0, 1, 8, 1, "mine")), end(0, 1, 1, false)]);
+    assert_eq!(device.events().last().map(String::as_str), Some("filled None 1 true"));
     assert_eq!(device.kept(Target::Peer(8)).len(), 2);
 }
 
