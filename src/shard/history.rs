@@ -62,6 +62,12 @@ impl Page {
     }
 }
 
+/// The end of a page of what there isn't.
+fn nothing_of(asked: &History) -> HistoryEnd {
+    let &History { group, from, .. } = asked;
+    HistoryEnd { group, from, through: from.saturating_sub(1), has_more: false }
+}
+
 impl Shard {
     /// A device asks for a page.
     pub(super) fn history(&mut self, conn: ConnId, asked: &History, fx: &mut Effects) {
@@ -77,7 +83,11 @@ impl Shard {
             LogId::Inbox(_) => self.asker(conn),
             LogId::Group(group) => self.group_asker(conn, group, fx),
         };
-        let Some(asker) = asker else { return self.pause_if_full(conn, fx) };
+        let Some(asker) = asker else {
+            // It was told that the group is none of its user's.
+            self.put(conn, &Frame::HistoryEnd(nothing_of(asked)), fx);
+            return self.pause_if_full(conn, fx);
+        };
         let Some(session) = self.session(conn) else { return };
         let (asked, stage, is_queued, held_bytes) = (*asked, Stage::Asked, false, 0);
         session.page = Some(Box::new(Page { log, asked, stage, is_queued, held_bytes }));
@@ -116,9 +126,12 @@ impl Shard {
         if let Some(readable) = readable {
             self.read_page(conn, readable, fx);
         } else {
-            session.page = None;
+            let page = session.page.take();
             self.is_told_what_it_asked(conn);
             self.put(conn, &Frame::GroupGone { group, position: 0 }, fx);
+            if let Some(page) = page {
+                self.put(conn, &Frame::HistoryEnd(nothing_of(&page.asked)), fx);
+            }
         }
     }
 

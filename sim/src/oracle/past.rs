@@ -30,10 +30,6 @@ pub(crate) struct Page {
 }
 
 impl Page {
-    pub(crate) fn is_of_group(&self, group: u64) -> bool {
-        group > 0 && self.asked.group == group
-    }
-
     /// Its next entry.
     fn take(&mut self, past: &Past<'_>) -> Result<(), Complaint> {
         let History { group, from, through, limit, newest_first } = self.asked;

@@ -52,6 +52,7 @@ impl Oracle {
                 | Write::Profile(_)
                 | Write::Expires { .. }
                 | Write::Expire { .. }
+                | Write::GroupWentBack { .. }
                 | Write::NumberLast(_) => Ok(()),
             };
             self.judge(outcome);
@@ -104,7 +105,7 @@ impl Oracle {
                 let detail = format!("device {device} of user {user}: {reason}");
                 Err(Complaint("a client that keeps the rules finds them kept", detail))
             }
-            Event::InboxWentBack { cursor, head } => {
+            Event::InboxWentBack { cursor, head } | Event::GroupWentBack { cursor, head, .. } => {
                 let detail = format!("from {cursor} to {head}");
                 Err(Complaint("a head never goes back", detail))
             }

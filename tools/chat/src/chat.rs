@@ -480,7 +480,7 @@ impl Chat {
                     self.typing.remove(&place);
                 }
             }
-            Event::InboxWentBack { .. } => {
+            Event::InboxWentBack { .. } | Event::GroupWentBack { .. } => {
                 self.load_conversations().await?;
                 if let Some(target) = self.open {
                     self.open(target).await?;
@@ -538,8 +538,8 @@ pub(crate) fn presence(is_online: bool, last_seen_ms: u64) -> Option<String> {
 /// A server that lost data, for people.
 pub(crate) fn loss(cursor: u64, head: u64) -> String {
     format!(
-        "the server lost data, or is another one: its last message for this user is number {head}, \
-         this device has {cursor}; what was sent lately may not arrive"
+        "the server lost data, or is another one: its last message here is number {head}, this device \
+         has {cursor}; what was sent lately may not arrive"
     )
 }
 

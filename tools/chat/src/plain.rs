@@ -378,7 +378,9 @@ impl<W: Write> Plain<W> {
                     self.history(count)?;
                 }
             }
-            Event::InboxWentBack { cursor, head } => self.note(&chat::loss(*cursor, *head))?,
+            Event::InboxWentBack { cursor, head } | Event::GroupWentBack { cursor, head, .. } => {
+                self.note(&chat::loss(*cursor, *head))?;
+            }
             Event::SeenElsewhere { .. }
             | Event::Expired
             | Event::GroupSeenElsewhere { .. }

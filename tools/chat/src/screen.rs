@@ -359,7 +359,9 @@ impl App {
             Event::HistoryFilled { .. } => {
                 self.chat.is_fetched(event).await.map_err(io::Error::other)?;
             }
-            Event::InboxWentBack { cursor, head } => self.note(&chat::loss(*cursor, *head)),
+            Event::InboxWentBack { cursor, head } | Event::GroupWentBack { cursor, head, .. } => {
+                self.note(&chat::loss(*cursor, *head));
+            }
             Event::Disconnected { reason, retry_in_ms: None } => {
                 self.note(&text::harmless_line(&reason.to_string()));
             }

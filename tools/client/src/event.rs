@@ -228,6 +228,15 @@ pub enum Event {
         /// The server's last position.
         head: u64,
     },
+    /// The same of a group: the server has its log only up to a position that this device had passed.
+    GroupWentBack {
+        /// The group.
+        group: u64,
+        /// What this device had.
+        cursor: u64,
+        /// The last position that holds.
+        head: u64,
+    },
     /// The device's store failed. Nothing more is sent, received or acknowledged by this client;
     /// what it acknowledged before is safe.
     StoreFailed {

@@ -127,13 +127,10 @@ impl Oracle {
                 }
                 Ok(())
             }
-            Frame::GroupGone { group, position } => {
+            Frame::GroupGone { group, .. } => {
                 self.hit(Happening::GroupGone);
                 // It may be added again, and entries come before the notice, which waits for the inbox's window.
                 link.groups.noticed(group);
-                if position == 0 {
-                    link.page.take_if(|page| page.is_of_group(group));
-                }
                 Ok(())
             }
             Frame::GroupState(_) => {

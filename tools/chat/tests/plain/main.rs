@@ -489,7 +489,7 @@ async fn older_messages_are_fetched_from_the_server() {
     peer.expect("ack 3").await;
     peer.expect("read 8 3").await;
     program.write("/history 2").await;
-    peer.expect("history 0 @1 to @3, 1 true").await;
+    peer.expect("history 0 @1 to @2, 1 true").await;
     let past = |position, text: &'static str| {
         Frame::Past(Past {
             group: 0,
@@ -507,10 +507,10 @@ async fn older_messages_are_fetched_from_the_server() {
         let (group, has_more) = (0, from > 1);
         Frame::HistoryEnd(HistoryEnd { group, from, through, has_more })
     };
-    // It is here already, so the next page is asked for.
-    peer.say(&[past(3, "new"), end(3, 3)]).await;
-    peer.expect("history 0 @1 to @2, 1 true").await;
-    peer.say(&[past(1, "old"), end(1, 2)]).await;
+    // Nothing is kept there, so the next page is asked for.
+    peer.say(&[end(2, 2)]).await;
+    peer.expect("history 0 @1 to @1, 1 true").await;
+    peer.say(&[past(1, "old"), end(1, 1)]).await;
     program.expect("8 → me: old").await;
     program.expect("8 → me: new").await;
 }

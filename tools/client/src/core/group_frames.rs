@@ -168,6 +168,7 @@ impl Session {
         while self.output.has_room()
             && let Some((group, after)) = self.groups.next_look()
         {
+            self.groups.looks(group, self.intake.group(group).frontier);
             self.output.push(&Frame::GroupLook { group, after });
         }
         while self.output.has_room()
@@ -185,7 +186,13 @@ impl Session {
         actions: &mut Vec<Action>,
     ) -> Option<Result<(), Violation>> {
         Some(match *frame {
-            Frame::GroupDeliver(ref deliver) => self.intake.group_deliver(deliver),
+            Frame::GroupDeliver(ref deliver) => {
+                if self.intake.is_early(deliver.group, deliver.position) {
+                    // The server may have lost what lies behind it.
+                    self.groups.look(deliver.group);
+                }
+                self.intake.group_deliver(deliver)
+            }
             Frame::GroupSkip { group, position } => self.intake.skip(LogId::Group(group), position),
             Frame::GroupNotice(ref notice) => self.intake.notice(notice),
             Frame::GroupSent { group, number, position, time_ms } => {
@@ -198,6 +205,9 @@ impl Session {
             Frame::GroupRead { group, position } => self.on_group_read(group, position),
             Frame::GroupReceipt(ref receipt) => self.on_group_receipt(receipt, actions),
             Frame::GroupState(ref state) => {
+                if let Err(violation) = self.compare_head(state.group, state.head) {
+                    return Some(Err(violation));
+                }
                 if let Some((writes, is_complete)) = self.groups.page(state) {
                     self.ledger.write_all(writes);
                     if is_complete {
@@ -262,6 +272,29 @@ impl Session {
         self.write_group(group);
         self.ledger.then(Effect::Notify(Event::GroupTicked { id, group, position, time_ms }));
         Ok(())
+    }
+
+    /// A head below what this device has: the server was restored from a backup. The group goes on from there on a
+    /// new connection, once nothing waits for the store.
+    fn compare_head(&mut self, group: u64, head: u64) -> Result<(), Violation> {
+        if !self.groups.is_behind(group, head) {
+            return Ok(());
+        }
+        let log = self.intake.group(group);
+        let (back, had) = (log.back_to(head), log.frontier);
+        self.groups.lost(group, back);
+        Err(Violation::gap(back + 1, had + 1))
+    }
+
+    /// Goes on with the groups of which the server lost something, from where it has them.
+    pub(super) fn go_back_in_groups(&mut self) {
+        for (group, head) in self.groups.go_back() {
+            let cursor = self.intake.group(group).durable();
+            self.intake.group_went_back(group, head);
+            self.ledger.write(Write::GroupWentBack { group, head });
+            self.write_group(group);
+            self.ledger.then(Effect::Notify(Event::GroupWentBack { group, cursor, head }));
+        }
     }
 
     fn on_group_read(&mut self, group: u64, position: u64) -> Result<(), Violation> {

@@ -17,6 +17,8 @@ struct Looking {
     after: u64,
     /// The group's last position when the first page was told; 0 before.
     head: u64,
+    /// How far this device had the group when it was asked: the answer's head isn't less.
+    had: u64,
     /// Something happened since: what comes is ignored, and asked for again from the first on.
     is_stale: bool,
 }
@@ -37,6 +39,8 @@ pub(super) struct Groups {
     looking: BTreeMap<u64, Looking>,
     /// Questions of the program how far which members are: group, position, after.
     asks_due: VecDeque<(u64, u64, u64)>,
+    /// Groups of which the server lost what lies above a position; they go back with the next connection.
+    went_back: BTreeMap<u64, u64>,
     /// Those without an answer.
     asked: VecDeque<(u64, u64, u64)>,
 }
@@ -51,6 +55,7 @@ impl Groups {
             looks_due: VecDeque::new(),
             looking: BTreeMap::new(),
             asks_due: VecDeque::new(),
+            went_back: BTreeMap::new(),
             asked: VecDeque::new(),
         }
     }
@@ -79,6 +84,37 @@ impl Groups {
             .map(|state| (state.group, 0))
             .collect();
         self.is_first_due = true;
+    }
+
+    /// Asks of every group what it is: the server lost data.
+    pub(super) fn look_at_all(&mut self) {
+        let members = self.states.values().filter(|state| !state.is_gone);
+        for group in members.map(|state| state.group).collect::<Vec<_>>() {
+            self.look(group);
+        }
+    }
+
+    /// The server has a group only up to `head`, which is less than this device has.
+    pub(super) fn lost(&mut self, group: u64, head: u64) {
+        self.went_back.insert(group, head);
+    }
+
+    /// The groups of which that was found, and up to where the server has them: their states go back.
+    pub(super) fn go_back(&mut self) -> BTreeMap<u64, u64> {
+        let all = std::mem::take(&mut self.went_back);
+        for (&group, &head) in &all {
+            let state = self.state(group);
+            state.cursor = head;
+            state.roles_at = 0;
+            state.own_last = state.own_last.min(head);
+            state.seen = state.seen.min(head);
+            state.seen_confirmed = state.seen_confirmed.min(head);
+            state.receipt = Receipt::default();
+            if state.filled_from > head {
+                state.filled_from = 0;
+            }
+        }
+        all
     }
 
     /// Groups whose newest own entry isn't read by all yet, the newest first.
@@ -189,9 +225,21 @@ impl Groups {
     /// The next question what a group is: the group, and after which member.
     pub(super) fn next_look(&mut self) -> Option<(u64, u64)> {
         let (group, after) = self.looks_due.pop_front()?;
-        let first = Looking { after, head: 0, is_stale: false };
+        let first = Looking { after, head: 0, had: 0, is_stale: false };
         self.looking.entry(group).or_insert(first).after = after;
         Some((group, after))
+    }
+
+    /// A question what a group is goes out, while this device has the group up to `had`.
+    pub(super) fn looks(&mut self, group: u64, had: u64) {
+        if let Some(looking) = self.looking.get_mut(&group) {
+            looking.had = had;
+        }
+    }
+
+    /// Whether the server has less of a group than this device had when it asked.
+    pub(super) fn is_behind(&self, group: u64, head: u64) -> bool {
+        self.looking.get(&group).is_some_and(|looking| head < looking.had)
     }
 
     /// The program asks how far which members are.

@@ -113,6 +113,17 @@ impl Intake {
         self.inbox = Log::new(head);
     }
 
+    /// The same of a group.
+    pub(super) fn group_went_back(&mut self, group: u64, head: u64) {
+        self.groups.insert(group, Log::new(head));
+    }
+
+    /// Whether a position of a group is here already though this connection brought nothing of it before.
+    pub(super) fn is_early(&mut self, group: u64, position: u64) -> bool {
+        let log = self.group(group);
+        log.first == 0 && position <= log.durable()
+    }
+
     /// Forgets what a connection brought in part.
     pub(super) fn reset(&mut self) {
         self.inbox.reset();
@@ -269,7 +280,7 @@ impl Intake {
     /// again, but the server has to be told.
     fn advance(&mut self, id: LogId, position: u64) -> Result<bool, Violation> {
         let log = self.log(id);
-        log.begin();
+        log.begin(position);
         if position <= log.frontier {
             if log.repeat(position) {
                 self.acks_due.insert(id);
@@ -363,7 +374,7 @@ impl Intake {
             user("group_skip.group", group)?;
         }
         let log = self.log(id);
-        log.begin();
+        log.begin(position + 1);
         if position > log.frontier {
             log.frontier = position;
             return self.enter(id, Entry::Skip(position));

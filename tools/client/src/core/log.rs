@@ -30,6 +30,8 @@ pub(super) struct Log {
     repeated: u64,
     /// Whether this connection said where to resume, or brought something.
     pub(super) is_fed: bool,
+    /// The first position that this connection brought; 0 before.
+    pub(super) first: u64,
 }
 
 impl Log {
@@ -48,6 +50,12 @@ impl Log {
     pub(super) fn reset(&mut self) {
         let acknowledged = self.acknowledged.min(self.durable);
         *self = Log { durable: self.durable, acknowledged, ..Log::new(self.received) };
+    }
+
+    /// Where a log goes on of which the server has only the positions up to `head`: what it wrote since it lost
+    /// the others, as far as this connection brought that, comes again.
+    pub(super) fn back_to(&self, head: u64) -> u64 {
+        if self.first == 0 { head } else { head.min(self.first - 1) }
     }
 
     /// Whether everything received is stored: only then a cursor tells the truth about what the next
@@ -75,7 +83,10 @@ impl Log {
 
     /// This connection brings something. If it wasn't told where to resume it begins where the server thinks; what is
     /// in the store is acknowledged as it comes again, and not before.
-    pub(super) const fn begin(&mut self) {
+    pub(super) const fn begin(&mut self, position: u64) {
+        if self.first == 0 {
+            self.first = position;
+        }
         if !self.is_fed {
             self.is_fed = true;
             self.acknowledged = self.durable;
@@ -129,7 +140,7 @@ mod tests {
         (log.frontier, log.received) = (18, 18);
         log.stored(18);
         log.reset();
-        log.begin();
+        log.begin(3);
         assert!(log.repeat(3));
         assert_eq!(log.take_ack(), Some(3));
         log.frontier = 19;

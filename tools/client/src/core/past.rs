@@ -43,6 +43,8 @@ struct Page {
     log: LogId,
     /// Its next entry lies at or before this position.
     through: u64,
+    /// The group isn't one of this user's: its end says nothing.
+    is_void: bool,
 }
 
 /// What is to be filled, and the page under way.
@@ -151,7 +153,7 @@ impl Session {
                 limit,
                 newest_first,
             }));
-            self.fills.page = Some(Page { log, through });
+            self.fills.page = Some(Page { log, through, is_void: false });
         }
     }
 
@@ -169,7 +171,9 @@ impl Session {
             let detail = "an entry of a page that wasn't asked for, or out of its order";
             return Err(Violation::new(Code::UnexpectedFrame, detail));
         }
-        self.fills.page = Some(Page { log, through: past.position - 1 });
+        if let Some(page) = &mut self.fills.page {
+            page.through = past.position - 1;
+        }
         let arrival = Arrival {
             position: past.position,
             peer: past.peer,
@@ -237,9 +241,13 @@ impl Session {
     /// The page is over.
     pub(super) fn on_history_end(&mut self, end: &HistoryEnd) -> Result<(), Violation> {
         let log = if end.group == 0 { LogId::Inbox } else { LogId::Group(end.group) };
-        if self.fills.page.take_if(|page| page.log == log).is_none() {
+        let Some(page) = self.fills.page.take_if(|page| page.log == log) else {
             let detail = "the end of a page that wasn't asked for";
             return Err(Violation::new(Code::UnexpectedFrame, detail));
+        };
+        if page.is_void {
+            self.end_fill(true);
+            return Ok(());
         }
         let from = cursor("history_end.from", end.from)?.max(1);
         let from = if end.has_more { from } else { 1 };
@@ -259,8 +267,8 @@ impl Session {
     /// The group whose page is under way isn't one of this user's.
     pub(super) fn no_past_of(&mut self, group: u64) {
         let log = LogId::Group(group);
-        if self.fills.page.take_if(|page| page.log == log).is_some() {
-            self.end_fill(true);
+        if let Some(page) = self.fills.page.as_mut().filter(|page| page.log == log) {
+            page.is_void = true;
         }
     }
 

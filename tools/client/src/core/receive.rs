@@ -98,9 +98,9 @@ impl Session {
             return Err(Violation::new(Code::UnsupportedVersion, detail));
         }
         let cursor = self.intake.inbox().frontier;
-        if let Some(head) = inbox_head(&welcome.heads)
-            && head < cursor
-        {
+        let lost = inbox_head(&welcome.heads).filter(|head| *head < cursor);
+        if let Some(head) = lost {
+            self.stalled_head = 0;
             self.intake.inbox_went_back(head);
             self.conversations.went_back();
             self.past_went_back(head);
@@ -111,7 +111,11 @@ impl Session {
         self.server_ahead_ms = welcome.time_ms.min(NUMBER_MAX).saturating_sub(now.unix_ms);
         self.outbox.begin(welcome.sends_max, welcome.body_bytes_max);
         self.conversations.begin();
+        self.go_back_in_groups();
         self.groups.begin();
+        if lost.is_some() {
+            self.groups.look_at_all();
+        }
         let peers = self.conversations.unread().map(Target::Peer);
         self.asks.begin(peers.chain(self.groups.unread().map(Target::Group)));
         self.presence.begin(now.elapsed_ms);

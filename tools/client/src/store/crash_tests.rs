@@ -72,6 +72,7 @@ fn batches() -> Vec<Vec<Write>> {
             Write::Roles { group: 30, after: 7, through: 8, roles: Vec::new() },
         ],
         vec![Write::WentBack { head: 1 }, conversation(0)],
+        vec![Write::GroupWentBack { group: 30, head: 0 }],
     ]
 }
 

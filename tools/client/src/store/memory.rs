@@ -76,6 +76,7 @@ impl MemoryStore {
                 | Write::Filled(_)
                 | Write::Expire { .. }
                 | Write::WentBack { .. }
+                | Write::GroupWentBack { .. }
                 | Write::NumberLast(_)
                 | Write::Item { .. }
                 | Write::BookCursor(_)
@@ -154,6 +155,7 @@ impl MemoryStore {
             }
             Write::Cursor(position) => self.cursor = *position,
             Write::WentBack { head } => self.go_back(*head),
+            Write::GroupWentBack { group, head } => self.go_back_in_group(*group, *head),
             Write::NumberLast(number) => self.number_last = self.number_last.max(*number),
             Write::Item { item, key, version, value } => {
                 let place = (*item, key.clone());
@@ -286,6 +288,13 @@ impl MemoryStore {
             message.ordinal = message.ordinal.filter(|_| message.state.is_own());
         }
         self.conversations.values_mut().for_each(ConversationState::go_back);
+    }
+
+    fn go_back_in_group(&mut self, group: u64, head: u64) {
+        for message in self.messages.values_mut().filter(|message| message.group == Some(group)) {
+            message.position = message.position.filter(|position| *position <= head);
+            message.ordinal = message.ordinal.filter(|ordinal| *ordinal <= head);
+        }
     }
 
     fn set_state(&mut self, id: MessageId, state: State) {

@@ -142,6 +142,13 @@ pub enum Write {
         /// The new cursor.
         head: u64,
     },
+    /// The server lost data of a group and goes on from this position: forgets the positions above it.
+    GroupWentBack {
+        /// The group.
+        group: u64,
+        /// The new cursor.
+        head: u64,
+    },
     /// No number up to this one is used for a send any more.
     NumberLast(u64),
     /// An item of the book, which replaces one that isn't newer; one with an empty value is removed.

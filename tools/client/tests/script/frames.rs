@@ -217,6 +217,9 @@ pub(crate) fn tell(event: &Event) -> String {
             format!("found {name} {user:?} {}", code.name())
         }
         Event::InboxWentBack { cursor, head } => format!("went back from {cursor} to {head}"),
+        Event::GroupWentBack { group, cursor, head } => {
+            format!("{group} went back from {cursor} to {head}")
+        }
         Event::StoreFailed { detail } => format!("store failed: {detail}"),
     }
 }

@@ -152,7 +152,7 @@ fn a_repetition_is_acknowledged_and_not_told() {
     device.lose();
     device.login_with_resume();
     device.server(&[entry(6, 9, "hello")]);
-    assert_eq!(device.sent(), ["group ack 30 6"]);
+    assert_eq!(device.sent(), ["group ack 30 6", "look 30 0"], "does the server have all of it?");
     assert_eq!(device.events(), [""; 0]);
 }
 
@@ -361,6 +361,32 @@ fn members_that_were_told_before_a_known_change_are_asked_for_again() {
     device.server(&[state(6, &[(7, 1), (8, 3), (9, 1)])]);
     assert_eq!(device.sent(), ["look 30 0"]);
     assert!(group(&mut device).members.contains(&(10, Role::Member)));
+}
+
+/// The server was restored from a backup in which the group ended at 5, and somebody wrote since.
+#[test]
+fn a_group_that_the_server_has_no_more_as_far_goes_back() {
+    let mut device = member();
+    device.server(&[entry(7, 8, "lost")]);
+    device.sent();
+    device.lose();
+    device.events();
+    device.login();
+    device.sent();
+    device.server(&[entry(6, 9, "written since")]);
+    assert!(device.sent().contains(&"look 30 0".to_owned()), "it has that position");
+    device.server(&[state(6, &[(7, 1), (8, 3), (9, 1)])]);
+    assert!(!device.connected);
+    device.events();
+    device.sent();
+    device.connect();
+    device.server(&[Frame::Welcome(WELCOME)]);
+    assert_eq!(device.events().last().map(String::as_str), Some("30 went back from 7 to 5"));
+    assert!(device.sent().contains(&"resume [(30, 5)]".to_owned()));
+    device.server(&[entry(6, 9, "written since"), entry(7, 8, "more")]);
+    let kept = device.store.history(Target::Group(GROUP), None, 9).unwrap();
+    let last: Vec<_> = kept.iter().rev().take(2).map(|it| (it.position, &it.body[..])).collect();
+    assert_eq!(last, [(Some(7), &b"more"[..]), (Some(6), b"written since")]);
 }
 
 #[test]

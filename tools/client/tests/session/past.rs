@@ -173,7 +173,12 @@ fn a_group_of_strangers_has_no_past() {
     device.events();
     device.fill(Some(30), 10);
     device.fill(None, 10);
-    device.server(&[Frame::GroupGone { group: 30, position: 0 }]);
+    let gone = Frame::GroupGone { group: 30, position: 0 };
+    device.sent();
+    // It may answer something else, so the next page isn't asked for before the end.
+    device.server(&[gone]);
+    assert!(!device.sent().iter().any(|sent| sent.starts_with("history")));
+    device.server(&[end(30, 1, 0, false)]);
     let told = device.events();
     assert!(told.contains(&"filled Some(30) 0 true".to_owned()), "{told:?}");
     assert!(told.contains(&"filled None 0 true".to_owned()), "{told:?}");

@@ -363,6 +363,9 @@ impl Life {
                 self.position = self.rng.u64(0..=self.position);
                 Write::WentBack { head: self.position }
             }
+            7 if self.rng.u8(0..3) == 0 => {
+                Write::GroupWentBack { group: self.group(), head: self.rng.u64(0..20) }
+            }
             8 if !self.pending.is_empty() => {
                 Write::Placed { id: self.pending[0].0, group: self.group() }
             }

@@ -297,6 +297,13 @@ impl Watch {
                     self.positions.retain(|(group, position)| group.is_some() || position <= head);
                     self.go_back(*head);
                 }
+                Write::GroupWentBack { group, head } => {
+                    let cursor = self.group_cursors.get_mut(group).expect("a group of this device");
+                    assert!(*head < *cursor, "it is not further on");
+                    *cursor = *head;
+                    self.positions.retain(|(of, position)| *of != Some(*group) || position <= head);
+                    self.shown.retain(|(of, position)| *of != Some(*group) || position <= head);
+                }
                 Write::Conversation(state) => {
                     assert!(state.read <= state.delivered && state.seen_confirmed <= state.seen);
                     for number in [state.delivered, state.seen, state.in_last, state.out_last] {
@@ -393,6 +400,7 @@ impl Watch {
                 assert!(head < cursor);
                 self.go_back(*head);
             }
+            Event::GroupWentBack { cursor, head, .. } => assert!(head < cursor),
             Event::Disconnected { retry_in_ms, .. } | Event::Refused { retry_in_ms, .. } => {
                 let longest_ms = RETRY_AFTER_MS_MAX + BACKOFF_MS_MAX;
                 assert!(retry_in_ms.is_none_or(|retry_ms| retry_ms <= longest_ms));

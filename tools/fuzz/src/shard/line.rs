@@ -367,8 +367,8 @@ impl Line {
     }
 
     fn deliver(&mut self, deliver: &Deliver<'_>, facts: &Facts) {
-        assert!(self.download.is_none(), "a message within a large body");
-        assert!(self.past.is_none() || deliver.total_bytes.is_none(), "two large bodies");
+        let is_within = self.download.is_some() || self.past.is_some();
+        assert!(!is_within || deliver.total_bytes.is_none(), "two large bodies");
         let Deliver { position, own, .. } = *deliver;
         let user = self.identity.0;
         self.advance(position);

@@ -164,7 +164,6 @@ impl Device {
             }
             Frame::GroupGone { group, position } => {
                 self.book.note(Note::Group(GroupNote::Gone { group, position }));
-                self.no_past(group);
                 if let Some(known) = self.groups.by_number.get_mut(&group) {
                     known.gone(position);
                     known.finish();

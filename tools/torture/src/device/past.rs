@@ -144,11 +144,4 @@ impl Device {
         }
         Ok(())
     }
-
-    /// The user is no member: there is no page.
-    pub(super) fn no_past(&mut self, group: u64) {
-        if self.pages.asked.is_some_and(|page| page.group == group) {
-            self.pages.asked = None;
-        }
-    }
 }

@@ -75,6 +75,7 @@ pub(in super::super) fn apply(connection: &Connection, write: &Write) -> Result<
             execute(connection, "UPDATE device SET cursor = ?1", params![*position as i64])
         }
         Write::WentBack { head } => go_back(connection, *head),
+        Write::GroupWentBack { group, head } => go_back_in_group(connection, *group, *head),
         Write::NumberLast(number) => raise_number(connection, *number),
         Write::Item { item, key, version, value } => {
             book::put_item(connection, *item, key, *version, value)
@@ -192,6 +193,17 @@ fn raise_number(connection: &Connection, number: u64) -> Result<(), StoreError> 
         "UPDATE device SET number_last = max(number_last, ?1)",
         params![number as i64],
     )
+}
+
+fn go_back_in_group(connection: &Connection, group: u64, head: u64) -> Result<(), StoreError> {
+    for column in ["position", "ordinal"] {
+        let sql = format!(
+            "UPDATE messages SET {column} = NULL
+             WHERE of_group IS NOT NULL AND of_group = ?1 AND {column} > ?2"
+        );
+        connection.prepare_cached(&sql)?.execute(params![group as i64, head as i64])?;
+    }
+    Ok(())
 }
 
 fn go_back(connection: &Connection, head: u64) -> Result<(), StoreError> {
