@@ -29,8 +29,8 @@ impl Moved {
 #[derive(Debug)]
 pub(super) struct Conversations {
     states: BTreeMap<u64, ConversationState>,
-    /// Largest ordinal of each peer's messages that is durable here. A READ never goes beyond it:
-    /// the server cuts a READ down to what was acknowledged, and that would be the end of it.
+    /// Largest ordinal of each peer's messages that is durable here. A READ never goes beyond it, since what
+    /// the person saw counts as delivered.
     stored: BTreeMap<u64, u64>,
     /// Peers whose `seen` has to be told on this connection.
     reads_due: BTreeSet<u64>,

@@ -57,12 +57,16 @@ pub(super) struct Ledger {
 impl Ledger {
     /// Adds a write to the next batch.
     pub(super) fn write(&mut self, write: Write) {
-        self.pending.bytes += MESSAGE_BYTES;
-        if let Write::Insert(message) | Write::Fill(message) | Write::Enqueue { message, .. } =
-            &write
-        {
-            self.pending.bytes += message.body.len();
-        }
+        self.pending.bytes += MESSAGE_BYTES
+            + match &write {
+                Write::Insert(message) | Write::Fill(message) | Write::Enqueue { message, .. } => {
+                    message.body.len()
+                }
+                Write::Roles { roles, .. } => size_of_val(&roles[..]),
+                Write::Group(state) => size_of_val(state) + state.name.len() + state.info.len(),
+                Write::Item { key, value, .. } => key.len() + value.len(),
+                _ => 0,
+            };
         self.pending.writes.push(write);
     }
 

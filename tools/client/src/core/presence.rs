@@ -97,8 +97,8 @@ impl Presence {
             }
             return;
         }
-        self.typing_told.retain(|_, told_ms| now_ms.saturating_sub(*told_ms) < TYPING_AGAIN_MS);
-        if !self.typing_told.contains_key(&target) {
+        let told_ms = self.typing_told.get(&target);
+        if told_ms.is_none_or(|told_ms| now_ms >= told_ms + TYPING_AGAIN_MS) {
             self.typing_due.insert(target, true);
         }
     }

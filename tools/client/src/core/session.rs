@@ -458,8 +458,7 @@ impl Session {
         self.link = Link::Greeting { until_ms: now.elapsed_ms + WELCOME_MS_MAX };
     }
 
-    /// Adds what may go out. Acknowledgements first: they let the server go on. READs stand behind
-    /// them because the server clamps them to what was acknowledged. While a write is under way
+    /// Adds what may go out. Acknowledgements first: they let the server go on. While a write is under way
     /// all of it waits, and what replaces itself becomes one.
     fn fill_output(&mut self, now: Now) {
         let Link::Online(online) = &self.link else { return };

@@ -110,6 +110,10 @@ fn typing_is_told_once_in_a_while_and_its_end_once() {
     typing(&mut device, Target::Peer(8), false);
     typing(&mut device, Target::Peer(9), false);
     assert_eq!(device.sent(), ["typing 0 8 false"]);
+    // However long ago it was told.
+    typing(&mut device, Target::Peer(8), true);
+    typing(&mut device, Target::Group(30), false);
+    assert_eq!(device.sent(), ["typing 0 8 true", "typing 30 0 false"]);
     device.server(&[Frame::Typing { group: 30, user: 9, is_typing: true }]);
     assert_eq!(device.events(), ["typing Some(30) 9 true"]);
 }
