@@ -240,7 +240,9 @@ impl Groups<'_> {
                 if now_ns - since_ns > DRAIN_NS_MAX {
                     (0..links.len()).for_each(|user| self.give_up_due(user));
                 }
-                let is_settled = self.talk.is_settled() && self.due.count() == 0;
+                // Who came last may still be logging in.
+                let are_here = self.churn.here().iter().all(|&user| links.is_ready(user));
+                let is_settled = are_here && self.talk.is_settled() && self.due.count() == 0;
                 if !is_settled && !quiet.is_quiet(self.talk.totals().progress(), now_ns) {
                     return Ok(Phase::Draining { since_ns, start, end, quiet });
                 }
