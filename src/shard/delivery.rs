@@ -66,7 +66,7 @@ impl Shard {
                     let Some(entry) = self.users[slot].tail_at(position) else { break };
                     let (header, body) = (entry.header, entry.body.clone());
                     let log = LogId::Inbox(self.users[slot].id);
-                    if self.is_for_device(conn, &header) && self.waits_for_body(conn, log, &body) {
+                    if self.inbox_waits(conn, log, &header, &body) {
                         break;
                     }
                     self.deliver_unless_over(conn, position, &header, body, fx);
@@ -111,11 +111,22 @@ impl Shard {
         })
     }
 
-    /// Whether an entry goes to a device: its time isn't over, and the device didn't send it itself.
-    fn is_for_device(&mut self, conn: ConnId, header: &EntryHeader) -> bool {
+    /// Whether an entry waits for a large body that is on its way. What isn't for the device, since its time is over
+    /// or the device sent it itself, doesn't.
+    fn inbox_waits(
+        &mut self,
+        conn: ConnId,
+        log: LogId,
+        header: &EntryHeader,
+        body: &Bytes,
+    ) -> bool {
+        // Nearly all are small, and cost no look at the session.
+        if Chunks::total_bytes(body).is_none() || self.is_over(header) {
+            return false;
+        }
         let device = self.session(conn).map(|session| session.device);
         let is_from_it = header.own && device == Some(header.device);
-        !(is_from_it || self.is_over(header))
+        !is_from_it && self.waits_for_body(conn, log, body)
     }
 
     /// Passes over an entry whose time is over, else as [`Shard::deliver_entry`].
@@ -244,8 +255,7 @@ impl Shard {
                 self.end(conn, Code::Internal, detail, fx);
                 return;
             };
-            is_cut_short = self.is_for_device(conn, &header)
-                && self.waits_for_body(conn, LogId::Inbox(user), &body);
+            is_cut_short = self.inbox_waits(conn, LogId::Inbox(user), &header, &body);
             let Some(session) = self.session(conn) else { return };
             if is_cut_short || session.next > position {
                 break;

@@ -3,6 +3,7 @@
 
 use bytes::Bytes;
 use fulmar_protocol::group::GroupDeliver;
+use fulmar_protocol::limits::PART_BYTES_MAX;
 use fulmar_protocol::{Chunks, Code, Frame};
 
 use super::super::output::Patience;
@@ -244,7 +245,9 @@ impl Shard {
 
     /// As [`Shard::waits_for_body`], of a stored entry.
     fn entry_waits_for_body(&mut self, conn: ConnId, group: GroupId, value: &Bytes) -> bool {
-        self.session(conn).is_some_and(|session| session.download.is_some())
+        // Nearly all are small, and cost no look at the session.
+        value.len() > PART_BYTES_MAX
+            && self.session(conn).is_some_and(|session| session.download.is_some())
             && split_entry(value)
                 .is_ok_and(|(_, body)| self.waits_for_body(conn, LogId::Group(group), &body))
     }

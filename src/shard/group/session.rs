@@ -211,7 +211,7 @@ impl Shard {
             | GroupLetter::Noticed { group, .. } => self.hand_to_known_group(group, letter, fx),
             GroupLetter::Resume { asker, cursors } => self.compare_resumed(asker, cursors, fx),
             GroupLetter::Accepted { origin, group, position, time_ms } => {
-                self.acted_in_group(origin.user, group, fx);
+                self.acted_in_group(origin.conn, group, fx);
                 if self.is_answered(origin) {
                     let number = origin.number;
                     let frame = Frame::GroupSent { group, number, position, time_ms };
@@ -386,8 +386,9 @@ impl Shard {
 
     /// A user wrote to a group, or changed or made it: from then on it knows its members. It is stored as cursors
     /// are.
-    fn acted_in_group(&mut self, user: UserId, group: GroupId, fx: &mut Effects) {
-        let Some(slot) = self.loaded_user(user) else { return };
+    fn acted_in_group(&mut self, conn: ConnId, group: GroupId, fx: &mut Effects) {
+        // By its session, which costs no look into a table; one that is gone makes up for it with the next message.
+        let Some(slot) = self.session(conn).map(|session| session.user_slot) else { return };
         if self.users[slot].record.groups.act(group) {
             self.mark_dirty(slot);
             self.is_known_to_others(slot, fx);

@@ -52,12 +52,12 @@ impl GroupList {
     /// The user wrote to a group, or changed or made it; `true` if that is new, and it is in it.
     pub fn act(&mut self, group: GroupId) -> bool {
         let Some(lists) = self.lists.as_deref_mut() else { return false };
-        if lists.present.binary_search(&group).is_err() {
-            return false;
-        }
         let Err(at) = lists.own_doing.binary_search(&group) else { return false };
-        lists.own_doing.insert(at, group);
-        true
+        let is_present = lists.present.binary_search(&group).is_ok();
+        if is_present {
+            lists.own_doing.insert(at, group);
+        }
+        is_present
     }
 
     /// Whether the user is in one of these groups, which are sorted by number.
