@@ -2,8 +2,10 @@
 
 use fulmar_protocol::Frame;
 use fulmar_protocol::history::History;
+use fulmar_protocol::limits::PART_BYTES_MAX;
 
-use super::world::{C, World};
+use super::world::{C, Happening, World};
+use crate::limits::OUTPUT_HIGH_BYTES;
 use crate::shard::{Retention, ShardConfig};
 
 /// Several times what an output holds.
@@ -123,4 +125,30 @@ fn one_group_takes_a_quarter_of_the_window_and_leaves_the_rest_to_others() {
     }
     let came = world.heard(bob).iter().filter(|told| told.contains("1: xxx")).count();
     assert_eq!(came, 16, "with each acknowledgement more");
+}
+
+#[test]
+fn a_large_body_goes_on_though_small_messages_fill_every_write() {
+    let mut world = World::with(|config| {
+        config.window_messages = u32::MAX;
+        config.window_bytes = 1 << 30;
+    });
+    let (_, [ann, bob]) = a_group_with_something_large(&mut world);
+    let small = "s".repeat(1_000);
+    let mut number = 1;
+    for _ in 0..LARGE.len() / PART_BYTES_MAX + 1 {
+        for _ in 0..OUTPUT_HIGH_BYTES / small.len() + 1 {
+            number += 1;
+            world.send(ann, 2, number, &small);
+        }
+        // One write is done.
+        let bytes = world.clients[bob].incoming.take().expect("a write under way");
+        world.clients[bob].receive(&bytes);
+        let (core, conn) = (world.clients[bob].core, world.clients[bob].conn);
+        world.happen(core, Happening::Sent(conn));
+        world.told(ann);
+    }
+    let last = world.clients[bob].incoming.take().unwrap_or_default();
+    world.clients[bob].receive(&last);
+    place(&world.told(bob), "@2 1: 300000 bytes");
 }
