@@ -136,8 +136,8 @@ fn a_large_body_goes_on_though_small_messages_fill_every_write() {
     let (_, [ann, bob]) = a_group_with_something_large(&mut world);
     let small = "s".repeat(1_000);
     let mut number = 1;
-    for _ in 0..LARGE.len() / PART_BYTES_MAX + 1 {
-        for _ in 0..OUTPUT_HIGH_BYTES / small.len() + 1 {
+    for _ in 0..=LARGE.len() / PART_BYTES_MAX {
+        for _ in 0..=OUTPUT_HIGH_BYTES / small.len() {
             number += 1;
             world.send(ann, 2, number, &small);
         }
