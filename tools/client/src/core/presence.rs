@@ -61,7 +61,7 @@ impl Presence {
         let due_ms = match self.told_ms {
             // One that is due stays so, and what was told holds for a while.
             Some(told_ms) if is_active => Some(now_ms.max(told_ms + ACTIVITY_MS)),
-            Some(_) => self.used_ms.map(|_| now_ms),
+            Some(_) => Some(now_ms),
             None => is_active.then_some(now_ms),
         };
         self.activity_due_ms = due_ms;
