@@ -2,8 +2,9 @@
 //! committed is there, or the directory is refused, or the read fails, each time with the file's name.
 //! Never less without a word, and never a wrong value.
 
+use std::collections::BTreeSet;
 use std::fs;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -86,23 +87,50 @@ fn head_of(log: LogId, reader: &Reader) -> Result<u64, JournalError> {
     Ok(head)
 }
 
-fn copy_directory(from: &Path, to: &Path) {
-    fs::create_dir_all(to).expect("directory");
-    for entry in fs::read_dir(from).expect("directory").flatten() {
+fn copy_directory(from: &Path, to: &Path) -> io::Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
         let target = to.join(entry.file_name());
-        if entry.file_type().expect("file type").is_dir() {
-            copy_directory(&entry.path(), &target);
+        if entry.file_type()?.is_dir() {
+            copy_directory(&entry.path(), &target)?;
         } else {
-            fs::copy(entry.path(), target).expect("copy");
+            fs::copy(entry.path(), target)?;
         }
     }
+    Ok(())
 }
 
-/// A copy of a data directory.
+/// The files below a directory.
+fn listed(directory: &Path) -> io::Result<BTreeSet<PathBuf>> {
+    let mut all = BTreeSet::new();
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            all.extend(listed(&entry.path())?);
+        }
+        all.insert(entry.path());
+    }
+    Ok(all)
+}
+
+/// A copy of a data directory, as a crash leaves it. The database makes and deletes files in the background; a copy
+/// during which it did shows two moments, and is made anew.
 fn copied(from: &Path) -> TempDir {
-    let directory = tempfile::tempdir().expect("directory");
-    copy_directory(from, directory.path());
-    directory
+    for _ in 0..100 {
+        let directory = tempfile::tempdir().expect("directory");
+        let before = listed(from);
+        let copy = copy_directory(from, directory.path());
+        let vanished = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
+        match (copy, before, listed(from)) {
+            (Ok(()), Ok(before), Ok(after)) if before == after => return directory,
+            (Err(error), ..) | (_, Err(error), _) | (.., Err(error)) if !vanished(&error) => {
+                panic!("copy: {error}")
+            }
+            _ => {}
+        }
+    }
+    panic!("{} doesn't come to rest", from.display());
 }
 
 fn segment(data: &Path, number: u64) -> PathBuf {
@@ -400,7 +428,7 @@ fn a_database_that_forgot_everything_is_refused() {
     let fresh = tempfile::tempdir().expect("directory");
     drop(storage::open(fresh.path(), &options(16 << 10)).expect("open"));
     fs::remove_dir_all(data.path().join("rocksdb")).expect("remove");
-    copy_directory(&fresh.path().join("rocksdb"), &data.path().join("rocksdb"));
+    copy_directory(&fresh.path().join("rocksdb"), &data.path().join("rocksdb")).expect("copy");
     let error = opened(data.path()).expect_err("refused");
     assert!(error.contains("journal-000000000001.log is gone"), "{error}");
 }
