@@ -197,7 +197,9 @@ fn a_server_that_is_stopped_for_a_while_passes() {
     command.args(["--without", OTHERS]);
     let output =
         command.arg("--fulmar").arg(stand_in()).arg("--dir").arg(directory.path()).output();
-    let report = json(&output.unwrap());
+    let output = output.unwrap();
+    let report = json(&output);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stdout));
     for kind in KINDS {
         assert_eq!(report[kind], 0, "{kind} in {report}");
     }

@@ -20,14 +20,15 @@ const WINDOW: u64 = 64;
 /// Encoded bytes that a writer takes at once.
 const OUTPUT_BYTES: usize = 64 * 1024;
 
-/// Serves a connection until it ends. Whatever ends it, the client comes back.
-pub(crate) fn serve(shared: &Arc<Shared>, socket: TcpStream) {
+/// Serves the connection that was accepted in this place, until it ends. Whatever ends it, the client
+/// comes back.
+pub(crate) fn serve(shared: &Arc<Shared>, socket: TcpStream, place: u64) {
     let _ = socket.set_nodelay(true);
     let Ok(mut reader) = socket.try_clone() else { return };
     let mut input = Vec::new();
     let Ok(Some(actor)) = hello(&mut reader, &mut input) else { return };
     let mut state = shared.state.lock().unwrap_or_else(PoisonError::into_inner);
-    let number = state.login(actor);
+    let Some(number) = state.login(actor, place) else { return };
     welcome(&mut state, actor, number);
     drop(state);
     shared.changed.notify_all();

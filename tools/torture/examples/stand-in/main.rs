@@ -76,9 +76,9 @@ fn main() -> io::Result<ExitCode> {
     let listener = TcpListener::bind(&options.listen)?;
     println!("fulmar ready on {}", listener.local_addr()?);
     thread::spawn(move || {
-        for socket in listener.incoming().flatten() {
+        for (place, socket) in (1..).zip(listener.incoming().flatten()) {
             let shared = Arc::clone(&shared);
-            thread::spawn(move || serve(&shared, socket));
+            thread::spawn(move || serve(&shared, socket, place));
         }
     });
     let dies = fault == Some(Fault::Die) && is_first;

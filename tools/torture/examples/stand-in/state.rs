@@ -43,6 +43,8 @@ pub(crate) struct User {
     /// Cursors of its devices.
     pub(crate) devices: BTreeMap<u64, u64>,
     pub(crate) sessions: HashMap<u64, Session>,
+    /// By device, the place of the newest connection on which it logged in, since the start.
+    places: HashMap<u64, u64>,
 }
 
 /// What one user sends to another.
@@ -93,7 +95,7 @@ impl State {
     /// Applies a frame of the journal.
     pub(crate) fn replay(&mut self, actor: Actor, frame: &Frame<'_>) {
         match *frame {
-            Frame::Ping => drop(self.login(actor)),
+            Frame::Ping => drop(self.login(actor, 0)),
             Frame::Send(ref send) => drop(self.send(actor, send)),
             Frame::Ack { position } => self.ack(actor, position),
             Frame::Read { peer, ordinal } => self.read(actor, peer, ordinal),
@@ -115,7 +117,16 @@ impl State {
 
     /// A device logs in; an older session of it ends. Its session number, from 1. Logins are in the
     /// journal as pings, so that sessions rise over restarts.
-    pub(crate) fn login(&mut self, actor: Actor) -> u64 {
+    ///
+    /// None where the device is on a connection that was accepted later: the client gave this one up,
+    /// and only its thread comes late.
+    pub(crate) fn login(&mut self, actor: Actor, place: u64) -> Option<u64> {
+        let newest =
+            self.users.entry(actor.user).or_default().places.entry(actor.device).or_default();
+        if place < *newest {
+            return None;
+        }
+        *newest = place;
         self.keep(actor, &Frame::Ping);
         self.logins += 1;
         let number = self.logins;
@@ -123,7 +134,7 @@ impl State {
         let cursor = *user.devices.entry(actor.device).or_default();
         let session = Session { number, output: Vec::new(), sent: cursor };
         user.sessions.insert(actor.device, session);
-        number
+        Some(number)
     }
 
     /// Takes a message, unless it was taken before. What the sender is told.
