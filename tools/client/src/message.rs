@@ -7,7 +7,8 @@ use fulmar_protocol::Code;
 
 use crate::refer::Changes;
 
-/// What a body is. The server never looks at it; clients agree on the numbers.
+/// What a body is, see SPEC.md, section 12. The server reads the heads of [`EDIT`] to [`TIMER`], and makes
+/// [`CHANGE`]; the others are a matter between clients.
 pub mod content {
     /// Bytes of which nothing is known.
     pub const OPAQUE: u8 = 0;

@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use fulmar_protocol::content::{Content, Target as Meant};
-use fulmar_protocol::group::CONTENT_CHANGE;
 
-use crate::message::Message;
+use crate::message::{Message, content};
 use crate::people::ChatSettings;
 
 /// What somebody made of a message: who, 0 for this user in a conversation of two, and what.
@@ -93,13 +92,15 @@ impl Message {
     }
 
     /// Whether a program should call `user`, whose device this is, to the message: with a sound, a number at its
-    /// icon. It isn't the user's own, stands for itself, and its chat isn't muted; of a muted one, only what
-    /// mentions the user.
+    /// icon. Somebody else wrote it, it is there to be shown, and its chat isn't muted; of a muted one, only what
+    /// mentions the user. The rule is that of SPEC.md, section 12, so that all devices of a person agree.
     #[must_use]
     pub fn calls(&self, user: u64, settings: ChatSettings, now_ms: u64) -> bool {
-        let is_for_itself = !self.is_reference() && self.content != CONTENT_CHANGE;
+        let is_shown = !self.is_reference()
+            && !matches!(self.content, content::CHANGE | content::TIMER)
+            && !self.changes.is_deleted;
         let is_muted = settings.muted_until_ms > now_ms;
-        !self.state.is_own() && is_for_itself && (!is_muted || self.mentions().contains(&user))
+        !self.state.is_own() && is_shown && (!is_muted || self.mentions().contains(&user))
     }
 
     /// The content and body of a message that changes this one; `None` where that can't be, since it has no tick
@@ -161,5 +162,72 @@ pub(crate) fn timer(content: u8, body: &[u8]) -> Option<u64> {
     match Content::parse(content, body, false).ok()? {
         Content::Timer { seconds } => Some(seconds),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fulmar_protocol::Numbers;
+
+    use super::*;
+    use crate::message::{MessageId, State};
+
+    const NOW_MS: u64 = 1_000;
+
+    /// What user 9 wrote in group 30.
+    fn said(what: &Content<'_>) -> Message {
+        let mut body = Vec::new();
+        what.encode(&mut body);
+        Message {
+            id: MessageId(1),
+            group: Some(30),
+            peer: 9,
+            state: State::Received,
+            ordinal: Some(5),
+            position: Some(5),
+            time_ms: NOW_MS,
+            content: what.number(),
+            body: Arc::from(body),
+            changes: Changes::default(),
+        }
+    }
+
+    fn calls(message: &Message, muted_until_ms: u64) -> bool {
+        message.calls(7, ChatSettings { muted_until_ms, ..ChatSettings::default() }, NOW_MS)
+    }
+
+    #[test]
+    fn what_is_there_to_be_shown_calls_unless_muted() {
+        let text = Content::Plain { content: content::TEXT, body: b"look" };
+        assert!(calls(&said(&text), 0));
+        assert!(calls(&said(&text), NOW_MS), "no longer muted");
+        assert!(!calls(&said(&text), NOW_MS + 1));
+        let own = Message { state: State::Sent, ..said(&text) };
+        assert!(!calls(&own, 0));
+        let changes = Changes { is_deleted: true, ..Changes::default() };
+        assert!(!calls(&Message { changes, ..said(&text) }, 0));
+        for quiet in [
+            Content::Plain { content: content::CHANGE, body: b"" },
+            Content::Edit { target: 1, body: b"a" },
+            Content::Delete { target: 1 },
+            Content::Reaction { target: Meant { of_peer: false, place: 1 }, body: b"+" },
+            Content::Timer { seconds: 60 },
+        ] {
+            assert!(!calls(&said(&quiet), 0), "{quiet:?}");
+        }
+    }
+
+    #[test]
+    fn of_a_muted_chat_only_a_mention_of_this_user_calls() {
+        for (users, is_called) in [(&[7, 12][..], true), (&[12], false)] {
+            let users = Numbers::Slice(users);
+            let mention = Content::Mention { users, content: content::TEXT, body: b"look" };
+            assert_eq!(calls(&said(&mention), u64::MAX), is_called, "{mention:?}");
+            let mut body = Vec::new();
+            mention.encode(&mut body);
+            let content = mention.number();
+            let passing = Content::Disappearing { seconds: 60, content, body: &body };
+            assert_eq!(calls(&said(&passing), u64::MAX), is_called, "{passing:?}");
+        }
     }
 }
