@@ -240,8 +240,12 @@ impl Way {
         let time = time.min(CABLE_STEP);
         let timeout = Timespec { tv_sec: 0, tv_nsec: i64::from(time.subsec_nanos()) };
         let device = self.from.as_fd();
-        // An error shows in the read that follows.
-        let _ = poll(&mut [PollFd::new(&device, PollFlags::IN)], Some(&timeout));
+        let mut waits = [PollFd::new(&device, PollFlags::IN)];
+        let _ = poll(&mut waits, Some(&timeout));
+        if waits[0].revents().intersects(PollFlags::ERR | PollFlags::HUP | PollFlags::NVAL) {
+            // The device is gone, and a poll would return at once from now on.
+            thread::sleep(time);
+        }
     }
 }
 

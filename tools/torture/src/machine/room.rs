@@ -28,7 +28,6 @@ impl Room {
     pub fn make(directory: &Path, bytes: u64) -> Result<Room, String> {
         let (image, point) = (directory.join("image"), directory.join("room"));
         fs::create_dir_all(&point).map_err(|error| format!("no directory for it: {error}"))?;
-        let quoted = |path: &Path| format!("'{}'", path.display());
         let (image, at) = (quoted(&image), quoted(&point));
         let tmpfs = format!("mount -t tmpfs -o size={bytes} torture {at}");
         let (kind, holder) = if geteuid().is_root() {
@@ -93,6 +92,11 @@ impl Room {
     }
 }
 
+/// A path as one word of the shell.
+fn quoted(path: &Path) -> String {
+    format!("'{}'", path.display().to_string().replace('\'', r"'\''"))
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::Write as _;
@@ -101,7 +105,7 @@ mod tests {
 
     #[test]
     fn a_room_is_small_and_can_be_filled_and_cleared() {
-        let directory = tempfile::tempdir().unwrap();
+        let directory = tempfile::Builder::new().prefix("what's new").tempdir().unwrap();
         let room = match Room::make(directory.path(), 16 << 20) {
             Ok(room) => room,
             Err(why) => {
