@@ -196,6 +196,7 @@ fn decode_welcome<'a>(fields: &mut Fields<'a>) -> Result<Welcome<'a>, DecodeErro
         window_bytes: fields.number("welcome.window_bytes")?,
         sends_max: fields.number("welcome.sends_max")?,
         idle_s: fields.number("welcome.idle_s")?,
+        presence_s: fields.number("welcome.presence_s")?,
         heads: fields.pairs("welcome.heads", limits::LOGS_MAX)?,
     })
 }

@@ -226,6 +226,7 @@ fn encode_welcome(welcome: &Welcome<'_>, out: &mut Vec<u8>) {
         welcome.window_bytes,
         welcome.sends_max,
         welcome.idle_s,
+        welcome.presence_s,
     ];
     let fields_len =
         fields.iter().map(|&field| varint::len(field)).sum::<usize>() + pairs_len(&welcome.heads);

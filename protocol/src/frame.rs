@@ -54,6 +54,8 @@ pub struct Welcome<'a> {
     pub sends_max: u64,
     /// The server closes a connection on which it heard nothing for this long, in seconds.
     pub idle_s: u64,
+    /// Whose person did nothing for this long counts as away, in seconds.
+    pub presence_s: u64,
     /// The head of each log of this user: pairs of (log, head), each log once and in increasing
     /// order. Log 0 is the inbox; head is the position of the last message, 0 in a log that never
     /// had one.

@@ -278,6 +278,7 @@ impl Shard {
             window_bytes: self.config.window_bytes,
             sends_max: u64::from(self.config.sends_max),
             idle_s: self.config.idle_s,
+            presence_s: self.config.presence_interval_ms / 1_000,
             heads: Pairs::Slice(&[(INBOX_LOG, head)]),
         });
         self.put(conn, &frame, fx);

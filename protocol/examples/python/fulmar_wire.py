@@ -42,7 +42,7 @@ KINDS = {
     2: ("welcome", 0, [("version", NUMBER, 0), ("capabilities", NUMBER, 0), ("session", NUMBER, 0),
                        ("time_ms", NUMBER, 0), ("body_bytes_max", NUMBER, 0), ("window_messages", NUMBER, 0),
                        ("window_bytes", NUMBER, 0), ("sends_max", NUMBER, 0), ("idle_s", NUMBER, 0),
-                       ("heads", PAIRS, LOGS_MAX)]),
+                       ("presence_s", NUMBER, 0), ("heads", PAIRS, LOGS_MAX)]),
     3: ("refuse", 0, [("code", CODE, 0), ("retry_after_ms", NUMBER, 0), ("detail", TEXT, 256)]),
     4: ("send", PARTS, [("peer", NUMBER, 0), ("number", NUMBER, 1), ("content", BYTE, 0),
                         ("total_bytes", TOTAL, 0), ("body", BODY, 0)]),

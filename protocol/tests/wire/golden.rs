@@ -231,6 +231,7 @@ impl<'a> Fields<'a> {
             window_bytes: self.number("window_bytes"),
             sends_max: self.number("sends_max"),
             idle_s: self.number("idle_s"),
+            presence_s: self.number("presence_s"),
             heads: self.pairs(),
         }
     }
@@ -336,7 +337,8 @@ fn describe_welcome(welcome: &Welcome<'_>) -> Value {
         "body_bytes_max": exact(welcome.body_bytes_max),
         "window_messages": exact(welcome.window_messages),
         "window_bytes": exact(welcome.window_bytes), "sends_max": exact(welcome.sends_max),
-        "idle_s": exact(welcome.idle_s), "heads": describe_pairs(&welcome.heads),
+        "idle_s": exact(welcome.idle_s), "presence_s": exact(welcome.presence_s),
+        "heads": describe_pairs(&welcome.heads),
     })
 }
 

@@ -178,6 +178,7 @@ fn the_longest_lists_and_texts_fit_into_a_frame() {
         window_bytes: most,
         sends_max: most,
         idle_s: most,
+        presence_s: most,
         heads: Pairs::Slice(&pairs),
     });
     let address = "h".repeat(limits::ADDRESS_BYTES_MAX);

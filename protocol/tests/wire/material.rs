@@ -18,7 +18,7 @@ use proptest::prelude::*;
 #[derive(Debug)]
 pub(crate) struct Material {
     kind: Kind,
-    numbers: [u64; 9],
+    numbers: [u64; 10],
     code: u16,
     content: u8,
     own: bool,
@@ -267,7 +267,7 @@ impl Material {
 
     fn welcome(&self) -> Welcome<'_> {
         let [version, capabilities, session, time_ms, body_bytes_max, ..] = self.numbers;
-        let [.., window_messages, window_bytes, sends_max, idle_s] = self.numbers;
+        let [.., window_messages, window_bytes, sends_max, idle_s, presence_s] = self.numbers;
         Welcome {
             version,
             capabilities,
@@ -278,6 +278,7 @@ impl Material {
             window_bytes,
             sends_max,
             idle_s,
+            presence_s,
             heads: Pairs::Slice(&self.pairs),
         }
     }
@@ -306,7 +307,7 @@ pub(crate) fn materials() -> impl Strategy<Value = Material> {
     let scalars = (any::<u16>(), any::<u8>(), any::<bool>(), actions);
     let later_bytes = prop_oneof![Just(0), numbers()];
     let lists = (pairs, users);
-    (kinds, prop::array::uniform9(numbers()), scalars, later_bytes, bodies(), texts, lists)
+    (kinds, prop::array::uniform10(numbers()), scalars, later_bytes, bodies(), texts, lists)
         .prop_map(|(kind, numbers, scalars, later_bytes, bytes, texts, (pairs, users))| {
             let (code, content, own, action) = scalars;
             Material {

@@ -64,6 +64,7 @@ impl History {
             window_bytes: 100,
             sends_max: 8,
             idle_s: 300,
+            presence_s: 30,
             heads: Pairs::Slice(&[(0, head)]),
         };
         self.told(conn, &Frame::Welcome(welcome));

@@ -399,6 +399,7 @@ impl World {
                 window_bytes: 1,
                 sends_max: 1,
                 idle_s: FRAME_BYTES_MAX as u64,
+                presence_s: 0,
                 heads: Pairs::Slice(&[]),
             }),
         };

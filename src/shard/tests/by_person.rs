@@ -49,6 +49,7 @@ fn example(kind: Kind) -> Frame<'static> {
             window_bytes: 1,
             sends_max: 1,
             idle_s: 1,
+            presence_s: 1,
             heads: Pairs::Slice(&[]),
         }),
         Kind::Refuse => Frame::Refuse { code, retry_after_ms: 0, detail: "" },

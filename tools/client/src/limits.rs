@@ -2,6 +2,8 @@
 //!
 //! The server states its limits in the welcome; these hold whatever it states.
 
+use std::ops::RangeInclusive;
+
 pub use fulmar_protocol::limits::BODY_BYTES_MAX;
 use fulmar_protocol::limits::{FRAME_BYTES_MAX, PART_BYTES_MAX};
 
@@ -59,9 +61,9 @@ pub const PUTS_IN_FLIGHT_MAX: usize = 16;
 /// Profiles that wait to be asked for; more fall away until their person is told of again.
 pub const PROFILES_MAX: usize = 4_096;
 
-/// Time after which it is told again that the person has the program before them, in milliseconds: the server's
-/// usual interval.
-pub const ACTIVITY_MS: u64 = 30_000;
+/// Bounds of the time after which it is told again that the person has the program before them, in milliseconds,
+/// whatever the server's interval is.
+pub const ACTIVITY_MS: RangeInclusive<u64> = 2_000..=PRESENT_MS;
 
 /// How long after the person did something in the program it counts as being before them, in milliseconds.
 pub const PRESENT_MS: u64 = 300_000;

@@ -265,6 +265,7 @@ fn server(head: u64, group_head: u64) -> Vec<u8> {
         window_bytes: 1 << 20,
         sends_max: 8,
         idle_s: 90,
+        presence_s: 30,
         heads: Pairs::Slice(&heads),
     };
     let deliver = Deliver {

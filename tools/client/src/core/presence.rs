@@ -19,6 +19,8 @@ pub(super) struct Presence {
     activity_due_ms: Option<u64>,
     /// When this connection was told that the person is there.
     told_ms: Option<u64>,
+    /// After what time it is told again.
+    again_ms: u64,
     watched: BTreeSet<u64>,
     /// Watched people of whom this connection wasn't told.
     watch_due: BTreeSet<u64>,
@@ -30,9 +32,12 @@ pub(super) struct Presence {
 }
 
 impl Presence {
-    /// A connection begins.
-    pub(super) fn begin(&mut self, now_ms: u64) {
+    /// A connection begins, on which a person who does nothing for `interval_s` counts as away. It is told again
+    /// after two thirds of that, so that it isn't late where the network is slow.
+    pub(super) fn begin(&mut self, now_ms: u64, interval_s: u64) {
         self.reset();
+        let again_ms = interval_s.saturating_mul(1_000) / 3 * 2;
+        self.again_ms = again_ms.clamp(*ACTIVITY_MS.start(), *ACTIVITY_MS.end());
         self.watch_due = self.watched.clone();
         self.activity_due_ms = self.is_present(now_ms).then_some(now_ms);
     }
@@ -60,7 +65,7 @@ impl Presence {
     pub(super) fn set_active(&mut self, now_ms: u64, is_active: bool) {
         let due_ms = match self.told_ms {
             // One that is due stays so, and what was told holds for a while.
-            Some(told_ms) if is_active => Some(now_ms.max(told_ms + ACTIVITY_MS)),
+            Some(told_ms) if is_active => Some(now_ms.max(told_ms + self.again_ms)),
             Some(_) => Some(now_ms),
             None => is_active.then_some(now_ms),
         };
@@ -113,7 +118,7 @@ impl Presence {
             let is_here = self.used_ms.is_some();
             output.push(&Frame::Activity { is_here });
             self.told_ms = is_here.then_some(now_ms);
-            let next_ms = now_ms + ACTIVITY_MS;
+            let next_ms = now_ms + self.again_ms;
             self.activity_due_ms = self.is_present(next_ms).then_some(next_ms);
         }
         while let Some(users) = next_users(&mut self.unwatch_due) {

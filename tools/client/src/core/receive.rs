@@ -118,7 +118,7 @@ impl Session {
         }
         let peers = self.conversations.unread().map(Target::Peer);
         self.asks.begin(peers.chain(self.groups.unread().map(Target::Group)));
-        self.presence.begin(now.elapsed_ms);
+        self.presence.begin(now.elapsed_ms, welcome.presence_s);
         self.book.begin();
         let heartbeat = Heartbeat::new(now.elapsed_ms, welcome.idle_s);
         self.link = Link::Online(Online { since_ms: now.elapsed_ms, heartbeat });

@@ -18,6 +18,7 @@ pub(crate) const WELCOME: Welcome<'static> = Welcome {
     window_bytes: 1_000_000,
     sends_max: 4,
     idle_s: 90,
+    presence_s: 30,
     heads: Pairs::Slice(&[]),
 };
 

@@ -2,9 +2,13 @@
 
 use fulmar_client::Target;
 use fulmar_client::limits::{ACTIVITY_MS, PRESENT_MS, TYPING_AGAIN_MS};
-use fulmar_protocol::{Frame, Pairs};
+use fulmar_protocol::{Frame, Pairs, Welcome};
 
 use crate::device::Device;
+use crate::frames::WELCOME;
+
+/// Two thirds of the interval that the script's server tells.
+const AGAIN_MS: u64 = 20_000;
 
 fn set_active(device: &mut Device, is_active: bool) {
     device.ask(|session, now, actions| session.set_active(now, is_active, actions));
@@ -20,11 +24,11 @@ fn a_person_who_is_there_is_told_again_and_again() {
     set_active(&mut device, true);
     set_active(&mut device, true);
     assert_eq!(device.sent(), ["here true"]);
-    device.pass(ACTIVITY_MS - 1);
+    device.pass(AGAIN_MS - 1);
     assert_eq!(device.sent(), [""; 0]);
     assert_eq!(device.session.deadline_ms(), Some(device.now.elapsed_ms + 1));
     device.pass(1);
-    assert_eq!(device.sent(), ["ping", "here true"]);
+    assert_eq!(device.sent(), ["here true"]);
     set_active(&mut device, false);
     set_active(&mut device, false);
     assert_eq!(device.sent(), ["here false"]);
@@ -40,12 +44,12 @@ fn a_person_who_does_nothing_for_long_is_told_no_more() {
     let mut device = Device::online();
     set_active(&mut device, true);
     let mut told = 0;
-    for _ in 0..2 * PRESENT_MS / ACTIVITY_MS {
+    for _ in 0..2 * PRESENT_MS / AGAIN_MS {
         told += device.sent().iter().filter(|sent| *sent == "here true").count() as u64;
         device.server(&[Frame::Pong { heads: Pairs::Slice(&[]) }]);
-        device.pass(ACTIVITY_MS);
+        device.pass(AGAIN_MS);
     }
-    assert_eq!(told, PRESENT_MS / ACTIVITY_MS);
+    assert_eq!(told, PRESENT_MS / AGAIN_MS);
     device.sent();
     device.lose();
     device.events();
@@ -124,4 +128,27 @@ fn typing_without_a_connection_is_forgotten() {
     typing(&mut device, Target::Peer(8), true);
     device.login();
     assert_eq!(device.sent(), [""; 0]);
+}
+
+#[test]
+fn it_is_told_as_often_as_the_server_asks_within_bounds() {
+    let (shortest, longest) = (*ACTIVITY_MS.start(), *ACTIVITY_MS.end());
+    let intervals = [(5, 3_332), (0, shortest), (u64::MAX, longest)];
+    for (presence_s, again_ms) in intervals {
+        let mut device = Device::online();
+        device.lose();
+        device.events();
+        device.welcome(&Welcome { presence_s, ..WELCOME });
+        set_active(&mut device, true);
+        assert_eq!(device.sent(), ["here true"]);
+        // Somebody who does something all the time is told of once in that time.
+        let mut passed = 0;
+        while device.sent().iter().all(|sent| sent != "here true") {
+            device.server(&[Frame::Pong { heads: Pairs::Slice(&[]) }]);
+            device.pass(1_000.min(again_ms - passed));
+            passed += 1_000.min(again_ms - passed);
+            set_active(&mut device, true);
+        }
+        assert_eq!(passed, again_ms, "{presence_s}");
+    }
 }

@@ -202,6 +202,7 @@ impl Course {
                 window_bytes: 1 << 20,
                 sends_max: 1 + u64::from(script.byte() % 8),
                 idle_s: 90,
+                presence_s: 30,
                 heads,
             }),
             Step::WelcomeAny => Frame::Welcome(Welcome {
@@ -214,6 +215,7 @@ impl Course {
                 window_bytes: script.number(),
                 sends_max: script.number(),
                 idle_s: script.number(),
+                presence_s: script.number(),
                 heads,
             }),
             Step::Deliver => {

@@ -174,6 +174,7 @@ impl State {
                 window_bytes: 1 << 30,
                 sends_max,
                 idle_s,
+                presence_s: 30,
                 heads: Pairs::Slice(&[(0, head)]),
             }),
         );

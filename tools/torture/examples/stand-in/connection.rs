@@ -79,6 +79,7 @@ fn welcome(state: &mut State, actor: Actor, number: u64) {
         window_bytes: u64::MAX >> 1,
         sends_max: 32,
         idle_s: 300,
+        presence_s: 30,
         heads: Pairs::Slice(&[(0, head)]),
     };
     if let Some(session) = state.session(actor, number) {
