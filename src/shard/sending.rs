@@ -144,10 +144,13 @@ impl Shard {
         Some((slot, Origin { core, conn, user, device, number, body_bytes }))
     }
 
-    /// Whether the sender's inbox gets a copy for its other devices.
+    /// Whether the sender's inbox gets a copy: for its other devices, and where all is kept also for those to
+    /// come, which read there what was said.
     fn wants_copy(&self, slot: u32, to: UserId) -> bool {
         let user = &self.users[slot];
-        user.id != to && user.has_several_devices() && !is_planted(Fault::CopyForgotten)
+        let is_kept = self.config.retention == Retention::History;
+        let is_wanted = is_kept || user.has_several_devices();
+        user.id != to && is_wanted && !is_planted(Fault::CopyForgotten)
     }
 
     pub(super) fn is_over_quota(&self, slot: u32, body_bytes: usize) -> bool {

@@ -64,8 +64,12 @@ impl Shard {
         }
     }
 
-    /// Whether the log holds as much as it may; if so, storage is asked what has expired.
+    /// Whether the log holds as much as it may; if so, storage is asked what has expired. Where all is kept
+    /// there is no such bound: nothing would ever make room again.
     pub(super) fn is_group_full(&mut self, slot: u32, body_bytes: usize, fx: &mut Effects) -> bool {
+        if self.config.retention == Retention::History {
+            return false;
+        }
         let (messages, bytes) = (self.config.group_quota_messages, self.config.group_quota_bytes);
         let now_ms = self.now.mono_ms;
         let expire_through_ms = self.expired_through_ms();
@@ -74,7 +78,7 @@ impl Shard {
         let is_full =
             head - trim >= messages || head_bytes - trim_bytes + body_bytes as u64 > bytes;
         let is_due = group.looked_ms == 0 || now_ms >= group.looked_ms + QUOTA_RETRY_MS;
-        if is_full && is_due && self.config.retention == Retention::Temporary && !group.is_looking {
+        if is_full && is_due && !group.is_looking {
             (group.is_looking, group.looked_ms) = (true, now_ms.max(1));
             fx.loads.push(Load::Log { log: LogId::Group(group.id), expire_through_ms });
         }

@@ -12,7 +12,7 @@ use crate::shard::{Key, LogId, Retention, ShardConfig, Write};
 
 impl World {
     /// A device asks for a page backwards; what it was told.
-    fn page_down(&mut self, c: C, group: u64, through: u64, limit: u64) -> Vec<String> {
+    pub(super) fn page_down(&mut self, c: C, group: u64, through: u64, limit: u64) -> Vec<String> {
         self.told(c);
         self.ask_page(c, group, (1, through), limit, true);
         self.told(c)
@@ -113,6 +113,19 @@ fn own_sends_of_every_device_are_in_a_page() {
     assert_eq!(
         world.page_down(phone, 0, 2, 9),
         ["past own @2 1#2 from there", "past own @1 1#1 from here", "end @1 to @2"]
+    );
+}
+
+#[test]
+fn what_an_only_device_sent_is_kept_for_those_to_come() {
+    let mut world = World::with(keeping);
+    let (ann, bob) = (world.log_in(1, 1), world.log_in(2, 1));
+    world.send(bob, 1, 1, "from here");
+    world.send(ann, 2, 1, "from there");
+    let tablet = world.log_in(2, 2);
+    assert_eq!(
+        world.page_down(tablet, 0, 2, 9),
+        ["past @2 1#1 from there", "past own @1 1#1 from here", "end @1 to @2"]
     );
 }
 
