@@ -148,6 +148,9 @@ pub const GROUPS_PAST_MAX: usize = 256;
 pub const GROUP_MEMBERS_LIMIT: usize = 100_000;
 /// Former members whom a group remembers, so that they can read what they didn't get before their end.
 pub const GROUP_FORMER_MAX: usize = 1_024;
+/// Times between a member's times that a group remembers; of a user who was put out and taken back more often,
+/// the earliest time is forgotten, with what its devices didn't get of it.
+pub const GROUP_ABSENCES_MAX: usize = 16;
 /// Longest name of a group, in bytes.
 pub const GROUP_NAME_BYTES_MAX: usize = 256;
 /// Changes and messages of a group that wait before they may enter its log: until the users whom they add were

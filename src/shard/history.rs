@@ -14,7 +14,7 @@ use bytes::Bytes;
 use fulmar_protocol::history::{History, HistoryEnd, Past};
 use fulmar_protocol::{Chunks, Code, Frame};
 
-use super::group::{GroupLetter, Readable};
+use super::group::{GroupLetter, Readable, is_absent};
 use super::record::split_entry;
 use super::{ConnId, Effects, GroupId, Load, LogId, Shard};
 use crate::faults::{Fault, is_planted};
@@ -98,7 +98,7 @@ impl Shard {
                     head: user.durable,
                     before: user.record.trim,
                     until: u64::MAX,
-                    absence: (0, 0),
+                    absences: Box::default(),
                 };
                 self.read_page(conn, readable, fx);
             }
@@ -171,8 +171,8 @@ impl Shard {
         (from, through): (u64, u64),
     ) {
         let Some(page) = self.page(conn).filter(|page| page.log == log) else { return };
-        let Stage::Loading(readable) = page.stage else { return };
-        let end = page.end(&readable, from, through);
+        let Stage::Loading(readable) = &page.stage else { return };
+        let (end, readable) = (page.end(readable, from, through), readable.clone());
         let mut entries = VecDeque::from(entries);
         if is_planted(Fault::PageLacksEntry) {
             entries.pop_back();
@@ -220,7 +220,7 @@ impl Shard {
                 self.end_page(conn, &end, fx);
                 return;
             };
-            if !(readable.absence.0..readable.absence.1).contains(&position) {
+            if !is_absent(&readable.absences, position) {
                 self.tell_past(conn, position, &value, fx);
             }
         }

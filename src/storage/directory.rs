@@ -9,7 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use super::OpenError;
 
 /// The version of everything in a data directory: keys, values, journal.
-const FORMAT: &str = "fulmar data 4\n";
+const FORMAT: &str = "fulmar data 5\n";
 /// Name of the FORMAT file while it is written.
 const TEMPORARY: &str = "FORMAT.tmp";
 /// Time that each start has for its sessions, in milliseconds. 1,024 sessions of each core fit in one,

@@ -13,6 +13,7 @@ use super::super::{Effects, Shard};
 use super::feeds::{Feed, Feeds, Telling};
 use super::letter::{Progress, Seated};
 use super::receipts::receipt_frame;
+use super::record::is_absent;
 use crate::faults::{Fault, is_planted};
 use crate::limits::{GROUP_FEED_SHARE, GROUP_READS_MAX, LOAD_ENTRIES_MAX};
 
@@ -49,9 +50,9 @@ impl Shard {
         group: GroupId,
         device_has: u64,
         head: u64,
-        member: Seated,
+        member: &Seated,
     ) {
-        let Seated { before, until, .. } = member;
+        let &Seated { before, until, .. } = member;
         let Some(feeds) = self.feeds(conn) else { return };
         feeds.name(group, 0);
         // An answer to what it asked may come late, after it got and acknowledged what it asked for.
@@ -272,7 +273,7 @@ impl Shard {
         let is_own_device = own && device == session.device;
         let Some(feeds) = session.groups.as_deref_mut() else { return false };
         let feed = &mut feeds.all[at];
-        let is_absent = (feed.absence.0..feed.absence.1).contains(&position);
+        let is_absent = is_absent(&feed.absences, position);
         if is_absent || is_over {
             feed.pass_over(position);
             return true;

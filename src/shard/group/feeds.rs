@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use super::super::seam::{CoreId, GroupId};
 use super::letter::Seated;
 use super::receipts::Counts;
+use super::record::Absence;
 use crate::limits::{SESSION_GROUPS_MAX, STALLED_RECEIPTS_MAX};
 
 /// An entry that was sent and is not acknowledged, or positions that were passed over.
@@ -32,7 +33,7 @@ pub(super) struct Feed {
     /// What the user may read ends here.
     pub(super) until: u64,
     /// Positions in between that it may not read.
-    pub(super) absence: (u64, u64),
+    pub(super) absences: Box<[Absence]>,
     pub(super) window: VecDeque<InFlight>,
     /// Entries in it that aren't acknowledged, and their body bytes.
     pub(super) messages: u32,
@@ -46,14 +47,14 @@ pub(super) struct Feed {
 }
 
 impl Feed {
-    pub(super) fn new(group: GroupId, cursor: u64, head: u64, member: Seated) -> Self {
+    pub(super) fn new(group: GroupId, cursor: u64, head: u64, member: &Seated) -> Self {
         Feed {
             group,
             next: cursor + 1,
             acked: cursor,
             head,
             until: member.until,
-            absence: member.absence,
+            absences: member.absences.clone(),
             window: VecDeque::new(),
             messages: 0,
             bytes: 0,
@@ -65,8 +66,9 @@ impl Feed {
     }
 
     /// What the user may read changed.
-    pub(super) fn bound(&mut self, member: Seated) {
-        (self.until, self.absence) = (member.until, member.absence);
+    pub(super) fn bound(&mut self, member: &Seated) {
+        self.until = member.until;
+        self.absences.clone_from(&member.absences);
         self.is_over = false;
         // Of earlier times nothing may be read any more, and there may have been an absence in them.
         self.pass_over(member.before);

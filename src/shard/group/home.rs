@@ -452,6 +452,13 @@ impl Shard {
         let id = group.id;
         group.durable = position;
         group.note_author(origin.user, position);
+        // Its author has it, if it had what was before. Noted here it is no news when the author's session says
+        // so, which would have the record of all members stored.
+        if let Some(author) = group.record.find_mut(origin.user)
+            && author.delivered + 1 == position
+        {
+            author.delivered = position;
+        }
         if is_change {
             group.count_anew();
         }

@@ -5,6 +5,7 @@ use fulmar_protocol::Code;
 
 use super::super::seam::{ConnId, CoreId, GroupId, Message, Origin, UserId};
 use super::receipts::Counts;
+use super::record::Absence;
 use super::rules::Wanted;
 
 /// A connection on some core, and whose it is.
@@ -30,7 +31,7 @@ pub struct Progress {
 }
 
 /// A member as the core knows it on which its user has its home.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seated {
     /// The member.
     pub user: UserId,
@@ -40,8 +41,8 @@ pub struct Seated {
     pub before: u64,
     /// What it may read ends here.
     pub until: u64,
-    /// Positions in between that it may not read; empty for most.
-    pub absence: (u64, u64),
+    /// Positions in between that it may not read; none for most.
+    pub absences: Box<[Absence]>,
 }
 
 impl Seated {
@@ -52,7 +53,7 @@ impl Seated {
 }
 
 /// What somebody may read of a group.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Readable {
     /// The last durable position.
     pub head: u64,
@@ -61,12 +62,7 @@ pub struct Readable {
     /// It ends here.
     pub until: u64,
     /// Positions in between that it doesn't include.
-    pub absence: (u64, u64),
-}
-
-impl Readable {
-    /// Nothing yet.
-    pub const NOTHING: Readable = Readable { head: 0, before: 0, until: 0, absence: (0, 0) };
+    pub absences: Box<[Absence]>,
 }
 
 /// See the module's description. Most name the group first.

@@ -14,10 +14,10 @@ impl Shard {
                 head: group.durable,
                 before: member.before.max(group.record.trim),
                 until: member.until,
-                absence: member.absence,
+                absences: member.absences,
             }),
             // That it is being added isn't decided yet, but it was told of it.
-            None if group.is_joining(asker.user) => Some(Readable::NOTHING),
+            None if group.is_joining(asker.user) => Some(Readable::default()),
             None => None,
         };
         let (conn, group) = (asker.conn, group.id);

@@ -4,7 +4,8 @@
 //! 1 (version), trim, trim_bytes, head, head_bytes, flags (bit 0: shows history, bit 1: deleted),
 //! creator's device, creator's number, name (length, bytes), info (length, bytes),
 //! member count, then per member, by user: user (counted from the one before), role, since,
-//!     until, delivered, read
+//!     until, delivered, read,
+//! absence count, then per absence, by user and position: user (counted from the one before), from, to
 //! ```
 //!
 //! Numbers are varints. Positions of members are counted back from the head, which keeps them short.
@@ -14,7 +15,7 @@ use fulmar_protocol::{limits as wire, varint};
 
 use super::super::record::{COUNT_MAX, Fields, RecordError, put};
 use super::super::seam::{DeviceId, UserId};
-use crate::limits::{GROUP_FORMER_MAX, GROUP_MEMBERS_LIMIT};
+use crate::limits::{GROUP_ABSENCES_MAX, GROUP_FORMER_MAX, GROUP_MEMBERS_LIMIT};
 
 const VERSION: u8 = 1;
 const FLAG_SHOWS_HISTORY: u64 = 1;
@@ -46,8 +47,11 @@ impl Role {
     }
 }
 
+/// Positions from the first up to but without the second, in between a member's times: it may not read them.
+pub type Absence = (u64, u64);
+
 /// Somebody who is or was in a group.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
     /// Who.
     pub user: UserId,
@@ -57,9 +61,10 @@ pub struct Member {
     pub since: u64,
     /// First position that this user may read, less one.
     pub before: u64,
-    /// For a former one: the last position that it may read. For one who came back: the last one of the
-    /// time before; from there to `since` it may read nothing. 0 for others.
+    /// For a former one: the last position that it may read; 0 for others.
     pub until: u64,
+    /// In rising order, and apart from each other; empty for who was in it once.
+    pub absences: Vec<Absence>,
     /// A device of the user has everything up to here.
     pub delivered: u64,
     /// The user saw everything up to here.
@@ -79,11 +84,16 @@ impl Member {
         if self.is_active() { u64::MAX } else { self.until }
     }
 
-    /// The positions in between that it may not read, if it came back; empty otherwise.
+    /// Whether it may read what is at this position, if that is there.
     #[must_use]
-    pub fn absence(&self) -> std::ops::Range<u64> {
-        if self.is_active() && self.until > 0 { self.until + 1..self.since } else { 0..0 }
+    pub fn may_read(&self, position: u64) -> bool {
+        position > self.before && position <= self.last() && !is_absent(&self.absences, position)
     }
+}
+
+/// Whether a position lies in one of the absences.
+pub fn is_absent(absences: &[Absence], position: u64) -> bool {
+    absences.iter().any(|&(from, to)| (from..to).contains(&position))
 }
 
 /// State of a group.
@@ -146,6 +156,15 @@ impl GroupRecord {
             + self.name.len()
             + self.info.len()
             + self.members.len() * (1 + 6 * varint::BYTES_MAX)
+            + self.absences().count() * 3 * varint::BYTES_MAX
+    }
+
+    fn absences(&self) -> impl Iterator<Item = (UserId, Absence)> {
+        let of = |member: &Member| {
+            let user = member.user;
+            member.absences.clone().into_iter().map(move |absence| (user, absence))
+        };
+        self.members.iter().flat_map(of)
     }
 
     /// Appends the encoded form.
@@ -182,6 +201,14 @@ impl GroupRecord {
                 put(self.head - position, out);
             }
         }
+        put(self.absences().count() as u64, out);
+        let mut user = 0;
+        for (of, (from, to)) in self.absences() {
+            put(of - user, out);
+            user = of;
+            put(self.head - from, out);
+            put(self.head - to, out);
+        }
     }
 
     /// Reads the encoded form.
@@ -217,9 +244,24 @@ impl GroupRecord {
                 since: position("group.since")?,
                 before: position("group.before")?,
                 until: position("group.until")?,
+                absences: Vec::new(),
                 delivered: position("group.delivered")?,
                 read: position("group.read")?,
             });
+        }
+        let count = fields.count(most * GROUP_ABSENCES_MAX as u64, "group.absences")?;
+        let mut user: UserId = 0;
+        for _ in 0..count {
+            let step = fields.number("group.absent")?;
+            user = user.checked_add(step).ok_or(RecordError("group.absent"))?;
+            let mut position = || {
+                let back = fields.number("group.absence")?;
+                head.checked_sub(back).ok_or(RecordError("group.absence"))
+            };
+            let absence = (position()?, position()?);
+            let at = members.binary_search_by_key(&user, |member| member.user);
+            let at = at.map_err(|_| RecordError("group.absent"))?;
+            members[at].absences.push(absence);
         }
         fields.end("group")?;
         let record = GroupRecord {
@@ -255,10 +297,18 @@ impl GroupRecord {
                 return Err(RecordError("group.user"));
             }
             before = member.user;
-            let has_ended = member.until > 0 || member.is_active();
-            let is_back = member.until < member.since || !member.is_active();
-            if member.read > member.delivered || !has_ended || !is_back {
+            if member.read > member.delivered || (member.until > 0) == member.is_active() {
                 return Err(RecordError("group.member"));
+            }
+            let mut last = member.before;
+            for &(from, to) in &member.absences {
+                if from <= last || to <= from || to > member.since {
+                    return Err(RecordError("group.absence"));
+                }
+                last = to;
+            }
+            if member.absences.len() > GROUP_ABSENCES_MAX {
+                return Err(RecordError("group.absences"));
             }
         }
         Ok(())
@@ -277,6 +327,7 @@ mod tests {
             since: 3,
             before: 2,
             until,
+            absences: Vec::new(),
             delivered: 9,
             read: 7,
         };
@@ -293,6 +344,7 @@ mod tests {
             members: vec![
                 member(7, Role::Owner, 0),
                 member(8, Role::Former, 11),
+                Member { since: 10, absences: vec![(4, 5), (6, 10)], ..member(9, Role::Member, 0) },
                 member(u64::MAX, Role::Member, 0),
             ],
         };

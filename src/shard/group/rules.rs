@@ -10,7 +10,7 @@ use super::super::seam::{DeviceId, Message, UserId};
 use super::home::Target;
 use super::record::{GroupRecord, Member, Role};
 use crate::faults::{Fault, is_planted};
-use crate::limits::{GROUP_FORMER_MAX, GROUP_NAME_BYTES_MAX};
+use crate::limits::{GROUP_ABSENCES_MAX, GROUP_FORMER_MAX, GROUP_NAME_BYTES_MAX};
 
 /// A change that is asked for, with memory of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,12 +84,7 @@ impl GroupRecord {
     /// Whether a member may read what is kept at this position.
     pub(super) fn may_read(&self, user: UserId, position: u64) -> bool {
         let is_kept = position > self.trim && position <= self.head;
-        let may = |member: &Member| {
-            position > member.before
-                && position <= member.last()
-                && !member.absence().contains(&position)
-        };
-        is_kept && self.find(user).is_some_and(may)
+        is_kept && self.find(user).is_some_and(|member| member.may_read(position))
     }
 
     /// Whether what a member sends parses, and what it refers to may exist; the position of a message that
@@ -200,18 +195,16 @@ impl GroupRecord {
     }
 
     fn insert(&mut self, user: UserId, role: Role, position: u64) {
-        let before = if self.shows_history { self.trim } else { position - 1 };
-        let (delivered, read) = (position - 1, position - 1);
-        let member = Member { user, role, since: position, before, until: 0, delivered, read };
+        let shows_history = self.shows_history;
+        let before = if shows_history { self.trim } else { position - 1 };
         match self.members.binary_search_by_key(&user, |member| member.user) {
-            // It comes back, and may still read what was in its time before.
-            Ok(at) => {
-                let Member { before: first, until, delivered, read, .. } = self.members[at];
-                let until = if first < before { until } else { 0 };
-                let before = before.min(first);
-                self.members[at] = Member { before, until, delivered, read, ..member };
+            Ok(at) => self.members[at].come_back(role, position, shows_history.then_some(before)),
+            Err(at) => {
+                let (delivered, read) = (position - 1, position - 1);
+                let (since, until, absences) = (position, 0, Vec::new());
+                let member = Member { user, role, since, before, until, absences, delivered, read };
+                self.members.insert(at, member);
             }
-            Err(at) => self.members.insert(at, member),
         }
     }
 
@@ -256,6 +249,9 @@ impl GroupRecord {
     fn forget_former(&mut self) {
         let trim = self.trim;
         self.members.retain(|member| member.is_active() || member.until > trim);
+        for member in self.members.iter_mut().filter(|member| !member.absences.is_empty()) {
+            member.absences.retain(|&(_, to)| to > trim + 1);
+        }
         let former = self.members.iter().filter(|member| !member.is_active());
         let mut ends: Vec<u64> = former.map(|member| member.until).collect();
         if ends.len() > GROUP_FORMER_MAX && !self.is_deleted {
@@ -267,12 +263,28 @@ impl GroupRecord {
 }
 
 impl Member {
-    /// Its time ends with this entry. Of two times only the later one is kept.
+    /// Its time ends with this entry.
     const fn end(&mut self, position: u64) {
-        if self.until > 0 {
-            self.before = self.since - 1;
-        }
         (self.role, self.until) = (Role::Former, position);
+    }
+
+    /// It is in the group again, from this entry on, and may still read what was in its times before; where the
+    /// group shows its history, all behind `shown`.
+    fn come_back(&mut self, role: Role, position: u64, shown: Option<u64>) {
+        match shown {
+            Some(shown) => {
+                self.before = self.before.min(shown);
+                self.absences.clear();
+            }
+            None if self.until + 1 < position => {
+                self.absences.push((self.until + 1, position));
+                if self.absences.len() > GROUP_ABSENCES_MAX {
+                    self.before = self.absences.remove(0).1 - 1;
+                }
+            }
+            None => {}
+        }
+        (self.role, self.since, self.until) = (role, position, 0);
     }
 }
 
@@ -376,12 +388,63 @@ mod tests {
         record.apply(1, &wanted(Action::Add, &[4, 5], b""), 8);
         let member =
             |user| record.find(user).map(|member| (member.since, member.before, member.until));
-        assert_eq!((member(4), member(5)), (Some((8, 0, 3)), Some((8, 7, 0))));
-        assert_eq!(record.find(4).map(Member::absence), Some(4..8));
+        assert_eq!((member(4), member(5)), (Some((8, 0, 0)), Some((8, 7, 0))));
+        assert_eq!(absences(&record, 4), [(4, 8)]);
         let mut open = record.clone();
         open.apply(1, &wanted(Action::ShowHistory, &[], b"\x01"), 9);
         open.apply(1, &wanted(Action::Add, &[6], b""), 10);
         assert_eq!(open.find(6).map(|member| member.before), Some(0));
+    }
+
+    /// Positions of user 4.
+    #[track_caller]
+    fn absences(record: &GroupRecord, user: UserId) -> &[(u64, u64)] {
+        &record.find(user).expect("was a member").absences
+    }
+
+    #[test]
+    fn of_each_time_a_member_may_read_what_was_in_it() {
+        let mut record = group();
+        record.head = 100;
+        let mut times = vec![1..=10];
+        record.apply(1, &wanted(Action::Remove, &[4], b""), 10);
+        for nth in 1..3 {
+            record.apply(1, &wanted(Action::Add, &[4], b""), 10 * nth + 5);
+            record.apply(1, &wanted(Action::Remove, &[4], b""), 10 * nth + 10);
+            times.push(10 * nth + 5..=10 * nth + 10);
+        }
+        for position in 1..=100 {
+            let is_in_it = times.iter().any(|time| time.contains(&position));
+            assert_eq!(record.may_read(4, position), is_in_it, "{position}");
+        }
+        let mut shown = record.clone();
+        shown.apply(1, &wanted(Action::ShowHistory, &[], b"\x01"), 40);
+        shown.apply(1, &wanted(Action::Add, &[4], b""), 41);
+        assert!((1..=100).all(|position| shown.may_read(4, position)), "with its history");
+        // Taken back at once: there was nothing in between.
+        record.apply(1, &wanted(Action::Add, &[4], b""), 31);
+        assert_eq!(absences(&record, 4), [(11, 15), (21, 25)]);
+        record.trim = 14;
+        record.apply(1, &wanted(Action::Rename, &[], b"x"), 32);
+        assert_eq!(absences(&record, 4), [(21, 25)], "what is gone needs no absence");
+    }
+
+    #[test]
+    fn of_too_many_times_the_earliest_is_forgotten() {
+        let mut record = group();
+        let times = GROUP_ABSENCES_MAX as u64 + 1;
+        for nth in 1..=times {
+            record.apply(1, &wanted(Action::Remove, &[4], b""), 10 * nth);
+            record.apply(1, &wanted(Action::Add, &[4], b""), 10 * nth + 5);
+        }
+        record.head = 1_000;
+        assert_eq!(absences(&record, 4).len(), GROUP_ABSENCES_MAX);
+        assert!(!record.may_read(4, 10));
+        assert!((15..=20).all(|position| record.may_read(4, position)));
+        assert!(!record.may_read(4, 21));
+        let mut bytes = bytes::BytesMut::new();
+        record.encode(&mut bytes);
+        assert_eq!(GroupRecord::decode(&bytes.freeze()), Ok(record));
     }
 
     #[test]

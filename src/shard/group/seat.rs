@@ -56,7 +56,7 @@ impl Seat {
 
 impl Shard {
     /// The members of a group on this core are these.
-    pub(super) fn seat(&mut self, group: GroupId, head: u64, members: Vec<Seated>) {
+    pub(super) fn seat(&mut self, group: GroupId, head: u64, members: &[Seated]) {
         let home = home_core(group, self.config.cores);
         if members.is_empty() {
             self.unseat(group);
@@ -69,17 +69,17 @@ impl Shard {
             seat.recent_bytes = 0;
         }
         let head = seat.head;
-        let before = std::mem::replace(&mut seat.members, members.clone());
+        let before = std::mem::replace(&mut seat.members, members.to_vec());
         for member in members {
             let known = before.binary_search_by_key(&member.user, |it| it.user);
-            if !known.is_ok_and(|at| before[at] == member) {
+            if !known.is_ok_and(|at| before[at] == *member) {
                 self.seat_member(group, home, head, member);
             }
         }
     }
 
     /// Feeds the group to the sessions of a member that is new here, or whose bounds changed.
-    fn seat_member(&mut self, group: GroupId, home: u16, head: u64, member: Seated) {
+    fn seat_member(&mut self, group: GroupId, home: u16, head: u64, member: &Seated) {
         let Some(slot) = self.loaded_user(member.user) else { return };
         for index in 0..self.users[slot].sessions.len() {
             let Some(&(_, conn)) = self.users[slot].sessions.get(index) else { break };
@@ -191,10 +191,10 @@ impl Shard {
         }
         for (group, cursor) in quiet {
             let Some(seat) = self.seats.get(&group) else { continue };
-            let Some(&member) = seat.member(user) else { continue };
+            let Some(member) = seat.member(user).cloned() else { continue };
             let head = seat.head;
             self.count_cursor(conn, group, cursor);
-            self.begin_feed(conn, group, cursor, head, member);
+            self.begin_feed(conn, group, cursor, head, &member);
         }
         self.queue_feeds(conn);
     }

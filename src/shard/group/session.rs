@@ -221,7 +221,7 @@ impl Shard {
             GroupLetter::Rejected { origin, group, code } => {
                 self.tell_rejected(origin, group, code, fx);
             }
-            GroupLetter::Seat { group, head, members } => self.seat(group, head, members),
+            GroupLetter::Seat { group, head, members } => self.seat(group, head, &members),
             GroupLetter::Entry { group, position, value } => {
                 self.group_entry(group, position, &value);
             }
@@ -237,7 +237,7 @@ impl Shard {
                     feeds.opened(group);
                 }
                 self.count_cursor(conn, group, cursor);
-                self.begin_feed(conn, group, cursor, head, member);
+                self.begin_feed(conn, group, cursor, head, &member);
             }
             GroupLetter::Gone { conn, group, is_answer, position } => {
                 if is_answer && !self.is_told_what_it_asked(conn) {

@@ -64,7 +64,7 @@ impl Shard {
     pub(super) fn open_group(&mut self, slot: u32, asker: Asker, cursor: u64, fx: &mut Effects) {
         let group = &self.groups[slot];
         let (id, head) = (group.id, group.durable);
-        let member = group.record.find(asker.user).copied();
+        let member = group.record.find(asker.user);
         if group.is_joining(asker.user) && member.is_none_or(|member| !member.is_active()) {
             if self.groups[slot].early.len() < GROUP_EARLY_MAX {
                 self.groups[slot].early.push((asker, cursor));
@@ -74,7 +74,7 @@ impl Shard {
             }
             return;
         }
-        let Some(member) = member else {
+        let Some(member) = member.map(seated) else {
             self.group_gone(asker, id, false, fx);
             return;
         };
@@ -84,8 +84,7 @@ impl Shard {
         // A crash may have taken what it acknowledged last.
         let said = Progress { user: asker.user, delivered: cursor, read: 0 };
         self.group_moved(slot, &[said]);
-        let (conn, member) = (asker.conn, seated(&member));
-        let letter = GroupLetter::Open { conn, group: id, cursor, head, member };
+        let letter = GroupLetter::Open { conn: asker.conn, group: id, cursor, head, member };
         self.post_to_core(asker.core, letter.into(), fx);
     }
 
@@ -141,13 +140,12 @@ impl Shard {
 }
 
 pub(super) fn seated(member: &Member) -> Seated {
-    let absence = member.absence();
     Seated {
         user: member.user,
         since: member.since,
         before: if is_planted(Fault::GroupHistoryShown) { 0 } else { member.before },
         until: if is_planted(Fault::GroupMemberNotRemoved) { u64::MAX } else { member.last() },
-        absence: (absence.start, absence.end),
+        absences: member.absences.as_slice().into(),
     }
 }
 

@@ -5,7 +5,7 @@ use fulmar_protocol::{Chunks, Frame, Numbers, Pairs};
 
 use super::world::{C, World, user_on};
 use crate::limits::GROUP_RECEIPT_GATHER_MS;
-use crate::shard::UserId;
+use crate::shard::{Retention, UserId};
 
 impl World {
     /// A device that logs in and takes groups, of which it has none.
@@ -193,9 +193,14 @@ fn a_message_that_finds_nobody_costs_the_same_for_few_and_for_many() {
         world.told(ann);
         world.holds_stores = true;
         world.say(ann, group, 1_000, "is anybody here?");
-        let writes: usize = world.cores[0].unstored.iter().map(|(_, writes)| writes.len()).sum();
+        let unstored = |world: &World| {
+            world.cores[0].unstored.iter().map(|(_, writes)| writes.len()).sum::<usize>()
+        };
+        let writes = unstored(&world);
         world.store();
         assert_eq!(world.heard(ann).len(), 1);
+        world.pass(3_000);
+        assert_eq!(unstored(&world), 0, "nor does anything follow");
         writes
     };
     assert_eq!(bytes(10), bytes(1_000));
@@ -270,6 +275,19 @@ fn the_quota_of_a_group_refuses_before_the_tick() {
     let refused = format!("group {group} rejected n4 quota_exceeded");
     assert_eq!(world.heard(ann).last(), Some(&refused));
     assert_eq!(world.heard(bob), ["@2 1: x", "@3 1: x"]);
+}
+
+#[test]
+fn where_all_is_kept_a_group_has_no_quota() {
+    let mut world = World::with(|config| {
+        config.group_quota_messages = 3;
+        config.retention = Retention::History;
+    });
+    let (group, [ann, bob, _]) = three(&mut world);
+    for number in 2..=4 {
+        world.say(ann, group, number, "x");
+    }
+    assert_eq!(world.heard(bob), ["@2 1: x", "@3 1: x", "@4 1: x"]);
 }
 
 #[test]

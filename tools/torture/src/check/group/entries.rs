@@ -11,6 +11,8 @@ use super::line::{Content, Entry, GroupEvent};
 use super::log::{GroupFacts, Stay, describe};
 use super::references;
 
+/// How many times of a user in a group the server remembers.
+const STAYS_KEPT: usize = 17;
 /// A full log: nobody's fault.
 const QUOTA_EXCEEDED: u16 = 301;
 /// A number that is too old; of a send that was repeated since a refusal got lost.
@@ -294,8 +296,9 @@ impl<'a> EntriesCheck<'a> {
                 if seen.is_before(stay) {
                     continue;
                 }
-                // Of earlier times nothing is kept once a later one has ended too.
-                let forgotten_from = stays.get(nth + 1).map_or(u64::MAX, |next| next.end_written);
+                // Of so many times the earliest is forgotten when the next one begins.
+                let later = stays.get(nth + STAYS_KEPT);
+                let forgotten_from = later.map_or(u64::MAX, |later| later.begin_written);
                 for (position, held) in log.range(stay.since..=until) {
                     let is_own = held.id.is_some_and(|id| id.author == self.device);
                     let has_it = is_own || seen.positions.contains_key(position);

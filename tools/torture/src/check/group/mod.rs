@@ -12,8 +12,8 @@
 //! | receipts are never ahead of the members and equal to them in the end | `receipts`, against `log` |
 //!
 //! A device follows a group from its notice on, and then everything of its user's times is owed to it, also
-//! what is older than the device; but where the group began by itself, not the times that were over by then. Of a user who came back more than once only the last two times are owed
-//! to a device that did not have the earlier ones when the later one ended.
+//! what is older than the device; but where the group began by itself, not the times that were over by then. Of a
+//! user who was in the group more often than the server remembers, the earliest times aren't owed.
 
 mod entries;
 mod line;
