@@ -1,17 +1,14 @@
 //! One group whose members are all there: some of them write, all get everything.
 
-use fulmar_protocol::limits::PART_BYTES_MAX;
 use fulmar_protocol::{Frame, Welcome};
 use serde::Serialize;
 
 use super::drain::Quiet;
-use super::login::check_terms;
 use super::pace::{Due, Mark, Moment, PaceOptions, Running};
-use super::talk::{Event, Talk, TalkPlan, Totals, held_back_note};
-use super::{Figure, Help, NamedLatencies, Outcome, Setting, seconds_between};
+use super::talk::{Event, Talk, TalkOptions, TalkPlan, Totals};
+use super::{Figure, Help, Outcome, Setting, seconds_between};
 use crate::engine::{Links, Next, Port, Script};
 use crate::failure::Failure;
-use crate::limits::BODY_BYTES_MIN;
 use crate::schedule::{Schedule, Spacing};
 
 /// Members that a server takes whose limit wasn't raised.
@@ -50,14 +47,10 @@ pub struct GroupOptions {
     #[arg(long, value_name = "N", default_value_t = 4,
           value_parser = clap::value_parser!(u32).range(1..=4_096))]
     pub window: u32,
-    /// Length of each message body, in bytes
-    #[arg(long, value_name = "BYTES", default_value_t = 100,
-          value_parser = clap::value_parser!(u32).range(BODY_BYTES_MIN as i64..=PART_BYTES_MAX as i64))]
-    pub body: u32,
-    /// When messages are made.
+    /// What is said in it.
     #[command(flatten)]
     #[serde(flatten)]
-    pub pace: PaceOptions,
+    pub talk: TalkOptions,
 }
 
 impl GroupOptions {
@@ -73,7 +66,7 @@ pub(super) fn run(options: &GroupOptions, setting: &Setting) -> Result<Outcome, 
         users: members,
         rooms: vec![(0..options.members).collect()],
         first_user: setting.first_user,
-        body_bytes: options.body as usize,
+        body_bytes: options.talk.body as usize,
         awaits_receipts: true,
     };
     let mut engine = setting.engine(members)?;
@@ -89,14 +82,8 @@ pub(super) fn run(options: &GroupOptions, setting: &Setting) -> Result<Outcome, 
         unreachable!("an engine runs until the script is over")
     };
     let mut outcome = outcome(options, &start, &end);
-    let findings = script.talk.finish();
     outcome.connections = members;
-    outcome.faults = findings.faults;
-    outcome.latencies = findings.latencies;
-    let (name, label) = ("last_delivery_us", "last delivery");
-    outcome.other_latencies.push(NamedLatencies { name, label, latencies: findings.last_delivery });
-    script.due.tell(&mut outcome);
-    outcome.notes.extend(findings.held_back.then(held_back_note));
+    script.talk.finish().tell(script.due, &mut outcome);
     Ok(outcome)
 }
 
@@ -136,7 +123,7 @@ fn outcome(options: &GroupOptions, start: &Mark<Totals>, end: &Mark<Totals>) -> 
         );
         per_delivery(
             "load_cpu_us_per_delivery",
-            (options.pace.rate == 0).then_some(spent.load_cpu_us),
+            (options.talk.pace.rate == 0).then_some(spent.load_cpu_us),
             "our own, which each member waits for after those that were read before it",
         );
     }
@@ -147,7 +134,7 @@ fn outcome(options: &GroupOptions, start: &Mark<Totals>, end: &Mark<Totals>) -> 
         deliveries_per_s: Some(deliveries as f64 / seconds),
         spent: Some(spent),
         messages,
-        body_bytes: options.body,
+        body_bytes: options.talk.body,
         figures,
         ..Outcome::default()
     }
@@ -239,7 +226,7 @@ impl Group<'_> {
     /// Everybody is in the group: the first messages go.
     fn begin(&mut self, links: &mut Links, now_ns: u64) -> Phase {
         self.talk.begin(links, now_ns);
-        let PaceOptions { rate, warmup, seconds } = self.options.pace;
+        let PaceOptions { rate, warmup, seconds } = self.options.talk.pace;
         if rate > 0 {
             let (rate, authors) = (f64::from(rate), self.options.authors());
             let seed = self.setting.seed;
@@ -287,8 +274,7 @@ pub(super) fn never_joined(setting: &Setting, lacking: usize) -> Failure {
 impl Script for Group<'_> {
     fn on_ready(&mut self, port: &mut Port<'_>, _: &Welcome<'_>) -> Result<(), Failure> {
         self.talk.came(port);
-        let window = if self.options.pace.rate > 0 { 1 } else { self.options.window };
-        check_terms(port, window, self.options.body)
+        self.options.talk.check_terms(port, self.options.window)
     }
 
     #[inline]
@@ -299,7 +285,7 @@ impl Script for Group<'_> {
     #[inline]
     fn on_batch(&mut self, port: &mut Port<'_>) -> Result<(), Failure> {
         self.talk.acknowledge(port);
-        if self.options.pace.rate > 0 {
+        if self.options.talk.pace.rate > 0 {
             self.send_waiting(port);
         } else if port.index < self.options.authors() && matches!(self.phase, Phase::Running(_)) {
             self.fill_window(port);

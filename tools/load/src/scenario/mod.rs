@@ -31,6 +31,7 @@ pub use offline::{OFFLINE_HELP, OfflineOptions};
 pub use pace::PaceOptions;
 pub use pairs::{PAIRS_HELP, PINGPONG_HELP, PairsOptions, PingpongOptions};
 pub use presence::{PRESENCE_HELP, PresenceOptions};
+pub use talk::TalkOptions;
 
 use self::drain::Quiet;
 use crate::check::Faults;

@@ -1,7 +1,6 @@
 //! What a run with many groups found.
 
-use super::super::talk::held_back_note;
-use super::super::{Figure, NamedLatencies, Outcome, seconds_between};
+use super::super::{Figure, Outcome, seconds_between};
 use super::{Groups, Phase};
 
 impl Groups<'_> {
@@ -39,7 +38,7 @@ impl Groups<'_> {
             (end.totals.sent - end.totals.completed) as f64,
             "sent and not complete at the end of the measured time",
         );
-        if options.pace.rate > 0 {
+        if options.talk.pace.rate > 0 {
             figure("due_messages", end.due as f64, "meant to be sent and not sent at that time");
             figure("unsent_messages", self.unsent as f64, "given up, as their author left");
         }
@@ -58,7 +57,6 @@ impl Groups<'_> {
                 "the server's processor time per delivery, logins and resumes included",
             );
         }
-        let findings = self.talk.finish();
         let mut outcome = Outcome {
             connections: options.online(),
             seconds,
@@ -67,20 +65,11 @@ impl Groups<'_> {
             deliveries_per_s: Some(deliveries as f64 / seconds),
             spent: Some(spent),
             messages,
-            body_bytes: options.body,
+            body_bytes: options.talk.body,
             figures,
-            faults: findings.faults,
-            latencies: findings.latencies,
             ..Outcome::default()
         };
-        for (name, label, latencies) in [
-            ("last_delivery_us", "last delivery", findings.last_delivery),
-            ("resume_us", "resume", findings.resume),
-        ] {
-            outcome.other_latencies.push(NamedLatencies { name, label, latencies });
-        }
-        self.due.tell(&mut outcome);
-        outcome.notes.extend(findings.held_back.then(held_back_note));
+        self.talk.finish().tell(self.due, &mut outcome);
         outcome
     }
 }

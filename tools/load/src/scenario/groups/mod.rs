@@ -6,20 +6,19 @@ mod sizes;
 
 use std::collections::{BTreeSet, VecDeque};
 
-use fulmar_protocol::limits::PART_BYTES_MAX;
 use fulmar_protocol::{Frame, Welcome};
 use serde::Serialize;
 
 use self::churn::Churn;
 use super::drain::Quiet;
 use super::group::never_joined;
-use super::login::{Register, check_terms};
+use super::login::Register;
 use super::pace::{Due, Mark, Moment, PaceOptions, Running};
-use super::talk::{Event, Talk, TalkPlan, Totals};
+use super::talk::{Event, Talk, TalkOptions, TalkPlan, Totals};
 use super::{Help, Outcome, Setting};
 use crate::engine::{Links, Next, Port, Script};
 use crate::failure::Failure;
-use crate::limits::{BODY_BYTES_MIN, DRAIN_NS_MAX, OPENING_MAX};
+use crate::limits::{DRAIN_NS_MAX, OPENING_MAX};
 use crate::schedule::{Schedule, Spacing};
 
 /// Time between the last login or change and the reading of the server's memory, in nanoseconds.
@@ -70,14 +69,10 @@ pub struct GroupsOptions {
     #[arg(long, value_name = "N", default_value_t = 1,
           value_parser = clap::value_parser!(u32).range(1..=4_096))]
     pub window: u32,
-    /// Length of each message body, in bytes
-    #[arg(long, value_name = "BYTES", default_value_t = 100,
-          value_parser = clap::value_parser!(u32).range(BODY_BYTES_MIN as i64..=PART_BYTES_MAX as i64))]
-    pub body: u32,
-    /// When messages are made.
+    /// What is said in them.
     #[command(flatten)]
     #[serde(flatten)]
-    pub pace: PaceOptions,
+    pub talk: TalkOptions,
 }
 
 impl GroupsOptions {
@@ -104,7 +99,7 @@ pub(super) fn run(options: &GroupsOptions, setting: &Setting) -> Result<Outcome,
         users,
         rooms,
         first_user: setting.first_user,
-        body_bytes: options.body as usize,
+        body_bytes: options.talk.body as usize,
         awaits_receipts: false,
     };
     let mut engine = setting.engine(users)?;
@@ -269,7 +264,7 @@ impl Groups<'_> {
     /// Everybody is in the groups: the first messages go.
     fn begin(&mut self, links: &mut Links, now_ns: u64) -> Phase {
         self.talk.begin(links, now_ns);
-        let PaceOptions { rate, warmup, seconds } = self.options.pace;
+        let PaceOptions { rate, warmup, seconds } = self.options.talk.pace;
         let seed = self.setting.seed;
         self.churn.begin(self.options.churn, now_ns, seed);
         if rate > 0 {
@@ -360,8 +355,7 @@ impl Script for Groups<'_> {
         if matches!(self.phase, Phase::Making) {
             self.talk.make(port);
         }
-        let window = if self.options.pace.rate > 0 { 1 } else { self.options.window };
-        check_terms(port, window, self.options.body)
+        self.options.talk.check_terms(port, self.options.window)
     }
 
     #[inline]
@@ -378,7 +372,7 @@ impl Script for Groups<'_> {
     #[inline]
     fn on_batch(&mut self, port: &mut Port<'_>) -> Result<(), Failure> {
         self.talk.acknowledge(port);
-        if self.options.pace.rate > 0 {
+        if self.options.talk.pace.rate > 0 {
             self.send_waiting(port);
         } else if matches!(self.phase, Phase::Running(_)) {
             self.fill_window(port);

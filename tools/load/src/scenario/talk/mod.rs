@@ -2,8 +2,9 @@
 //! checked. When who writes and who is there is the scenario's.
 
 mod coming;
+mod findings;
 mod making;
-
+mod options;
 mod receipts;
 mod traffic;
 
@@ -13,6 +14,9 @@ use std::ops::Range;
 use fulmar_protocol::Frame;
 use fulmar_protocol::group::GroupRejected;
 
+pub use options::TalkOptions;
+
+use self::findings::Findings;
 use super::unix_ms;
 use crate::check::{Faults, Order};
 use crate::engine::Port;
@@ -306,25 +310,4 @@ impl Talk {
             held_back: self.held_back,
         }
     }
-}
-
-/// What a talk found.
-#[derive(Debug)]
-pub(super) struct Findings {
-    /// Broken promises.
-    pub(super) faults: Faults,
-    /// Of the recorded messages.
-    pub(super) latencies: MessageLatencies,
-    /// From the intended send until the last member who is there had the message.
-    pub(super) last_delivery: Latencies,
-    /// From the beginning of the connection until everything missed was there.
-    pub(super) resume: Latencies,
-    /// Whether senders waited because deliveries stayed out, and not because of ticks.
-    pub(super) held_back: bool,
-}
-
-/// The note where senders were held back.
-pub(super) fn held_back_note() -> String {
-    "senders waited for deliveries, and not only for ticks: the server ticks faster than it delivers"
-        .to_owned()
 }
