@@ -390,6 +390,15 @@ mod tests {
     }
 
     #[test]
+    fn members_of_groups_read_unless_they_are_told_not_to() {
+        let reads = |line: &str| plan(line).unwrap().options()["reads"].clone();
+        for scenario in ["measure group", "measure groups"] {
+            assert_eq!(reads(scenario), json!(true));
+            assert_eq!(reads(&format!("{scenario} --no-reads")), json!(false));
+        }
+    }
+
+    #[test]
     fn the_load_runs_beside_the_server() {
         let load = |line: &str| plan(line).unwrap().load_placement();
         assert_eq!(load("measure pairs --server-cpu 2 --cores 3"), Placement::Processor(5));

@@ -41,8 +41,11 @@ fn every_member_gets_every_message() {
     let per_message = number("deliveries_per_s") / number("messages_per_s");
     assert!((250.0..350.0).contains(&per_message), "{per_message}");
     assert!(number("server_cpu_us_per_delivery") > 0.0);
-    assert!(number("receipt_frames_per_author_per_s") > 0.0);
-    for latency in ["sent_us", "delivery_us", "last_delivery_us", "receipt_us"] {
+    assert!(
+        number("receipt_frames_per_author_per_s") > 0.0
+            && number("reads_per_s") > number("messages_per_s")
+    );
+    for latency in ["sent_us", "delivery_us", "last_delivery_us", "receipt_us", "read_receipt_us"] {
         assert!(report[latency]["p99"].as_f64() >= report[latency]["p50"].as_f64(), "{latency}");
     }
 }

@@ -4,6 +4,7 @@
 mod standin;
 
 use fulmar_load::check::Faults;
+use serde_json::json;
 use standin::{Fault, Terms, run, run_with};
 
 const GROUP: &str = "group --members 6 --senders 3 --window 2 --seconds 0.3 --warmup 0.05";
@@ -20,7 +21,23 @@ fn a_group_is_measured_and_has_no_fault() {
     let [sent, delivery, receipt] =
         [report.sent_us, report.delivery_us, report.receipt_us].map(Option::unwrap);
     assert!(sent.p50 > 0.0 && delivery.p50 > 0.0 && receipt.p50 > 0.0);
-    assert!(report.figures["last_delivery_us"]["p50"].as_f64().unwrap() >= delivery.p50);
+    let p50 = |name: &str| report.figures[name]["p50"].as_f64().unwrap();
+    assert!(p50("last_delivery_us") >= delivery.p50);
+    assert!(p50("read_receipt_us") >= receipt.p50, "who read a message has it");
+    let figure = |name: &str| report.figures[name].as_f64().unwrap();
+    // One for all that came at once.
+    assert!((1.0..=report.deliveries_per_s.unwrap() * 1.1).contains(&figure("reads_per_s")));
+}
+
+#[test]
+fn who_reads_nothing_is_not_waited_for() {
+    let report = run(&format!("{GROUP} --no-reads"), Fault::None);
+    assert!(report.faults.is_clean(), "{:?}", report.faults);
+    assert_eq!(
+        (&report.figures["reads_per_s"], &report.options["reads"]),
+        (&json!(0), &json!(false))
+    );
+    assert!(report.receipt_us.is_some() && !report.figures.contains_key("read_receipt_us"));
 }
 
 #[test]
@@ -39,7 +56,7 @@ fn groups_are_measured_while_people_come_and_go() {
     let figure = |name: &str| report.figures[name].as_f64().unwrap();
     assert!(figure("resumes_per_s") > 5.0, "{}", report.text());
     assert!((3.0..30.0).contains(&figure("members_per_group")));
-    assert!(figure("receipts_per_s") > 0.0);
+    assert!(figure("receipts_per_s") > 0.0 && figure("reads_per_s") > 0.0);
     assert!(report.messages_per_s.unwrap() > 100.0);
     for latency in ["resume_us", "last_delivery_us"] {
         assert!(report.figures[latency]["p99"].as_f64().unwrap() > 0.0, "{latency}");
@@ -89,6 +106,20 @@ fn every_broken_promise_of_groups_is_counted() {
     }
     let faults = run(GROUP, Fault::NoReceipts).faults;
     assert!(faults.unreceipted > 0, "{faults:?}");
+}
+
+#[test]
+fn wrong_words_about_what_was_read_are_faults() {
+    let never = run(GROUP, Fault::NoReadReceipts);
+    assert!(never.faults.unreceipted > 0 && never.receipt_us.is_some(), "{:?}", never.faults);
+    assert!(never.faults.examples.iter().any(|text| text.contains("all read them")));
+    assert!(run(&format!("{GROUP} --no-reads"), Fault::NoReadReceipts).faults.is_clean());
+    for scenario in [GROUP, GROUPS] {
+        let ahead = run(&format!("{scenario} --no-reads"), Fault::ReadAhead).faults;
+        assert!(ahead.receipts_ahead > 0, "{scenario}: {ahead:?}");
+        let too_far = run(scenario, Fault::ReadTooFar(50)).faults;
+        assert!(too_far.irregular > 0, "{scenario}: {too_far:?}");
+    }
 }
 
 /// What somebody missed and never gets is noticed, though nobody waited for it.

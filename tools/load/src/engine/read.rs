@@ -86,6 +86,7 @@ fn on_frame(
         | Frame::GroupDeliver(_)
         | Frame::GroupSkip { .. }
         | Frame::GroupReceipt(_)
+        | Frame::GroupRead { .. }
         | Frame::GroupNotice(_)
         | Frame::Presence { .. }
         | Frame::Pong { .. } => script.on_frame(&mut Port { index, now_ns, user, link }, frame),

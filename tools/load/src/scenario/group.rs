@@ -19,10 +19,14 @@ pub const GROUP_HELP: Help = Help {
     summary: "One group: some members write, all members get everything",
     description: "\
 A group of --members is made, whose members are all connected; the first --senders of them write. \
-Every member acknowledges what it gets, and the authors get receipts. A message counts when it was \
-ticked and every other member has it: messages_per_s is how many got that far in the measured time, \
-deliveries_per_s how many deliveries that were, last_delivery_us the time until the last member had \
-a message.
+Every member acknowledges what it gets and reports it as read, as one who has the chat open, once for \
+all that came together; the authors get receipts. A message counts when it was ticked and every other \
+member has it: messages_per_s is how many got that far in the measured time, deliveries_per_s how many \
+deliveries that were, last_delivery_us the time until the last member had a message.
+
+receipt_us is the time until the author of a message heard that all others have it, read_receipt_us \
+until it heard that all read it. Checked is that authors hear both of every message in the end, and \
+never that more have or read one than do (in groups of up to 1,024).
 
 Closed loop (--rate 0): each sender keeps --window messages without a tick under way, and waits \
 where its messages don't reach the members.
@@ -68,6 +72,7 @@ pub(super) fn run(options: &GroupOptions, setting: &Setting) -> Result<Outcome, 
         first_user: setting.first_user,
         body_bytes: options.talk.body as usize,
         awaits_receipts: true,
+        reads: options.talk.reads,
     };
     let mut engine = setting.engine(members)?;
     let mut script = Group {
@@ -91,12 +96,18 @@ fn outcome(options: &GroupOptions, start: &Mark<Totals>, end: &Mark<Totals>) -> 
     let seconds = seconds_between(start.at_ns, end.at_ns);
     let messages = end.totals.completed - start.totals.completed;
     let deliveries = end.totals.delivered - start.totals.delivered;
-    let receipts = end.totals.receipts - start.totals.receipts;
+    let receipts = (end.totals.receipts - start.totals.receipts) as f64;
+    let reads = (end.totals.reads - start.totals.reads) as f64;
     let spent = end.usage.since(&start.usage);
     let mut figures = vec![
         Figure {
+            name: "reads_per_s",
+            value: reads / seconds,
+            meaning: "GROUP_READ frames that the members sent, per second",
+        },
+        Figure {
             name: "receipt_frames_per_author_per_s",
-            value: receipts as f64 / options.authors() as f64 / seconds,
+            value: receipts / options.authors() as f64 / seconds,
             meaning: "receipts that an author gets, per second",
         },
         Figure {

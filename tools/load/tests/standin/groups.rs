@@ -26,6 +26,8 @@ struct Entry {
 struct Log {
     /// How far each member has it, as it said.
     members: BTreeMap<u64, u64>,
+    /// How far each member read it, as it said.
+    reads: HashMap<u64, u64>,
     entries: Vec<Entry>,
     /// By user and number: the position.
     numbers: HashMap<(u64, u64), u64>,
@@ -40,6 +42,9 @@ pub(super) struct Groups {
     /// Users whose connection takes groups.
     resumed: BTreeSet<u64>,
     messages: u64,
+    reads: u64,
+    /// Where members moved whose authors weren't told yet.
+    moved: BTreeSet<u64>,
 }
 
 impl State {
@@ -143,7 +148,8 @@ impl State {
             self.say(id, &Frame::GroupSent { group, number, position, time_ms: 1 });
         }
         if matches!(self.fault, Fault::ReceiptAhead(every) if is_nth(every)) {
-            self.say_group_receipt(user, group, position, others, 0);
+            let receipt = self.groups.logs[&group].receipt(group, user, self.fault);
+            self.say_group_receipt(user, GroupReceipt { delivered: others, ..receipt });
         }
         self.deliver_to_members(group);
         Ok(())
@@ -206,43 +212,80 @@ impl State {
             ));
         }
         *acknowledged = position;
-        if self.fault == Fault::NoReceipts {
-            return Ok(());
-        }
-        let authors: BTreeSet<u64> = log.entries.iter().map(|entry| entry.author).collect();
-        for author in authors.into_iter().filter(|&author| author != user) {
-            let log = &self.groups.logs[&group];
-            let newest = log.entries.iter().rposition(|entry| entry.author == author);
-            let newest = newest.map_or(0, |index| index as u64 + 1);
-            let others = || log.members.iter().filter(|&(&member, _)| member != author);
-            let count = others().filter(|&(_, &acknowledged)| acknowledged >= newest).count();
-            let all = others().map(|(_, &acknowledged)| acknowledged).min().unwrap_or(0);
-            self.say_group_receipt(author, group, newest, count as u64, all);
-        }
+        self.groups.moved.insert(group);
         Ok(())
     }
 
-    fn say_group_receipt(
+    pub(super) fn on_group_read(
         &mut self,
-        author: u64,
+        id: u64,
+        user: u64,
         group: u64,
         position: u64,
-        delivered: u64,
-        delivered_all: u64,
-    ) {
-        let members = self.groups.logs[&group].members.len() as u64 - 1;
-        let receipt = GroupReceipt {
-            group,
-            position,
-            members,
-            delivered,
-            read: 0,
-            delivered_all,
-            read_all: 0,
-            who: Pairs::Slice(&[]),
-        };
+    ) -> Result<(), String> {
+        let log = self.groups.logs.get_mut(&group).ok_or("a read of no group")?;
+        let acknowledged = *log.members.get(&user).ok_or("a read of no member")?;
+        let read = log.reads.entry(user).or_default();
+        let is_own = log.entries.get(position as usize - 1).is_none_or(|it| it.author == user);
+        if position < *read || position > acknowledged || is_own {
+            return Err(format!(
+                "read {position} of {user} in {group} after {read}, acknowledged {acknowledged}"
+            ));
+        }
+        *read = position;
+        self.groups.reads += 1;
+        let is_hit = matches!(self.fault, Fault::ReadTooFar(every) if self.groups.reads.is_multiple_of(every));
+        let position = position + u64::from(is_hit);
+        self.say(id, &Frame::GroupRead { group, position });
+        self.groups.moved.insert(group);
+        Ok(())
+    }
+
+    /// Tells those who wrote to a group how far the others are with the last, once for all who moved.
+    pub(super) fn tell_authors(&mut self) {
+        for group in std::mem::take(&mut self.groups.moved) {
+            if self.fault == Fault::NoReceipts {
+                continue;
+            }
+            let log = &self.groups.logs[&group];
+            let authors: BTreeSet<u64> = log.entries.iter().map(|entry| entry.author).collect();
+            let receipt = |author| (author, log.receipt(group, author, self.fault));
+            let told: Vec<_> = authors.into_iter().map(receipt).collect();
+            for (author, receipt) in told {
+                self.say_group_receipt(author, receipt);
+            }
+        }
+    }
+
+    fn say_group_receipt(&mut self, author: u64, receipt: GroupReceipt<'static>) {
         if self.groups.resumed.contains(&author) {
             self.say_to_user(author, &Frame::GroupReceipt(receipt));
+        }
+    }
+}
+
+impl Log {
+    /// How far the others are with an author's newest entry.
+    fn receipt(&self, group: u64, author: u64, fault: Fault) -> GroupReceipt<'static> {
+        let newest = self.entries.iter().rposition(|entry| entry.author == author);
+        let position = newest.map_or(0, |index| index as u64 + 1);
+        let others = || self.members.iter().filter(|&(&member, _)| member != author);
+        let delivered = || others().map(|(_, &acknowledged)| acknowledged);
+        let read = |(member, &acknowledged): (&u64, &u64)| match fault {
+            Fault::NoReadReceipts => 0,
+            Fault::ReadAhead => acknowledged,
+            _ => self.reads.get(member).copied().unwrap_or(0),
+        };
+        let read = || others().map(read);
+        GroupReceipt {
+            group,
+            position,
+            members: others().count() as u64,
+            delivered: delivered().filter(|&up_to| up_to >= position).count() as u64,
+            read: read().filter(|&up_to| up_to >= position).count() as u64,
+            delivered_all: delivered().min().unwrap_or(0),
+            read_all: read().min().unwrap_or(0),
+            who: Pairs::Slice(&[]),
         }
     }
 }

@@ -55,6 +55,12 @@ pub(crate) enum Fault {
     ReceiptAhead(u64),
     /// Never sends a delivered receipt.
     NoReceipts,
+    /// Never tells the authors of a group that somebody read it.
+    NoReadReceipts,
+    /// Tells the authors of a group that those who have a message read it.
+    ReadAhead,
+    /// Tells a member of a group that it read more than it said, in every n-th answer.
+    ReadTooFar(u64),
     /// Leaves out one watcher in every n-th change of somebody's presence.
     Untold(u64),
     /// Tells the opposite of every n-th change.
@@ -192,6 +198,8 @@ impl Server {
                     id => self.read(id, &mut touched),
                 }
             }
+            self.state.tell_authors();
+            self.collect(&mut touched);
             self.flush(&mut touched);
             self.stall();
         }

@@ -127,6 +127,9 @@ impl State {
             (Frame::GroupAck { group, position }, Some(user)) => {
                 self.on_group_ack(user, *group, *position)?;
             }
+            (Frame::GroupRead { group, position }, Some(user)) => {
+                self.on_group_read(id, user, *group, *position)?;
+            }
             (frame, user) => return Err(format!("{:?} of {user:?}", frame.kind())),
         }
         Ok(Step::Go)

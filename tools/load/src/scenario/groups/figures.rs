@@ -29,6 +29,11 @@ impl Groups<'_> {
             "receipt frames that authors got, per second",
         );
         figure(
+            "reads_per_s",
+            per_s(start.totals.reads, end.totals.reads),
+            "GROUP_READ frames that members sent, per second",
+        );
+        figure(
             "resumes_per_s",
             per_s(start.totals.resumed, end.totals.resumed),
             "people who came back, had missed something, and got it, per second",

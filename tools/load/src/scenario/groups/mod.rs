@@ -30,8 +30,8 @@ pub const GROUPS_HELP: Help = Help {
     description: "\
 --users people are in --groups groups of 3 to 64 members, each drawn from all: half of the groups \
 have up to 5 members, one in ten more than 21, the mean is 9. --online-percent of the people are \
-there and write, each to its groups in turn; all of them acknowledge what they get, and authors get \
-receipts. --churn times a second somebody who is there drops the connection, and somebody else comes \
+there and write, each to its groups in turn; all of them acknowledge what they get and report it as \
+read, and authors get receipts. --churn times a second somebody who is there drops the connection, and somebody else comes \
 back with one GROUP_RESUME and must get what it missed; what it had written and wasn't ticked it sends \
 again.
 
@@ -101,6 +101,7 @@ pub(super) fn run(options: &GroupsOptions, setting: &Setting) -> Result<Outcome,
         first_user: setting.first_user,
         body_bytes: options.talk.body as usize,
         awaits_receipts: false,
+        reads: options.talk.reads,
     };
     let mut engine = setting.engine(users)?;
     engine.run(&mut Register::new(0..users))?;

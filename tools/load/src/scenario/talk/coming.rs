@@ -26,6 +26,9 @@ impl Talk {
                 break;
             }
         }
+        if self.reads {
+            person.seats.iter().for_each(|seat| seat.say_unstored_read(port));
+        }
         if self.number_first == 0 {
             return;
         }
@@ -65,8 +68,11 @@ impl Talk {
             self.resuming -= 1;
         }
         for seat in &mut person.seats {
-            // The cursor of the next resume says so.
+            // The next connection says so: the cursor of its resume, and what is read.
             seat.acknowledged = seat.reached;
+            if self.reads {
+                seat.read = seat.seen;
+            }
             seat.target = 0;
             if self.number_first > 0 {
                 let order = &mut self.rooms[seat.room as usize].order;

@@ -19,6 +19,8 @@ pub(in super::super) struct Findings {
     pub(super) latencies: MessageLatencies,
     /// From the intended send until the last member who is there had the message.
     pub(super) last_delivery: Latencies,
+    /// From the intended send until the author heard that all others read the message.
+    pub(super) read_receipt: Latencies,
     /// From the beginning of the connection until everything missed was there.
     pub(super) resume: Latencies,
     /// Whether senders waited because deliveries stayed out, and not because of ticks.
@@ -32,6 +34,7 @@ impl Findings {
         outcome.latencies = self.latencies;
         for (name, label, latencies) in [
             ("last_delivery_us", "last delivery", self.last_delivery),
+            ("read_receipt_us", "read receipt", self.read_receipt),
             ("resume_us", "resume", self.resume),
         ] {
             outcome.other_latencies.push(NamedLatencies { name, label, latencies });

@@ -17,6 +17,7 @@ use fulmar_protocol::group::GroupRejected;
 pub use options::TalkOptions;
 
 use self::findings::Findings;
+use self::receipts::Awaited;
 use super::unix_ms;
 use crate::check::{Faults, Order};
 use crate::engine::Port;
@@ -38,6 +39,8 @@ pub(super) struct TalkPlan {
     pub(super) body_bytes: usize,
     /// Whether all members are there and acknowledge, so that each message is receipted by all.
     pub(super) awaits_receipts: bool,
+    /// Whether members report what they get as read.
+    pub(super) reads: bool,
 }
 
 /// What a frame meant to the scenario.
@@ -61,6 +64,8 @@ pub(super) struct Totals {
     pub(super) completed: u64,
     /// Receipts that came.
     pub(super) receipts: u64,
+    /// How often a member reported that it read a group.
+    pub(super) reads: u64,
     /// Members who came back, missed something, and have it.
     pub(super) resumed: u64,
 }
@@ -78,6 +83,7 @@ pub(super) struct Talk {
     run: u32,
     first_user: u64,
     awaits_receipts: bool,
+    reads: bool,
     template: Template,
     rooms: Vec<Room>,
     people: Vec<Person>,
@@ -93,10 +99,13 @@ pub(super) struct Talk {
     resuming: usize,
     /// Messages that aren't receipted by all members, where that is awaited.
     unreceipted: usize,
+    /// Those that aren't read by all, where that is.
+    unread: usize,
     totals: Totals,
     faults: Faults,
     latencies: MessageLatencies,
     last_delivery: Latencies,
+    read_receipt: Latencies,
     resume: Latencies,
     /// What is meant to be sent, or comes back, in this time is recorded.
     recorded_ns: Range<u64>,
@@ -147,14 +156,20 @@ struct Seat {
     /// How far its device has the group, and said so.
     reached: u64,
     acknowledged: u64,
+    /// The last position that was delivered and not skipped; up to where the person read the group, as
+    /// the device said, and as the server said that it has stored it.
+    seen: u64,
+    read: u64,
+    read_stored: u64,
     /// What it must reach to have all that it missed; 0 where it does.
     target: u64,
     sent: u64,
     ticked: u64,
     /// Intended times of its messages without a tick; 0 where they were sent again.
     unticked: VecDeque<u64>,
-    /// Position and intended time of those that aren't receipted by all.
-    unreceipted: VecDeque<(u64, u64)>,
+    /// Those with a tick that aren't receipted by all, or aren't read by all.
+    unreceipted: Awaited,
+    unread: Awaited,
 }
 
 impl Talk {
@@ -181,6 +196,7 @@ impl Talk {
             run: fastrand::u32(..),
             first_user: plan.first_user,
             awaits_receipts: plan.awaits_receipts,
+            reads: plan.reads,
             template: Template::new(plan.body_bytes),
             to_make: rooms.len(),
             rooms,
@@ -190,10 +206,12 @@ impl Talk {
             early: Vec::new(),
             resuming: 0,
             unreceipted: 0,
+            unread: 0,
             totals: Totals::default(),
             faults: Faults::default(),
             latencies: MessageLatencies::default(),
             last_delivery: Latencies::default(),
+            read_receipt: Latencies::default(),
             resume: Latencies::default(),
             recorded_ns: 0..0,
             held_back: false,
@@ -227,7 +245,10 @@ impl Talk {
 
     /// Whether everything that was sent is where it belongs.
     pub(super) const fn is_settled(&self) -> bool {
-        self.totals.completed == self.totals.sent && self.resuming == 0 && self.unreceipted == 0
+        self.totals.completed == self.totals.sent
+            && self.resuming == 0
+            && self.unreceipted == 0
+            && self.unread == 0
     }
 
     /// Takes a frame from the server.
@@ -257,6 +278,10 @@ impl Talk {
                 self.on_receipt(port, receipt);
                 return Ok(Event::Other);
             }
+            Frame::GroupRead { group, position } => {
+                self.on_read_stored(port, group, position);
+                return Ok(Event::Other);
+            }
             Frame::GroupRejected(GroupRejected { code, .. }) => {
                 return Err(Failure::Rejected { user: port.user(), code });
             }
@@ -270,7 +295,8 @@ impl Talk {
         Ok(Event::Other)
     }
 
-    /// Acknowledges everything new that the user on `port` got: once per read, not per message.
+    /// Acknowledges everything new that the user on `port` got, and reports it as read, as for a person
+    /// who has the chat open: once for what one read of the socket brought, not per message.
     #[inline]
     pub(super) fn acknowledge(&mut self, port: &mut Port<'_>) {
         let person = &mut self.people[port.index];
@@ -282,6 +308,9 @@ impl Talk {
             let seat = &mut person.seats[seat as usize];
             seat.acknowledged = seat.reached;
             port.queue(&Frame::GroupAck { group: seat.group, position: seat.reached });
+            if self.reads {
+                self.totals.reads += u64::from(seat.say_read(port));
+            }
         }
     }
 
@@ -301,11 +330,12 @@ impl Talk {
         }
         self.rooms.iter().for_each(|room| room.order.finish(&mut self.faults));
         self.faults.unanswered += self.totals.sent - self.totals.ticked;
-        self.faults.unreceipted += self.unreceipted as u64;
+        self.finish_receipts();
         Findings {
             faults: self.faults,
             latencies: self.latencies,
             last_delivery: self.last_delivery,
+            read_receipt: self.read_receipt,
             resume: self.resume,
             held_back: self.held_back,
         }

@@ -1,5 +1,6 @@
 //! The options that the scenarios with groups share.
 
+use clap::ArgAction;
 use fulmar_protocol::limits::PART_BYTES_MAX;
 use serde::Serialize;
 
@@ -16,6 +17,10 @@ pub struct TalkOptions {
     #[arg(long, value_name = "BYTES", default_value_t = 100,
           value_parser = clap::value_parser!(u32).range(BODY_BYTES_MIN as i64..=PART_BYTES_MAX as i64))]
     pub body: u32,
+    /// Members report nothing as read. Without this, each reports what it got as read when it
+    /// acknowledges it
+    #[arg(long = "no-reads", action = ArgAction::SetFalse)]
+    pub reads: bool,
     /// When messages are made.
     #[command(flatten)]
     #[serde(flatten)]

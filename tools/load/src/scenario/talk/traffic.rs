@@ -67,10 +67,6 @@ impl Talk {
         let sequence = seat.ticked;
         seat.ticked += 1;
         person.unticked -= 1;
-        if self.awaits_receipts {
-            seat.unreceipted.push_back((position, intended_ns));
-            self.unreceipted += 1;
-        }
         self.totals.ticked += 1;
         if self.recorded_ns.contains(&intended_ns) {
             self.latencies.sent.record(port.now_ns.saturating_sub(intended_ns));
@@ -78,6 +74,9 @@ impl Talk {
         let order = &mut self.rooms[seat.room as usize].order;
         order.ticked(position, seat.member, sequence, &mut self.faults);
         self.totals.completed += order.take_completed();
+        if self.awaits_receipts {
+            self.await_receipts(port, index, position, intended_ns);
+        }
     }
 
     #[inline]
@@ -86,7 +85,8 @@ impl Talk {
         let Some(index) = self.seat_of(port.index, group) else {
             return self.on_unknown(port, group, position);
         };
-        let seat = &self.people[port.index].seats[index];
+        let seat = &mut self.people[port.index].seats[index];
+        seat.seen = position.max(seat.seen);
         let (room, member) = (seat.room as usize, seat.member as usize);
         let is_change = self.number_first == 0 || position <= self.rooms[room].head;
         self.reach(port.index, index, position, port.now_ns);
