@@ -41,12 +41,21 @@ fn every_member_gets_every_message() {
     let per_message = number("deliveries_per_s") / number("messages_per_s");
     assert!((250.0..350.0).contains(&per_message), "{per_message}");
     assert!(number("server_cpu_us_per_delivery") > 0.0);
-    assert!(
-        number("receipt_frames_per_author_per_s") > 0.0
-            && number("reads_per_s") > number("messages_per_s")
-    );
+    assert!(number("receipt_frames") > 0.0 && number("reads_per_s") > number("messages_per_s"));
     for latency in ["sent_us", "delivery_us", "last_delivery_us", "receipt_us", "read_receipt_us"] {
         assert!(report[latency]["p99"].as_f64() >= report[latency]["p50"].as_f64(), "{latency}");
+    }
+}
+
+/// Whether all read at once or nobody does, an author is told 20 times a second at most.
+#[test]
+fn authors_are_not_stormed_by_receipts() {
+    for reads in ["", " --no-reads"] {
+        let (report, status) = measure(&format!("--members 200 --senders 4 --window 2{reads}"));
+        assert_eq!(status, 0, "{}", report["faults"]);
+        assert_eq!(report["reads_per_s"].as_f64() > Some(0.0), reads.is_empty());
+        let frames = report["receipt_frames_per_author_per_s"].as_f64().unwrap();
+        assert!((1.0..25.0).contains(&frames), "{frames}");
     }
 }
 

@@ -41,6 +41,17 @@ fn who_reads_nothing_is_not_waited_for() {
 }
 
 #[test]
+fn the_receipts_of_the_authors_are_counted() {
+    let report = run(GROUP, Fault::None);
+    let figure = |name: &str| report.figures[name].as_f64().unwrap();
+    let frames = figure("receipt_frames_per_author_per_s") * 3.0 * report.seconds;
+    assert!(
+        figure("receipt_frames") > 10.0 && (frames / figure("receipt_frames") - 1.0).abs() < 0.01
+    );
+    assert!(report.text().contains("receipt_frames "), "{}", report.text());
+}
+
+#[test]
 fn a_group_of_more_than_one_change_names_is_filled() {
     let report = run("group --members 600 --rate 20 --seconds 0.5 --warmup 0", Fault::None);
     assert!(report.faults.is_clean(), "{:?}", report.faults);

@@ -26,7 +26,8 @@ deliveries that were, last_delivery_us the time until the last member had a mess
 
 receipt_us is the time until the author of a message heard that all others have it, read_receipt_us \
 until it heard that all read it. Checked is that authors hear both of every message in the end, and \
-never that more have or read one than do (in groups of up to 1,024).
+never that more have or read one than do (in groups of up to 1,024). receipt_frames is how many frames \
+told them so, receipt_frames_per_author_per_s how often a second each of them was told.
 
 Closed loop (--rate 0): each sender keeps --window messages without a tick under way, and waits \
 where its messages don't reach the members.
@@ -106,9 +107,14 @@ fn outcome(options: &GroupOptions, start: &Mark<Totals>, end: &Mark<Totals>) -> 
             meaning: "GROUP_READ frames that the members sent, per second",
         },
         Figure {
+            name: "receipt_frames",
+            value: receipts,
+            meaning: "GROUP_RECEIPT frames that the authors got in the measured time",
+        },
+        Figure {
             name: "receipt_frames_per_author_per_s",
             value: receipts / options.authors() as f64 / seconds,
-            meaning: "receipts that an author gets, per second",
+            meaning: "of them those that one author got, per second",
         },
         Figure {
             name: "backlog_deliveries",
