@@ -12,7 +12,7 @@ use crate::event::Event;
 use crate::group::{Group, GroupChange};
 use crate::limits::{EVENTS_WAITING_MAX, HISTORY_MAX, REQUESTS_WAITING_MAX};
 use crate::message::{Conversation, Message, MessageId, Target};
-use crate::people::{BookItem, Profile, Put};
+use crate::people::{BookItem, Profile, Put, Star};
 use crate::store::{SqliteStore, Store, StoreError};
 
 /// Who connects, whereto, and where the device's store is.
@@ -269,6 +269,21 @@ impl Client {
     /// The user's book as far as this device has it, by kind and key.
     pub async fn book(&self) -> Result<Vec<BookItem>, StoreError> {
         self.store.book().await
+    }
+
+    /// Remembers a message ([`Star::of`]), on all devices of the user.
+    pub async fn star(&self, star: Star) {
+        self.put(Put::star(star)).await;
+    }
+
+    /// The opposite.
+    pub async fn unstar(&self, star: Star) {
+        self.put(Put::unstar(star)).await;
+    }
+
+    /// The message that has this star; `None` where this device doesn't have it.
+    pub async fn starred(&self, star: Star) -> Result<Option<Message>, StoreError> {
+        self.store.starred(star).await
     }
 
     /// The profiles that this device has, by user.

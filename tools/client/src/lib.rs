@@ -73,5 +73,5 @@ pub use event::{Event, Progress, Reason};
 pub use fulmar_protocol::Code;
 pub use group::{Action, Group, GroupChange, Receipt, Role};
 pub use message::{Conversation, Message, MessageId, State, Target, content};
-pub use people::{BookItem, ChatSettings, Profile, Put};
+pub use people::{BookItem, ChatSettings, Profile, Put, Star};
 pub use refer::{Change, Changes, Reaction};

@@ -6,7 +6,7 @@ use fulmar_protocol::limits::{KEY_BYTES_MAX, VALUE_BYTES_MAX};
 use fulmar_protocol::people;
 pub use fulmar_protocol::people::{Chat, ChatSettings, audience, item, privacy, profile, user_in};
 
-use crate::message::Target;
+use crate::message::{Message, Target};
 
 /// An item of the user's book as this device has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,12 +80,7 @@ impl Put {
     /// Sets how a conversation or group is shown and heard.
     #[must_use]
     pub fn chat(target: Target, settings: ChatSettings) -> Put {
-        let mut key = Vec::new();
-        let chat = match target {
-            Target::Peer(peer) => Chat::User(peer),
-            Target::Group(group) => Chat::Group(group),
-        };
-        chat.write(&mut key);
+        let key = chat_key(target);
         let mut value = Vec::new();
         if settings != ChatSettings::default() {
             settings.encode(&mut value);
@@ -93,11 +88,79 @@ impl Put {
         Put { item: item::CHAT, key, value }
     }
 
+    /// Remembers a message.
+    #[must_use]
+    pub fn star(star: Star) -> Put {
+        Put { item: item::STAR, key: star.key(), value: vec![1] }
+    }
+
+    /// The opposite.
+    #[must_use]
+    pub fn unstar(star: Star) -> Put {
+        Put { item: item::STAR, key: star.key(), value: Vec::new() }
+    }
+
     /// Whether it fits into a frame.
     #[must_use]
     pub fn fits(&self) -> bool {
         self.key.len() <= KEY_BYTES_MAX && self.value.len() <= VALUE_BYTES_MAX
     }
+}
+
+/// A message that the user wants to remember, by what all devices of the user call it alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Star {
+    /// Where it is.
+    pub target: Target,
+    /// Its ordinal; in a group its position.
+    pub place: u64,
+    /// Whether this user wrote it. In a group, where positions are shared, always false.
+    pub is_own: bool,
+}
+
+impl Star {
+    /// The star of a message; `None` where it can't have one, since it has no tick yet or is about another message.
+    #[must_use]
+    pub fn of(message: &Message) -> Option<Star> {
+        let place = message.ordinal.filter(|_| !message.is_reference())?;
+        let is_own = message.group.is_none() && message.state.is_own();
+        Some(Star { target: message.target(), place, is_own })
+    }
+
+    /// Reads the key of an item of kind [`item::STAR`].
+    #[must_use]
+    pub fn read(key: &[u8]) -> Option<Star> {
+        if !people::is_star_key(key) {
+            return None;
+        }
+        let (chat, rest) = Chat::read(key)?;
+        let (place, taken) = fulmar_protocol::varint::read(rest).ok()?;
+        let is_own = rest.get(taken) == Some(&1);
+        let target = match chat {
+            Chat::User(peer) => Target::Peer(peer),
+            Chat::Group(group) => Target::Group(group),
+        };
+        Some(Star { target, place, is_own })
+    }
+
+    fn key(self) -> Vec<u8> {
+        let mut key = chat_key(self.target);
+        fulmar_protocol::varint::write(self.place, &mut key);
+        if matches!(self.target, Target::Peer(_)) {
+            key.push(u8::from(self.is_own));
+        }
+        key
+    }
+}
+
+fn chat_key(target: Target) -> Vec<u8> {
+    let mut key = Vec::new();
+    let chat = match target {
+        Target::Peer(peer) => Chat::User(peer),
+        Target::Group(group) => Chat::Group(group),
+    };
+    chat.write(&mut key);
+    key
 }
 
 /// Somebody's profile as this device has it. Bytes of a stranger: make them harmless before they are shown.
@@ -113,4 +176,26 @@ pub struct Profile {
     pub status: Arc<[u8]>,
     /// Where the picture is.
     pub avatar: Arc<[u8]>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_is_read_back_from_its_key() {
+        for (star, key) in [
+            (Star { target: Target::Peer(8), place: 5, is_own: false }, &b"\0\x08\x05\0"[..]),
+            (Star { target: Target::Peer(8), place: 5, is_own: true }, b"\0\x08\x05\x01"),
+            (Star { target: Target::Group(30), place: 5, is_own: false }, b"\x01\x1e\x05"),
+        ] {
+            assert_eq!(Put::star(star), Put { item: 5, key: key.into(), value: vec![1] });
+            assert_eq!(Put::unstar(star), Put { item: 5, key: key.into(), value: Vec::new() });
+            assert_eq!(Star::read(key), Some(star));
+        }
+        for wrong in [&b""[..], b"\0\x08\x05", b"\0\x08\x05\x02", b"\0\x08\0\0", b"\x01\x1e\x05\0"]
+        {
+            assert_eq!(Star::read(wrong), None, "{wrong:?}");
+        }
+    }
 }

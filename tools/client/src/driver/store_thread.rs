@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 
 use crate::group::Group;
 use crate::message::{Conversation, Message, MessageId, Target};
-use crate::people::{BookItem, Profile};
+use crate::people::{BookItem, Profile, Star};
 use crate::store::{Snapshot, Store, StoreError, Write};
 
 /// What the thread is asked. Each request has someone who waits for its answer, so the queue is as
@@ -15,6 +15,7 @@ use crate::store::{Snapshot, Store, StoreError, Write};
 enum Request {
     Commit(Vec<Write>, Reply<()>),
     Message(MessageId, Reply<Option<Message>>),
+    Starred(Star, Reply<Option<Message>>),
     History(Target, Option<MessageId>, usize, Reply<Vec<Message>>),
     Conversations(Reply<Vec<Conversation>>),
     Groups(Reply<Vec<Group>>),
@@ -64,6 +65,7 @@ fn serve(mut store: Box<dyn Store>, inbox: &mpsc::Receiver<Request>) {
         match request {
             Request::Commit(batch, reply) => _ = reply.send(store.commit(&batch)),
             Request::Message(id, reply) => _ = reply.send(store.message(id)),
+            Request::Starred(star, reply) => _ = reply.send(store.starred(star)),
             Request::History(target, before, limit, reply) => {
                 let _ = reply.send(store.history(target, before, limit));
             }
@@ -86,6 +88,10 @@ impl StoreThread {
 
     pub(crate) async fn message(&self, id: MessageId) -> Result<Option<Message>, StoreError> {
         self.ask(|reply| Request::Message(id, reply)).await
+    }
+
+    pub(crate) async fn starred(&self, star: Star) -> Result<Option<Message>, StoreError> {
+        self.ask(|reply| Request::Starred(star, reply)).await
     }
 
     pub(crate) async fn history(

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{ConversationState, GroupState, Snapshot, Store, StoreError, Unanswered, Write};
 use crate::group::{Group, Role};
 use crate::message::{Conversation, Message, MessageId, State, Target, content};
-use crate::people::{BookItem, Profile, Put};
+use crate::people::{BookItem, Profile, Put, Star};
 use crate::refer::{Changes, Reference, What};
 
 /// Keeps everything in maps. A clone of it is the disk as it was at that moment, so a simulated
@@ -376,6 +376,11 @@ impl Store for MemoryStore {
 
     fn message(&mut self, id: MessageId) -> Result<Option<Message>, StoreError> {
         Ok(self.messages.get(&id).cloned())
+    }
+
+    fn starred(&mut self, star: Star) -> Result<Option<Message>, StoreError> {
+        let is_it = |it: &&Message| Star::of(it) == Some(star);
+        Ok(self.messages.values().find(is_it).cloned())
     }
 
     fn history(

@@ -18,7 +18,7 @@ use fulmar_protocol::Code;
 
 use crate::group::{Group, Receipt, Role};
 use crate::message::{Conversation, Message, MessageId, Target};
-use crate::people::{BookItem, Profile, Put};
+use crate::people::{BookItem, Profile, Put, Star};
 
 pub use memory::MemoryStore;
 pub use sqlite::SqliteStore;
@@ -33,6 +33,9 @@ pub trait Store: Send {
 
     /// One message.
     fn message(&mut self, id: MessageId) -> Result<Option<Message>, StoreError>;
+
+    /// The message that has this star.
+    fn starred(&mut self, star: Star) -> Result<Option<Message>, StoreError>;
 
     /// The newest `limit` messages of a conversation or group that are older than `before` (of all,
     /// where it is `None`), oldest first.

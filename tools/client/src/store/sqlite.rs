@@ -12,7 +12,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior, pa
 use super::{ConversationState, GroupState, Snapshot, Store, StoreError, Write, book, schema};
 use crate::group::{Group, Role};
 use crate::message::{Conversation, Message, MessageId, Target};
-use crate::people::{BookItem, Profile};
+use crate::people::{BookItem, Profile, Star};
 
 mod read;
 mod refer;
@@ -146,6 +146,14 @@ impl Store for SqliteStore {
             message.changes.reactions = refer::reactions(&self.connection, id)?;
         }
         Ok(message)
+    }
+
+    fn starred(&mut self, star: Star) -> Result<Option<Message>, StoreError> {
+        let Star { target, place, is_own } = star;
+        match refer::find(&self.connection, target, place, is_own)? {
+            Some(id) => self.message(id),
+            None => Ok(None),
+        }
     }
 
     fn history(

@@ -6,7 +6,8 @@ use std::time::Duration;
 use fulmar_client::limits::{EVENTS_WAITING_MAX, OUTBOX_MESSAGES_MAX};
 use fulmar_client::store::{MemoryStore, Snapshot, Store, StoreError, Write};
 use fulmar_client::{
-    BookItem, Client, Conversation, Group, Message, MessageId, Profile, SendError, Target, content,
+    BookItem, Client, Conversation, Group, Message, MessageId, Profile, SendError, Star, Target,
+    content,
 };
 use fulmar_protocol::Welcome;
 use tokio::time::timeout;
@@ -36,6 +37,10 @@ impl Store for Failing {
 
     fn message(&mut self, id: MessageId) -> Result<Option<Message>, StoreError> {
         self.inside.message(id)
+    }
+
+    fn starred(&mut self, star: Star) -> Result<Option<Message>, StoreError> {
+        self.inside.starred(star)
     }
 
     fn history(

@@ -1,8 +1,8 @@
 //! The book: followed with one cursor, and what the program sets is repeated until it is answered.
 
-use fulmar_client::Put;
 use fulmar_client::core::Session;
 use fulmar_client::store::Store;
+use fulmar_client::{Put, Star, Target};
 use fulmar_protocol::Frame;
 use fulmar_protocol::people::{Found, Item, Profile, PutRejected};
 
@@ -132,6 +132,21 @@ fn a_rejection_is_final() {
     device.ask(|session, now, actions| session.put(now, long, actions));
     assert_eq!(device.sent(), [""; 0]);
     assert!(device.events()[0].ends_with("bad_item"));
+}
+
+#[test]
+fn a_star_is_an_item_like_others_and_removed_by_an_empty_one() {
+    let mut device = Device::online();
+    let star = Star { target: Target::Group(30), place: 5, is_own: false };
+    device.ask(|session, now, actions| session.put(now, Put::star(star), actions));
+    assert_eq!(device.sent(), ["put 5/\\x01\\x1e\\x05 \u{1}"]);
+    let key = b"\x01\x1e\x05";
+    device.server(&[Frame::Item(Item { version: 1, item: 5, key, value: b"\x01" })]);
+    device.ask(|session, now, actions| session.put(now, Put::unstar(star), actions));
+    assert_eq!(device.sent(), ["put 5/\\x01\\x1e\\x05 "]);
+    device.server(&[Frame::Item(Item { version: 2, item: 5, key, value: b"" })]);
+    assert_eq!(device.events().len(), 2);
+    assert_eq!(book(&mut device), [""; 0]);
 }
 
 #[test]

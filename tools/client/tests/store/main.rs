@@ -7,7 +7,9 @@ use std::sync::Arc;
 use fulmar_client::store::{
     ConversationState, GroupState, MemoryStore, SqliteStore, Store, StoreError, Write,
 };
-use fulmar_client::{Changes, Message, MessageId, Profile, Receipt, Role, State, Target, content};
+use fulmar_client::{
+    Changes, Message, MessageId, Profile, Receipt, Role, Star, State, Target, content,
+};
 use fulmar_protocol::Code;
 use fulmar_protocol::content::{Content, Target as Meant};
 use tempfile::TempDir;
@@ -112,6 +114,28 @@ fn a_position_is_stored_once_and_a_failed_batch_leaves_nothing() {
     let unknown = Write::Ticked { id: MessageId(9), number: 1, ordinal: 1, time_ms: 0 };
     assert!(matches!(store.commit(&[unknown]), Err(StoreError::Damaged(_))));
     assert_eq!(store.load().unwrap(), before);
+}
+
+#[test]
+fn a_starred_message_is_found_by_what_all_devices_call_it() {
+    let place = place();
+    let mut file = SqliteStore::open(&place.path, 7, 1).unwrap();
+    let theirs = message(1, 8, State::Received, Some(5));
+    let mine = message(2, 8, State::Sent, None);
+    let mine = Message { ordinal: Some(5), ..mine };
+    let other = message(3, 9, State::Received, Some(6));
+    let in_group = Message { group: Some(8), ..message(4, 9, State::Received, Some(5)) };
+    let all = [&theirs, &mine, &other, &in_group];
+    let batch: Vec<_> = all.into_iter().cloned().map(Write::Insert).collect();
+    file.commit(&batch).unwrap();
+    for message in all {
+        let star = Star::of(message).unwrap();
+        assert_eq!(file.starred(star).unwrap().as_ref(), Some(message));
+    }
+    let nowhere = Star { target: Target::Peer(8), place: 6, is_own: false };
+    assert_eq!(file.starred(nowhere).unwrap(), None);
+    let pending = message(5, 8, State::Pending, None);
+    assert_eq!(Star::of(&pending), None, "nobody else calls it anything yet");
 }
 
 #[test]
@@ -547,6 +571,14 @@ fn the_file_does_what_the_memory_does() {
                 all
             };
             assert_eq!(groups(&mut file), groups(&mut memory));
+            let places =
+                [(Target::Peer(8), false), (Target::Peer(8), true), (Target::Group(30), false)];
+            for (target, is_own) in places {
+                for place in 1..60 {
+                    let star = Star { target, place, is_own };
+                    assert_eq!(file.starred(star).unwrap(), memory.starred(star).unwrap());
+                }
+            }
             for id in [-1, 1, life.id_last, life.id_last + 1].map(MessageId) {
                 assert_eq!(file.message(id).unwrap(), memory.message(id).unwrap());
             }

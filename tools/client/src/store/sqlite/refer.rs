@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{MESSAGE_COLUMNS, StoreError, Stored, blob, read_message, unsigned};
-use crate::message::{Message, MessageId};
+use crate::message::{Message, MessageId, Target};
 use crate::refer::{Reaction, Reference, What};
 
 /// Lets an entry change the message that it refers to, if that is here.
@@ -13,7 +13,7 @@ pub(super) fn refer(connection: &Connection, entry: &Message) -> Result<(), Stor
     else {
         return Ok(());
     };
-    let Some(id) = find(connection, entry, target, is_own)? else { return Ok(()) };
+    let Some(id) = find(connection, entry.target(), target, is_own)? else { return Ok(()) };
     match what {
         What::Edit(body) => {
             connection
@@ -50,29 +50,29 @@ pub(super) fn refer(connection: &Connection, entry: &Message) -> Result<(), Stor
     Ok(())
 }
 
-/// The message that an entry means.
-fn find(
+/// The message to be shown that has this ordinal or position there; `is_own` says of which direction.
+pub(super) fn find(
     connection: &Connection,
-    entry: &Message,
-    target: u64,
+    target: Target,
+    place: u64,
     is_own: bool,
 ) -> Result<Option<MessageId>, StoreError> {
     let id = |row: &rusqlite::Row<'_>| Ok(MessageId(row.get(0)?));
-    let found = match entry.group {
-        Some(group) => connection
+    let found = match target {
+        Target::Group(group) => connection
             .prepare_cached(
                 "SELECT id FROM messages WHERE of_group IS NOT NULL AND of_group = ?1
                      AND ordinal = ?2 AND refers_to IS NULL ORDER BY id LIMIT 1",
             )?
-            .query_row(params![group as i64, target as i64], id)
+            .query_row(params![group as i64, place as i64], id)
             .optional()?,
-        None => connection
+        Target::Peer(peer) => connection
             .prepare_cached(
                 "SELECT id FROM messages WHERE of_group IS NULL AND peer = ?1
                      AND ordinal = ?2 AND (state <> 0) = ?3 AND refers_to IS NULL
                  ORDER BY id LIMIT 1",
             )?
-            .query_row(params![entry.peer as i64, target as i64, is_own], id)
+            .query_row(params![peer as i64, place as i64, is_own], id)
             .optional()?,
     };
     Ok(found)
