@@ -4,6 +4,7 @@ mod groups;
 mod past;
 mod people;
 mod refer;
+mod stars;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 use fulmar_client::store::StoreError;
 use fulmar_client::{
     Changes, ChatSettings, Client, Code, Conversation, Event, Group, Message, MessageId, SendError,
-    State, Target,
+    Star, State, Target,
 };
 
 use crate::text;
@@ -87,6 +88,8 @@ pub(crate) struct Chat {
     calling: BTreeSet<Target>,
     /// How conversations and groups are shown.
     settings: BTreeMap<Target, ChatSettings>,
+    /// Messages that this person remembers.
+    stars: BTreeSet<Star>,
     /// The whole book was there once, so what comes of it is news.
     has_book: bool,
     /// Groups that this person is making.
@@ -118,6 +121,7 @@ impl Chat {
             typing: BTreeMap::new(),
             contacts: BTreeMap::new(),
             settings: BTreeMap::new(),
+            stars: BTreeSet::new(),
             has_book: false,
             making: Vec::new(),
             open: None,
@@ -465,7 +469,6 @@ impl Chat {
             }
             Event::GroupWho { .. }
             | Event::HistoryFilled { .. }
-            | Event::PutRejected { .. }
             | Event::Profile(_)
             | Event::Found { .. } => {}
             Event::Presence { user, is_online, last_seen_ms } => {
@@ -487,6 +490,7 @@ impl Chat {
                 }
             }
             Event::Item { item, key, value } => self.note_item(*item, key, value),
+            Event::PutRejected { item, key, .. } => self.not_starred(*item, key),
             Event::BookComplete => self.has_book = true,
             Event::StoreFailed { detail } => self.disconnected(detail, None),
         }

@@ -69,6 +69,7 @@ pub(crate) const HELP: &[&str] = &[
     "/numbers       show the numbers of the messages, or hide them",
     "/edit 5 hi     give your message 5 another text; /delete 5 deletes it for everybody",
     "/react 5 👍    react to message 5; without an emoji, take that back",
+    "/star 5        remember message 5, on all your devices; /unstar 5 ends that, /stars shows them",
     "/retry         send again what the server rejected in this conversation",
     "@8             in a group, mentions user 8",
     "//text         send a text that begins with a slash",
@@ -80,6 +81,8 @@ pub(crate) const HELP: &[&str] = &[
 ];
 
 const HISTORY_DEFAULT: usize = 20;
+
+const MESSAGE_RULE: &str = "takes a message's number, which /numbers shows";
 
 /// Understands a line; `None` for an empty one, an explanation for a wrong one.
 pub(crate) fn parse(line: &str) -> Result<Option<Command>, String> {
@@ -138,7 +141,7 @@ fn about_messages(name: &str, rest: &str, arguments: &[&str]) -> Result<Option<C
     }
     let rule = match name {
         "timer" => "/timer takes seconds, as in /timer 3600",
-        _ => "takes a message's number, which /numbers shows",
+        _ => MESSAGE_RULE,
     };
     let first = arguments.first().ok_or_else(|| format!("/{name}: {rule}"))?;
     let wrong = |_| format!("/{name}: {rule}; {first:?} is none");
@@ -147,7 +150,7 @@ fn about_messages(name: &str, rest: &str, arguments: &[&str]) -> Result<Option<C
     if name == "timer" {
         return first.parse().map(|seconds| Some(Command::Timer(seconds))).map_err(wrong);
     }
-    let number: i64 = first.trim_start_matches('#').parse().map_err(wrong)?;
+    let number = message_number(name, first)?;
     match name {
         "edit" if text.is_empty() => Err("/edit takes the new text too, as in /edit 5 hi".into()),
         "edit" => Ok(Some(Command::Edit(number, text))),
@@ -187,6 +190,12 @@ fn about_groups(name: &str, arguments: &[&str]) -> Result<Option<Command>, Strin
         "who" => none(Command::Who)?,
         _ => return Ok(None),
     }))
+}
+
+/// The number of a message, as it is shown or without its sign.
+fn message_number(name: &str, text: &str) -> Result<i64, String> {
+    let number = text.trim_start_matches('#').parse();
+    number.map_err(|_| format!("/{name}: {MESSAGE_RULE}; {text:?} is none"))
 }
 
 fn number(text: &str, rule: &str) -> Result<u64, String> {

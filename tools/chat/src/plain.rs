@@ -485,6 +485,7 @@ impl<W: Write> Plain<W> {
         let time = text::local(message.time_ms, "%H:%M:%S");
         let (target, peer) = (message.target(), message.peer);
         let number = if message.is_reference() { String::new() } else { self.chat.number(message) };
+        let number = number + self.chat.star_mark(message);
         let label = self.chat.label(target);
         let is_open = self.chat.open_target() == Some(target);
         let unread = match target {

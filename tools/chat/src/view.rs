@@ -216,14 +216,15 @@ fn message_lines(chat: &Chat, message: &Message, columns: usize) -> Vec<Line<'st
     let name = if own { "me" } else { &peer };
     let time = text::local(message.time_ms, "%H:%M ");
     let margin = time.width() + width + 2;
-    let number = chat.number(message).width();
-    let room = columns.saturating_sub(margin + TICK_COLUMNS + number);
+    let marks = chat.number(message).width() + chat.star_mark(message).width();
+    let room = columns.saturating_sub(margin + TICK_COLUMNS + marks);
     let mut texts = wrap(&shown(message), room).into_iter();
     let color = if own { Color::Green } else { Color::Cyan };
     let mut lines = vec![Line::from(vec![
         Span::from(time).dim(),
         Span::from(format!("{name:width$}  ")).fg(color),
         Span::from(chat.number(message)).dim(),
+        Span::from(chat.star_mark(message)).fg(Color::Yellow),
         Span::styled(texts.next().unwrap_or_default(), emphasis(message)),
     ])];
     let more = |text| Line::styled(format!("{:margin$}{text}", ""), emphasis(message));

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use fulmar_client::store::MemoryStore;
-use fulmar_client::{ChatSettings, Client, Code, Config, Event, Reason, content};
+use fulmar_client::{ChatSettings, Client, Code, Config, Event, Put, Reason, Star, content};
 use fulmar_protocol::content::Content;
 use fulmar_protocol::{Numbers, people as settings};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 
 use super::*;
+use crate::command::People;
 
 /// Noon in January 2025, so that no time zone moves the day.
 const NOON_MS: u64 = 1_736_942_400_000;
@@ -246,4 +247,28 @@ async fn any_size_of_window_can_be_drawn() {
     received(&mut chat, 2, u64::MAX, &huge).await;
     let (lines, _) = draw_at(&chat, &[], 0, 100, 12);
     assert!(lines.iter().any(|line| line.contains("[and 80000 more characters")), "{lines:?}");
+}
+
+#[tokio::test]
+async fn a_star_stands_at_its_message_until_it_is_refused() {
+    let mut chat = chat().await;
+    chat.open(Target::Peer(8)).await.unwrap();
+    received(&mut chat, 1, 8, "hello").await;
+    chat.people(People::Star(1, true)).await.unwrap();
+    assert_eq!(messages_at(&chat, 40, 10), ["8   ★ hello"]);
+    let key = Put::star(Star { target: Target::Peer(8), place: 1, is_own: false }).key;
+    let (item, code) = (settings::item::STAR, Code::BookFull);
+    let rejected = Event::PutRejected { item, key: key.clone(), code, retry_after_ms: 0 };
+    chat.take(&rejected).await.unwrap();
+    assert_eq!(messages_at(&chat, 40, 10), ["8   hello"]);
+    // Another device of this person has room for it.
+    chat.take(&Event::Item { item, key, value: vec![1] }).await.unwrap();
+    assert_eq!(messages_at(&chat, 40, 10), ["8   ★ hello"]);
+    let told = chat.people(People::Stars).await.unwrap();
+    assert_eq!(told, ["★ 8: a message that this device doesn't have"], "the store is empty");
+    chat.people(People::Star(1, false)).await.unwrap();
+    assert_eq!(messages_at(&chat, 40, 10), ["8   hello"]);
+    chat.say("not ticked yet").await.unwrap();
+    let told = chat.people(People::Star(2, true)).await.unwrap_err();
+    assert_eq!(told, "no message 2 here; /numbers shows them");
 }

@@ -2,7 +2,7 @@
 
 use fulmar_client::people::{Chat as Place, audience, item, privacy, profile, user_in};
 use fulmar_client::store::StoreError;
-use fulmar_client::{BookItem, ChatSettings, Code, Event, Message, Put, Target};
+use fulmar_client::{BookItem, ChatSettings, Code, Event, Message, Put, Star, Target};
 
 use super::{Chat, PAGE};
 use crate::command::{People, Setting};
@@ -39,13 +39,11 @@ impl Chat {
                 let known = known.iter().filter(|known| known.user == user);
                 return Ok(known.map(profile_words).collect());
             }
+            People::Star(number, is_starred) => self.star(number, is_starred).await?,
+            People::Stars => return self.starred().await,
             People::Book => {
                 let book = self.client.book().await.map_err(|error| error.to_string())?;
-                if book.is_empty() {
-                    return Ok(vec!["nothing is set".into()]);
-                }
-                let words = |known: &BookItem| item_words(known.item, &known.key, &known.value);
-                return Ok(book.iter().map(words).collect());
+                return Ok(book_words(&book));
             }
         }
         Ok(Vec::new())
@@ -75,6 +73,7 @@ impl Chat {
                 let settings = ChatSettings::decode(value).unwrap_or_default();
                 self.settings.insert(target, settings);
             }
+            item::STAR => self.note_star(key, !value.is_empty()),
             _ => {}
         }
     }
@@ -195,6 +194,31 @@ fn profile_words(known: &fulmar_client::Profile) -> String {
     format!("{} is {}", known.user, texts.join(" · "))
 }
 
+/// What is set, for people. Of stars there may be very many.
+fn book_words(book: &[BookItem]) -> Vec<String> {
+    let stars = book.iter().filter(|known| known.item == item::STAR).count();
+    let others = book.iter().filter(|known| known.item != item::STAR);
+    let mut words: Vec<_> =
+        others.map(|known| item_words(known.item, &known.key, &known.value)).collect();
+    match stars {
+        0 => {}
+        1 => words.push("one message is starred; /stars shows it".into()),
+        stars => words.push(format!("{stars} messages are starred; /stars shows them")),
+    }
+    if words.is_empty() {
+        words.push("nothing is set".into());
+    }
+    words
+}
+
+fn place_words(target: Option<Target>) -> String {
+    match target {
+        Some(Target::Peer(peer)) => format!("the chat with {peer}"),
+        Some(Target::Group(group)) => format!("group {group}"),
+        None => "a chat".into(),
+    }
+}
+
 /// What an item says, for people.
 fn item_words(kind: u8, key: &[u8], value: &[u8]) -> String {
     let text = text::harmless_line(&String::from_utf8_lossy(value));
@@ -231,11 +255,7 @@ fn item_words(kind: u8, key: &[u8], value: &[u8]) -> String {
         (item::USERNAME, _) => "you have no username".into(),
         (item::CHAT, _) => {
             let settings = ChatSettings::decode(value).unwrap_or_default();
-            let place = match target_in(key) {
-                Some(Target::Peer(peer)) => format!("the chat with {peer}"),
-                Some(Target::Group(group)) => format!("group {group}"),
-                None => "a chat".into(),
-            };
+            let place = place_words(target_in(key));
             let marks = [
                 (settings.is_pinned, "pinned"),
                 (settings.is_archived, "archived"),
@@ -245,6 +265,11 @@ fn item_words(kind: u8, key: &[u8], value: &[u8]) -> String {
                 marks.into_iter().filter_map(|(holds, mark)| holds.then_some(mark)).collect();
             let marks = if marks.is_empty() { "as usual".into() } else { marks.join(", ") };
             format!("{place} is {marks}")
+        }
+        (item::STAR, _) => {
+            let place = place_words(Star::read(key).map(|star| star.target));
+            let is = if is_set { "is starred" } else { "isn't starred any more" };
+            format!("a message in {place} {is}")
         }
         _ => format!("item {kind} of {} bytes", value.len()),
     }

@@ -15,14 +15,17 @@ impl Chat {
         change: Change<'_>,
     ) -> Result<Message, String> {
         let target = self.open.ok_or("nothing is open; /with 8 opens a chat with user 8")?;
-        let message = self.messages.get(&MessageId(number));
-        let message =
-            message.ok_or_else(|| format!("no message {number} here; /numbers shows them"))?;
-        let made = message.change(change);
+        let made = self.meant(number)?.change(change);
         let (content, body) = made.ok_or("that can't be done with this message")?;
         let id = self.send_body(target, content, body.clone()).await;
         let id = id.map_err(|error| format!("not sent: {error}"))?;
         Ok(self.wrote(id, target, content, &body))
+    }
+
+    /// The message of the open conversation with this number.
+    pub(super) fn meant(&self, number: i64) -> Result<&Message, String> {
+        let message = self.messages.get(&MessageId(number));
+        message.ok_or_else(|| format!("no message {number} here; /numbers shows them"))
     }
 
     /// Lets messages of the open conversation disappear after so many seconds, or no more.

@@ -3,7 +3,7 @@
 use fulmar_client::Put;
 use fulmar_client::people::{audience, privacy, profile};
 
-use super::number;
+use super::{MESSAGE_RULE, message_number, number};
 
 /// What is set, or asked, about people.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +16,10 @@ pub(crate) enum People {
     Find(String),
     /// Show a user's profile.
     Look(u64),
+    /// Remember the message with this number, or no more.
+    Star(i64, bool),
+    /// Show what is remembered.
+    Stars,
     /// Show what is set.
     Book,
 }
@@ -85,9 +89,19 @@ pub(super) fn parse(name: &str, arguments: &[&str]) -> Result<Option<People>, St
             _ => return Err("/mute takes hours, as in /mute 8".into()),
         },
         "unmute" => none(People::Chat(Setting::Unmuted))?,
+        "star" => People::Star(message_of(name, arguments)?, true),
+        "unstar" => People::Star(message_of(name, arguments)?, false),
+        "stars" => none(People::Stars)?,
         "book" => none(People::Book)?,
         _ => return Ok(None),
     }))
+}
+
+fn message_of(name: &str, arguments: &[&str]) -> Result<i64, String> {
+    match arguments {
+        [number] => message_number(name, number),
+        _ => Err(format!("/{name}: {MESSAGE_RULE}")),
+    }
 }
 
 fn profile_of(arguments: &[&str]) -> Result<People, String> {
@@ -143,6 +157,9 @@ mod tests {
             ("/unarchive", People::Chat(Setting::Archived(false))),
             ("/mute", People::Chat(Setting::Muted(None))),
             ("/mute 8", People::Chat(Setting::Muted(Some(8)))),
+            ("/star 5", People::Star(5, true)),
+            ("/unstar #-5", People::Star(-5, false)),
+            ("/stars", People::Stars),
             ("/book", People::Book),
         ] {
             assert_eq!(parse(line), Ok(Some(Command::People(people))), "{line}");
@@ -154,6 +171,9 @@ mod tests {
             ("/privacy online", "nobody, known or everybody"),
             ("/profile colour red", "name, status or picture"),
             ("/pin 8", "takes no value"),
+            ("/star", "takes a message's number"),
+            ("/star x", "\"x\" is none"),
+            ("/stars 5", "takes no value"),
             ("/find", "as in /find bob"),
         ] {
             let told = parse(line).unwrap_err();

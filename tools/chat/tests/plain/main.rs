@@ -21,7 +21,7 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
 
 use frames::{deliver, receipt, tick};
-use server::{PATIENCE, Server};
+use server::{PATIENCE, Peer, Server};
 
 struct Program {
     child: Child,
@@ -513,4 +513,46 @@ async fn older_messages_are_fetched_from_the_server() {
     peer.say(&[past(1, "old"), end(1, 1)]).await;
     program.expect("8 → me: old").await;
     program.expect("8 → me: new").await;
+}
+
+/// Passes over what the program says until it says this.
+async fn until(peer: &mut Peer, line: &str) {
+    while peer.next().await.expect("more frames") != line {}
+}
+
+#[tokio::test]
+async fn messages_are_starred_by_their_numbers_and_listed() {
+    let (server, home) = (Server::start().await, TempDir::new().unwrap());
+    let mut program = Program::start(&server, &home, &["--with", "8"]);
+    program.expect("* chatting with 8").await;
+    let mut peer = server.login().await;
+    program.expect("* connected").await;
+    peer.say(&[Frame::Book { version: 0, head: 0, reset: false }, deliver(1, 8, 1, "hi\nyou")])
+        .await;
+    program.expect("8 → me: hi ⏎ you").await;
+    program.write("/stars").await;
+    program.expect("* nothing is starred; /star 5 stars message 5").await;
+    program.write("/star 9").await;
+    program.expect("* no message 9 here; /numbers shows them").await;
+    program.write("/star 1").await;
+    until(&mut peer, "put 5/\\x00\\x08\\x01\\x00 \u{1}").await;
+    let item = |version, key: &'static [u8], value: &'static [u8]| {
+        Frame::Item(Item { version, item: 5, key, value })
+    };
+    peer.say(&[item(1, b"\0\x08\x01\0", b"\x01")]).await;
+    program.expect("* a message in the chat with 8 is starred").await;
+    program.write("/history 1").await;
+    program.expect("★ 8 → me: hi ⏎ you").await;
+    peer.say(&[item(2, b"\x01\x1e\x05", b"\x01")]).await;
+    program.expect("* a message in group 30 is starred").await;
+    program.write("/stars").await;
+    program.expect("* ★ group 30: a message that this device doesn't have").await;
+    let line = program.next().await;
+    assert!(line.starts_with("* ★ 8, ") && line.ends_with(", 8: hi ⏎ you"), "{line}");
+    program.write("/book").await;
+    program.expect("* 2 messages are starred; /stars shows them").await;
+    program.write("/unstar 1").await;
+    until(&mut peer, "put 5/\\x00\\x08\\x01\\x00 ").await;
+    peer.say(&[item(3, b"\0\x08\x01\0", b"")]).await;
+    program.expect("* a message in the chat with 8 isn't starred any more").await;
 }
