@@ -51,8 +51,17 @@ pub(crate) enum Change {
     Add(Vec<u64>),
     Remove(Vec<u64>),
     Promote(Vec<u64>),
+    Demote(Vec<u64>),
+    /// Who becomes its owner.
+    HandOver(u64),
     Rename(String),
+    /// The description; empty for none.
+    Describe(String),
+    /// Whether those who are added from now on may read what was before.
+    ShowHistory(bool),
     Leave,
+    /// End it for everybody: its name or number, said once more so that it is no slip.
+    End(String),
 }
 
 /// The commands, for people.
@@ -75,8 +84,11 @@ pub(crate) const HELP: &[&str] = &[
     "//text         send a text that begins with a slash",
     "Groups",
     "/group walk 8 9    make a group with users 8 and 9, called walk",
-    "/add 10        add users to the group; /remove 10 and /promote 10 likewise",
-    "/rename hike   give the group another name; /leave leaves it",
+    "/add 10        add users to the group; /remove 10, /promote 10 and /demote 10 likewise",
+    "/rename hike   give the group another name; /describe words describes it",
+    "/show-history on   let those who are added from now on read what was before; off ends that",
+    "/hand-over 10  make user 10 the owner; /leave leaves the group",
+    "/end walk      end the open group, which is called walk, for everybody",
     "/who           show who is in the group and how far they are",
 ];
 
@@ -96,7 +108,7 @@ pub(crate) fn parse(line: &str) -> Result<Option<Command>, String> {
     let mut words = rest.split_whitespace();
     let name = words.next().unwrap_or("");
     let arguments: Vec<_> = words.collect();
-    if let Some(command) = about_groups(name, &arguments)? {
+    if let Some(command) = about_groups(name, rest, &arguments)? {
         return Ok(Some(command));
     }
     if let Some(people) = people::parse(name, &arguments)? {
@@ -160,7 +172,7 @@ fn about_messages(name: &str, rest: &str, arguments: &[&str]) -> Result<Option<C
 }
 
 /// Understands the commands about groups; `None` for others.
-fn about_groups(name: &str, arguments: &[&str]) -> Result<Option<Command>, String> {
+fn about_groups(name: &str, rest: &str, arguments: &[&str]) -> Result<Option<Command>, String> {
     let users = |users: &[&str]| -> Result<Vec<u64>, String> {
         if users.is_empty() {
             return Err(format!("/{name} takes user numbers from 1, as in /{name} 8 9"));
@@ -185,7 +197,24 @@ fn about_groups(name: &str, arguments: &[&str]) -> Result<Option<Command>, Strin
         "add" => Command::Change(Change::Add(users(arguments)?)),
         "remove" => Command::Change(Change::Remove(users(arguments)?)),
         "promote" => Command::Change(Change::Promote(users(arguments)?)),
+        "demote" => Command::Change(Change::Demote(users(arguments)?)),
+        "hand-over" => match arguments {
+            [user] => {
+                let user = number(user, "/hand-over takes a user number from 1")?;
+                Command::Change(Change::HandOver(user))
+            }
+            _ => return Err("/hand-over takes one user number, as in /hand-over 8".into()),
+        },
         "rename" => Command::Change(Change::Rename(text()?)),
+        // As it was written: a description may be longer than a name.
+        "describe" => Command::Change(Change::Describe(rest[name.len()..].trim().to_owned())),
+        "show-history" => match arguments {
+            ["on"] => Command::Change(Change::ShowHistory(true)),
+            ["off"] => Command::Change(Change::ShowHistory(false)),
+            _ => return Err("/show-history takes on or off".into()),
+        },
+        // What to say instead of nothing only the open group tells.
+        "end" => Command::Change(Change::End(arguments.join(" "))),
         "leave" => none(Command::Change(Change::Leave))?,
         "who" => none(Command::Who)?,
         _ => return Ok(None),
@@ -223,6 +252,13 @@ mod tests {
             ("/promote 10", Command::Change(Change::Promote(vec![10]))),
             ("/rename long walk", Command::Change(Change::Rename("long walk".into()))),
             ("/leave", Command::Change(Change::Leave)),
+            ("/demote 10 11", Command::Change(Change::Demote(vec![10, 11]))),
+            ("/hand-over 10", Command::Change(Change::HandOver(10))),
+            ("/describe two  words", Command::Change(Change::Describe("two  words".into()))),
+            ("/describe", Command::Change(Change::Describe(String::new()))),
+            ("/show-history on", Command::Change(Change::ShowHistory(true))),
+            ("/show-history off", Command::Change(Change::ShowHistory(false))),
+            ("/end long walk", Command::Change(Change::End("long walk".into()))),
             ("/who", Command::Who),
             ("/edit 5 a  new text", Command::Edit(5, "a  new text".into())),
             ("/edit #-3 x", Command::Edit(-3, "x".into())),
@@ -255,6 +291,12 @@ mod tests {
             ("/add x", "\"x\" is none"),
             ("/rename", "as in /rename walk"),
             ("/leave now", "takes no value"),
+            ("/hand-over", "as in /hand-over 8"),
+            ("/hand-over 8 9", "as in /hand-over 8"),
+            ("/hand-over bob", "\"bob\" is none"),
+            ("/demote", "as in /demote 8 9"),
+            ("/show-history", "on or off"),
+            ("/show-history maybe", "on or off"),
             ("/edit", "takes a message's number"),
             ("/edit x y", "\"x\" is none"),
             ("/edit 5", "the new text too"),

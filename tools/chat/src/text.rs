@@ -64,7 +64,8 @@ fn of_change(change: &GroupChange) -> String {
     match change.action {
         Action::Create => format!("made the group {value:?} with {users}"),
         Action::Rename => format!("called the group {value:?}"),
-        Action::Describe => "changed the description".to_owned(),
+        Action::Describe if value.is_empty() => "removed the description".to_owned(),
+        Action::Describe => format!("described the group: {value}"),
         Action::Add => format!("added {users}"),
         Action::Remove => format!("removed {users}"),
         Action::Leave => "left".to_owned(),

@@ -77,14 +77,33 @@ impl Chat {
         let Some(Target::Group(group)) = self.open else {
             return Err("no group is open; /join opens one".to_owned());
         };
+        if let Change::End(name) = &change {
+            self.judge_end(group, name)?;
+        }
         let change = match change {
             Change::Add(users) => GroupChange::of_users(Action::Add, &users),
             Change::Remove(users) => GroupChange::of_users(Action::Remove, &users),
             Change::Promote(users) => GroupChange::of_users(Action::Promote, &users),
+            Change::Demote(users) => GroupChange::of_users(Action::Demote, &users),
+            Change::HandOver(user) => GroupChange::of_users(Action::HandOver, &[user]),
+            Change::Describe(text) => GroupChange::of_value(Action::Describe, text.as_bytes()),
+            Change::ShowHistory(is_shown) => {
+                GroupChange::of_value(Action::ShowHistory, &[u8::from(is_shown)])
+            }
+            Change::End(_) => GroupChange::of_users(Action::Delete, &[]),
             Change::Rename(name) => GroupChange::of_value(Action::Rename, name.as_bytes()),
             Change::Leave => GroupChange::of_users(Action::Leave, &[]),
         };
         self.send_change(group, change).await
+    }
+
+    /// Nobody brings a group back, so who ends it says which.
+    fn judge_end(&self, group: u64, name: &str) -> Result<(), String> {
+        let label = self.label(Target::Group(group));
+        if name == label || name == group.to_string() {
+            return Ok(());
+        }
+        Err(format!("this ends {label} for everybody, for good; /end {group} does it"))
     }
 
     async fn send_change(&mut self, group: u64, change: GroupChange) -> Result<Message, String> {

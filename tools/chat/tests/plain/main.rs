@@ -517,7 +517,13 @@ async fn older_messages_are_fetched_from_the_server() {
 
 /// Passes over what the program says until it says this.
 async fn until(peer: &mut Peer, line: &str) {
-    while peer.next().await.expect("more frames") != line {}
+    while let Some(next) = peer.next().await {
+        if next == line {
+            return;
+        }
+        println!("passed over {next:?}, waiting for {line:?}");
+    }
+    panic!("the connection ended before {line:?}");
 }
 
 #[tokio::test]
@@ -555,4 +561,54 @@ async fn messages_are_starred_by_their_numbers_and_listed() {
     until(&mut peer, "put 5/\\x00\\x08\\x01\\x00 ").await;
     peer.say(&[item(3, b"\0\x08\x01\0", b"")]).await;
     program.expect("* a message in the chat with 8 isn't starred any more").await;
+}
+
+#[tokio::test]
+async fn an_owner_changes_everything_about_a_group_and_ends_it() {
+    let (server, home) = (Server::start().await, TempDir::new().unwrap());
+    let mut program = Program::start(&server, &home, &[]);
+    let mut peer = server.login().await;
+    program.expect("* connected").await;
+    program.write("/group walk 8 9").await;
+    program.expect("me → a new group: made the group \"walk\" with 8, 9  ·").await;
+    peer.expect("change 0 #0 create [8, 9] walk").await;
+    let time_ms = frames::START_MS;
+    let sent = |number, position| Frame::GroupSent { group: 30, number, position, time_ms };
+    peer.say(&[sent(peer.base(), 1), Frame::GroupSkip { group: 30, position: 1 }]).await;
+    program.expect("me → walk: made the group \"walk\" with 8, 9  ✓").await;
+    program.expect("* writing in walk").await;
+    peer.expect("group ack 30 1").await;
+    let changes = [
+        ("/promote 8", "made 8 admin", "promote [8] "),
+        ("/demote 8", "made 8 a member like the others", "demote [8] "),
+        (
+            "/describe every  Sunday",
+            "described the group: every  Sunday",
+            "describe [] every  Sunday",
+        ),
+        ("/describe", "removed the description", "describe [] "),
+        ("/show-history on", "shows new members what was before", "show_history [] \u{1}"),
+        ("/show-history off", "hides what was before from new members", "show_history [] \0"),
+        ("/hand-over 9", "handed the group over to 9", "hand_over [9] "),
+    ];
+    for (number, (line, told, frame)) in (1..).zip(changes) {
+        program.write(line).await;
+        program.expect(&format!("me → walk: {told}  ·")).await;
+        until(&mut peer, &format!("change 30 #{number} {frame}")).await;
+        let skip = Frame::GroupSkip { group: 30, position: number + 1 };
+        peer.say(&[sent(peer.base() + number, number + 1), skip]).await;
+        program.expect(&format!("me → walk: {told}  ✓")).await;
+    }
+    program.write("/end").await;
+    let asked = "* this ends walk for everybody, for good; /end 30 does it";
+    program.expect(asked).await;
+    program.write("/end wall").await;
+    program.expect(asked).await;
+    program.write("/end walk").await;
+    program.expect("me → walk: ended the group  ·").await;
+    until(&mut peer, "change 30 #8 delete [] ").await;
+    program.write("/with 8").await;
+    program.expect("* chatting with 8").await;
+    program.write("/end walk").await;
+    program.expect("* no group is open; /join opens one").await;
 }
