@@ -5,6 +5,7 @@ mod past;
 mod people;
 mod refer;
 mod stars;
+mod who;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -92,6 +93,8 @@ pub(crate) struct Chat {
     stars: BTreeSet<Star>,
     /// The whole book was there once, so what comes of it is news.
     has_book: bool,
+    /// Whose answer how far the members of a group are comes in now.
+    asked: Option<who::Asked>,
     /// Groups that this person is making.
     making: Vec<MessageId>,
     open: Option<Target>,
@@ -123,6 +126,7 @@ impl Chat {
             settings: BTreeMap::new(),
             stars: BTreeSet::new(),
             has_book: false,
+            asked: None,
             making: Vec::new(),
             open: None,
             messages: BTreeMap::new(),

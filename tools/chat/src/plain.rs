@@ -337,8 +337,8 @@ impl<W: Write> Plain<W> {
                 }
             }
             Event::GroupReceipt { group, receipt } => self.group_receipt(*group, receipt)?,
-            Event::GroupWho { who, .. } => {
-                for (user, progress) in who {
+            Event::GroupWho { .. } => {
+                for (user, progress) in self.chat.answered_who(event).await.unwrap_or_default() {
                     let told = match progress {
                         Progress::NotYet => "doesn't have the newest message",
                         Progress::Delivered => "has the newest message",

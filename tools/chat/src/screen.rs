@@ -344,7 +344,8 @@ impl App {
                 let label = self.chat.label(Target::Group(*group));
                 self.note(&format!("you are no member of {label}"));
             }
-            Event::GroupWho { who, .. } => {
+            Event::GroupWho { .. } => {
+                let Some(who) = self.chat.answered_who(event).await else { return Ok(()) };
                 let with = |wanted: Progress| {
                     let users = who.iter().filter(|(_, progress)| *progress == wanted);
                     users.map(|(user, _)| user.to_string()).collect::<Vec<_>>().join(", ")

@@ -113,17 +113,6 @@ impl Chat {
         Ok(self.wrote(id, Target::Group(group), content::CHANGE, &body))
     }
 
-    /// Asks how far the members of the open group are with its newest message; the members, for people.
-    pub(crate) async fn who(&self) -> Result<Vec<String>, String> {
-        let known = self.open_group().ok_or("no group is open; /join opens one")?;
-        let newest = self.messages.values().filter_map(|message| message.ordinal).max();
-        if let Some(position) = newest {
-            self.client.ask_group(known.group, position, 0).await;
-        }
-        let members = known.members.iter().map(|(user, role)| format!("{user}: {}", role.name()));
-        Ok(members.collect())
-    }
-
     pub(super) async fn arrived_in_group(&mut self, message: &Message) -> Result<(), StoreError> {
         let Some(group) = message.group else { return Ok(()) };
         self.typing.remove(&(message.target(), message.peer));

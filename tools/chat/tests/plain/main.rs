@@ -612,3 +612,43 @@ async fn an_owner_changes_everything_about_a_group_and_ends_it() {
     program.write("/end walk").await;
     program.expect("* no group is open; /join opens one").await;
 }
+
+#[tokio::test]
+async fn of_a_large_group_all_pages_tell_who_is_how_far() {
+    let (server, home) = (Server::start().await, TempDir::new().unwrap());
+    let mut program = Program::start(&server, &home, &[]);
+    let mut peer = server.login().await;
+    program.expect("* connected").await;
+    let notice = GroupNotice { position: 1, group: 30, by: 8, time_ms: frames::START_MS };
+    let made = GroupChange::create("walk", &[7]).body();
+    peer.say(&[Frame::GroupNotice(notice)]).await;
+    program.expect("* 8 added you to group 30; /join 30").await;
+    peer.say(&[entry(1, 8, content::CHANGE, &made)]).await;
+    program.expect("* walk: 8 made the group \"walk\" with 7").await;
+    program.write("/join walk").await;
+    program.expect("* writing in walk").await;
+    program.expect("* walk: 8 made the group \"walk\" with 7").await;
+    program.write("/who").await;
+    program.expect("* 7: member").await;
+    program.expect("* 8: owner").await;
+    let all: Vec<(u64, u64)> = (0..300).map(|nth| (1_000 + nth, 1)).collect();
+    let page = |who| {
+        Frame::GroupReceipt(GroupReceipt {
+            group: 30,
+            position: 1,
+            members: 300,
+            delivered: 300,
+            read: 0,
+            delivered_all: 1,
+            read_all: 0,
+            who: Pairs::Slice(who),
+        })
+    };
+    until(&mut peer, "group ask 30 1 who after 0").await;
+    peer.say(&[page(&all[..256])]).await;
+    until(&mut peer, "group ask 30 1 who after 1255").await;
+    peer.say(&[page(&all[256..])]).await;
+    for (user, _) in &all {
+        program.expect(&format!("* {user} has the newest message")).await;
+    }
+}
