@@ -311,8 +311,14 @@ impl Chat {
 
     /// Sends a text in the open conversation; the message as it stands now.
     pub(crate) async fn say(&mut self, text: &str) -> Result<Message, String> {
+        let seconds = self.open.map_or(0, |target| self.timer(target));
+        self.say_for(seconds, text).await
+    }
+
+    /// The same of a text that disappears after so many seconds; 0 for never.
+    pub(crate) async fn say_for(&mut self, seconds: u64, text: &str) -> Result<Message, String> {
         let target = self.open.ok_or("nobody to send it to; /with 8 opens a chat with user 8")?;
-        let (content, body) = self.dressed(target, text);
+        let (content, body) = self.dressed(target, text, seconds);
         let sent = self.send_body(target, content, body.clone()).await;
         let id = sent.map_err(|error| format!("not sent: {error}"))?;
         self.client.typing(target, false).await;

@@ -2,6 +2,8 @@
 
 mod people;
 
+use fulmar_protocol::limits::DISAPPEAR_SECONDS_MAX;
+
 pub(crate) use people::{HELP as HELP_PEOPLE, People, Setting};
 
 /// A line of input, understood.
@@ -31,6 +33,8 @@ pub(crate) enum Command {
     Delete(i64),
     /// React to it; with nothing, take that back.
     React(i64, String),
+    /// Send this text, which disappears after so many seconds.
+    Vanish(u64, String),
     /// Let messages of the open conversation disappear after so many seconds; 0 for never.
     Timer(u64),
     /// Show the numbers of the messages, or no more.
@@ -71,7 +75,7 @@ pub(crate) const HELP: &[&str] = &[
     "/join walk     write in the group called walk, or with that number",
     "/list          show the conversations and what is unread",
     "/history 50    fetch older messages from the server; with --plain, show the newest again",
-    "/timer 3600    let messages here disappear after so many seconds; 0 for never",
+    "/timer 1h      let messages here disappear after so long (90s, 5m, 1h, 7d); 0 for never",
     "/reconnect     connect now instead of waiting",
     "/quit          leave; what is not sent yet goes out the next time",
     "Messages",
@@ -79,6 +83,7 @@ pub(crate) const HELP: &[&str] = &[
     "/edit 5 hi     give your message 5 another text; /delete 5 deletes it for everybody",
     "/react 5 👍    react to message 5; without an emoji, take that back",
     "/star 5        remember message 5, on all your devices; /unstar 5 ends that, /stars shows them",
+    "/vanish 30s hi     send a text that disappears after so long, whatever the timer here says",
     "/retry         send again what the server rejected in this conversation",
     "@8             in a group, mentions user 8",
     "//text         send a text that begins with a slash",
@@ -142,7 +147,7 @@ pub(crate) fn parse(line: &str) -> Result<Option<Command>, String> {
 
 /// Understands the commands about a message; `None` for others.
 fn about_messages(name: &str, rest: &str, arguments: &[&str]) -> Result<Option<Command>, String> {
-    if !["edit", "delete", "react", "timer", "numbers"].contains(&name) {
+    if !["edit", "delete", "react", "timer", "vanish", "numbers"].contains(&name) {
         return Ok(None);
     }
     if name == "numbers" {
@@ -152,15 +157,21 @@ fn about_messages(name: &str, rest: &str, arguments: &[&str]) -> Result<Option<C
         };
     }
     let rule = match name {
-        "timer" => "/timer takes seconds, as in /timer 3600",
+        "timer" => "takes how long, as in /timer 1h, at most 365d; 0 for never",
+        "vanish" => "takes how long, at most 365d, and a text, as in /vanish 30s hi",
         _ => MESSAGE_RULE,
     };
-    let first = arguments.first().ok_or_else(|| format!("/{name}: {rule}"))?;
-    let wrong = |_| format!("/{name}: {rule}; {first:?} is none");
+    let first = arguments.first().ok_or_else(|| format!("/{name} {rule}"))?;
     let after = rest[name.len()..].trim_start();
     let text = after[first.len()..].trim().to_owned();
-    if name == "timer" {
-        return first.parse().map(|seconds| Some(Command::Timer(seconds))).map_err(wrong);
+    if matches!(name, "timer" | "vanish") {
+        let seconds = seconds(first);
+        let seconds = seconds.ok_or_else(|| format!("/{name} {rule}; {first:?} is none"))?;
+        return match name {
+            "timer" => Ok(Some(Command::Timer(seconds))),
+            _ if text.is_empty() || seconds == 0 => Err(format!("/{name} {rule}")),
+            _ => Ok(Some(Command::Vanish(seconds, text))),
+        };
     }
     let number = message_number(name, first)?;
     match name {
@@ -221,10 +232,23 @@ fn about_groups(name: &str, rest: &str, arguments: &[&str]) -> Result<Option<Com
     }))
 }
 
+/// A time, in seconds: a number of them, or of what the letter behind it says.
+fn seconds(text: &str) -> Option<u64> {
+    let (number, unit) = match text.as_bytes().last()? {
+        b's' => (text.strip_suffix('s')?, 1),
+        b'm' => (text.strip_suffix('m')?, 60),
+        b'h' => (text.strip_suffix('h')?, 3_600),
+        b'd' => (text.strip_suffix('d')?, 86_400),
+        _ => (text, 1),
+    };
+    let seconds = number.parse::<u64>().ok()?.checked_mul(unit)?;
+    (seconds <= DISAPPEAR_SECONDS_MAX).then_some(seconds)
+}
+
 /// The number of a message, as it is shown or without its sign.
 fn message_number(name: &str, text: &str) -> Result<i64, String> {
     let number = text.trim_start_matches('#').parse();
-    number.map_err(|_| format!("/{name}: {MESSAGE_RULE}; {text:?} is none"))
+    number.map_err(|_| format!("/{name} {MESSAGE_RULE}; {text:?} is none"))
 }
 
 fn number(text: &str, rule: &str) -> Result<u64, String> {
@@ -266,6 +290,11 @@ mod tests {
             ("/react 5 👍", Command::React(5, "👍".into())),
             ("/react 5", Command::React(5, String::new())),
             ("/timer 0", Command::Timer(0)),
+            ("/timer 3600", Command::Timer(3_600)),
+            ("/timer 7d", Command::Timer(604_800)),
+            ("/vanish 30s a  secret", Command::Vanish(30, "a  secret".into())),
+            ("/vanish 2h /etc", Command::Vanish(7_200, "/etc".into())),
+            ("/vanish 365d hi", Command::Vanish(31_536_000, "hi".into())),
             ("/numbers", Command::Numbers),
             ("/list", Command::List),
             ("/history", Command::History(20)),
@@ -301,6 +330,12 @@ mod tests {
             ("/edit x y", "\"x\" is none"),
             ("/edit 5", "the new text too"),
             ("/timer soon", "\"soon\" is none"),
+            ("/timer 366d", "at most 365d"),
+            ("/timer 1年", "\"1年\" is none"),
+            ("/vanish", "as in /vanish 30s hi"),
+            ("/vanish 30s", "as in /vanish 30s hi"),
+            ("/vanish 0 hi", "as in /vanish 30s hi"),
+            ("/vanish 99999999999999999999d hi", "is none"),
             ("/dance", "no command /dance"),
             ("/", "/help"),
             ("/etc/hosts is a file", "//etc/hosts"),

@@ -195,6 +195,10 @@ impl<W: Write> Plain<W> {
                 let altered = self.chat.set_timer(seconds).await;
                 self.sent(altered)?;
             }
+            Command::Vanish(seconds, text) => {
+                let said = self.chat.say_for(seconds, &text).await;
+                self.sent(said)?;
+            }
             Command::Numbers => self.chat.shows_numbers = !self.chat.shows_numbers,
             Command::Retry => self.retry().await?,
             Command::Reconnect => self.chat.reconnect().await,

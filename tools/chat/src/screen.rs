@@ -214,13 +214,14 @@ impl App {
             }
         };
         match command {
-            Command::Say(text) => match self.chat.say(&text).await {
-                Ok(_) => {
-                    self.scroll = 0;
-                    self.chat.new_from = None;
-                }
-                Err(problem) => self.note(&problem),
-            },
+            Command::Say(text) => {
+                let said = self.chat.say(&text).await;
+                self.said(said);
+            }
+            Command::Vanish(seconds, text) => {
+                let said = self.chat.say_for(seconds, &text).await;
+                self.said(said);
+            }
             Command::With(peer) => self.open(Target::Peer(peer)).await?,
             Command::Group(name, members) => {
                 if let Err(problem) = self.chat.make_group(&name, &members).await {
@@ -280,6 +281,14 @@ impl App {
             Command::Quit => return Ok(Flow::Leave),
         }
         Ok(Flow::Stay)
+    }
+
+    fn said(&mut self, said: Result<Message, String>) {
+        if said.is_ok() {
+            self.scroll = 0;
+            self.chat.new_from = None;
+        }
+        self.tell_problem(said);
     }
 
     fn tell_problem(&mut self, sent: Result<Message, String>) {

@@ -272,3 +272,22 @@ async fn a_star_stands_at_its_message_until_it_is_refused() {
     let told = chat.people(People::Star(2, true)).await.unwrap_err();
     assert_eq!(told, "no message 2 here; /numbers shows them");
 }
+
+#[tokio::test]
+async fn a_text_disappears_by_itself_whatever_the_timer_says() {
+    let mut chat = chat().await;
+    chat.open(Target::Peer(8)).await.unwrap();
+    let seconds =
+        |message: &Message| match Content::parse(message.content, &message.body, false).unwrap() {
+            Content::Disappearing { seconds, content: content::TEXT, body } => {
+                assert_eq!(body, b"hello");
+                seconds
+            }
+            other => panic!("{other:?}"),
+        };
+    assert_eq!(seconds(&chat.say_for(30, "hello").await.unwrap()), 30);
+    assert_eq!(chat.say("hello").await.unwrap().content, content::TEXT, "the next one stays");
+    chat.set_timer(60).await.unwrap();
+    assert_eq!(seconds(&chat.say_for(30, "hello").await.unwrap()), 30);
+    assert_eq!(seconds(&chat.say("hello").await.unwrap()), 60);
+}

@@ -57,16 +57,15 @@ impl Chat {
         }
     }
 
-    /// A text as it is sent: with the members that it names by `@`, and as one that disappears where the
-    /// conversation has a timer.
-    pub(super) fn dressed(&self, target: Target, text: &str) -> (u8, Vec<u8>) {
+    /// A text as it is sent: with the members that it names by `@`, and as one that disappears after so many
+    /// seconds; 0 for never.
+    pub(super) fn dressed(&self, target: Target, text: &str, seconds: u64) -> (u8, Vec<u8>) {
         let (mut kind, mut body) = (content::TEXT, text.as_bytes().to_vec());
         let users = self.named(target, text);
         if !users.is_empty() {
             let users = Numbers::Slice(&users);
             (kind, body) = encoded(&Content::Mention { users, content: kind, body: &body });
         }
-        let seconds = self.timer(target);
         if seconds > 0 {
             (kind, body) = encoded(&Content::Disappearing { seconds, content: kind, body: &body });
         }
@@ -86,7 +85,8 @@ impl Chat {
         users
     }
 
-    fn timer(&self, target: Target) -> u64 {
+    /// After how many seconds messages disappear there; 0 for never.
+    pub(super) fn timer(&self, target: Target) -> u64 {
         match target {
             Target::Peer(peer) => self.conversations.get(&peer).map_or(0, |it| it.timer_s),
             Target::Group(group) => self.groups.get(&group).map_or(0, |it| it.timer_s),

@@ -100,7 +100,7 @@ pub(super) fn parse(name: &str, arguments: &[&str]) -> Result<Option<People>, St
 fn message_of(name: &str, arguments: &[&str]) -> Result<i64, String> {
     match arguments {
         [number] => message_number(name, number),
-        _ => Err(format!("/{name}: {MESSAGE_RULE}")),
+        _ => Err(format!("/{name} {MESSAGE_RULE}")),
     }
 }
 

@@ -652,3 +652,19 @@ async fn of_a_large_group_all_pages_tell_who_is_how_far() {
         program.expect(&format!("* {user} has the newest message")).await;
     }
 }
+
+#[tokio::test]
+async fn a_text_is_sent_as_one_that_disappears() {
+    let (server, home) = (Server::start().await, TempDir::new().unwrap());
+    let mut program = Program::start(&server, &home, &["--with", "8"]);
+    program.expect("* chatting with 8").await;
+    let mut peer = server.login().await;
+    program.expect("* connected").await;
+    program.write("/vanish 30s hello").await;
+    program.expect("me → 8: hello  ·").await;
+    // Seconds, what is in it, and that.
+    peer.expect("send 8 #0 \u{1e}\u{1}hello").await;
+    program.write("stays").await;
+    program.expect("me → 8: stays  ·").await;
+    peer.expect("send 8 #1 stays").await;
+}
