@@ -3,6 +3,7 @@
 mod groups;
 mod past;
 mod people;
+mod presence;
 mod refer;
 mod stars;
 mod who;
@@ -19,15 +20,13 @@ use fulmar_client::{
 use crate::text;
 
 pub(crate) use groups::{counts, no_group};
+pub(crate) use presence::{Watch, presence};
 
 /// Messages that one look into the history brings.
 pub(crate) const PAGE: usize = 200;
 
 /// Messages of the open conversation that are kept at most.
 pub(crate) const LOADED_MAX: usize = 5_000;
-
-/// How long somebody who was told to write is shown, where the end isn't told.
-pub(crate) const TYPING_SHOWN: Duration = Duration::from_secs(6);
 
 /// The connection, as people see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,10 +76,14 @@ pub(crate) struct Chat {
     pub(crate) link: Link,
     conversations: BTreeMap<u64, Conversation>,
     groups: BTreeMap<u64, Group>,
-    /// Who is there, and when they were last, of those who were asked about.
-    presence: BTreeMap<u64, (bool, u64)>,
+    /// Whose presence is told, and what was.
+    pub(crate) watch: Watch,
     /// Who writes where, and since when that is known.
     typing: BTreeMap<(Target, u64), Instant>,
+    /// The versions of profiles that this device has.
+    profiles: BTreeMap<u64, u64>,
+    /// Whose profile the person asked for.
+    looked_at: BTreeSet<u64>,
     /// What contacts are called.
     contacts: BTreeMap<u64, String>,
     /// Whose device this is.
@@ -120,8 +123,10 @@ impl Chat {
             link: Link::Connecting,
             conversations: BTreeMap::new(),
             groups: BTreeMap::new(),
-            presence: BTreeMap::new(),
+            watch: Watch::default(),
             typing: BTreeMap::new(),
+            profiles: BTreeMap::new(),
+            looked_at: BTreeSet::new(),
             contacts: BTreeMap::new(),
             settings: BTreeMap::new(),
             stars: BTreeSet::new(),
@@ -139,6 +144,7 @@ impl Chat {
         chat.load_book().await?;
         chat.load_calls().await?;
         chat.client.follow_book().await;
+        chat.watch_people().await;
         Ok(chat)
     }
 
@@ -180,28 +186,6 @@ impl Chat {
         all.into_iter().map(|(_, target, unread)| (target, unread)).collect()
     }
 
-    /// Whether the person of the open conversation is there, for people; nothing where that isn't known.
-    pub(crate) fn presence(&self) -> Option<String> {
-        let Some(Target::Peer(peer)) = self.open else { return None };
-        self.presence.get(&peer).and_then(|known| presence(known.0, known.1))
-    }
-
-    /// Who writes in what is open.
-    pub(crate) fn writers(&self, now: Instant) -> Vec<u64> {
-        self.typing
-            .iter()
-            .filter(|((target, _), since)| {
-                self.open == Some(*target) && now.saturating_duration_since(**since) < TYPING_SHOWN
-            })
-            .map(|((_, user), _)| *user)
-            .collect()
-    }
-
-    /// When the next of those who write is forgotten.
-    pub(crate) fn writers_until(&self) -> Option<Instant> {
-        self.typing.values().map(|since| *since + TYPING_SHOWN).min()
-    }
-
     /// The messages of the open conversation, oldest first.
     pub(crate) fn messages(&self) -> impl DoubleEndedIterator<Item = &Message> {
         self.messages.values()
@@ -240,6 +224,7 @@ impl Chat {
     async fn load_groups(&mut self) -> Result<(), StoreError> {
         let all = self.client.groups().await?;
         self.groups = all.into_iter().map(|known| (known.group, known)).collect();
+        self.watch.is_due = true;
         Ok(())
     }
 
@@ -263,18 +248,12 @@ impl Chat {
 
     /// Opens a conversation or group, with at least what is unread of it.
     pub(crate) async fn open(&mut self, target: Target) -> Result<(), StoreError> {
-        if let Some(Target::Peer(peer)) = self.open {
-            self.client.unwatch(&[peer]).await;
-        }
         self.open = Some(target);
         self.calling.remove(&target);
         self.messages.clear();
         self.older = true;
         let seen = match target {
-            Target::Peer(peer) => {
-                self.client.watch(&[peer]).await;
-                self.conversation(peer).seen
-            }
+            Target::Peer(peer) => self.conversation(peer).seen,
             Target::Group(group) => self.groups.get(&group).map_or(0, |known| known.seen),
         };
         // The store may already hold more than was counted when the program began.
@@ -284,6 +263,8 @@ impl Chat {
             message.id.0 > 0 && !message.state.is_own() && message.ordinal > Some(seen)
         };
         self.new_from = self.messages.values().find(is_unread).map(|message| message.id);
+        self.watch.is_due = true;
+        self.watch_people().await;
         Ok(())
     }
 
@@ -420,6 +401,12 @@ impl Chat {
 
     /// Takes what the client tells.
     pub(crate) async fn take(&mut self, event: &Event) -> Result<(), StoreError> {
+        self.heed_event(event).await?;
+        self.watch_people().await;
+        Ok(())
+    }
+
+    async fn heed_event(&mut self, event: &Event) -> Result<(), StoreError> {
         if let Event::Message(message) | Event::OwnCopy(message) | Event::GroupMessage(message) =
             event
             && self.heed(message).await?
@@ -482,16 +469,11 @@ impl Chat {
             | Event::Profile(_)
             | Event::Found { .. } => {}
             Event::Presence { user, is_online, last_seen_ms } => {
-                self.presence.insert(*user, (*is_online, *last_seen_ms));
+                self.note_presence(*user, *is_online, *last_seen_ms);
             }
             Event::Typing { group, user, is_typing } => {
-                let place = (group.map_or(Target::Peer(*user), Target::Group), *user);
-                self.typing.retain(|_, since| since.elapsed() < TYPING_SHOWN);
-                if *is_typing {
-                    self.typing.insert(place, Instant::now());
-                } else {
-                    self.typing.remove(&place);
-                }
+                let target = group.map_or(Target::Peer(*user), Target::Group);
+                self.note_typing(target, *user, *is_typing);
             }
             Event::InboxWentBack { .. } | Event::GroupWentBack { .. } => {
                 self.load_conversations().await?;
@@ -515,6 +497,8 @@ impl Chat {
             known.last = message.id;
             known.unread += unread;
         }
+        // It is among the recent ones now.
+        self.watch.is_due |= !self.watch.users.contains(&message.peer);
         self.typing.remove(&(message.target(), message.peer));
         if self.open == Some(message.target()) {
             self.insert(message.clone());
@@ -533,19 +517,11 @@ impl Chat {
 
     fn disconnected(&mut self, reason: &str, retry_in_ms: Option<u64>) {
         let reason = text::harmless_line(reason);
+        self.forget_who_is_online();
         self.link = match retry_in_ms {
             Some(ms) => Link::Waiting { reason, until: Instant::now() + Duration::from_millis(ms) },
             None => Link::Stopped { reason },
         };
-    }
-}
-
-/// Whether somebody is there, for people; nothing where that isn't told.
-pub(crate) fn presence(is_online: bool, last_seen_ms: u64) -> Option<String> {
-    match (is_online, last_seen_ms) {
-        (true, _) => Some("online".to_owned()),
-        (false, 0) => None,
-        (false, seen) => Some(format!("last here {}", text::local(seen, "%-d %B, %H:%M"))),
     }
 }
 

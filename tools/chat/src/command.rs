@@ -73,7 +73,7 @@ pub(crate) const HELP: &[&str] = &[
     "Chats",
     "/with 8        chat with user 8",
     "/join walk     write in the group called walk, or with that number",
-    "/list          show the conversations and what is unread",
+    "/list          show the conversations, what is unread, and who is online",
     "/history 50    fetch older messages from the server; with --plain, show the newest again",
     "/timer 1h      let messages here disappear after so long (90s, 5m, 1h, 7d); 0 for never",
     "/reconnect     connect now instead of waiting",
@@ -94,7 +94,7 @@ pub(crate) const HELP: &[&str] = &[
     "/show-history on   let those who are added from now on read what was before; off ends that",
     "/hand-over 10  make user 10 the owner; /leave leaves the group",
     "/end walk      end the open group, which is called walk, for everybody",
-    "/who           show who is in the group and how far they are",
+    "/who           show who is in the group, who of them is online, and how far they are",
 ];
 
 const HISTORY_DEFAULT: usize = 20;

@@ -360,7 +360,10 @@ impl<W: Write> Plain<W> {
                 self.note(&format!("you are no member of {label}"))?;
             }
             Event::Presence { user, is_online, last_seen_ms } => {
-                if let Some(told) = chat::presence(*is_online, *last_seen_ms) {
+                // Of the others /list and /who tell it.
+                if self.chat.open_target() == Some(Target::Peer(*user))
+                    && let Some(told) = chat::presence(*is_online, *last_seen_ms)
+                {
                     self.note(&format!("{user} is {told}"))?;
                 }
             }

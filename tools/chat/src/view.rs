@@ -110,13 +110,15 @@ fn draw_list(frame: &mut Frame<'_>, area: Rect, look: &Look<'_>) -> Rect {
     let open = look.chat.open_target();
     let entry = |(target, unread): (Target, u64)| {
         let style = if open == Some(target) { Modifier::BOLD } else { Modifier::empty() };
-        let label = Span::styled(format!(" {}", look.chat.label(target)), style);
+        let is_there = look.chat.is_peer_there(target);
+        let there = if is_there { Span::from("●").fg(Color::Green) } else { Span::raw(" ") };
+        let label = Span::styled(look.chat.label(target), style);
         let unread = match unread {
             0 => Span::raw(""),
             unread if look.chat.is_quiet(target) => Span::from(format!("  {unread} new")).dim(),
             unread => Span::from(format!("  {unread} new")).fg(Color::Yellow),
         };
-        Line::from(vec![label, unread])
+        Line::from(vec![there, label, unread])
     };
     let entries: Vec<_> =
         look.chat.list().into_iter().take(list.height.into()).map(entry).collect();

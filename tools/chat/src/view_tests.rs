@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
-use fulmar_client::store::MemoryStore;
-use fulmar_client::{ChatSettings, Client, Code, Config, Event, Put, Reason, Star, content};
+use fulmar_client::limits::WATCHED_MAX;
+use fulmar_client::store::{GroupState, MemoryStore, Store, Write};
+use fulmar_client::{
+    ChatSettings, Client, Code, Config, Event, Profile, Put, Reason, Role, Star, content,
+};
 use fulmar_protocol::content::Content;
 use fulmar_protocol::{Numbers, people as settings};
 use ratatui::Terminal;
@@ -16,6 +19,10 @@ use crate::command::People;
 const NOON_MS: u64 = 1_736_942_400_000;
 
 async fn chat() -> Chat {
+    chat_on(MemoryStore::new()).await
+}
+
+async fn chat_on(store: MemoryStore) -> Chat {
     let config = Config {
         address: "127.0.0.1:1".into(),
         user: 7,
@@ -24,7 +31,7 @@ async fn chat() -> Chat {
         store: "unused".into(),
         agent: "test".into(),
     };
-    let (client, _) = Client::with_store(config, Box::new(MemoryStore::new())).await.unwrap();
+    let (client, _) = Client::with_store(config, Box::new(store)).await.unwrap();
     Chat::new(client, 7).await.unwrap()
 }
 
@@ -290,4 +297,96 @@ async fn a_text_disappears_by_itself_whatever_the_timer_says() {
     chat.set_timer(60).await.unwrap();
     assert_eq!(seconds(&chat.say_for(30, "hello").await.unwrap()), 30);
     assert_eq!(seconds(&chat.say("hello").await.unwrap()), 60);
+}
+
+/// A chat with a group that this user made with these others.
+async fn chat_with_group(others: &[u64]) -> Chat {
+    let mut store = MemoryStore::new();
+    let state = GroupState { name: Arc::from(&b"walk"[..]), ..GroupState::new(30) };
+    let mut roles = vec![(7, Role::Owner)];
+    roles.extend(others.iter().map(|user| (*user, Role::Member)));
+    let (group, after, through) = (30, 0, u64::MAX);
+    store.commit(&[Write::Group(state), Write::Roles { group, after, through, roles }]).unwrap();
+    chat_on(store).await
+}
+
+async fn presence(chat: &mut Chat, user: u64, is_online: bool) {
+    chat.take(&Event::Presence { user, is_online, last_seen_ms: 0 }).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_header_of_a_group_counts_who_is_there() {
+    let mut chat = chat_with_group(&[8, 9, 10]).await;
+    chat.open(Target::Group(30)).await.unwrap();
+    chat.take(&Event::Connected { session: 1 }).await.unwrap();
+    let header = |chat: &Chat| draw_at(chat, &[], 0, 80, 10).0[8].clone();
+    assert!(header(&chat).contains("── in walk ─"), "nothing was told: {}", header(&chat));
+    for user in [8, 9] {
+        presence(&mut chat, user, true).await;
+    }
+    presence(&mut chat, 10, false).await;
+    presence(&mut chat, 11, true).await;
+    assert!(header(&chat).contains("in walk 2 of 3 online ─"), "{}", header(&chat));
+    presence(&mut chat, 8, false).await;
+    assert!(header(&chat).contains("in walk 1 of 3 online ─"), "{}", header(&chat));
+    let reason = Reason::Lost("reset".into());
+    chat.take(&Event::Disconnected { reason, retry_in_ms: Some(1_000) }).await.unwrap();
+    assert!(header(&chat).contains("── in walk ─"), "{}", header(&chat));
+}
+
+#[tokio::test]
+async fn who_is_there_is_marked_in_the_list_until_others_matter_more() {
+    let mut chat = chat().await;
+    received(&mut chat, 1, 8, "a").await;
+    presence(&mut chat, 8, true).await;
+    let list = |chat: &Chat| draw_at(chat, &[], 0, 80, 10).0[1..3].to_vec();
+    assert!(list(&chat)[0].starts_with("●8  1 new"), "{:?}", list(&chat));
+    assert_eq!(chat.marks(Target::Peer(8)), ", online");
+    presence(&mut chat, 8, false).await;
+    assert!(list(&chat)[0].starts_with(" 8  1 new"), "{:?}", list(&chat));
+}
+
+#[tokio::test]
+async fn as_many_people_are_watched_as_a_server_tells_of_and_the_latest_first() {
+    let members: Vec<_> = (1_000..1_300).collect();
+    let mut chat = chat_with_group(&members).await;
+    chat.take(&Event::Connected { session: 1 }).await.unwrap();
+    for peer in 100..200 {
+        received(&mut chat, peer - 99, peer, "a").await;
+    }
+    let contact = Event::Item { item: settings::item::CONTACT, key: vec![90], value: vec![65] };
+    chat.take(&contact).await.unwrap();
+    assert_eq!(chat.watch.users.len(), 101, "the peers, and a contact");
+    chat.open(Target::Group(30)).await.unwrap();
+    let watched = chat.watch.users.clone();
+    assert_eq!(watched.len(), WATCHED_MAX);
+    assert!((136..200).all(|peer| watched.contains(&peer)), "of the latest conversations");
+    assert_eq!(watched.iter().filter(|user| members.contains(user)).count(), WATCHED_MAX - 64);
+    assert!(!watched.contains(&7) && !watched.contains(&90), "neither oneself nor who has no room");
+    presence(&mut chat, 1_000, true).await;
+    let (lines, _) = draw_at(&chat, &[], 0, 80, 10);
+    assert!(lines[8].contains("in walk at least 1 of 300 online"), "{lines:?}");
+    chat.open(Target::Peer(90)).await.unwrap();
+    let watched = chat.watch.users.clone();
+    assert!(watched.contains(&90) && !watched.contains(&1_000));
+    assert!(!chat.is_there(1_000), "nothing more is told of it");
+}
+
+#[tokio::test]
+async fn of_profiles_only_what_matters_is_said() {
+    let mut chat = chat().await;
+    chat.open(Target::Peer(8)).await.unwrap();
+    let contact = Event::Item { item: settings::item::CONTACT, key: vec![9], value: vec![65] };
+    chat.take(&contact).await.unwrap();
+    let mut news = |user, version| {
+        let name = Arc::from(&b"Ann"[..]);
+        chat.news(&Event::Profile(Profile { user, version, name, ..Profile::default() }))
+    };
+    assert_eq!(news(8, 1).as_deref(), Some("8 is Ann"), "with whom one talks");
+    assert_eq!(news(9, 1), None, "a contact who is new to this device");
+    assert_eq!(news(9, 2).as_deref(), Some("9 is Ann"), "a contact who changed");
+    assert_eq!((news(10, 1), news(10, 2)), (None, None), "others");
+    chat.people(People::Look(10)).await.unwrap();
+    let known = Profile { user: 10, version: 3, ..Profile::default() };
+    assert!(chat.news(&Event::Profile(known)).is_some(), "it was asked for");
 }

@@ -2,7 +2,7 @@
 
 use fulmar_client::people::{Chat as Place, audience, item, privacy, profile, user_in};
 use fulmar_client::store::StoreError;
-use fulmar_client::{BookItem, ChatSettings, Code, Event, Message, Put, Star, Target};
+use fulmar_client::{BookItem, ChatSettings, Code, Event, Message, Profile, Put, Star, Target};
 
 use super::{Chat, PAGE};
 use crate::command::{People, Setting};
@@ -34,6 +34,7 @@ impl Chat {
             }
             People::Find(name) => self.client.find(&name).await,
             People::Look(user) => {
+                self.looked_at.insert(user);
                 self.client.look_at_profile(user).await;
                 let known = self.client.profiles().await.map_err(|error| error.to_string())?;
                 let known = known.iter().filter(|known| known.user == user);
@@ -54,6 +55,8 @@ impl Chat {
         for known in self.client.book().await? {
             self.note_item(known.item, &known.key, &known.value);
         }
+        let profiles = self.client.profiles().await?;
+        self.profiles = profiles.into_iter().map(|known| (known.user, known.version)).collect();
         Ok(())
     }
 
@@ -67,6 +70,7 @@ impl Chat {
                 } else {
                     self.contacts.insert(user, name);
                 }
+                self.watch.is_due = true;
             }
             item::CHAT => {
                 let Some(target) = target_in(key) else { return };
@@ -123,9 +127,10 @@ impl Chat {
 
     /// What is shown behind it in a list.
     pub(crate) fn marks(&self, target: Target) -> String {
-        let Some(settings) = self.settings.get(&target) else { return String::new() };
+        let settings = self.settings.get(&target).copied().unwrap_or_default();
         let is_muted = settings.muted_until_ms > text::now_ms();
         [
+            (self.is_peer_there(target), ", online"),
             (settings.is_pinned, ", pinned"),
             (settings.is_archived, ", archived"),
             (is_muted, ", muted"),
@@ -135,8 +140,17 @@ impl Chat {
         .collect()
     }
 
+    /// Notes a profile; whether the person wants to know: it asked, or it is about whom it talks with, or a contact
+    /// who is called something else now.
+    fn is_profile_news(&mut self, known: &Profile) -> bool {
+        let is_asked = self.looked_at.remove(&known.user);
+        let before = self.profiles.insert(known.user, known.version).unwrap_or(0);
+        let is_open = self.open == Some(Target::Peer(known.user));
+        is_asked || is_open || (before > 0 && self.contacts.contains_key(&known.user))
+    }
+
     /// What an event about people says, if there is something to say.
-    pub(crate) fn news(&self, event: &Event) -> Option<String> {
+    pub(crate) fn news(&mut self, event: &Event) -> Option<String> {
         match event {
             Event::Item { item, key, value } if self.has_book => {
                 Some(item_words(*item, key, value))
@@ -144,7 +158,7 @@ impl Chat {
             Event::PutRejected { item, code, retry_after_ms, .. } => {
                 Some(rejected_words(*item, *code, *retry_after_ms))
             }
-            Event::Profile(known) => Some(profile_words(known)),
+            Event::Profile(known) => self.is_profile_news(known).then(|| profile_words(known)),
             Event::Found { name, user, code, retry_after_ms } => {
                 let name = text::harmless_line(name);
                 Some(match user {
@@ -184,7 +198,7 @@ fn rejected_words(kind: u8, code: Code, retry_after_ms: u64) -> String {
     }
 }
 
-fn profile_words(known: &fulmar_client::Profile) -> String {
+fn profile_words(known: &Profile) -> String {
     if known.version == 0 {
         return format!("{} has no profile", known.user);
     }

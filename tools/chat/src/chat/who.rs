@@ -50,7 +50,10 @@ impl Chat {
         let known = self.open_group().ok_or("no group is open; /join opens one")?;
         let group = known.group;
         let info = text::harmless_line(&String::from_utf8_lossy(&known.info));
-        let members = known.members.iter().map(|(user, role)| format!("{user}: {}", role.name()));
+        let members = known.members.iter().map(|(user, role)| {
+            let online = if self.is_there(*user) { ", online" } else { "" };
+            format!("{user}: {}{online}", role.name())
+        });
         let lines = Some(info).filter(|info| !info.is_empty()).into_iter().chain(members).collect();
         let newest = self.messages.values().filter_map(|message| message.ordinal).max();
         if let Some(position) = newest {

@@ -363,11 +363,10 @@ async fn a_group_is_made_written_in_and_left() {
     peer.expect("group read 30 4").await;
     let typing = Frame::Typing { group: 30, user: 9, is_typing: true };
     let presence = Frame::Presence { user: 8, is_online: true, last_seen_ms: 0 };
-    peer.say(&[typing, presence]).await;
+    peer.say(&[presence, typing]).await;
     program.expect("* 9 writes …").await;
-    program.expect("* 8 is online").await;
     program.write("/who").await;
-    for line in ["* 7: owner", "* 8: member", "* 9: member", "* 10: member"] {
+    for line in ["* 7: owner", "* 8: member, online", "* 9: member", "* 10: member"] {
         program.expect(line).await;
     }
     peer.expect("group ask 30 4 who after 0").await;
@@ -378,7 +377,7 @@ async fn a_group_is_made_written_in_and_left() {
     program.expect("* chatting with 8").await;
     program.write("/list").await;
     program.expect("* walk (30): 0 unread").await;
-    program.expect("* 8: 0 unread (open)").await;
+    program.expect("* 8: 0 unread, online (open)").await;
     program.write("/leave").await;
     program.expect("* no group is open; /join opens one").await;
     program.write("/join walk").await;
@@ -667,4 +666,35 @@ async fn a_text_is_sent_as_one_that_disappears() {
     program.write("stays").await;
     program.expect("me → 8: stays  ·").await;
     peer.expect("send 8 #1 stays").await;
+}
+
+#[tokio::test]
+async fn who_matters_is_watched_and_who_falls_out_is_not() {
+    let (server, home) = (Server::start().await, TempDir::new().unwrap());
+    let mut program = Program::start(&server, &home, &["--with", "8"]);
+    program.expect("* chatting with 8").await;
+    let mut peer = server.login().await;
+    program.expect("* connected").await;
+    let notice = GroupNotice { position: 1, group: 30, by: 10, time_ms: frames::START_MS };
+    let made = GroupChange::create("walk", &[7]).body();
+    peer.say(&[Frame::GroupNotice(notice)]).await;
+    program.expect("* 10 added you to group 30; /join 30").await;
+    peer.say(&[entry(1, 10, content::CHANGE, &made), deliver(2, 9, 1, "psst")]).await;
+    program.expect("* walk: 10 made the group \"walk\" with 7").await;
+    program.expect("9 → me: psst  (unread; /with 9)").await;
+    // Of others than the open peer nothing is printed.
+    let online = |user| Frame::Presence { user, is_online: true, last_seen_ms: 0 };
+    peer.say(&[online(9), online(8)]).await;
+    program.expect("* 8 is online").await;
+    program.write("/list").await;
+    program.expect("* 9: 1 unread, online").await;
+    program.expect("* walk (30): 0 unread").await;
+    program.expect("* 8: 0 unread, online (open)").await;
+    program.write("/join walk").await;
+    program.write("/with 8").await;
+    program.write("/quit").await;
+    until(&mut peer, "goodbye none").await;
+    let is_about = |line: &&String| line.contains("watch");
+    let told: Vec<_> = peer.in_passing.iter().filter(is_about).collect();
+    assert_eq!(told, ["watch [8]", "watch [9]", "watch [10]", "unwatch [10]"]);
 }

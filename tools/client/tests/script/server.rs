@@ -27,6 +27,9 @@ pub(crate) struct Peer {
     stream: TcpStream,
     bytes: Vec<u8>,
     base: Arc<AtomicU64>,
+    /// What was left out of it so far as said in passing.
+    #[allow(dead_code, reason = "only scripts of the chat look at it")]
+    pub(crate) in_passing: Vec<String>,
 }
 
 impl Server {
@@ -40,7 +43,7 @@ impl Server {
         let (stream, _) =
             timeout(PATIENCE, self.listener.accept()).await.expect("a connection").unwrap();
         stream.set_nodelay(true).unwrap();
-        Peer { stream, bytes: Vec::new(), base: self.base.clone() }
+        Peer { stream, bytes: Vec::new(), base: self.base.clone(), in_passing: Vec::new() }
     }
 
     /// Accepts a login; the line of its hello.
@@ -77,6 +80,7 @@ impl Peer {
                 let line = describe(&frame, self.base());
                 self.bytes = rest.to_vec();
                 if line == NO_GROUPS || IN_PASSING.iter().any(|word| line.starts_with(word)) {
+                    self.in_passing.push(line);
                     continue;
                 }
                 return Some(line);
