@@ -71,6 +71,12 @@ pub(crate) struct Args {
     /// With --plain, after the end of input: stay and print what comes, until a signal
     #[arg(long, requires = "plain")]
     pub(crate) follow: bool,
+
+    /// With --plain, where standard input is no terminal: what is printed of the open chat counts as
+    /// read by you. Without it a script reads for nobody: no tick turns blue, last seen stays where it
+    /// is, and the chat is printed as unread the next time, too
+    #[arg(long, requires = "plain")]
+    pub(crate) read: bool,
 }
 
 impl Args {
@@ -170,6 +176,7 @@ mod tests {
             "--user=x",
             "--user=1 --device=65536",
             "--user=1 --wait=3",
+            "--user=1 --read",
             "--user=1 --server=localhost",
             "--user=1 --server=localhost:0",
             "",

@@ -87,7 +87,7 @@ async fn start(args: &Args) -> u8 {
 async fn run(args: &Args, client: Client, events: Events) -> io::Result<u8> {
     if args.plain {
         let at_end = plain::AtEnd { wait: Duration::from_secs(args.wait), follow: args.follow };
-        plain::run(client, events, args.user, args.with, at_end).await
+        plain::run(client, events, args.user, args.with, args.read, at_end).await
     } else {
         let title = format!("user {} device {} at {}", args.user, args.device, args.server);
         screen::run(client, events, args.user, title, args.with).await

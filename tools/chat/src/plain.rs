@@ -52,6 +52,8 @@ struct Plain<W: Write> {
     /// What opening the conversation printed of it.
     printed: Option<RangeInclusive<MessageId>>,
     rejected: bool,
+    /// Whether what is printed counts as read: a person sees it, or says so.
+    reads: bool,
     /// Messages that are shown once the server told what it keeps of the time before; 0 for none.
     looking_back: usize,
 }
@@ -62,18 +64,26 @@ pub(crate) async fn run(
     mut events: Events,
     user: u64,
     with: Option<u64>,
+    read: bool,
     at_end: AtEnd,
 ) -> io::Result<u8> {
     let mut signals = Signals::new()?;
     let chat = Chat::new(client.clone(), user).await.map_err(io::Error::other)?;
     let out = io::stdout();
-    let mut plain =
-        Plain { chat, out, own: BTreeMap::new(), printed: None, rejected: false, looking_back: 0 };
+    // A script is nobody who is there, nor who reads.
+    let is_person = io::stdin().is_terminal();
+    let mut plain = Plain {
+        chat,
+        out,
+        own: BTreeMap::new(),
+        printed: None,
+        rejected: false,
+        reads: is_person || read,
+        looking_back: 0,
+    };
     if let Some(peer) = with {
         plain.open(Target::Peer(peer)).await?;
     }
-    // A script is nobody who is there.
-    let is_person = io::stdin().is_terminal();
     client.set_active(is_person).await;
     let mut lines = Some(input::lines());
     let mut end: Option<Instant> = None;
@@ -255,8 +265,14 @@ impl<W: Write> Plain<W> {
             self.print_stored(&message)?;
             self.printed = Some(first..=message.id);
         }
-        self.chat.mark_read().await;
+        self.mark_read().await;
         Ok(())
+    }
+
+    async fn mark_read(&mut self) {
+        if self.reads {
+            self.chat.mark_read().await;
+        }
     }
 
     /// Whether opening the conversation printed this message from the store before it was told.
@@ -320,7 +336,7 @@ impl<W: Write> Plain<W> {
                     self.print_stored(message)?;
                 }
                 if self.chat.open_target() == Some(message.target()) {
-                    self.chat.mark_read().await;
+                    self.mark_read().await;
                 }
             }
             Event::Ticked { id, ordinal, .. } => {

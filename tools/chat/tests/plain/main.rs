@@ -82,7 +82,7 @@ impl Program {
 #[tokio::test]
 async fn a_message_is_printed_again_with_each_tick() {
     let (server, home) = (Server::start().await, TempDir::new().unwrap());
-    let mut program = Program::start(&server, &home, &["--with", "8"]);
+    let mut program = Program::start(&server, &home, &["--with", "8", "--read"]);
     program.expect("* chatting with 8").await;
     let mut peer = server.login().await;
     program.expect("* connected").await;
@@ -107,7 +107,7 @@ async fn a_message_is_printed_again_with_each_tick() {
 #[tokio::test]
 async fn what_belongs_to_another_conversation_waits_unread() {
     let (server, home) = (Server::start().await, TempDir::new().unwrap());
-    let mut program = Program::start(&server, &home, &["--with", "8"]);
+    let mut program = Program::start(&server, &home, &["--with", "8", "--read"]);
     program.expect("* chatting with 8").await;
     let mut peer = server.login().await;
     program.expect("* connected").await;
@@ -169,7 +169,7 @@ async fn nothing_is_lost_or_doubled_by_kill_9() {
     let (server, home) = (Server::start().await, TempDir::new().unwrap());
     let (mut printed, mut stored) = (0u64, 0u64);
     for round in 0..6 {
-        let mut program = Program::start(&server, &home, &["--with", "8", "--follow"]);
+        let mut program = Program::start(&server, &home, &["--with", "8", "--follow", "--read"]);
         let (mut peer, hello) = server.login_with(frames::WELCOME).await;
         let cursor = hello.rsplit_once("(0, ").unwrap().1.trim_end_matches(")]");
         stored = cursor.parse().unwrap();
@@ -314,7 +314,7 @@ fn entry(position: u64, author: u64, content: u8, body: &[u8]) -> Frame<'_> {
 #[tokio::test]
 async fn a_group_is_made_written_in_and_left() {
     let (server, home) = (Server::start().await, TempDir::new().unwrap());
-    let mut program = Program::start(&server, &home, &[]);
+    let mut program = Program::start(&server, &home, &["--read"]);
     let mut peer = server.login().await;
     program.expect("* connected").await;
     program.write("/group walk 8 9").await;
@@ -455,7 +455,6 @@ async fn messages_are_edited_deleted_and_reacted_to_by_their_numbers() {
     program.expect("me → 8: helo  ✓").await;
     program.expect("8 → me: hi").await;
     peer.expect("ack 1").await;
-    peer.expect("read 8 1").await;
     program.write("/numbers").await;
     program.write("/edit 1 hello").await;
     program.expect("me → 8: [edited to] hello  ·").await;
@@ -486,7 +485,6 @@ async fn older_messages_are_fetched_from_the_server() {
     peer.say(&[Frame::Skip { position: 2 }, deliver(3, 8, 3, "new")]).await;
     program.expect("8 → me: new").await;
     peer.expect("ack 3").await;
-    peer.expect("read 8 3").await;
     program.write("/history 2").await;
     peer.expect("history 0 @1 to @2, 1 true").await;
     let past = |position, text: &'static str| {
@@ -512,6 +510,31 @@ async fn older_messages_are_fetched_from_the_server() {
     peer.say(&[past(1, "old"), end(1, 1)]).await;
     program.expect("8 → me: old").await;
     program.expect("8 → me: new").await;
+}
+
+#[tokio::test]
+async fn a_script_reads_for_nobody_unless_it_is_told_to() {
+    let (server, home) = (Server::start().await, TempDir::new().unwrap());
+    let mut program = Program::start(&server, &home, &["--with", "8"]);
+    program.expect("* chatting with 8").await;
+    let mut peer = server.login().await;
+    program.expect("* connected").await;
+    peer.say(&[deliver(1, 8, 1, "hi")]).await;
+    program.expect("8 → me: hi").await;
+    peer.expect("ack 1").await;
+    program.write("/list").await;
+    program.expect("* 8: 1 unread (open)").await;
+    program.write("/with 8").await;
+    program.expect("* chatting with 8").await;
+    program.expect("8 → me: hi").await;
+    program.write("/quit").await;
+    // No read, and nobody was here.
+    peer.expect("goodbye none").await;
+    assert_eq!(program.status().await, 0);
+    let mut program = Program::start(&server, &home, &["--with", "8", "--read"]);
+    program.expect("* chatting with 8").await;
+    program.expect("8 → me: hi").await;
+    server.login().await.expect("read 8 1").await;
 }
 
 /// Passes over what the program says until it says this.
