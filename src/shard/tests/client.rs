@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use fulmar_protocol::group::{CONTENT_CHANGE, Change, GroupDeliver, GroupReceipt, GroupRejected};
+use fulmar_protocol::group::{
+    Action, CONTENT_CHANGE, Change, GroupDeliver, GroupReceipt, GroupRejected,
+};
 use fulmar_protocol::history::{HistoryEnd, Past};
 use fulmar_protocol::limits::FRAME_BYTES_MAX;
 use fulmar_protocol::people::{Found, Item, Profile, PutRejected};
@@ -152,9 +154,7 @@ impl Client {
             return;
         }
         let body = if content == CONTENT_CHANGE {
-            let change = Change::decode(body).expect("a change");
-            let users: Vec<u64> = change.users.iter().collect();
-            format!("{} {users:?}", change.action.name())
+            change_words(&Change::decode(body).expect("a change"))
         } else {
             String::from_utf8_lossy(body).into_owned()
         };
@@ -241,6 +241,17 @@ impl Client {
     }
 }
 
+/// A change in a few words; its value where a test looks at it.
+fn change_words(change: &Change<'_>) -> String {
+    let users: Vec<u64> = change.users.iter().collect();
+    let name = change.action.name();
+    match change.action {
+        Action::Describe => format!("{name} {}", String::from_utf8_lossy(change.value)),
+        Action::ShowHistory => format!("{name} {:?}", change.value),
+        _ => format!("{name} {users:?}"),
+    }
+}
+
 /// A frame in a few words.
 fn words(frame: &Frame<'_>) -> String {
     match frame {
@@ -274,7 +285,12 @@ fn words(frame: &Frame<'_>) -> String {
         Frame::GroupState(state) => {
             let roles: Vec<_> = state.roles.iter().collect();
             let name = String::from_utf8_lossy(state.name);
-            format!("group {} is {name}, head {} {roles:?}", state.group, state.head)
+            let shows = if state.shows_history { " to all" } else { "" };
+            let info = match state.info {
+                b"" => String::new(),
+                info => format!(" ({})", String::from_utf8_lossy(info)),
+            };
+            format!("group {} is {name}{info}, head {}{shows} {roles:?}", state.group, state.head)
         }
         Frame::Presence { user, is_online: true, .. } => format!("presence {user} online"),
         Frame::Presence { user, last_seen_ms, .. } => {

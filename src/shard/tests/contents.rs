@@ -39,7 +39,7 @@ impl World {
         self.frame(c, &Frame::Send(Send { peer, number, content, total_bytes: None, body }));
     }
 
-    fn refer_in(&mut self, c: C, group: u64, number: u64, content: &Content<'_>) {
+    pub(super) fn refer_in(&mut self, c: C, group: u64, number: u64, content: &Content<'_>) {
         let body = body_of(content);
         let send =
             GroupSend { group, number, content: content.number(), total_bytes: None, body: &body };

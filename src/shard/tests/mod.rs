@@ -14,6 +14,8 @@ mod groups_hostile;
 mod groups_large;
 mod groups_members;
 mod groups_receipts;
+mod groups_roles;
+mod groups_shown;
 mod history;
 mod large;
 mod login;
