@@ -10,6 +10,7 @@ mod disappearing;
 mod disk;
 mod groups;
 mod groups_bounds;
+mod groups_full;
 mod groups_hostile;
 mod groups_large;
 mod groups_members;
