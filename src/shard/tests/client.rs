@@ -35,6 +35,7 @@ pub(super) struct Client {
     pub(super) delivered: Vec<Delivered>,
     /// Bytes of frames as they came.
     pub(super) received_bytes: usize,
+    pub(super) received_frames: usize,
     unread: Vec<u8>,
     pub(super) cursor: u64,
     /// Where the log stands: last position delivered or skipped.
@@ -86,6 +87,7 @@ impl Client {
             told: Vec::new(),
             delivered: Vec::new(),
             received_bytes: 0,
+            received_frames: 0,
             unread: Vec::new(),
             cursor: 0,
             position: None,
@@ -106,6 +108,7 @@ impl Client {
         let mut frames = Frames::new(&unread, FRAME_BYTES_MAX);
         for frame in frames.by_ref() {
             let frame = Frame::decode(frame.expect("a frame's length")).expect("a frame");
+            self.received_frames += 1;
             self.take(&frame);
         }
         self.unread = frames.rest().to_vec();

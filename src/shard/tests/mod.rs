@@ -13,6 +13,7 @@ mod groups_bounds;
 mod groups_full;
 mod groups_hostile;
 mod groups_large;
+mod groups_many;
 mod groups_members;
 mod groups_receipts;
 mod groups_roles;
