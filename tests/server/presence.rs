@@ -113,3 +113,50 @@ fn a_peer_who_is_here_sees_somebody_write() {
         tablet.expect(&Got::Pong { head: 0 });
     }
 }
+
+/// Waits until so many people were told, who all are in this state; who they are, in order.
+fn presences(client: &mut Client, count: usize, is_online: bool) -> Vec<u64> {
+    let mut told: Vec<u64> = (0..count)
+        .map(|_| {
+            let (user, is, _) = presence(client);
+            assert_eq!(is, is_online, "{user}");
+            user
+        })
+        .collect();
+    told.sort_unstable();
+    told
+}
+
+#[test]
+fn of_who_is_watched_no_more_nothing_is_told_and_of_others_still() {
+    let server = Setup::development().start();
+    let mut people: Vec<Client> = PEOPLE.map(|user| server.login(user, 1)).collect();
+    let (mut ann, mut zoe) = (server.login(7, 1), server.login(8, 1));
+    let users: Vec<u64> = PEOPLE.collect();
+    for watcher in [&mut ann, &mut zoe] {
+        watch(watcher, &users);
+        assert_eq!(presences(watcher, users.len(), false), users);
+    }
+    let (left, kept) = users.split_at(users.len() / 2);
+    // A user who wasn't watched, and one who is named again, do no harm.
+    ann.put(&Frame::Unwatch { users: Numbers::Slice(&[left, &[999]].concat()) });
+    ann.put(&Frame::Unwatch { users: Numbers::Slice(&left[..1]) });
+    ann.put(&Frame::Ping);
+    ann.expect(&Got::Pong { head: 0 });
+    let (left_people, kept_people) = people.split_at_mut(left.len());
+    for person in left_people {
+        activity(person, true);
+    }
+    // Who watches them still is told; only then the others come.
+    assert_eq!(presences(&mut zoe, left.len(), true), left);
+    for person in kept_people {
+        activity(person, true);
+    }
+    assert_eq!(presences(&mut ann, kept.len(), true), kept);
+    assert_eq!(presences(&mut zoe, kept.len(), true), kept);
+    ann.put(&Frame::Ping);
+    ann.expect(&Got::Pong { head: 0 });
+    // Who is watched again is told as somebody new.
+    watch(&mut ann, left);
+    assert_eq!(presences(&mut ann, left.len(), true), left);
+}

@@ -372,6 +372,34 @@ async fn people_see_who_is_there_and_who_writes() {
     seven.until(writes).await;
 }
 
+#[tokio::test]
+async fn of_who_is_watched_no_more_nothing_is_told() {
+    let (server, home) = (Server::start(), Home::new());
+    let mut seven = home.open(&server, 7, 1).await;
+    let mut witness = home.open(&server, 11, 1).await;
+    let eight = home.open(&server, 8, 1).await;
+    let nine = home.open(&server, 9, 1).await;
+    let presence = |event: &Event| match event {
+        Event::Presence { user, is_online, .. } => Some((*user, *is_online)),
+        _ => None,
+    };
+    for device in [&mut seven, &mut witness] {
+        device.client.watch(&[8, 9]).await;
+        let mut told = [device.until(presence).await, device.until(presence).await];
+        told.sort_unstable();
+        assert_eq!(told, [(8, false), (9, false)]);
+    }
+    seven.client.unwatch(&[8]).await;
+    // What is answered after it was taken after it.
+    seven.client.watch(&[10]).await;
+    assert_eq!(seven.until(presence).await, (10, false));
+    eight.client.set_active(true).await;
+    assert_eq!(witness.until(presence).await, (8, true));
+    nine.client.set_active(true).await;
+    assert_eq!(witness.until(presence).await, (9, true));
+    assert_eq!(seven.until(presence).await, (9, true));
+}
+
 /// Waits for an item of the book; its value.
 fn item(wanted: &Put) -> impl FnMut(&Event) -> Option<()> {
     move |event| match event {
