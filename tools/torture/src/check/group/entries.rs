@@ -8,7 +8,7 @@ use super::super::identity::{Device, MessageId};
 use super::super::line::{Event, Line};
 use super::super::violation::{Promise, Tally};
 use super::line::{Content, Entry, GroupEvent};
-use super::log::{GroupFacts, Stay, describe};
+use super::log::{GroupFacts, Held, Stay, describe};
 use super::references;
 
 /// How many times of a user in a group the server remembers.
@@ -45,6 +45,8 @@ struct Seen {
     is_named: bool,
     /// Positions of the inbox that told of it.
     notices: BTreeSet<u64>,
+    /// Positions with which the user's time ended, as the server said.
+    ends: BTreeSet<u64>,
 }
 
 /// Judges one device.
@@ -106,7 +108,9 @@ impl<'a> EntriesCheck<'a> {
             }
             GroupEvent::Again(ref entry) => {
                 self.received(entry.group, entry.position, tally);
-                if !self.seen(entry.group).positions.contains_key(&entry.position) {
+                self.readable(entry, tally);
+                let stays = self.facts.stays_of(entry.group, self.device.user);
+                if !self.seen(entry.group).may_come_again(entry.position, stays) {
                     let text = format!("{} was skipped and came then", self.place(entry));
                     tally.add(Promise::Gaps, text);
                 }
@@ -132,6 +136,7 @@ impl<'a> EntriesCheck<'a> {
             GroupEvent::State { group, head } => self.head(group, head, tally),
             GroupEvent::Gone { group, position } if position > 0 => {
                 let user = self.device.user;
+                self.seen(group).ends.insert(position);
                 let ends = self.facts.stays_of(group, user).iter().map(|stay| stay.until);
                 if !ends.into_iter().any(|until| until == Some(position)) {
                     let text = format!(
@@ -179,14 +184,19 @@ impl<'a> EntriesCheck<'a> {
         }
     }
 
-    /// It is what its author sent, and its user was a member.
-    fn content(&self, (sequence, us): (u64, u64), entry: &Entry, tally: &mut Tally) {
-        let (place, user) = (self.place(entry), self.device.user);
-        let stays = self.facts.stays_of(entry.group, user);
-        if !stays.iter().any(|stay| stay.holds(entry.position)) {
-            let text = format!("{place} is outside of the times of its user");
+    /// Its user was a member, or became one whom it is shown.
+    fn readable(&self, entry: &Entry, tally: &mut Tally) {
+        let stays = self.facts.stays_of(entry.group, self.device.user);
+        if !stays.iter().any(|stay| stay.shows(entry.position)) {
+            let text = format!("{} is outside of the times of its user", self.place(entry));
             tally.add(Promise::Leaked, text);
         }
+    }
+
+    /// It is what its author sent, and its user may read it.
+    fn content(&self, (sequence, us): (u64, u64), entry: &Entry, tally: &mut Tally) {
+        let (place, user) = (self.place(entry), self.device.user);
+        self.readable(entry, tally);
         if entry.own != (entry.author == user) {
             tally.add(Promise::Corrupt, format!("{place} is said to be {}'s", entry.author));
         }
@@ -291,15 +301,14 @@ impl<'a> EntriesCheck<'a> {
             let stays = facts.stays_of(group, user);
             self.told(group, stays, tally);
             let Some(seen) = self.seen.remove(&group) else { continue };
+            self.ended(group, log, &seen, tally);
             for (nth, stay) in stays.iter().enumerate() {
                 let until = stay.until.unwrap_or(u64::MAX);
                 if seen.is_before(stay) {
                     continue;
                 }
-                // Of so many times the earliest is forgotten when the next one begins.
-                let later = stays.get(nth + STAYS_KEPT);
-                let forgotten_from = later.map_or(u64::MAX, |later| later.begin_written);
-                for (position, held) in log.range(stay.since..=until) {
+                let forgotten_from = forgotten_from(stays, nth);
+                for (position, held) in log.range(stay.owed_from..=until) {
                     let is_own = held.id.is_some_and(|id| id.author == self.device);
                     let has_it = is_own || seen.positions.contains_key(position);
                     if has_it || !facts.is_ticked(held) || seen.is_over(*position, forgotten_from) {
@@ -319,6 +328,18 @@ impl<'a> EntriesCheck<'a> {
                     tally.add(Promise::Lost, text);
                 }
             }
+        }
+    }
+
+    /// A device that has the change with which its user's time ended for good was told of the end.
+    fn ended(&self, group: u64, log: &BTreeMap<u64, Held>, seen: &Seen, tally: &mut Tally) {
+        let device = self.device;
+        let last = self.facts.stays_of(group, device.user).last();
+        let Some(end) = last.and_then(|stay| stay.until).filter(|_| self.drained) else { return };
+        let is_own = log.get(&end).and_then(|it| it.id).is_some_and(|id| id.author == device);
+        if (is_own || seen.positions.contains_key(&end)) && !seen.ends.contains(&end) {
+            let text = format!("{device} was never told that group {group} ended for it at {end}");
+            tally.add(Promise::Lost, text);
         }
     }
 
@@ -354,7 +375,23 @@ impl Seen {
 
     /// Whether a position was passed over after the line from which on it needn't be kept.
     fn is_over(&self, position: u64, from: u64) -> bool {
-        let skip = self.skips.range(position..).next();
-        skip.is_some_and(|(_, &(begin, line))| begin <= position && line > from)
+        let mut skips = self.skips.range(position..);
+        skips.any(|(_, &(begin, line))| begin <= position && line > from)
     }
+
+    /// Whether a position that came and isn't shown was shown before; or was passed over since it wasn't for
+    /// the user, or was of a time that is forgotten, and the user came back to a group that shows its history.
+    fn may_come_again(&self, position: u64, stays: &[Stay]) -> bool {
+        let mut times = stays.iter().enumerate().filter(|(_, stay)| stay.holds(position));
+        self.positions.contains_key(&position)
+            || times.all(|(nth, _)| {
+                let is_shown_later = stays[nth + 1..].iter().any(|later| later.shows(position));
+                is_shown_later && self.is_over(position, forgotten_from(stays, nth))
+            })
+    }
+}
+
+/// From which line on a time needn't be kept: of so many the earliest is forgotten when the next one begins.
+fn forgotten_from(stays: &[Stay], nth: usize) -> u64 {
+    stays.get(nth + STAYS_KEPT).map_or(u64::MAX, |later| later.begin_written)
 }

@@ -4,7 +4,7 @@ use super::super::identity::{Device, MessageId};
 use super::super::line::Fields;
 use super::super::wording::Wording;
 
-/// What a change does to who is a member.
+/// What a change does to who is a member, and what.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in super::super) struct Change {
     pub(super) action: Action,
@@ -22,8 +22,10 @@ pub(in super::super) enum Action {
     Promote,
     Demote,
     HandOver,
-    /// It changes nothing about who is a member and what the members are.
-    Other,
+    /// Whether those who are added from now on may read what was before.
+    ShowHistory(bool),
+    /// The group is called or described anew.
+    Wording,
 }
 
 /// What an entry is, by its own words.
@@ -185,9 +187,9 @@ fn content(text: &str) -> Result<Content, String> {
     }
 }
 
-/// A change in one word, such as `add:3,4`.
+/// A change in one word, such as `add:3,4` or `show_history:1`.
 fn change(text: &str) -> Result<Option<Change>, String> {
-    let Some((action, users)) = text.split_once(':') else { return Ok(None) };
+    let Some((action, mut users)) = text.split_once(':') else { return Ok(None) };
     let action = match action {
         "create" => Action::Create,
         "add" => Action::Add,
@@ -197,7 +199,12 @@ fn change(text: &str) -> Result<Option<Change>, String> {
         "promote" => Action::Promote,
         "demote" => Action::Demote,
         "hand_over" => Action::HandOver,
-        "rename" | "describe" | "show_history" => Action::Other,
+        "show_history" => match std::mem::take(&mut users) {
+            "0" => Action::ShowHistory(false),
+            "1" => Action::ShowHistory(true),
+            other => return Err(format!("{text}: {other:?} is neither 0 nor 1")),
+        },
+        "rename" | "describe" => Action::Wording,
         other => return Err(format!("{other:?} is not an action")),
     };
     let users = users.split(',').filter(|user| !user.is_empty()).map(str::parse);

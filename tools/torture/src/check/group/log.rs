@@ -12,7 +12,7 @@ use super::super::progress::Progress;
 use super::super::violation::{Promise, Tally};
 use super::super::wording::Wording;
 use super::line::{Action, Change, Content, Entry, GroupEvent};
-use super::references;
+use super::roles;
 
 /// Holes of a log that are counted.
 const HOLES_MAX: usize = 1_000;
@@ -58,6 +58,10 @@ pub(super) struct Held {
 pub(super) struct Stay {
     /// Position of the change that began it.
     pub(super) since: u64,
+    /// What the user may read and every device of it is owed begins here: with that change, or with the log,
+    /// if the group showed its history then. The user may read what the group showed also in a later time.
+    pub(super) may_from: u64,
+    pub(super) owed_from: u64,
     /// Position of the change that ended it.
     pub(super) until: Option<u64>,
     /// When the first change was written, and when it was ticked at the latest.
@@ -68,6 +72,17 @@ pub(super) struct Stay {
 }
 
 impl Stay {
+    /// Whether the user may read this.
+    pub(super) fn shows(&self, position: u64) -> bool {
+        self.may_from <= position && self.until.is_none_or(|until| position <= until)
+    }
+
+    /// Whether devices of the user have to get this.
+    pub(super) fn owes(&self, position: u64) -> bool {
+        self.owed_from <= position && self.until.is_none_or(|until| position <= until)
+    }
+
+    /// Whether the user was a member when this came.
     pub(super) fn holds(&self, position: u64) -> bool {
         self.since <= position && self.until.is_none_or(|until| position <= until)
     }
@@ -261,13 +276,14 @@ impl GroupFacts {
             self.stays.insert(group, stays);
         }
         for (&group, log) in &self.logs {
-            references::judge(self, group, log, tally);
+            roles::judge(self, group, log, tally);
         }
     }
 
     /// Who was a member from where to where.
     fn stays_in(&self, log: &BTreeMap<u64, Held>) -> BTreeMap<u64, Vec<Stay>> {
         let mut stays: BTreeMap<u64, Vec<Stay>> = BTreeMap::new();
+        let mut shows_history = false;
         for (&position, held) in log {
             let Some(change) = &held.change else { continue };
             let (written, ticked) = self.times(held.id);
@@ -278,11 +294,20 @@ impl GroupFacts {
                 Action::Remove => (Vec::new(), users.to_vec()),
                 Action::Leave => (Vec::new(), author.to_vec()),
                 Action::Delete => (Vec::new(), stays.keys().copied().collect()),
-                Action::Promote | Action::Demote | Action::HandOver | Action::Other => continue,
+                Action::ShowHistory(shows) => {
+                    shows_history = shows;
+                    continue;
+                }
+                Action::Promote | Action::Demote | Action::HandOver | Action::Wording => continue,
             };
+            let may_from = if shows_history { 1 } else { position };
             for user in begins {
-                stays.entry(user).or_default().push(Stay {
+                let stays = stays.entry(user).or_default();
+                let owed_from = if stays.is_empty() { may_from } else { position };
+                stays.push(Stay {
                     since: position,
+                    may_from,
+                    owed_from,
                     until: None,
                     begin_written: written,
                     begin_ticked: ticked,

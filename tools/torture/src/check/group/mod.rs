@@ -8,8 +8,13 @@
 //! | a position holds one entry for all, an entry has one position, without holes | `log` |
 //! | a device's entries keep their order | `log`, `entries` |
 //! | edits, deletions and reactions are those that their author may make | `references` |
-//! | who is added is told in the inbox | `entries` |
+//! | changes are those that their author may make, by its role; who is no member writes nothing, so a group that ended takes nothing | `roles` |
+//! | who is added is told in the inbox, and whose time ended, that it did | `entries` |
+//! | who is added to a group that shows its history may read it all | `log`, `entries`, `past` |
 //! | receipts are never ahead of the members and equal to them in the end | `receipts`, against `log` |
+//!
+//! Who is added to a group that shows its history is owed it where it is the first time of the user: a device
+//! that followed an earlier one goes on from where it was.
 //!
 //! A device follows a group from its notice on, and then everything of its user's times is owed to it, also
 //! what is older than the device; but where the group began by itself, not the times that were over by then. Of a
@@ -21,12 +26,15 @@ mod log;
 mod past;
 mod receipts;
 mod references;
+mod roles;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod tests_past;
 #[cfg(test)]
 mod tests_references;
+#[cfg(test)]
+mod tests_roles;
 
 pub(super) use entries::EntriesCheck;
 pub(super) use line::{GroupEvent, group_event};

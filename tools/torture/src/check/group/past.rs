@@ -27,7 +27,7 @@ impl GroupFacts {
         let Some(held) = held.filter(|held| (held.author, held.digest) == (author, digest)) else {
             return Some(Promise::Corrupt);
         };
-        let may_read = self.stays_of(group, user).iter().any(|stay| stay.holds(position));
+        let may_read = self.stays_of(group, user).iter().any(|stay| stay.shows(position));
         let sent = held.id.and_then(|id| self.sent.get(&id));
         let is_late = sent.is_some_and(|sent| {
             sent.time.late_us(sent.wording, sent.answer, ask_us, ask_us).is_some()
@@ -50,7 +50,7 @@ impl GroupFacts {
             return Vec::new();
         }
         let owed = log.range(range).filter(|&(&position, held)| {
-            stay.holds(position) && self.is_ticked(held) && !self.may_be_over(held, now_us)
+            stay.owes(position) && self.is_ticked(held) && !self.may_be_over(held, now_us)
         });
         owed.map(|(&position, _)| position).collect()
     }

@@ -1,45 +1,40 @@
 //! Judges edits, deletions and reactions in groups: what is ticked refers to a message that its author may
 //! read and change, and nothing else is refused for that.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use super::super::facts::Answer;
 use super::super::identity::MessageId;
 use super::super::references::{BAD_CONTENT, NO_SUCH_MESSAGE};
 use super::super::violation::{Promise, Tally};
 use super::super::wording::{Reference, Way, Wording};
-use super::line::Action;
 use super::log::{GroupFacts, Held, Sent, Stay};
+use super::roles::{Role, Roles};
 
 /// The message that is meant is another member's.
 const NOT_YOURS: u16 = 310;
 
-/// What a member is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Role {
-    Member,
-    Admin,
-    Owner,
-}
-
-/// Judges all that was ticked in a group.
-pub(super) fn judge(facts: &GroupFacts, group: u64, log: &BTreeMap<u64, Held>, tally: &mut Tally) {
-    let mut roles = HashMap::new();
-    for (&position, held) in log {
-        apply(held, &mut roles);
-        let sent = held.id.and_then(|id| facts.sent.get(&id));
-        let Some(wording) = sent.map(|sent| sent.wording) else { continue };
-        let wrong = match wording {
-            Wording::Malformed => Some("is malformed".to_owned()),
-            Wording::Refers(reference) => {
-                wrong_with(facts, group, log, (position, held), reference, &roles)
-            }
-            _ => None,
-        };
-        if let Some(wrong) = wrong {
-            let text = format!("group {group}: position {position}, by {}, {wrong}", held.author);
-            tally.add(Promise::Protocol, text);
+/// Judges what was ticked at one place of a group's log.
+pub(super) fn judge(
+    facts: &GroupFacts,
+    group: u64,
+    log: &BTreeMap<u64, Held>,
+    (position, held): (u64, &Held),
+    roles: &Roles,
+    tally: &mut Tally,
+) {
+    let sent = held.id.and_then(|id| facts.sent.get(&id));
+    let Some(wording) = sent.map(|sent| sent.wording) else { return };
+    let wrong = match wording {
+        Wording::Malformed => Some("is malformed".to_owned()),
+        Wording::Refers(reference) => {
+            wrong_with(facts, group, log, (position, held), reference, roles)
         }
+        _ => None,
+    };
+    if let Some(wrong) = wrong {
+        let text = format!("group {group}: position {position}, by {}, {wrong}", held.author);
+        tally.add(Promise::Protocol, text);
     }
 }
 
@@ -50,7 +45,7 @@ fn wrong_with(
     log: &BTreeMap<u64, Held>,
     (position, held): (u64, &Held),
     Reference { way, target }: Reference,
-    roles: &HashMap<u64, Role>,
+    roles: &Roles,
 ) -> Option<String> {
     let says = |what: &str| Some(format!("refers to position {target} ({way:?}), {what}"));
     let Some(meant) = log.get(&target).filter(|_| target < position) else {
@@ -59,44 +54,16 @@ fn wrong_with(
     if meant.change.is_some() {
         return says("which is a change");
     }
-    if !facts.stays_of(group, held.author).iter().any(|stay| stay.holds(target)) {
+    if !facts.stays_of(group, held.author).iter().any(|stay| stay.shows(target)) {
         return says("which its author may not read");
     }
     let is_own = meant.author == held.author;
     let may = match way {
         Way::Edit => is_own,
-        Way::Delete => is_own || roles.get(&held.author) > Some(&Role::Member),
+        Way::Delete => is_own || roles.may_be(held.author, Role::Admin),
         Way::React | Way::ReactToPeer => true,
     };
     if may { None } else { says("which is another member's") }
-}
-
-/// What a change makes of the members. A group whose owner leaves is passed on by rules of its own, which
-/// nothing here needs: owners stay.
-fn apply(held: &Held, roles: &mut HashMap<u64, Role>) {
-    let Some(change) = &held.change else { return };
-    let role = match change.action {
-        Action::Create => {
-            roles.insert(held.author, Role::Owner);
-            Role::Member
-        }
-        Action::Add | Action::Demote => Role::Member,
-        Action::Promote => Role::Admin,
-        Action::HandOver => {
-            roles.insert(held.author, Role::Admin);
-            Role::Owner
-        }
-        Action::Remove => {
-            roles.retain(|user, _| !change.users.contains(user));
-            return;
-        }
-        Action::Leave => {
-            roles.remove(&held.author);
-            return;
-        }
-        Action::Delete | Action::Other => return,
-    };
-    roles.extend(change.users.iter().map(|&user| (user, role)));
 }
 
 /// Whether the refusal of a send is one that its content deserves.
