@@ -142,7 +142,6 @@ fn who_comes_back_to_a_group_that_shows_its_history_may_read_what_was_between() 
 }
 
 #[test]
-#[ignore = "an absence is kept where the first time began before what has expired"]
 fn who_comes_back_may_read_what_was_between_also_where_what_it_had_has_expired() {
     for expires in [false, true] {
         let mut world = World::with(|config| config.expiry_ms = 10_000);

@@ -102,6 +102,9 @@ pub const HISTORY_LIMITS: [u64; 4] = [1, 20, 100, wire::HISTORY_MAX as u64];
 
 /// Most groups in a run.
 pub const GROUPS_MAX: u64 = 256;
+/// How often a device that makes groups asks for the end of one. A server remembers only so many of the
+/// groups that a user was in.
+pub const DELETIONS_MAX: u32 = 10;
 
 /// Violations of each kind that are described in words; the others are only counted.
 pub const EXAMPLES_MAX: usize = 8;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use fulmar_protocol::group::{Change, GroupReceipt};
+use fulmar_protocol::group::{Action, Change, GroupReceipt};
 
 use super::book::write_wording;
 use super::wording::{Whose, Wording};
@@ -121,12 +121,15 @@ impl fmt::Display for GroupEntry<'_> {
     }
 }
 
-/// A change as one word: its action, a colon, the users with commas between them.
+/// A change as one word: its action, a colon, the users with commas between them, or what is set.
 struct Words<'a>(&'a Change<'a>);
 
 impl fmt::Display for Words<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:", self.0.action.name())?;
+        if let (Action::ShowHistory, &[shows]) = (self.0.action, self.0.value) {
+            return write!(f, "{shows}");
+        }
         for (index, user) in self.0.users.iter().enumerate() {
             let comma = if index > 0 { "," } else { "" };
             write!(f, "{comma}{user}")?;

@@ -1,11 +1,9 @@
 //! The frames about groups, as `session` has those of the inbox; and what a device does in groups.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use fulmar_protocol::group::{
-    Action, CONTENT_CHANGE, Change, GroupDeliver, GroupNotice, GroupReceipt,
-};
-use fulmar_protocol::{Deliver, Frame, Numbers, Pairs};
+use fulmar_protocol::group::{CONTENT_CHANGE, Change, GroupDeliver, GroupNotice, GroupReceipt};
+use fulmar_protocol::{Deliver, Frame, Pairs};
 
 use super::book::Note;
 use super::digest::digest;
@@ -20,28 +18,7 @@ use crate::world::Phase;
 
 /// In this many of a hundred cases what is written goes to a group, if the user is in one.
 const PERCENT_TO_GROUPS: u32 = 12;
-/// In this many of a hundred cases a member who isn't the owner leaves, when it may.
-const PERCENT_LEAVING: u32 = 5;
-/// The same for a change that it may make only as an admin.
-const PERCENT_MEDDLING: u32 = 4;
-/// Longest time between two changes of groups by one device.
-const CHANGE_EVERY: Duration = Duration::from_millis(1_500);
-/// The same for one that made groups.
-const OWNERS_CHANGE_EVERY: Duration = Duration::from_millis(250);
-
 impl Device {
-    /// Has the groups made that this device makes.
-    pub(super) fn make_groups(&mut self) {
-        for pool in self.role.makes.clone() {
-            // Two thirds of those who take turns are there from the beginning.
-            let users = &pool[..(pool.len() * 2).div_ceil(3)];
-            let change =
-                Change { action: Action::Create, users: Numbers::Slice(users), value: b"torture" };
-            let number = self.outbox.change(0, &change, &mut self.book);
-            self.groups.making.insert(number, pool);
-        }
-    }
-
     /// Where the next message goes.
     pub(super) fn whereto(&mut self) -> To {
         if self.world.has(Feature::Groups) && self.habits.happens(PERCENT_TO_GROUPS) {
@@ -51,61 +28,6 @@ impl Device {
             }
         }
         To::User(self.role.peers[self.habits.choose(self.role.peers.len())])
-    }
-
-    /// Changes a group now and then.
-    pub(super) fn change_groups(&mut self, now: Instant) {
-        if now < self.change_at || !self.world.has(Feature::Groups) {
-            return;
-        }
-        let is_owner = !self.groups.made.is_empty();
-        let longest = if is_owner { OWNERS_CHANGE_EVERY } else { CHANGE_EVERY };
-        self.change_at = now + longest / 5 + self.habits.up_to(longest);
-        let mut groups = self.groups.writable();
-        if is_owner {
-            groups.retain(|group| self.groups.made.contains_key(group));
-        }
-        if groups.is_empty() || self.outbox.len() >= self.habits.window() {
-            return;
-        }
-        let number = groups[self.habits.choose(groups.len())];
-        let (action, users) = match self.groups.made.get(&number).cloned() {
-            Some(pool) => self.owners_change(number, &pool),
-            // The owner stays, also on its other devices: it brings the others back.
-            None if self.world.groups().get(&number) == Some(&self.role.user) => return,
-            None if self.habits.happens(PERCENT_LEAVING) => (Action::Leave, Vec::new()),
-            None if self.habits.happens(PERCENT_MEDDLING) => {
-                (Action::Add, vec![self.role.peers[self.habits.choose(self.role.peers.len())]])
-            }
-            None => return,
-        };
-        let value: &[u8] = if action == Action::Rename { b"renamed" } else { b"" };
-        let change = Change { action, users: Numbers::Slice(&users), value };
-        self.outbox.change(number, &change, &mut self.book);
-    }
-
-    /// What the owner does: it removes people of a pool and adds those who are missing.
-    fn owners_change(&mut self, number: u64, pool: &[u64]) -> (Action, Vec<u64>) {
-        let members = &self.groups.by_number[&number].members;
-        let (there, missing): (Vec<u64>, Vec<u64>) =
-            pool.iter().partition(|user| members.contains(user));
-        let way = self.habits.choose(10);
-        if way < 4 && !there.is_empty() {
-            return (Action::Remove, vec![there[self.habits.choose(there.len())]]);
-        }
-        if way < 8 && !missing.is_empty() {
-            let mut users = missing.clone();
-            users.retain(|_| self.habits.happens(50));
-            if users.is_empty() {
-                users.push(missing[self.habits.choose(missing.len())]);
-            }
-            users.sort_unstable();
-            return (Action::Add, users);
-        }
-        if way == 8 && !there.is_empty() {
-            return (Action::Promote, vec![there[self.habits.choose(there.len())]]);
-        }
-        (Action::Rename, Vec::new())
     }
 
     /// Says that this connection takes groups, and how far the device has them.

@@ -1,10 +1,11 @@
 //! The groups that a device knows: how far it has each, and what it was told of them.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use fulmar_protocol::group::{Action, Change};
 
+use super::group_members::Members;
 use super::inbox::Inbox;
 use crate::limits::{ASK_AGAIN, GROUP_BEGINS, RECENT_ENTRIES};
 
@@ -24,8 +25,8 @@ pub(super) struct Group {
     pub(super) is_followed: bool,
     /// Position of this user's end, as the server told.
     ended_at: Option<u64>,
-    /// Who else is a member, as far as the device knows.
-    pub(super) members: BTreeSet<u64>,
+    /// Who is a member, as far as the device knows.
+    pub(super) members: Members,
     /// Position of this user's newest entry.
     pub(super) own: u64,
     /// Its last entries, as they became known.
@@ -63,6 +64,8 @@ pub(super) struct Groups {
     pub(super) making: BTreeMap<u64, Vec<u64>>,
     /// The same of the groups that it made.
     pub(super) made: BTreeMap<u64, Vec<u64>>,
+    /// How often it asked for the end of one.
+    pub(super) deletions: u32,
 }
 
 /// What is to be said about a group.
@@ -82,7 +85,7 @@ impl Group {
             is_member: false,
             is_followed: true,
             ended_at: None,
-            members: BTreeSet::new(),
+            members: Members::default(),
             own: 0,
             recent: VecDeque::new(),
             read: 0,
@@ -120,25 +123,14 @@ impl Group {
 
     /// A change is in the log.
     pub(super) fn apply(&mut self, user: u64, author: u64, change: &Change<'_>) {
+        self.members.apply(author, change);
+        let names_user = change.users.iter().any(|named| named == user);
         match change.action {
-            Action::Create => {
-                self.members = change.users.iter().chain([author]).collect();
-                self.is_member = true;
-            }
-            Action::Add => {
-                self.members.extend(change.users.iter());
-                self.is_member |= change.users.iter().any(|it| it == user);
-            }
-            Action::Remove => {
-                for removed in change.users.iter() {
-                    self.members.remove(&removed);
-                    self.is_member &= removed != user;
-                }
-            }
-            Action::Leave => {
-                self.members.remove(&author);
-                self.is_member &= author != user;
-            }
+            Action::Create => self.is_member = true,
+            Action::Add => self.is_member |= names_user,
+            Action::Remove => self.is_member &= !names_user,
+            Action::Leave => self.is_member &= author != user,
+            Action::Delete => self.is_member = false,
             _ => {}
         }
     }

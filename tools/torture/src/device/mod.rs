@@ -11,6 +11,8 @@ mod book_notes;
 mod contents;
 mod conversations;
 pub(crate) mod digest;
+mod group_changes;
+mod group_members;
 mod group_notes;
 mod group_session;
 mod groups;
