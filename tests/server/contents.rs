@@ -1,5 +1,8 @@
 //! Messages that refer to others, over real sockets: what is taken, and what is refused before its tick.
 
+use std::thread;
+use std::time::{Duration, Instant};
+
 use fulmar_protocol::content::{Content, Target};
 use fulmar_protocol::group::{Action, GroupSend};
 use fulmar_protocol::history::History;
@@ -27,16 +30,22 @@ fn answer(client: &mut Client) -> Result<u64, Code> {
     }
 }
 
+/// Waits until so much time has passed since then.
+fn wait_until(begun: Instant, passed: Duration) {
+    thread::sleep(passed.saturating_sub(begun.elapsed()));
+}
+
 const fn edit(target: u64) -> Content<'static> {
     Content::Edit { target, body: b"as it should be" }
 }
 
 #[test]
 fn edits_and_reactions_are_judged_before_their_tick() {
-    let server = Setup::development().with(&["--edit-max-age-seconds", "1"]).start();
+    let server = Setup::development().with(&["--edit-max-age-seconds", "4"]).start();
     let (mut ann, mut bob) = (server.login(7, 1), server.login(8, 1));
     ann.send(8, 1, b"as it is");
     assert_eq!(answer(&mut ann), Ok(1));
+    let taken = Instant::now();
     refer(&mut ann, 8, 2, &edit(1));
     assert_eq!(answer(&mut ann), Ok(2));
     refer(&mut ann, 8, 3, &edit(9));
@@ -50,7 +59,7 @@ fn edits_and_reactions_are_judged_before_their_tick() {
     assert_eq!(answer(&mut bob), Err(Code::BadContent));
     // At one and a half times the age it is certainly refused, after a crash too.
     let server = server.crash_and_restart();
-    std::thread::sleep(std::time::Duration::from_millis(1_600));
+    wait_until(taken, Duration::from_millis(6_100));
     let mut ann = server.login(7, 1);
     refer(&mut ann, 8, 4, &edit(1));
     assert_eq!(answer(&mut ann), Err(Code::TooOld));
@@ -59,17 +68,22 @@ fn edits_and_reactions_are_judged_before_their_tick() {
     assert_eq!(answer(&mut ann), Ok(2));
 }
 
-/// One second, over a crash of the server, and for a device that comes too late.
+/// Lives long enough that it is delivered in time by a server whose disk stands still for a moment.
+const SECRET: Content<'static> = Content::Disappearing { seconds: 5, content: 1, body: b"psst" };
+/// When it certainly is over.
+const SECRET_OVER: Duration = Duration::from_millis(5_100);
+
+/// Over a crash of the server, and for a device that comes too late.
 #[test]
-fn a_message_of_one_second_is_not_delivered_later() {
+fn a_message_whose_time_is_over_is_not_delivered_later() {
     let server = Setup::development().with(&["--retention", "history"]).start();
     let (mut ann, mut bob) = (server.login(7, 1), server.login(8, 1));
-    let secret = Content::Disappearing { seconds: 1, content: 1, body: b"psst" };
-    refer(&mut ann, 8, 1, &secret);
+    refer(&mut ann, 8, 1, &SECRET);
     assert_eq!(answer(&mut ann), Ok(1));
+    let taken = Instant::now();
     let Got::Deliver { position: 1, .. } = bob.delivery() else { panic!("it is in time") };
     drop(bob);
-    std::thread::sleep(std::time::Duration::from_millis(1_100));
+    wait_until(taken, SECRET_OVER);
     let mut bob = server.login(8, 1);
     bob.expect(&Got::Skip(1));
     let server = server.crash_and_restart();
@@ -152,21 +166,17 @@ fn what_a_member_may_not_say_of_anothers_message_is_refused_before_its_tick() {
     groups::words(bob, "sent 7 at 4");
 }
 
-/// One second in a group: for who is away, and for its log.
+/// For who is away, and for the group's log.
 #[test]
-fn a_message_of_one_second_is_not_delivered_later_in_a_group_either() {
+fn a_message_whose_time_is_over_is_not_delivered_later_in_a_group_either() {
     let server = Setup::development().with(&["--retention", "history"]).start();
     let (group, mut ann, mut clients) = groups::group_of(&server, &[20, 21]);
     drop(clients.remove(0));
-    refer_in_group(
-        &mut ann,
-        group,
-        1,
-        &Content::Disappearing { seconds: 1, content: 1, body: b"psst" },
-    );
+    refer_in_group(&mut ann, group, 1, &SECRET);
     groups::words(&mut ann, "sent 1 at 2");
+    let taken = Instant::now();
     assert_eq!(groups::entry(&mut clients[0]).0, 2);
-    std::thread::sleep(std::time::Duration::from_millis(1_100));
+    wait_until(taken, SECRET_OVER);
     refer_in_group(&mut ann, group, 2, &Content::Plain { content: 1, body: b"next" });
     let mut bob = server.login(20, 1);
     groups::resume(&mut bob, &[(group, 1)]);
