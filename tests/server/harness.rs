@@ -368,6 +368,15 @@ impl Client {
         }
     }
 
+    /// Waits until what this client's user acknowledged and was told of receipts is stored, as a crash
+    /// soon after takes it. Skips everything that comes.
+    pub(crate) fn let_it_be_stored(&mut self) {
+        // It is written a moment later (PERSIST_DELAY_MS), and by then before anything else is.
+        std::thread::sleep(Duration::from_millis(700));
+        self.put(&Frame::Put { item: 200, key: b"after", value: b"it" });
+        while !matches!(self.next(), Got::Item(..)) {}
+    }
+
     /// Asserts that nothing comes for a short while.
     pub(crate) fn expect_nothing(&mut self) {
         self.stream.set_read_timeout(Some(Duration::from_millis(150))).expect("timeout");

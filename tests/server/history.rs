@@ -46,8 +46,9 @@ fn a_new_device_fills_its_store_after_a_crash() {
     }
     bob.send(7, 1, b"an answer");
     bob.tick();
-    // Cursors are stored a little later; what a crash takes of them would be delivered again.
-    std::thread::sleep(std::time::Duration::from_millis(600));
+    // What a crash takes of the cursors would be delivered again.
+    ann.let_it_be_stored();
+    bob.let_it_be_stored();
     let server = server.crash_and_restart();
     let mut tablet = server.login(8, 2);
     let (got, pages) = fill(&mut tablet, 600, 100);

@@ -31,8 +31,9 @@ fn a_crash_keeps_messages_cursors_numbers_and_receipts() {
     }
     bob.ack(10);
     bob.put(&Frame::Read { peer: 7, ordinal: 5 });
-    // Cursors are stored a moment after they move.
-    std::thread::sleep(std::time::Duration::from_millis(700));
+    // Cursors wait for the receipts that follow from them, which are stored by their author's core.
+    ann.let_it_be_stored();
+    bob.let_it_be_stored();
     let server = server.crash_and_restart();
     let mut bob = server.login(8, 1);
     bob.expect(&Got::Skip(10));
