@@ -56,7 +56,7 @@ fn a_frame_before_the_hello_or_the_welcome_is_unexpected() {
 #[test]
 fn silence_and_slow_frames_run_into_their_timeouts() {
     let server = Setup::development()
-        .with(&["--hello-timeout-ms", "500", "--frame-timeout-ms", "500"])
+        .with(&["--hello-timeout-ms", "2000", "--frame-timeout-ms", "2000"])
         .start();
     let mut silent = Client::connect(server.address);
     let mut slow = Client::connect(server.address);
@@ -67,7 +67,7 @@ fn silence_and_slow_frames_run_into_their_timeouts() {
     silent.expect(&Got::Refuse(Code::HelloTimeout));
     slow.expect(&Got::Refuse(Code::HelloTimeout));
     half.expect(&Got::Goodbye(Code::FrameTimeout));
-    assert!(begun.elapsed() > Duration::from_millis(300), "closed too early");
+    assert!(begun.elapsed() > Duration::from_secs(1), "closed too early");
     half.expect(&Got::Eof);
     assert_unharmed(&server);
 }
@@ -206,9 +206,18 @@ fn connections_over_the_limit_are_told_so() {
     // One for each of the two cores.
     let server = Setup::development().with(&["--connections-max", "2"]).start();
     let mut clients: Vec<Client> = (0..8).map(|_| Client::connect(server.address)).collect();
-    let refused = clients.iter_mut().filter_map(Client::refusal).collect::<Vec<_>>();
-    assert!(refused.len() >= 6, "{refused:?}");
-    assert!(refused.iter().all(|&code| code == Code::TooManyConnections), "{refused:?}");
+    let (begun, mut refused) = (Instant::now(), 0);
+    while refused < 6 {
+        assert!(begun.elapsed() < super::harness::PATIENCE, "{refused} are refused");
+        clients.retain_mut(|client| match client.refusal() {
+            Some(code) => {
+                assert_eq!(code, Code::TooManyConnections);
+                refused += 1;
+                false
+            }
+            None => true,
+        });
+    }
 }
 
 #[test]
