@@ -148,9 +148,10 @@ async fn what_got_no_tick_goes_out_the_next_time() {
     let (server, home) = (Server::start().await, TempDir::new().unwrap());
     let mut program = Program::start(&server, &home, &["--with", "8", "--wait", "1"]);
     program.write("hello").await;
-    program.input = None;
     let mut peer = server.login().await;
     peer.expect("send 8 #0 hello").await;
+    // It waits from the end of its input on, however long it took to send.
+    program.input = None;
     assert_eq!(program.status().await, 1);
     let _again = Program::start(&server, &home, &[]);
     let mut peer = server.login().await;
