@@ -26,7 +26,7 @@ const REARM_DIVISOR: u16 = 2;
 /// Greedy sockets that are armed again in one turn.
 const GREEDY_REARMS: usize = 1;
 /// How long the end of a ring waits for the next completion, for the kernel to let go of our memory.
-const END_WAIT: Duration = Duration::from_secs(2);
+pub(super) const END_WAIT: Duration = Duration::from_secs(2);
 
 /// The sockets of one thread; see the [module](super).
 pub struct Ring {

@@ -90,9 +90,13 @@ fn a_wait_ends_with_its_time() {
     bench.ring.wait(Some(Duration::from_millis(30))).expect("wait");
     assert!(began.elapsed() >= Duration::from_millis(30));
     assert_eq!(bench.ring.drain(|_| ()), 0);
-    let began = Instant::now();
-    bench.ring.wait(Some(Duration::ZERO)).expect("wait");
-    assert!(began.elapsed() < Duration::from_millis(20));
+    // One that waited would do so each time; a busy machine delays some.
+    let waits = (0..50).map(|_| {
+        let began = Instant::now();
+        bench.ring.wait(Some(Duration::ZERO)).expect("wait");
+        began.elapsed()
+    });
+    assert!(waits.min().expect("fifty of them") < Duration::from_millis(1));
 }
 
 #[test]
@@ -105,7 +109,7 @@ fn a_wait_does_not_sleep_over_what_is_to_be_reported() {
     // Nothing is in flight, so this is over at once, but it is for `drain` to say so.
     bench.ring.abort(key);
     let began = Instant::now();
-    bench.ring.wait(Some(Duration::from_secs(2))).expect("wait");
-    assert!(began.elapsed() < Duration::from_secs(1));
+    bench.ring.wait(Some(PATIENCE)).expect("wait");
+    assert!(began.elapsed() < PATIENCE);
     assert_eq!(bench.ring.drain(|_| ()), 1);
 }
