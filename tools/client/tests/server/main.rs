@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use fulmar_client::people::{audience, privacy, profile};
@@ -33,8 +35,12 @@ fn binary() -> PathBuf {
 }
 
 impl Server {
+    /// On an address of its own, so that its port is free again after a crash whatever else runs here.
     fn start() -> Self {
-        Server::start_in(TempDir::new().unwrap(), "127.0.0.1:0")
+        static STARTED: AtomicU8 = AtomicU8::new(1);
+        let [.., third, last] = std::process::id().to_be_bytes();
+        let ours = [127, STARTED.fetch_add(1, Ordering::Relaxed), third, last];
+        Server::start_in(TempDir::new().unwrap(), &format!("{}:0", Ipv4Addr::from(ours)))
     }
 
     fn start_in(directory: TempDir, listen: &str) -> Self {
