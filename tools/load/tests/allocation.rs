@@ -58,11 +58,12 @@ fn a_longer_run_allocates_no_more() {
         let (short, few) = run(&address, pace, "0.2");
         let server = StandIn::start(Fault::None, Terms::default());
         let address = server.address.to_string();
-        let (long, many) = run(&address, pace, "1");
+        let (long, many) = run(&address, pace, "2");
         let messages = many - few;
-        assert!(messages > 2_000.0, "{messages}");
-        // Queues that wait for a slow moment of this machine may still grow now and then.
-        let per_message = long.saturating_sub(short) as f64 / messages;
-        assert!(per_message < 0.01, "{long} and {short} allocations, {messages} messages");
+        assert!(messages > 1_000.0, "{messages}");
+        // Queues that wait for a slow moment of this machine may still grow, each to twice its length.
+        let more = long.saturating_sub(short) as f64;
+        let allowed = 200.0 + messages * 0.01;
+        assert!(more < allowed, "{long} and {short} allocations, {messages} messages");
     }
 }

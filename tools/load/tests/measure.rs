@@ -80,7 +80,9 @@ fn serve(arguments: &[String]) {
 fn load(root: &Path, line: &str, behaviour: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_fulmar-load"));
     command.arg("measure").args(line.split(' '));
-    command.args(["--server-cpu", "0", "--load-cpu", "0", "--drain", "0.3"]);
+    // Where all comes nobody waits for what doesn't.
+    let drain = if behaviour == "drop" { "1" } else { "20" };
+    command.args(["--server-cpu", "0", "--load-cpu", "0", "--drain", drain]);
     command.arg("--fulmar").arg(std::env::current_exe().unwrap());
     command.arg("--data-root").arg(root.join("data"));
     command.args(["--", behaviour]).stdout(Stdio::piped()).stderr(Stdio::piped());
