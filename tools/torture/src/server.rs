@@ -290,6 +290,9 @@ fn command(options: &ServerOptions) -> Command {
     // If this program is killed, nobody else would end the server: setpriv asks the kernel to.
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "KILL", "--"]);
+    // Killed before that, it is no more the parent of what setpriv becomes.
+    command.args(["sh", "-c", "[ \"$PPID\" = \"$0\" ] && exec \"$@\""]);
+    command.arg(std::process::id().to_string());
     if let Some(network) = &options.network {
         command.arg("nsenter").arg(format!("--net={}", network.display())).arg("--");
     }
