@@ -65,7 +65,7 @@ struct Options {
 fn main() -> io::Result<ExitCode> {
     let options = Options::parse();
     let fault = options.fault;
-    let is_first = !options.data_dir.exists();
+    let died = options.data_dir.join("died");
     std::fs::create_dir_all(&options.data_dir)?;
     let stop = Arc::new(AtomicBool::new(false));
     signal_hook::flag::register(signal_hook::consts::SIGTERM, Arc::clone(&stop))?;
@@ -81,11 +81,13 @@ fn main() -> io::Result<ExitCode> {
             thread::spawn(move || serve(&shared, socket, place));
         }
     });
-    let dies = fault == Some(Fault::Die) && is_first;
+    // Once, however often it is killed before its time.
+    let dies = fault == Some(Fault::Die) && !died.exists();
     let begin = Instant::now();
     while !stop.load(Ordering::Relaxed) {
         thread::sleep(Duration::from_millis(5));
         if dies && begin.elapsed() > Duration::from_millis(150) {
+            std::fs::write(&died, "")?;
             return Ok(ExitCode::from(3));
         }
     }
