@@ -62,23 +62,10 @@ impl Campaign<'_> {
     /// ticked is there when it is started again.
     pub(super) fn fsync_error_round(&mut self) -> Result<String, Failure> {
         self.load(0.4)?;
-        let mut trap = self.draw_trap();
-        let mut what = format!("{trap:?}");
-        self.with_layer(|layer| layer.set_trap(&trap))?;
-        let mut death = self.await_death(DEATH_SOON)?;
-        let mut fired = self.take_fired()?;
-        if death.is_none() && fired.is_empty() {
-            // It was never so far: the next one, then.
-            trap.nth = 1;
-            self.with_layer(|layer| layer.set_trap(&trap))?;
-        }
-        if death.is_none() {
-            death = self.await_death(DEATH)?;
-            fired.extend(self.take_fired()?);
-        }
-        self.with_layer(|layer| layer.disarm())?;
+        let drawn = self.draw_trap();
+        let (trap, death, fired) = self.spring(drawn)?;
         let place = fired.join(", ");
-        what = format!("{what} at {}", if fired.is_empty() { "nothing" } else { &place });
+        let mut what = format!("{trap:?} at {}", if fired.is_empty() { "nothing" } else { &place });
         self.count("struck", fired.len() as u64);
         match death {
             Some(death) if trap.strike == Strike::Fail => {
@@ -107,6 +94,34 @@ impl Campaign<'_> {
         }
         self.load(0.4)?;
         Ok(what)
+    }
+
+    /// Sets a trap; the one that struck, how the server ended, and at which operations it was.
+    fn spring(&mut self, drawn: Trap) -> Result<(Trap, Option<Death>, Vec<String>), Failure> {
+        // It was never so far in that time: the next one, then. Files are renamed and removed now and then
+        // only, but written and synced all the time.
+        let next = Trap { nth: 1, ..drawn };
+        let operation = match drawn.operation {
+            Operation::Rename | Operation::Remove => Operation::Sync,
+            own => own,
+        };
+        let certain = Trap { operation, ..next };
+        for (trap, time) in [(drawn, DEATH_SOON), (next, DEATH), (certain, DEATH)] {
+            self.with_layer(|layer| layer.set_trap(&trap))?;
+            let mut death = self.await_death(time)?;
+            let mut fired = self.take_fired()?;
+            if death.is_none() && !fired.is_empty() {
+                // It struck in the last moment.
+                death = self.await_death(DEATH)?;
+                fired.extend(self.take_fired()?);
+            }
+            if death.is_some() || !fired.is_empty() {
+                self.with_layer(|layer| layer.disarm())?;
+                return Ok((trap, death, fired));
+            }
+        }
+        self.with_layer(|layer| layer.disarm())?;
+        Ok((certain, None, Vec::new()))
     }
 
     fn draw_trap(&mut self) -> Trap {
