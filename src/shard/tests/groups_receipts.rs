@@ -187,3 +187,37 @@ fn what_expired_before_a_device_got_it_is_not_delivered() {
         assert_eq!(world.receipt(ann), "receipt @2 of 2: 2 0, all (2, 0) [(2, 1), (3, 1)]");
     }
 }
+
+#[test]
+#[ignore = "what it missed while it was out is not told to the device of an author who is back"]
+fn an_author_who_left_and_is_back_before_its_device_heard_of_it_is_told_of_its_newest_entry() {
+    for cores in [1, 2] {
+        let mut world = World::of_cores(cores, |_| {});
+        let (group, [ann, bob, cat]) = three(&mut world);
+        let tablet = world.log_in(2, 2);
+        world.resume(tablet, &[(group, 1)]);
+        world.say(bob, group, 2, "hello");
+        world.frame(bob, &Frame::GroupAsk { group, position: 2, after: 0 });
+        assert!(world.receipt(bob).starts_with("receipt @2 of 2: 0 0"));
+        world.stall(bob);
+        for number in 1..=60 {
+            world.send(ann, 2, number, &"x".repeat(4_000));
+        }
+        world.change(tablet, group, 1, Action::Leave, &[], b"");
+        for member in [ann, cat] {
+            world.ack_group(member, group, 3);
+            world.frame(member, &Frame::GroupRead { group, position: 3 });
+        }
+        world.pass(1_000);
+        world.change(ann, group, 100, Action::Add, &[2], b"");
+        world.pass(1_000);
+        world.unstall(bob);
+        world.pass(1_000);
+        let told = world.told(bob);
+        assert!(told.iter().any(|told| told == "@4 1: add [2]"), "it follows the group");
+        let gone = format!("group {group} gone @3");
+        let receipt = told.iter().rfind(|told| told.starts_with("receipt"));
+        let is_told = receipt.is_some_and(|told| told.starts_with("receipt @3 of 2: 2 2"));
+        assert!(is_told || told.contains(&gone), "{receipt:?}");
+    }
+}
