@@ -12,6 +12,8 @@ use super::OpenError;
 const FORMAT: &str = "fulmar data 5\n";
 /// Name of the FORMAT file while it is written.
 const TEMPORARY: &str = "FORMAT.tmp";
+/// Name of the file that sessions are numbered by, the last one that a first start writes.
+const SESSIONS: &str = "SESSIONS";
 /// Time that each start has for its sessions, in milliseconds. 1,024 sessions of each core fit in one,
 /// so this is enough for 18,000 logins a second over a year and a half.
 const SESSIONS_MS: u64 = 10 * 86_400_000;
@@ -45,11 +47,16 @@ pub(super) fn prepare(path: &Path) -> Result<(), OpenError> {
     }
 }
 
+/// Whether a start ever got as far as to number its sessions: from then on clients may have come.
+pub(super) fn was_started(path: &Path) -> bool {
+    path.join(SESSIONS).exists()
+}
+
 /// The time from which this start numbers its sessions, in Unix milliseconds: not before the present,
 /// and not before what any earlier start could have used, whatever the clock says now. The directory
 /// must be open, so that nobody else asks.
 pub fn begin_sessions(path: &Path) -> Result<u64, OpenError> {
-    let file = path.join("SESSIONS");
+    let file = path.join(SESSIONS);
     let failed = |error| OpenError::Sessions { path: file.clone(), error };
     let free_from_ms = match fs::read_to_string(&file) {
         Ok(text) => text

@@ -47,6 +47,11 @@ pub enum OpenError {
         /// Which.
         path: PathBuf,
     },
+    /// There is no journal, though there was one.
+    NoJournal {
+        /// Where it should be.
+        path: PathBuf,
+    },
     /// The database in it can't be opened.
     Database {
         /// Which.
@@ -107,6 +112,13 @@ impl fmt::Display for OpenError {
                 f,
                 "{} is missing, without which the database is lost; restore the data directory \
                  from a backup",
+                path.display()
+            ),
+            OpenError::NoJournal { path } => write!(
+                f,
+                "the journal in {} is missing, though this data directory was in use; what it held \
+                 is nowhere else: restore the data directory from a backup, or choose an empty or a \
+                 new one with --data-dir",
                 path.display()
             ),
             OpenError::Journal(error) => write!(f, "{error}"),

@@ -117,13 +117,22 @@ pub struct Store {
 }
 
 /// Opens the data directory, or makes it.
+///
+/// The first start writes FORMAT, then the database, then the journal's first segment, and then, with
+/// [`begin_sessions`], SESSIONS, each durably before the next. A start that ended before the last of these had
+/// no clients, so whatever is missing then is made; where SESSIONS is, nothing may be missing.
 pub fn open(path: &Path, options: &Options) -> Result<Store, OpenError> {
     directory::prepare(path)?;
     let (database, journal) = (path.join("rocksdb"), path.join("journal"));
     let current = database.join("CURRENT");
+    let was_started = directory::was_started(path);
     // The journal is made once there is a database; without this file RocksDB would make a new one.
-    if journal.exists() && !current.exists() {
+    if (was_started || journal.exists()) && !current.exists() {
         return Err(OpenError::Missing { path: current });
+    }
+    // The database may be empty and the journal have held everything.
+    if was_started && !journal::is_begun(&journal)? {
+        return Err(OpenError::NoJournal { path: journal });
     }
     let rocks = Rocks::open(&database, options)?;
     let is_syncing = options.durability == Durability::Fsync;

@@ -292,6 +292,61 @@ fn other_formats_and_foreign_directories_are_refused() {
     assert!(error.contains("isn't empty"), "{error}");
 }
 
+/// What was said is in the journal and nowhere else until it is carried over, and what was trimmed before
+/// leaves its position only there.
+#[test]
+fn a_directory_that_was_in_use_is_refused_without_its_journal() {
+    let directory = tempfile::tempdir().expect("directory");
+    let path = directory.path().join("data");
+    let mut store = open(&path, &options()).expect("open");
+    begin_sessions(&path).expect("begin");
+    let key = Key::Entry { log: LogId::Inbox(1), position: 1 };
+    store.committer.commit([Write::Put { key, value: value(9, 9) }].iter()).expect("commit");
+    drop(store);
+    let journal = path.join("journal");
+    std::fs::rename(&journal, directory.path().join("journal")).expect("move");
+    for is_empty in [false, true] {
+        if is_empty {
+            std::fs::create_dir(&journal).expect("make");
+        }
+        let error = open(&path, &options()).expect_err("refused").to_string();
+        assert!(error.contains("data/journal is missing") && error.contains("backup"), "{error}");
+        assert_eq!(journal.exists(), is_empty, "it was left as it is");
+    }
+    std::fs::remove_dir(&journal).expect("remove");
+    let database = path.join("rocksdb");
+    std::fs::rename(&database, directory.path().join("rocksdb")).expect("move");
+    let error = open(&path, &options()).expect_err("refused").to_string();
+    assert!(error.contains("rocksdb/CURRENT is missing"), "{error}");
+    std::fs::rename(directory.path().join("rocksdb"), &database).expect("move");
+    std::fs::rename(directory.path().join("journal"), &journal).expect("move");
+    open(&path, &options()).expect("all is there again");
+}
+
+/// A first start that ended early had no clients, however far it got.
+#[test]
+fn a_first_start_that_ended_early_is_done_again() {
+    // What it writes, the last first: the journal's first segment, its directory, the database.
+    let segment = "journal/journal-000000000001.log";
+    for missing in [&[segment][..], &["journal"], &["journal", "rocksdb"]] {
+        let directory = tempfile::tempdir().expect("directory");
+        let path = directory.path().join("data");
+        drop(open(&path, &options()).expect("open"));
+        for name in missing {
+            let gone = path.join(name);
+            let removed = if gone.is_dir() {
+                std::fs::remove_dir_all(gone)
+            } else {
+                std::fs::remove_file(gone)
+            };
+            removed.expect("remove");
+        }
+        drop(open(&path, &options()).unwrap_or_else(|error| panic!("{missing:?}: {error}")));
+        begin_sessions(&path).expect("begin");
+        open(&path, &options()).unwrap_or_else(|error| panic!("{missing:?}: {error}"));
+    }
+}
+
 #[test]
 fn a_directory_in_use_is_refused_as_such() {
     let directory = tempfile::tempdir().expect("directory");

@@ -36,7 +36,7 @@ pub use drain::{Drain, DrainStop};
 pub use error::JournalError;
 pub use files::{DiskDirectory, DiskFile, JournalDirectory, JournalFile};
 pub use load::JournalReader;
-pub use recovery::{Parts, open};
+pub use recovery::{Parts, is_begun, open};
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -7,6 +7,9 @@
 //! nothing follows it; without syncing (`os`) later ones may have reached the disk before it, and what
 //! they say was synced lies before it.
 
+use std::fs;
+use std::io;
+use std::path::Path;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, RwLock};
 
@@ -107,6 +110,19 @@ pub fn open<D: JournalDirectory, S: Storage + Clone>(
     };
     let reader = JournalReader::new(Arc::clone(&shared), behind.clone());
     Ok((committer, reader, Drain::new(shared, behind, is_syncing)))
+}
+
+/// Whether there is a segment in the directory at `path`: whether a journal was ever opened there. There
+/// always is one from then on.
+pub fn is_begun(path: &Path) -> Result<bool, JournalError> {
+    match fs::read_dir(path) {
+        Ok(entries) => {
+            let mut names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+            Ok(names.any(|name| segment::number_in(&name).is_some()))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(JournalError::file("list", path, error)),
+    }
 }
 
 /// The numbers of the segments in a directory, rising, and the files that are none yet or no more.
