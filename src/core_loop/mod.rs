@@ -77,6 +77,8 @@ pub struct CoreLoop<S: Sockets> {
     detached: Vec<(SocketKey, S::Socket)>,
     /// Logins for which too many others wait, to be refused in the next turn.
     turned_down: Vec<ConnId>,
+    /// Connections that were refused because the core holds as many as it may, since the start.
+    turned_away: u64,
     /// Closing connections, in the order of their deadlines on the monotonic clock.
     closing: VecDeque<(u64, SocketKey)>,
     /// When the core was told to stop, in milliseconds on the monotonic clock.
@@ -133,6 +135,7 @@ impl<S: Sockets> CoreLoop<S> {
             accepted: Vec::new(),
             detached: Vec::new(),
             turned_down: Vec::new(),
+            turned_away: 0,
             closing: VecDeque::new(),
             stopping_since_ms: None,
             load: None,
@@ -265,15 +268,23 @@ impl<S: Sockets> CoreLoop<S> {
     }
 
     fn add_accepted(&mut self) {
-        for fd in self.accepted.drain(..) {
+        let mut accepted = std::mem::take(&mut self.accepted);
+        for fd in accepted.drain(..) {
             match self.sockets.add(fd) {
                 Ok(key) => {
                     debug!(slot = key.slot, generation = key.generation, "connection accepted");
                     self.parts.shard.on_event(Event::Accepted { conn: conn_id(key) }, &mut self.fx);
                 }
-                Err(fd) => self.sockets.turn_away(fd, &refusal()),
+                Err(fd) => self.turn_away(fd),
             }
         }
+        self.accepted = accepted;
+    }
+
+    /// Refuses a connection for which there is no place. The shard never hears of it.
+    fn turn_away(&mut self, socket: S::Socket) {
+        self.turned_away += 1;
+        self.sockets.turn_away(socket, &refusal());
     }
 
     /// Sends connections that left this ring to their home cores.
@@ -289,7 +300,7 @@ impl<S: Sockets> CoreLoop<S> {
     fn adopt(&mut self, socket: S::Socket, arrival: Arrival, early: &[u8]) {
         let key = match self.sockets.add(socket) {
             Ok(key) => key,
-            Err(socket) => return self.sockets.turn_away(socket, &refusal()),
+            Err(socket) => return self.turn_away(socket),
         };
         let conn = conn_id(key);
         self.parts.shard.on_event(Event::Arrived { conn, arrival }, &mut self.fx);

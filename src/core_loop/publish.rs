@@ -56,7 +56,8 @@ impl CoreLoop<Ring> {
             core.frames_sent(kind).set(counters.frames_sent[kind as usize]);
         }
         for (index, &code) in Code::ALL.iter().enumerate() {
-            core.refused(code).set(counters.refused[index]);
+            let turned_away = if code == Code::TooManyConnections { self.turned_away } else { 0 };
+            core.refused(code).set(counters.refused[index] + turned_away);
             core.rejected(code).set(counters.rejected[index]);
             core.goodbyes(code).set(counters.goodbyes[index]);
         }

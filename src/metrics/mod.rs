@@ -179,7 +179,7 @@ impl CoreMetrics {
         &self.frames_sent.0[kind_index(kind)]
     }
 
-    /// Hellos that were refused for this reason.
+    /// Hellos, and connections before theirs, that were refused for this reason.
     pub fn refused(&self, code: Code) -> &Counter {
         &self.refused[code_index(code)]
     }

@@ -135,7 +135,7 @@ fn labelled(metrics: &Metrics) -> Vec<MetricFamily> {
     vec![
         by_kind("fulmar_frames_received_total", "Frames received.", |c, i| &c.frames_received.0[i]),
         by_kind("fulmar_frames_sent_total", "Frames sent.", |c, i| &c.frames_sent.0[i]),
-        by_code("fulmar_refused_total", "Hellos refused.", |c, i| &c.refused[i]),
+        by_code("fulmar_refused_total", "Hellos and connections refused.", |c, i| &c.refused[i]),
         by_code("fulmar_rejected_total", "Sends rejected.", |c, i| &c.rejected[i]),
         by_code("fulmar_goodbyes_total", "Sessions ended by the server.", |c, i| &c.goodbyes[i]),
     ]

@@ -218,6 +218,11 @@ fn connections_over_the_limit_are_told_so() {
             None => true,
         });
     }
+    let line = format!("fulmar_refused_total{{code=\"too_many_connections\"}} {refused}");
+    while !server.http("/metrics").1.lines().any(|found| found == line) {
+        assert!(begun.elapsed() < super::harness::PATIENCE, "{line} is missing");
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }
 
 #[test]
