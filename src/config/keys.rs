@@ -158,7 +158,7 @@ pub(super) const KEYS: &[Key] = &[
         "Accept anyone as any user; refused unless all addresses are loopback"),
 
     key(LOGGING, "log", "FILTER", Allowed::Filter, "info",
-        "Which log lines go to stderr, such as info or warn,fulmar::shard=debug; SIGHUP changes it"),
+        "Which log lines go to stderr; SIGHUP changes it"),
     key(LOGGING, "log_format", "FORMAT", Allowed::Choice(&["text", "json"]), "text",
         "Log lines for people or one JSON object each"),
 ];

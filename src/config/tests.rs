@@ -171,6 +171,48 @@ fn an_error_names_key_value_origin_and_range_and_all_are_told() {
 }
 
 #[test]
+fn a_log_filter_names_levels_or_what_logs() {
+    for good in [
+        "info",
+        "WARN",
+        "off",
+        "warn,fulmar::core_loop=debug",
+        "error,hyper=info",
+        "fulmar",
+        "info,fulmar::control",
+        "fulmar::node::workers",
+        "info,[connection{slot}]=debug",
+    ] {
+        assert_eq!(resolve(&[DEV, "--log", good], "").expect(good).log, good);
+    }
+    for wrong in ["inof", "info,debgu", "fulmar::cor_loop", "fulmars", "fulmar=inof", " ", "hyper"]
+    {
+        let error = resolve(&[DEV, "--log", wrong], "").expect_err(wrong);
+        let start = format!("log = {wrong:?} (flag --log); allowed: error, warn, info, debug, ");
+        assert!(error.starts_with(&start), "{error}");
+        assert!(error.contains("fulmar::{cli,control,core_loop,node}"), "{error}");
+    }
+}
+
+#[test]
+fn the_modules_that_log_are_known() {
+    let source = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let logs = |file: &std::path::Path| {
+        let text = std::fs::read_to_string(file).unwrap();
+        ["debug", "info", "warn", "error"].iter().any(|level| text.contains(&format!("{level}!(")))
+    };
+    let mut found = Vec::new();
+    for module in std::fs::read_dir(source).unwrap().map(|entry| entry.unwrap().path()) {
+        let files = std::fs::read_dir(&module).into_iter().flatten();
+        if files.map(|entry| entry.unwrap().path()).any(|file| file.is_file() && logs(&file)) {
+            found.push(module.file_name().unwrap().to_string_lossy().into_owned());
+        }
+    }
+    found.sort();
+    assert_eq!(found, value::LOGGING_MODULES);
+}
+
+#[test]
 fn a_file_that_is_no_toml_is_an_error_with_its_line() {
     let error = resolve(&[DEV], "cores = 2\ncores = 3").unwrap_err();
     assert!(error.starts_with("fulmar.toml: "), "{error}");

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 use super::keys::{Allowed, Key};
 
@@ -21,6 +22,12 @@ pub(super) enum Value {
 /// Units of byte counts, the largest first.
 const UNITS: [(&str, u64); 5] =
     [("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
+
+/// What every log line of this program names as its origin, alone or with a module behind it.
+const PROGRAM: &str = "fulmar";
+
+/// The modules that write log lines.
+pub(super) const LOGGING_MODULES: [&str; 4] = ["cli", "control", "core_loop", "node"];
 
 /// The value that `text` stands for, if the key allows it.
 pub(super) fn parse(key: &Key, text: &str) -> Option<Value> {
@@ -42,7 +49,8 @@ pub(super) fn parse(key: &Key, text: &str) -> Option<Value> {
         Allowed::Flag => text.parse().ok().map(Value::Flag),
         Allowed::Filter => {
             let valid = !text.trim().is_empty() && EnvFilter::try_new(text).is_ok();
-            valid.then(|| Value::Text(text.to_owned()))
+            let says_something = text.split(',').all(is_level_or_ours_if_bare);
+            (valid && says_something).then(|| Value::Text(text.to_owned()))
         }
     }
 }
@@ -77,12 +85,30 @@ pub(super) fn allowed(key: &Key) -> String {
         ),
         Allowed::Choice(words) => words.join(" or "),
         Allowed::Flag => "true or false".to_owned(),
-        Allowed::Filter => "a filter such as info, debug or warn,fulmar=debug".to_owned(),
+        Allowed::Filter => format!(
+            "error, warn, info, debug, trace or off, and for modules (of {PROGRAM}::{{{}}}) others, \
+             such as warn,fulmar::core_loop=debug",
+            LOGGING_MODULES.join(",")
+        ),
     };
     match key.word {
         Some(word) => format!("{values}, or {word}"),
         None => values,
     }
+}
+
+/// Whether a part of a filter isn't a bare word that is neither a level nor an origin of this program's lines.
+/// To the library any word is an origin, and with one that nothing has, such as a level with a typing
+/// error, nothing is logged at all.
+fn is_level_or_ours_if_bare(part: &str) -> bool {
+    let part = part.trim();
+    let is_bare = !part.contains(['=', '[', ']', '{', '}']);
+    if !is_bare || part.is_empty() || part.parse::<LevelFilter>().is_ok() {
+        return true;
+    }
+    let mut names = part.split("::");
+    let is_ours = names.next() == Some(PROGRAM);
+    is_ours && names.next().is_none_or(|module| LOGGING_MODULES.contains(&module))
 }
 
 /// Digits, with single underscores between them as in TOML.
