@@ -52,8 +52,14 @@ pub enum TokenError {
     Missing,
     /// Longer than the protocol allows.
     TooLong,
-    /// Not a PASETO v4.public token with a footer that names a key.
+    /// White space before or behind it, as of a file with a line break at its end.
+    Space,
+    /// Not a PASETO v4.public token.
+    Version,
+    /// One by its beginning, and then cut off or garbled.
     Form,
+    /// Without a footer that names a key.
+    Footer,
     /// Signed by a key that this server doesn't have.
     UnknownKey,
     /// The signature isn't that key's.
@@ -76,7 +82,10 @@ impl TokenError {
             TokenError::UnknownKey => Code::TokenUnknownKey,
             TokenError::Expired => Code::TokenExpired,
             TokenError::TooLong
+            | TokenError::Space
+            | TokenError::Version
             | TokenError::Form
+            | TokenError::Footer
             | TokenError::Signature
             | TokenError::Claims
             | TokenError::Nobody
@@ -89,12 +98,22 @@ impl TokenError {
         match self {
             TokenError::Missing => "a token is required",
             TokenError::TooLong => "the token is longer than 1024 bytes",
-            TokenError::Form => "not a v4.public token whose footer names a key by kid",
+            TokenError::Space => "white space or a line break before or behind the token",
+            TokenError::Version => "the token isn't a PASETO v4.public token",
+            TokenError::Form => "the v4.public token is cut off or has wrong characters in it",
+            TokenError::Footer => {
+                "the token has no footer that names a key by kid, or the footer is cut off"
+            }
             TokenError::UnknownKey => "the token's kid is no key of this server",
             TokenError::Signature => "the token's signature doesn't match",
-            TokenError::Claims => "the token lacks a valid user, device or exp claim",
+            TokenError::Claims => {
+                "the token's claims must be a user, a device, exp, and if there are any iat and \
+                 nbf, times in RFC 3339"
+            }
             TokenError::Nobody => "users and devices are numbered from 1",
-            TokenError::NotYetValid => "the token isn't valid yet: iat or nbf is in the future",
+            TokenError::NotYetValid => {
+                "the token isn't valid yet: by this server's clock iat or nbf is in the future"
+            }
             TokenError::Expired => "the token has expired",
         }
     }

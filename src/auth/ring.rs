@@ -22,6 +22,9 @@ pub struct KeyRing {
     keys: HashMap<String, AsymmetricPublicKey<V4>>,
 }
 
+/// What every token begins with.
+const HEADER: &[u8] = b"v4.public.";
+
 /// The part of a footer that matters here.
 #[derive(Deserialize)]
 struct Footer<'a> {
@@ -81,11 +84,17 @@ impl KeyRing {
         if token.len() > TOKEN_BYTES_MAX {
             return Err(TokenError::TooLong);
         }
+        if token.trim_ascii().len() < token.len() {
+            return Err(TokenError::Space);
+        }
+        if !token.starts_with(HEADER) {
+            return Err(TokenError::Version);
+        }
         let text = std::str::from_utf8(token).map_err(|_| TokenError::Form)?;
         let untrusted =
             UntrustedToken::<Public, V4>::try_from(text).map_err(|_| TokenError::Form)?;
         let footer: Footer<'_> =
-            serde_json::from_slice(untrusted.untrusted_footer()).map_err(|_| TokenError::Form)?;
+            serde_json::from_slice(untrusted.untrusted_footer()).map_err(|_| TokenError::Footer)?;
         let key = self.keys.get(footer.kid.as_ref()).ok_or(TokenError::UnknownKey)?;
         let trusted =
             PublicToken::verify(key, &untrusted, None, None).map_err(|_| TokenError::Signature)?;

@@ -121,20 +121,27 @@ fn what_is_no_token_is_told_apart() {
     for (token, error) in [
         (String::new(), TokenError::Missing),
         ("x".repeat(TOKEN_BYTES_MAX + 1), TokenError::TooLong),
-        ("x".repeat(TOKEN_BYTES_MAX), TokenError::Form),
+        ("x".repeat(TOKEN_BYTES_MAX), TokenError::Version),
+        (format!("{good}\n"), TokenError::Space),
+        (format!(" {good}"), TokenError::Space),
+        (format!("\u{feff}{good}"), TokenError::Version),
         ("v4.public.".to_owned(), TokenError::Form),
         ("v4.public...".to_owned(), TokenError::Form),
-        (good.replace("v4.public", "v4.local"), TokenError::Form),
-        (good.replace("v4.public", "v2.public"), TokenError::Form),
-        (body.to_owned(), TokenError::Form),
+        (good.replace("v4.public", "v4.local"), TokenError::Version),
+        (good.replace("v4.public", "v2.public"), TokenError::Version),
+        (body.to_owned(), TokenError::Footer),
         (format!("{good}.x"), TokenError::Form),
-        (signed(&file, claims, "{}"), TokenError::Form),
-        (signed(&file, claims, r#"{"kid":7}"#), TokenError::Form),
+        (signed(&file, claims, "{}"), TokenError::Footer),
+        (signed(&file, claims, r#"{"kid":7}"#), TokenError::Footer),
         (signed(&file, claims, r#"{"kid":"k4.pid.x"}"#), TokenError::UnknownKey),
     ] {
         assert_eq!(ring.verify(token.as_bytes(), NOW_S), Err(error), "{token}");
     }
-    assert_eq!(ring.verify(&[0xff; 100], NOW_S), Err(TokenError::Form));
+    assert_eq!(ring.verify(&[0xff; 100], NOW_S), Err(TokenError::Version));
+    for cut in "v4.public.".len()..good.len() {
+        let error = ring.verify(&good.as_bytes()[..cut], NOW_S).unwrap_err();
+        assert!(error.detail().contains("cut off"), "{cut}: {error}");
+    }
 }
 
 #[test]
@@ -188,7 +195,10 @@ fn errors_have_the_codes_of_the_protocol_and_fit_its_detail() {
     for (error, code) in [
         (TokenError::Missing, Code::TokenRequired),
         (TokenError::TooLong, Code::TokenInvalid),
+        (TokenError::Space, Code::TokenInvalid),
+        (TokenError::Version, Code::TokenInvalid),
         (TokenError::Form, Code::TokenInvalid),
+        (TokenError::Footer, Code::TokenInvalid),
         (TokenError::UnknownKey, Code::TokenUnknownKey),
         (TokenError::Signature, Code::TokenInvalid),
         (TokenError::Claims, Code::TokenInvalid),

@@ -4,7 +4,7 @@ use fulmar_protocol::Code;
 
 use super::{CoreLoop, Job, MAIL_PER_TURN, Parcel, Reply, Sockets, note_departures, socket_key};
 use crate::faults::{Fault, is_planted};
-use crate::shard::{Event, Now};
+use crate::shard::{Event, Now, Refusal};
 
 impl<S: Sockets> CoreLoop<S> {
     /// Feeds the shard what the other threads left for it.
@@ -23,7 +23,8 @@ impl<S: Sockets> CoreLoop<S> {
             self.parts.shard.on_event(event, &mut self.fx);
         }
         for conn in self.turned_down.drain(..) {
-            let event = Event::Authenticated { conn, result: Err(Code::Overloaded) };
+            let refusal = Refusal { code: Code::Overloaded, detail: "too many logins at once" };
+            let event = Event::Authenticated { conn, result: Err(refusal) };
             self.parts.shard.on_event(event, &mut self.fx);
         }
         for lane in 0..self.parts.mail.lanes() {

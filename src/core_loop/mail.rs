@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use crossbeam_channel::{Sender, TrySendError};
-use fulmar_protocol::Code;
 
 use crate::faults::{Fault, is_planted};
 use crate::limits::{COMMIT_BYTES_ENOUGH, JOBS_BACKLOG_MAX, MESH_BACKLOG_LETTERS, VERIFYING_MAX};
 use crate::mesh::{Inlet, Outlet, Tray};
-use crate::shard::{Arrival, ConnId, CoreId, Identity, Letter, Load, Loaded, Ticket, Write};
+use crate::shard::{
+    Arrival, ConnId, CoreId, Identity, Letter, Load, Loaded, Refusal, Ticket, Write,
+};
 
 /// Between cores.
 #[derive(Debug)]
@@ -80,7 +81,7 @@ pub enum Reply {
         /// For which connection.
         conn: ConnId,
         /// Who it is for, or why it isn't good.
-        result: Result<Identity, Code>,
+        result: Result<Identity, Refusal>,
     },
 }
 
@@ -291,6 +292,7 @@ const fn value_bytes(write: &Write) -> usize {
 #[cfg(test)]
 mod tests {
     use crossbeam_channel::Receiver;
+    use fulmar_protocol::Code;
 
     use super::*;
     use crate::mesh::{Doorbell, lane};
@@ -323,7 +325,8 @@ mod tests {
         // All of them have their turn.
         let mut judged = before;
         while judged < 5_000 {
-            mail.answers.give(Reply::Verified { conn: CONN, result: Err(Code::TokenInvalid) });
+            let refusal = Refusal { code: Code::TokenInvalid, detail: "" };
+            mail.answers.give(Reply::Verified { conn: CONN, result: Err(refusal) });
             mail.answer().expect("an answer");
             mail.flush();
             judged += jobs.try_iter().count();

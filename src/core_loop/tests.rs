@@ -11,7 +11,7 @@ use fulmar_protocol::{Hello, Pairs, split_frame};
 
 use super::*;
 use crate::mesh::{Inlet, Outlet, lane};
-use crate::shard::{Identity, ShardConfig, home_core};
+use crate::shard::{Identity, Refusal, ShardConfig, home_core};
 use crate::uring::RingConfig;
 
 /// No test waits longer than this for anything.
@@ -154,6 +154,10 @@ fn pair() -> (OwnedFd, TcpStream) {
     (ours.into(), theirs)
 }
 
+const fn refused(code: Code) -> Refusal {
+    Refusal { code, detail: "as this test has it" }
+}
+
 const NOBODY: ConnId = ConnId { slot: 7, generation: 7 };
 
 #[test]
@@ -245,7 +249,7 @@ fn a_login_behind_too_many_others_is_refused() {
     // And once there is room again the next one gets its turn.
     let mut client = bench.connect();
     let jobs = bench.jobs.clone();
-    let result = Err(Code::TokenExpired);
+    let result = Err(refused(Code::TokenExpired));
     client.write_all(&hello(user_of(0), b"a token")).expect("write");
     let deadline = Instant::now() + PATIENCE;
     // Two questions of others are answered at the end.
@@ -335,7 +339,8 @@ fn no_worker_waits_for_a_core_that_has_ended() {
     let Bench { core, answers, .. } = bench;
     let worker = thread::spawn(move || {
         for _ in 0..=ANSWERS {
-            answers.give(Reply::Verified { conn: NOBODY, result: Err(Code::TokenExpired) });
+            answers
+                .give(Reply::Verified { conn: NOBODY, result: Err(refused(Code::TokenExpired)) });
         }
     });
     drop(core);

@@ -7,11 +7,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
 use crossbeam_channel::Receiver;
+use tracing::debug;
 
 use super::NodeError;
-use crate::auth::KeyRing;
+use crate::auth::{self, KeyRing, TokenError};
 use crate::core_loop::{Answers, Job, Reply};
-use crate::shard::Identity;
+use crate::shard::{ConnId, CoreId, Identity, Refusal};
 use crate::storage::Reader;
 
 /// Workers of a node: enough to keep a disk busy, few enough not to crowd the cores.
@@ -47,15 +48,27 @@ fn run(reader: &Reader, keys: &ArcSwap<KeyRing>, answers: &[Arc<Answers>], jobs:
                 let now_s = SystemTime::now()
                     .duration_since(UNIX_EPOCH)
                     .map_or(0, |since_epoch| since_epoch.as_secs());
-                let result = keys
-                    .load()
-                    .verify(&token, now_s)
-                    .map(|identity| Identity { user: identity.user, device: identity.device })
-                    .map_err(crate::auth::TokenError::code);
-                (core, Reply::Verified { conn, result })
+                let result = keys.load().verify(&token, now_s);
+                (core, Reply::Verified { conn, result: verdict(core, conn, result) })
             }
         };
         answers[usize::from(core)].give(reply);
+    }
+}
+
+/// What the core is told. The token itself is in no log.
+fn verdict(
+    core: CoreId,
+    conn: ConnId,
+    result: Result<auth::Identity, TokenError>,
+) -> Result<Identity, Refusal> {
+    match result {
+        Ok(auth::Identity { user, device, .. }) => Ok(Identity { user, device }),
+        Err(error) => {
+            let ConnId { slot, generation } = conn;
+            debug!(core, slot, generation, %error, "a token isn't accepted");
+            Err(Refusal { code: error.code(), detail: error.detail() })
+        }
     }
 }
 

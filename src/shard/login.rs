@@ -8,7 +8,7 @@ use super::connection::{Connection, Session, Stage};
 use super::inbox;
 use super::record::Device;
 use super::{
-    Answer, Arrival, ConnId, DeviceId, Effects, Identity, Level, Shard, UserId, home_core,
+    Answer, Arrival, ConnId, DeviceId, Effects, Identity, Level, Refusal, Shard, UserId, home_core,
 };
 use crate::faults::{Fault, is_planted};
 use crate::limits::{CORES_MAX, OVERLOAD_RETRY_MS};
@@ -117,7 +117,7 @@ impl Shard {
     pub(super) fn authenticated(
         &mut self,
         conn: ConnId,
-        result: Result<Identity, Code>,
+        result: Result<Identity, Refusal>,
         fx: &mut Effects,
     ) {
         let (core, cores) = (self.config.core, self.config.cores);
@@ -125,13 +125,7 @@ impl Shard {
         let Stage::Authenticating(arrival) = &connection.stage else { return };
         let arrival = arrival.clone();
         match result {
-            Err(code) => {
-                let detail = match code {
-                    Code::TokenExpired => "the token has expired",
-                    Code::TokenUnknownKey => "the token names a key that this server doesn't have",
-                    Code::Overloaded => "too many logins at once",
-                    _ => "the token can't be verified",
-                };
+            Err(Refusal { code, detail }) => {
                 let retry_ms = if code == Code::Overloaded { OVERLOAD_RETRY_MS } else { 0 };
                 self.refuse(conn, code, retry_ms, detail, fx);
             }

@@ -60,7 +60,7 @@ use overload::gathers;
 pub use people::PeopleLetter;
 pub use seam::{
     Arrival, ConnId, CoreId, DeviceId, Effects, Event, GroupId, Identity, Key, Letter, Load,
-    Loaded, LogId, Message, Now, Origin, Ticket, UserId, Write,
+    Loaded, LogId, Message, Now, Origin, Refusal, Ticket, UserId, Write,
 };
 
 use arena::Arena;

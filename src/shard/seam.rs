@@ -74,6 +74,16 @@ pub struct Identity {
     pub device: DeviceId,
 }
 
+/// Why a login is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Refusal {
+    /// The reason for programs.
+    pub code: Code,
+    /// The reason for people, up to
+    /// [`DETAIL_BYTES_MAX`](fulmar_protocol::limits::DETAIL_BYTES_MAX) bytes.
+    pub detail: &'static str,
+}
+
 /// A login that was accepted and is on its way to the user's home core.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Arrival {
@@ -505,7 +515,7 @@ pub enum Event<'a> {
         /// Which connection.
         conn: ConnId,
         /// Who the token is for, or why it isn't good.
-        result: Result<Identity, Code>,
+        result: Result<Identity, Refusal>,
     },
     /// A letter from a core of this node.
     Letter(Letter),

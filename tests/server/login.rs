@@ -1,5 +1,7 @@
 //! Who may log in, and what the others are told.
 
+use std::io::Read;
+
 use fulmar_protocol::{Code, Frame, Hello, Pairs};
 
 use super::harness::{Client, Got, Server, Setup, fulmar};
@@ -41,6 +43,28 @@ fn a_good_token_is_welcome_and_others_are_refused_with_the_reason() {
     let middle = damaged.len() / 2;
     damaged[middle] = if damaged[middle] == b'A' { b'B' } else { b'A' };
     assert_eq!(answer(&server, 7, 1, &damaged), Got::Refuse(Code::TokenInvalid));
+}
+
+/// Who issues tokens learns from the detail what is wrong with them.
+#[test]
+fn a_refused_token_is_told_what_is_wrong_with_it() {
+    let server = signed();
+    let good = token(&server, 7, 1, &[]);
+    let mut forged = good.clone().into_bytes();
+    forged[20] = if forged[20] == b'A' { b'B' } else { b'A' };
+    for (token, detail) in [
+        (format!("{good}\n").into_bytes(), "a line break before or behind the token"),
+        (good.as_bytes()[..good.len() / 2].to_vec(), "cut off"),
+        (good.replace("v4.public", "v2.public").into_bytes(), "isn't a PASETO v4.public token"),
+        (forged, "the token's signature doesn't match"),
+    ] {
+        let mut client = Client::connect(server.address);
+        client.hello(7, 1, &token, 0);
+        let mut told = Vec::new();
+        client.stream.read_to_end(&mut told).expect("read");
+        let told = String::from_utf8_lossy(&told);
+        assert!(told.contains(detail), "{detail}: {told}");
+    }
 }
 
 #[test]

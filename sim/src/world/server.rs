@@ -3,7 +3,7 @@
 use fulmar::core_loop::{Job, Reply, Rest};
 use fulmar::limits::{MESH_BACKLOG_LETTERS, OUTPUT_HIGH_BYTES};
 use fulmar::shard::record::InboxRecord;
-use fulmar::shard::{Identity, Loaded, LogId, Retention};
+use fulmar::shard::{Identity, Loaded, LogId, Refusal, Retention};
 use fulmar::storage::{Fault, Operation};
 use fulmar_protocol::Code;
 use fulmar_protocol::limits::FRAME_BYTES_MAX;
@@ -334,7 +334,8 @@ impl World {
                 }
             },
             Job::Verify { core, conn, token } => {
-                (core, Reply::Verified { conn, result: verify(&token) })
+                let refused = |code| Refusal { code, detail: "the token isn't good" };
+                (core, Reply::Verified { conn, result: verify(&token).map_err(refused) })
             }
         };
         let now = self.schedule.now();

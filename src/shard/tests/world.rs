@@ -10,7 +10,7 @@ use fulmar_protocol::{Chunks, Code, Frame, Hello, Pairs, Send, VERSION};
 use super::client::Client;
 use super::disk::Disk;
 use crate::shard::{
-    Arrival, ConnId, DeviceId, Effects, Event, Identity, Letter, Load, Loaded, Now, Shard,
+    Arrival, ConnId, DeviceId, Effects, Event, Identity, Letter, Load, Loaded, Now, Refusal, Shard,
     ShardConfig, Ticket, UserId, Write, home_core,
 };
 
@@ -54,7 +54,7 @@ pub(super) enum Happening {
     Stored(Ticket),
     Loaded(Loaded),
     Closed(ConnId),
-    Authenticated(ConnId, Result<Identity, Code>),
+    Authenticated(ConnId, Result<Identity, Refusal>),
     Load(u8),
     ShutDown,
 }
@@ -473,10 +473,10 @@ impl Core {
 }
 
 /// Tokens in these tests are "user.device", or the name of an error.
-fn verify(token: &[u8]) -> Result<Identity, Code> {
+fn verify(token: &[u8]) -> Result<Identity, Refusal> {
     let text = std::str::from_utf8(token).expect("a token of this test");
     if let Some(&code) = Code::ALL.iter().find(|code| code.name() == text) {
-        return Err(code);
+        return Err(Refusal { code, detail: code.name() });
     }
     let (user, device) = text.split_once('.').expect("a token of this test");
     Ok(Identity { user: user.parse().expect("a user"), device: device.parse().expect("a device") })

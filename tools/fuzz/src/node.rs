@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use fulmar::shard::{ConnId, DeviceId, Effects, Event, Now, Shard, ShardConfig, UserId};
+use fulmar::shard::{ConnId, DeviceId, Effects, Event, Now, Refusal, Shard, ShardConfig, UserId};
 use fulmar::storage::{SimulatedDatabase, Storage};
 use fulmar_protocol::{Code, Frame, Hello, Pairs, VERSION};
 
@@ -106,7 +106,8 @@ impl Node {
             events.push(Event::Loaded(loaded));
         }
         for (conn, _) in fx.authenticate.drain(..) {
-            events.push(Event::Authenticated { conn, result: Err(Code::TokenInvalid) });
+            let refusal = Refusal { code: Code::TokenInvalid, detail: "" };
+            events.push(Event::Authenticated { conn, result: Err(refusal) });
         }
         fx.pause.clear();
         for conn in fx.flush.drain(..) {

@@ -7,8 +7,8 @@ use std::collections::VecDeque;
 
 use fastrand::Rng;
 use fulmar::shard::{
-    Arrival, ConnId, Effects, Event, Identity, Letter, Load, Loaded, LogId, Now, Retention, Shard,
-    ShardConfig, Ticket, Write, home_core,
+    Arrival, ConnId, Effects, Event, Identity, Letter, Load, Loaded, LogId, Now, Refusal,
+    Retention, Shard, ShardConfig, Ticket, Write, home_core,
 };
 use fulmar::storage::{SimulatedDatabase, Storage};
 use fulmar_protocol::Code;
@@ -74,7 +74,7 @@ enum Happening {
     Stored(Ticket),
     Loaded(Loaded),
     Closed(ConnId),
-    Authenticated(ConnId, Result<Identity, Code>),
+    Authenticated(ConnId, Result<Identity, Refusal>),
     ShutDown,
 }
 
@@ -171,7 +171,8 @@ impl World {
         let line = self.lines.iter().find(|line| line.core == core && line.conn == conn);
         if let Some(line) = line {
             let (user, device) = line.identity;
-            let verdict = refusal.map_or(Ok(Identity { user, device }), Err);
+            let verdict = refusal
+                .map_or(Ok(Identity { user, device }), |code| Err(Refusal { code, detail: "" }));
             self.cores[core].events.push_back(Happening::Authenticated(conn, verdict));
         }
         true
