@@ -43,7 +43,9 @@ pub(super) fn prepare(path: &Path) -> Result<(), OpenError> {
             }
             write(path, &file, &temporary, FORMAT).and_then(|()| sync_parent(path)).map_err(failed)
         }
-        Err(error) => Err(failed(error)),
+        // Another path component is at fault.
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => Err(failed(error)),
+        Err(error) => Err(OpenError::File { path: file, error }),
     }
 }
 

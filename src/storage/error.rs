@@ -6,6 +6,15 @@ use std::path::PathBuf;
 
 use super::journal::JournalError;
 
+/// What to do where the system denies something.
+const DENIED: &str =
+    "; it must belong to the user that the server runs as: give it to that user with chown";
+
+/// What to do about an error of the system, as the end of a sentence.
+pub(super) fn remedy(error: &io::Error) -> &'static str {
+    if error.kind() == io::ErrorKind::PermissionDenied { DENIED } else { "" }
+}
+
 /// Why a data directory can't be opened. The text says what to do.
 #[derive(Debug)]
 pub enum OpenError {
@@ -29,6 +38,20 @@ pub enum OpenError {
     Foreign {
         /// Which.
         path: PathBuf,
+    },
+    /// A file of it can't be used.
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// A file of the database belongs to somebody else.
+    Denied {
+        /// Which directory.
+        path: PathBuf,
+        /// RocksDB's own error, which names the file.
+        error: StorageError,
     },
     /// Another process has it open.
     InUse {
@@ -74,7 +97,8 @@ impl fmt::Display for OpenError {
                 )
             }
             OpenError::Directory { path, error } => {
-                write!(f, "can't use the data directory {}: {error}", path.display())
+                let remedy = remedy(error);
+                write!(f, "can't use the data directory {}: {error}{remedy}", path.display())
             }
             OpenError::Format { path, found, wanted } => write!(
                 f,
@@ -101,6 +125,15 @@ impl fmt::Display for OpenError {
                  from a backup",
                 path.display()
             ),
+            OpenError::Denied { path, error } => {
+                write!(f, "the database in {} can't be opened: {error}{DENIED}", path.display())
+            }
+            OpenError::File { path, error } | OpenError::Sessions { path, error }
+                if error.kind() == io::ErrorKind::PermissionDenied =>
+            {
+                write!(f, "can't use {}: {error}{DENIED}", path.display())
+            }
+            OpenError::File { path, error } => write!(f, "can't use {}: {error}", path.display()),
             OpenError::Sessions { path, error } => {
                 write!(
                     f,
@@ -129,8 +162,10 @@ impl fmt::Display for OpenError {
 impl std::error::Error for OpenError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            OpenError::Directory { error, .. } | OpenError::Sessions { error, .. } => Some(error),
-            OpenError::Database { error, .. } => Some(error),
+            OpenError::Directory { error, .. }
+            | OpenError::File { error, .. }
+            | OpenError::Sessions { error, .. } => Some(error),
+            OpenError::Database { error, .. } | OpenError::Denied { error, .. } => Some(error),
             OpenError::Journal(error) => Some(error),
             _ => None,
         }

@@ -465,9 +465,41 @@ fn head_in(value: &[u8]) -> Result<u64, StorageError> {
 
 fn open_error(path: &Path, error: rocksdb::Error) -> OpenError {
     let path = path.parent().unwrap_or(path).to_owned();
-    // RocksDB's kind of error for a held lock is a plain I/O error; its text names the file.
-    if error.kind() == rocksdb::ErrorKind::IOError && error.as_ref().contains("lock") {
+    // RocksDB's kinds of error don't tell these from other trouble with files; its words do.
+    let words = error.to_string();
+    if is_held(&words) {
         return OpenError::InUse { path };
     }
+    if words.contains("Permission denied") {
+        return OpenError::Denied { path, error: error.into() };
+    }
     OpenError::Database { path, error: error.into() }
+}
+
+/// Whether RocksDB says that somebody holds its LOCK file: another process, or this one.
+fn is_held(words: &str) -> bool {
+    let by_another = words.contains("While lock file: ") && words.contains("/LOCK: Resource temp");
+    by_another || words.contains("lock hold by current process")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_held_lock_is_another_process() {
+        for (words, expected) in [
+            ("IO error: While lock file: /d/rocksdb/LOCK: Resource temporarily unavailable", true),
+            (
+                "IO error: lock hold by current process, acquire time 1764400000 acquiring thread 7: \
+                 /d/rocksdb/LOCK: No locks available",
+                true,
+            ),
+            ("IO error: While lock file: /d/rocksdb/LOCK: No locks available", false),
+            ("IO error: while open a file for lock: /d/rocksdb/LOCK: Permission denied", false),
+            ("IO error: While opening a file: /blocks/rocksdb/CURRENT: Permission denied", false),
+        ] {
+            assert_eq!(is_held(words), expected, "{words}");
+        }
+    }
 }

@@ -347,6 +347,29 @@ fn a_first_start_that_ended_early_is_done_again() {
     }
 }
 
+/// A file that can't be used is named, and nobody is sent to look for another process.
+#[test]
+fn a_file_that_cannot_be_used_is_named() {
+    let directory = tempfile::tempdir().expect("directory");
+    let path = directory.path().join("blocks");
+    drop(open(&path, &options()).expect("open"));
+    for name in ["rocksdb/LOCK", "FORMAT"] {
+        let file = path.join(name);
+        let kept = directory.path().join("kept");
+        std::fs::rename(&file, &kept).expect("move");
+        std::fs::create_dir(&file).expect("make");
+        let error = open(&path, &options()).expect_err("refused").to_string();
+        assert!(error.contains(name) && error.contains("directory"), "{error}");
+        assert!(!error.contains("another process"), "{error}");
+        std::fs::remove_dir(&file).expect("remove");
+        std::fs::rename(&kept, &file).expect("move");
+    }
+    drop(open(&path, &options()).expect("open"));
+    let denied = std::io::Error::from(std::io::ErrorKind::PermissionDenied);
+    let error = OpenError::File { path: path.join("FORMAT"), error: denied }.to_string();
+    assert!(error.contains("blocks/FORMAT: permission denied; it must belong to"), "{error}");
+}
+
 #[test]
 fn a_directory_in_use_is_refused_as_such() {
     let directory = tempfile::tempdir().expect("directory");

@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::storage::error::remedy;
+
 /// See each variant. None of them may be passed over: what the journal can't give or take is not
 /// known to be safe.
 #[derive(Debug)]
@@ -59,7 +61,8 @@ impl fmt::Display for JournalError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             JournalError::File { action, path, error } => {
-                write!(f, "can't {action} the journal file {}: {error}", path.display())
+                let remedy = remedy(error);
+                write!(f, "can't {action} the journal file {}: {error}{remedy}", path.display())
             }
             JournalError::Damaged { path, at } => write!(
                 f,
