@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// Each module of the server and the modules that it may name.
 const ARROWS: &[(&str, &[&str])] = &[
     ("auth", &[]),
-    ("cli", &["auth", "config", "control", "doctor", "node", "uring"]),
+    ("cli", &["auth", "config", "control", "doctor", "node", "storage", "uring"]),
     ("config", &["limits"]),
     ("control", &["auth", "config", "metrics"]),
     ("core_loop", &["faults", "limits", "mesh", "metrics", "shard", "uring"]),

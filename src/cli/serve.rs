@@ -6,12 +6,14 @@ use super::{Failure, complain, print};
 use crate::auth::KeyRing;
 use crate::config::{Config, Flags, Machine, Sources, unknown_variables};
 use crate::control::start_logging;
+use crate::storage;
 
 #[derive(Debug, Args)]
 pub(super) struct Serve {
     #[command(flatten)]
     flags: Flags,
-    /// Print the settings in force, each with where it came from, check the key file, and exit.
+    /// Print the settings in force, each with where it came from, look at the key file and the data
+    /// directory without changing them, and exit.
     #[arg(long)]
     check: bool,
 }
@@ -46,7 +48,9 @@ fn check(config: &Config, warnings: &[String]) -> Result<(), Failure> {
         let ids = ring.ids();
         ids.iter().try_for_each(|id| print(&format!("# login key {id}\n")))?;
     }
-    Ok(())
+    storage::check(&config.data_dir).map_err(|error| {
+        Failure::Usage(format!("data_dir = {:?}: {error}", config.data_dir.display().to_string()))
+    })
 }
 
 fn serve(config: &Config, warnings: &[String]) -> Result<(), Failure> {

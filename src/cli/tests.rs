@@ -126,6 +126,17 @@ fn what_a_key_file_lacks_is_told_as_such() {
 }
 
 #[test]
+fn the_check_looks_at_the_data_directory() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().to_str().unwrap();
+    let check = || run(parse(&["serve", "--insecure-dev", "--data-dir", path, "--check"]).unwrap());
+    check().unwrap();
+    std::fs::write(directory.path().join("FORMAT"), "fulmar data 3\n").unwrap();
+    let Err(Failure::Usage(message)) = check() else { panic!("it was accepted") };
+    assert!(message.starts_with("data_dir = \"") && message.contains("fulmar data 3"), "{message}");
+}
+
+#[test]
 fn a_wrong_configuration_is_told_before_anything_is_opened() {
     let command = parse(&["serve", "--insecure-dev", "--listen", "0.0.0.0:1"]).unwrap();
     let Err(Failure::Usage(message)) = run(command) else { panic!("it was accepted") };

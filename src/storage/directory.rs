@@ -6,6 +6,8 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use rustix::fs::Access;
+
 use super::OpenError;
 
 /// The version of everything in a data directory: keys, values, journal.
@@ -22,9 +24,19 @@ const SESSIONS_MS: u64 = 10 * 86_400_000;
 pub(super) fn prepare(path: &Path) -> Result<(), OpenError> {
     let failed = |error| OpenError::Directory { path: path.to_owned(), error };
     fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed)?;
+    if has_format(path)? {
+        return Ok(());
+    }
+    let (file, temporary) = (path.join("FORMAT"), path.join(TEMPORARY));
+    write(path, &file, &temporary, FORMAT).and_then(|()| sync_parent(path)).map_err(failed)
+}
+
+/// Whether the directory is one of this version; false of one that is new.
+fn has_format(path: &Path) -> Result<bool, OpenError> {
+    let failed = |error| OpenError::Directory { path: path.to_owned(), error };
     let file = path.join("FORMAT");
     match fs::read(&file) {
-        Ok(found) if found == FORMAT.as_bytes() => Ok(()),
+        Ok(found) if found == FORMAT.as_bytes() => Ok(true),
         Ok(found) => {
             let found = String::from_utf8_lossy(&found);
             Err(OpenError::Format {
@@ -34,19 +46,84 @@ pub(super) fn prepare(path: &Path) -> Result<(), OpenError> {
             })
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let temporary = path.join(TEMPORARY);
             for entry in fs::read_dir(path).map_err(failed)? {
                 // A crash may have left the file that is renamed to FORMAT.
                 if entry.map_err(failed)?.file_name() != TEMPORARY {
                     return Err(OpenError::Foreign { path: path.to_owned() });
                 }
             }
-            write(path, &file, &temporary, FORMAT).and_then(|()| sync_parent(path)).map_err(failed)
+            Ok(false)
         }
         // Another path component is at fault.
         Err(error) if error.kind() == io::ErrorKind::NotADirectory => Err(failed(error)),
         Err(error) => Err(OpenError::File { path: file, error }),
     }
+}
+
+/// Whether there is a data directory of this version. False of what a start would make one of: an empty
+/// directory, or none where one can be made.
+pub(super) fn is_there(path: &Path) -> Result<bool, OpenError> {
+    match fs::metadata(path) {
+        Ok(_) => {
+            let is_there = has_format(path)?;
+            may(path, Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK)?;
+            Ok(is_there)
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let parent =
+                path.ancestors().skip(1).find(|parent| is_named(parent) && parent.exists());
+            may_make(path, parent.unwrap_or(Path::new(".")))?;
+            Ok(false)
+        }
+        Err(error) => Err(OpenError::Directory { path: path.to_owned(), error }),
+    }
+}
+
+/// Refuses a data directory whose files may not be used. A file may go at any time, if a server runs.
+pub(super) fn may_be_used(path: &Path) -> Result<(), OpenError> {
+    let (read, write, enter) = (Access::READ_OK, Access::WRITE_OK, Access::EXEC_OK);
+    may_if_there(&path.join(SESSIONS), read)?;
+    may_if_there(&path.join("rocksdb/LOCK"), read | write)?;
+    for (name, access) in [("journal", read | write), ("rocksdb", read)] {
+        let directory = path.join(name);
+        may_if_there(&directory, read | write | enter)?;
+        for entry in fs::read_dir(&directory).into_iter().flatten().flatten() {
+            may_if_there(&entry.path(), access)?;
+        }
+    }
+    Ok(())
+}
+
+fn is_named(path: &Path) -> bool {
+    !path.as_os_str().is_empty()
+}
+
+/// Refuses a directory that can't be made because its first parent that is there is none, or may not be
+/// written to.
+fn may_make(path: &Path, parent: &Path) -> Result<(), OpenError> {
+    let access = Access::WRITE_OK | Access::EXEC_OK;
+    let outcome = if parent.is_dir() {
+        rustix::fs::access(parent, access).map_err(io::Error::from)
+    } else {
+        Err(io::ErrorKind::NotADirectory.into())
+    };
+    outcome.map_err(|error| OpenError::Unmade {
+        path: path.to_owned(),
+        parent: parent.to_owned(),
+        error,
+    })
+}
+
+fn may_if_there(path: &Path, access: Access) -> Result<(), OpenError> {
+    match may(path, access) {
+        Err(OpenError::File { error, .. }) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        outcome => outcome,
+    }
+}
+
+fn may(path: &Path, access: Access) -> Result<(), OpenError> {
+    rustix::fs::access(path, access)
+        .map_err(|error| OpenError::File { path: path.to_owned(), error: error.into() })
 }
 
 /// Whether a start ever got as far as to number its sessions: from then on clients may have come.

@@ -25,6 +25,15 @@ pub enum OpenError {
         /// Why.
         error: io::Error,
     },
+    /// It isn't there and can't be made.
+    Unmade {
+        /// Which.
+        path: PathBuf,
+        /// Where it would be made.
+        parent: PathBuf,
+        /// Why it can't.
+        error: io::Error,
+    },
     /// It was written by another version.
     Format {
         /// Which directory.
@@ -100,6 +109,13 @@ impl fmt::Display for OpenError {
                 let remedy = remedy(error);
                 write!(f, "can't use the data directory {}: {error}{remedy}", path.display())
             }
+            OpenError::Unmade { path, parent, error } => write!(
+                f,
+                "the data directory {} can't be made in {}: {error}; make it, and give it with chown \
+                 to the user that the server runs as, or choose another --data-dir",
+                path.display(),
+                parent.display()
+            ),
             OpenError::Format { path, found, wanted } => write!(
                 f,
                 "the data directory {} has the format \"{found}\" by its file FORMAT, this program \
@@ -163,6 +179,7 @@ impl std::error::Error for OpenError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             OpenError::Directory { error, .. }
+            | OpenError::Unmade { error, .. }
             | OpenError::File { error, .. }
             | OpenError::Sessions { error, .. } => Some(error),
             OpenError::Database { error, .. } | OpenError::Denied { error, .. } => Some(error),

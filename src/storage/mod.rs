@@ -123,8 +123,29 @@ pub struct Store {
 /// no clients, so whatever is missing then is made; where SESSIONS is, nothing may be missing.
 pub fn open(path: &Path, options: &Options) -> Result<Store, OpenError> {
     directory::prepare(path)?;
+    miss_nothing(path)?;
     let (database, journal) = (path.join("rocksdb"), path.join("journal"));
-    let current = database.join("CURRENT");
+    let rocks = Rocks::open(&database, options)?;
+    let is_syncing = options.durability == Durability::Fsync;
+    let directory = DiskDirectory::make(&journal)?;
+    let (committer, reader, drain) = journal::open(directory, options.journal, is_syncing, rocks)?;
+    Ok(Store { committer, reader, drain })
+}
+
+/// Looks whether a server of this version could open the data directory, or make it, and changes nothing:
+/// neither a server that has it open nor the next one notices. What only reading everything tells, such as
+/// damage, it doesn't see.
+pub fn check(path: &Path) -> Result<(), OpenError> {
+    if directory::is_there(path)? {
+        miss_nothing(path)?;
+        directory::may_be_used(path)?;
+    }
+    Ok(())
+}
+
+/// Refuses a directory that was in use and lacks its database or its journal.
+fn miss_nothing(path: &Path) -> Result<(), OpenError> {
+    let (current, journal) = (path.join("rocksdb/CURRENT"), path.join("journal"));
     let was_started = directory::was_started(path);
     // The journal is made once there is a database; without this file RocksDB would make a new one.
     if (was_started || journal.exists()) && !current.exists() {
@@ -134,9 +155,5 @@ pub fn open(path: &Path, options: &Options) -> Result<Store, OpenError> {
     if was_started && !journal::is_begun(&journal)? {
         return Err(OpenError::NoJournal { path: journal });
     }
-    let rocks = Rocks::open(&database, options)?;
-    let is_syncing = options.durability == Durability::Fsync;
-    let directory = DiskDirectory::make(&journal)?;
-    let (committer, reader, drain) = journal::open(directory, options.journal, is_syncing, rocks)?;
-    Ok(Store { committer, reader, drain })
+    Ok(())
 }

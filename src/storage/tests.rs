@@ -292,6 +292,39 @@ fn other_formats_and_foreign_directories_are_refused() {
     assert!(error.contains("isn't empty"), "{error}");
 }
 
+fn names(path: &Path) -> Vec<std::path::PathBuf> {
+    let mut names: Vec<_> =
+        std::fs::read_dir(path).expect("list").map(|entry| entry.expect("entry").path()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_check_refuses_what_a_start_would_and_changes_nothing() {
+    let directory = tempfile::tempdir().expect("directory");
+    let path = directory.path().join("below/data");
+    check(&path).expect("it can be made");
+    assert!(names(directory.path()).is_empty(), "it was made");
+    let store = open(&path, &options()).expect("open");
+    begin_sessions(&path).expect("begin");
+    let before = names(&path);
+    check(&path).expect("also while it is in use");
+    assert_eq!(names(&path), before);
+    drop(store);
+    check(&path).expect("good");
+    let refused = |path: &Path| check(path).expect_err("refused").to_string();
+    let file = path.join("SESSIONS");
+    assert!(refused(&file).contains("is a file, not a directory"), "{}", refused(&file));
+    let below = refused(&file.join("data"));
+    assert!(below.contains("SESSIONS/data") && below.contains("Not a directory"), "{below}");
+    assert!(refused(directory.path()).contains("isn't empty"), "{}", refused(directory.path()));
+    std::fs::write(path.join("FORMAT"), "fulmar data 3\n").expect("write");
+    assert!(refused(&path).contains("fulmar data 3"), "{}", refused(&path));
+    std::fs::write(path.join("FORMAT"), "fulmar data 4\n").expect("write");
+    std::fs::remove_dir_all(path.join("journal")).expect("remove");
+    assert!(refused(&path).contains("data/journal is missing"), "{}", refused(&path));
+}
+
 /// What was said is in the journal and nowhere else until it is carried over, and what was trimmed before
 /// leaves its position only there.
 #[test]
