@@ -1,7 +1,7 @@
 //! The command line: `fulmar serve`, `fulmar key`, `fulmar token`, `fulmar doctor`.
 //!
 //! Answers go to stdout, everything else to stderr. Exit codes: 0 for success, 1 for a failure,
-//! 2 for a command line or a configuration that is wrong.
+//! 2 for a command line, a configuration, a key file or a data directory that is wrong.
 
 mod doctor;
 mod keys;

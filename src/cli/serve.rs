@@ -6,7 +6,8 @@ use super::{Failure, complain, print};
 use crate::auth::KeyRing;
 use crate::config::{Config, Flags, Machine, Sources, unknown_variables};
 use crate::control::start_logging;
-use crate::storage;
+use crate::node::{self, NodeError};
+use crate::storage::{self, OpenError};
 
 #[derive(Debug, Args)]
 pub(super) struct Serve {
@@ -66,5 +67,33 @@ fn serve(config: &Config, warnings: &[String]) -> Result<(), Failure> {
              token; never use --insecure-dev with real people's messages"
         );
     }
-    crate::node::run(config, log).map_err(|error| Failure::run(&error))
+    node::run(config, log).map_err(|error| failure(&error))
+}
+
+/// What a second try doesn't mend is told by another status than the rest.
+fn failure(error: &NodeError) -> Failure {
+    match error {
+        NodeError::Keys { .. }
+        | NodeError::Database(OpenError::Format { .. } | OpenError::Foreign { .. }) => {
+            Failure::usage(error)
+        }
+        _ => Failure::run(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::KeyFileError;
+
+    #[test]
+    fn a_key_file_or_a_directory_that_is_wrong_is_a_wrong_configuration() {
+        let path = std::path::PathBuf::from("d");
+        let keys = NodeError::Keys { path: path.clone(), error: KeyFileError::NoSigningKey };
+        let foreign = NodeError::Database(OpenError::Foreign { path: path.clone() });
+        let in_use = NodeError::Database(OpenError::InUse { path });
+        assert!(matches!(failure(&keys), Failure::Usage(_)));
+        assert!(matches!(failure(&foreign), Failure::Usage(_)));
+        assert!(matches!(failure(&in_use), Failure::Run(_)));
+    }
 }
