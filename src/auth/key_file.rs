@@ -14,7 +14,7 @@
 //! is removed when the last token that it signed has expired.
 
 use std::fmt;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -59,6 +59,13 @@ pub struct KeyInfo<'a> {
     pub has_secret: bool,
     /// When it was made, if that was written down.
     pub created: Option<&'a str>,
+}
+
+/// See [`KeyFile::lock`].
+#[derive(Debug)]
+pub struct KeyFileLock {
+    // Closing it ends the lock.
+    _directory: File,
 }
 
 /// Why a key file can't be used, or a token not signed.
@@ -195,8 +202,14 @@ impl KeyFile {
     /// it is to stand by until all servers know it.
     ///
     /// # Errors
-    /// The file has [`KEYS_MAX`] keys, or the system gave no randomness.
+    /// The file has [`KEYS_MAX`] keys, or only public ones, or the system gave no randomness.
     pub fn generate(&mut self, standby: bool, now_unix_s: u64) -> Result<&str, KeyFileError> {
+        if !self.keys.is_empty() && self.keys.iter().all(|key| key.secret.is_none()) {
+            let reason = "the key file holds public keys only, as a server's does, and a private key \
+                          doesn't belong there: generate it in the file that tokens are signed with, \
+                          and put the output of `fulmar key public` here";
+            return Err(KeyFileError::Refused(reason.to_owned()));
+        }
         if self.keys.len() >= KEYS_MAX {
             let reason = format!("the key file has {KEYS_MAX} keys, the most that are allowed");
             return Err(KeyFileError::Refused(reason));
@@ -287,18 +300,31 @@ impl KeyFile {
         format!("{warning}{toml}")
     }
 
-    /// Writes the file with mode 0600, whole or not at all: a reader sees the old or the new one,
-    /// and so does whoever looks after a power cut.
-    pub fn save(&self, path: &Path) -> Result<(), KeyFileError> {
-        let directory = match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
+    /// Lets nobody else change key files beside this one until the lock is dropped: who loads, changes and
+    /// saves one takes it first, or loses what another does in between. It lies on the directory, because
+    /// saving puts another file in the place of the one there.
+    ///
+    /// # Errors
+    /// The directory can't be opened or locked.
+    pub fn lock(path: &Path) -> Result<KeyFileLock, KeyFileError> {
+        let lock = || {
+            let directory = File::open(directory_of(&target(path)?))?;
+            directory.lock()?;
+            Ok(KeyFileLock { _directory: directory })
         };
+        lock().map_err(|source| KeyFileError::Io { path: path.to_owned(), source })
+    }
+
+    /// Writes the file with mode 0600, whole or not at all: a reader sees the old or the new one,
+    /// and so does whoever looks after a power cut. A symbolic link stays one, to the new file.
+    pub fn save(&self, path: &Path) -> Result<(), KeyFileError> {
         let write = || {
+            let target = target(path)?;
+            let directory = directory_of(&target);
             let mut file = tempfile::NamedTempFile::new_in(directory)?;
             file.write_all(self.to_text().as_bytes())?;
             file.as_file().sync_all()?;
-            file.persist(path)?;
+            file.persist(&target)?;
             File::open(directory)?.sync_all()
         };
         write().map_err(|source| KeyFileError::Io { path: path.to_owned(), source })
@@ -370,6 +396,23 @@ fn paserk(value: &impl FormatAsPaserk) -> String {
 
 fn content<T>(reason: String) -> Result<T, KeyFileError> {
     Err(KeyFileError::Content(reason))
+}
+
+/// Where the file is or would be: where the links lead, if `path` is one.
+fn target(path: &Path) -> io::Result<PathBuf> {
+    match fs::canonicalize(path) {
+        // A link to a file that isn't there yet, or no link.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(fs::read_link(path)
+            .map_or_else(|_| path.to_owned(), |link| directory_of(path).join(link))),
+        outcome => outcome,
+    }
+}
+
+fn directory_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
 }
 
 /// The text of a file of bounded length, and its permission bits.

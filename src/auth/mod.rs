@@ -27,7 +27,7 @@ use std::fmt;
 
 use fulmar_protocol::Code;
 
-pub use key_file::{FILE_BYTES_MAX, KEYS_MAX, KeyFile, KeyFileError, KeyInfo};
+pub use key_file::{FILE_BYTES_MAX, KEYS_MAX, KeyFile, KeyFileError, KeyFileLock, KeyInfo};
 pub use ring::KeyRing;
 
 /// Who a valid token is for, and until when.

@@ -264,6 +264,21 @@ fn a_saved_file_is_private_and_a_public_one_is_told() {
 }
 
 #[test]
+fn a_link_to_a_key_file_stays_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let (file, link) = (directory.path().join("keys.toml"), directory.path().join("link.toml"));
+    std::os::unix::fs::symlink("keys.toml", &link).unwrap();
+    for _ in 0..2 {
+        // Also one that leads to nothing yet.
+        let _lock = KeyFile::lock(&link).unwrap();
+        key_file().save(&link).unwrap();
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(KeyRing::load(&file).unwrap().0.ids(), KeyRing::load(&link).unwrap().0.ids());
+    }
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 2, "a temporary file is left");
+}
+
+#[test]
 fn a_missing_or_endless_file_is_an_error_that_names_it() {
     let error = KeyRing::load(std::path::Path::new("/nowhere/keys.toml")).unwrap_err();
     assert!(error.to_string().starts_with("there is no key file /nowhere/keys.toml; "), "{error}");

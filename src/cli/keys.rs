@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 
 use super::{Failure, complain, now_unix_s, print};
-use crate::auth::{Identity, KeyFile, KeyFileError};
+use crate::auth::{Identity, KeyFile, KeyFileError, KeyFileLock};
 
 /// Seconds of a day.
 const DAY_S: u64 = 86_400;
@@ -58,6 +58,7 @@ impl KeyCommand {
             KeyCommand::List { keys } => list(&load(&keys.path)?),
             KeyCommand::Public { keys } => print(&load(&keys.path)?.public().to_text()),
             KeyCommand::SignWith { keys, id } => {
+                let _lock = lock(&keys.path)?;
                 let mut file = load(&keys.path)?;
                 file.sign_with(&id).map_err(|error| Failure::usage(&error))?;
                 file.save(&keys.path).map_err(|error| Failure::run(&error))
@@ -67,6 +68,7 @@ impl KeyCommand {
 }
 
 fn generate(path: &Path, standby: bool) -> Result<(), Failure> {
+    let _lock = lock(path)?;
     let exists = path.try_exists().map_err(|error| Failure::run(&error))?;
     // Without a key that signs, there is none to leave it to.
     let mut file = if exists { load(path)? } else { KeyFile::default() };
@@ -75,6 +77,11 @@ fn generate(path: &Path, standby: bool) -> Result<(), Failure> {
     let id = id.to_owned();
     file.save(path).map_err(|error| Failure::run(&error))?;
     print(&format!("{id}\n"))
+}
+
+/// Until it is dropped, other runs wait that would change the file.
+fn lock(path: &Path) -> Result<KeyFileLock, Failure> {
+    KeyFile::lock(path).map_err(|error| Failure::run(&error))
 }
 
 fn list(file: &KeyFile) -> Result<(), Failure> {

@@ -93,6 +93,31 @@ fn keys_are_made_shown_and_used() {
 }
 
 #[test]
+fn runs_at_once_lose_no_keys() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("keys.toml");
+    let keys = path.to_str().unwrap();
+    let generate = || run(parse(&["key", "generate", "--keys", keys]).unwrap()).unwrap();
+    std::thread::scope(|scope| (0..8).for_each(|_| _ = scope.spawn(generate)));
+    assert_eq!(crate::auth::KeyFile::load(&path).unwrap().0.list().count(), 8);
+}
+
+#[test]
+fn a_file_of_public_keys_gets_no_private_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("keys.toml");
+    let keys = path.to_str().unwrap();
+    run(parse(&["key", "generate", "--keys", keys]).unwrap()).unwrap();
+    let public = crate::auth::KeyFile::load(&path).unwrap().0.public().to_text();
+    std::fs::write(&path, &public).unwrap();
+    let outcome = run(parse(&["key", "generate", "--keys", keys]).unwrap());
+    let Err(Failure::Run(message)) = outcome else { panic!("it was accepted") };
+    assert!(message.contains("public keys only"), "{message}");
+    assert!(message.contains("`fulmar key public`"), "{message}");
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), public, "left as it was");
+}
+
+#[test]
 fn what_is_wrong_with_a_key_file_is_told_with_its_name() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("keys.toml");
