@@ -84,7 +84,7 @@ pub struct Config {
     pub quota_messages: u64,
     /// Most entries in a group's log.
     pub group_quota_messages: u64,
-    /// Most body bytes in a group's log.
+    /// Most body bytes in a group's log. Never less than `body_bytes_max`.
     pub group_quota_bytes: u64,
     /// Most members of a group.
     pub group_members_max: usize,
@@ -286,6 +286,15 @@ impl Config {
                 "quota_bytes",
                 format!(
                     "at least body_bytes_max, which is {}, or the largest message fits no inbox",
+                    self.body_bytes_max
+                ),
+            );
+        }
+        if self.group_quota_bytes < self.body_bytes_max {
+            wrong(
+                "group_quota_bytes",
+                format!(
+                    "at least body_bytes_max, which is {}, or the largest message fits no group's log",
                     self.body_bytes_max
                 ),
             );

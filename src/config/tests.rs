@@ -252,6 +252,7 @@ fn values_must_fit_each_other_and_the_machine() {
         (&["--pin=9", "--cores=1"], "pin"),
         (&["--connections-max=18977"], "connections_max"),
         (&["--quota-bytes=1KiB"], "quota_bytes"),
+        (&["--group-quota-bytes=1KiB"], "group_quota_bytes"),
         (&["--control=127.0.0.1:7700"], "control"),
     ] {
         let error = resolve(&[&[DEV], arguments].concat(), "").unwrap_err();

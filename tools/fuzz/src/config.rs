@@ -41,6 +41,7 @@ pub fn config(data: &[u8]) {
 fn check_config(config: &Config) {
     assert!((1..=64).contains(&config.cores));
     assert!(config.quota_bytes >= config.body_bytes_max);
+    assert!(config.group_quota_bytes >= config.body_bytes_max);
     assert!(config.keys.is_some() || config.insecure_dev);
     assert!(!config.insecure_dev || config.listen.ip().is_loopback());
     let described = config.describe();
