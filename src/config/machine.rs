@@ -57,8 +57,13 @@ impl Machine {
         (first..first + count).all(|cpu| self.cpus.contains(&cpu))
     }
 
-    /// The CPUs in the notation of `taskset`: `0-3,8`.
-    pub(super) fn cpu_list(&self) -> String {
+    /// How many CPUs that may be used follow each other at most.
+    pub(super) fn consecutive_cpus_max(&self) -> usize {
+        self.runs().into_iter().map(|(first, last)| last - first + 1).max().unwrap_or(0)
+    }
+
+    /// The first and the last of the CPUs that follow each other without a gap, ascending.
+    fn runs(&self) -> Vec<(usize, usize)> {
         let mut runs: Vec<(usize, usize)> = Vec::new();
         for &cpu in &self.cpus {
             match runs.last_mut() {
@@ -66,9 +71,14 @@ impl Machine {
                 _ => runs.push((cpu, cpu)),
             }
         }
+        runs
+    }
+
+    /// The CPUs in the notation of `taskset`: `0-3,8`.
+    pub(super) fn cpu_list(&self) -> String {
         let show = |&(first, last): &(usize, usize)| {
             if first == last { first.to_string() } else { format!("{first}-{last}") }
         };
-        runs.iter().map(show).collect::<Vec<_>>().join(",")
+        self.runs().iter().map(show).collect::<Vec<_>>().join(",")
     }
 }

@@ -251,10 +251,26 @@ impl Config {
                     .to_owned(),
             );
         }
-        if self.control.is_some_and(|control| control == self.listen && control.port() != 0) {
-            wrong("control", format!("another address than listen, which is {}", self.listen));
+        if self.control.is_some_and(|control| is_same_place(control, self.listen)) {
+            let listen = self.listen;
+            wrong(
+                "control",
+                format!(
+                    "an address that listen, which is {listen}, doesn't contain; another port, say"
+                ),
+            );
         }
-        if let Some(first) = self.pin
+        let consecutive_max = machine.consecutive_cpus_max();
+        if self.pin.is_some() && self.cores > consecutive_max {
+            wrong(
+                "cores",
+                format!(
+                    "with pin at most {consecutive_max}, because each gets a CPU of its own, next to \
+                     the one before, out of those this process may use: {}",
+                    machine.cpu_list(),
+                ),
+            );
+        } else if let Some(first) = self.pin
             && !machine.has_cpus(first, self.cores)
         {
             wrong(
@@ -330,4 +346,15 @@ impl Config {
             .find(|setting| setting.key.name == key)
             .expect("every key of the table has a setting")
     }
+}
+
+/// Whether one of two addresses to listen on takes the other's port. An unspecified one listens on all
+/// addresses of its kind, that of IPv6 on those of IPv4 too.
+fn is_same_place(one: SocketAddr, other: SocketAddr) -> bool {
+    let contains = |all: SocketAddr, other: SocketAddr| match all.ip().to_canonical() {
+        all if all.is_unspecified() => all.is_ipv6() || other.ip().to_canonical().is_ipv4(),
+        ip => ip == other.ip().to_canonical(),
+    };
+    let is_same_port = one.port() == other.port() && one.port() != 0;
+    is_same_port && (contains(one, other) || contains(other, one))
 }

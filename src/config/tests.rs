@@ -253,6 +253,7 @@ fn values_must_fit_each_other_and_the_machine() {
         (&["--connections-max=18977"], "connections_max"),
         (&["--quota-bytes=1KiB"], "quota_bytes"),
         (&["--group-quota-bytes=1KiB"], "group_quota_bytes"),
+        (&["--pin=4000", "--cores=64"], "cores"),
         (&["--control=127.0.0.1:7700"], "control"),
     ] {
         let error = resolve(&[&[DEV], arguments].concat(), "").unwrap_err();
@@ -268,8 +269,40 @@ fn a_gap_in_the_allowed_cpus_is_seen() {
     let machine = Machine { cpus: vec![0, 1, 3, 8], descriptors_max: 20_000 };
     assert_eq!(machine.cpu_list(), "0-1,3,8");
     let sources = sources(&[DEV, "--pin=1", "--cores=2"], "");
-    let error = Config::resolve(sources, machine).unwrap_err().to_string();
+    let error = Config::resolve(sources, machine.clone()).unwrap_err().to_string();
     assert!(error.contains("2 consecutive CPUs out of those this process may use: 0-1,3,8"));
+    let sources = self::sources(&[DEV, "--pin=0", "--cores=3"], "");
+    let error = Config::resolve(sources, machine).unwrap_err().to_string();
+    assert!(error.starts_with("cores = \"3\"") && error.contains("at most 2"), "{error}");
+}
+
+#[test]
+fn two_listeners_have_two_places() {
+    let with = |listen: &str, control: &str| {
+        let arguments =
+            ["--keys=k", &format!("--listen={listen}"), &format!("--control={control}")];
+        resolve(&arguments, "").map(|_| ())
+    };
+    for (listen, control) in [
+        ("0.0.0.0:7782", "127.0.0.1:7782"),
+        ("127.0.0.1:7782", "0.0.0.0:7782"),
+        ("[::]:7782", "127.0.0.1:7782"),
+        ("[::]:7782", "[::1]:7782"),
+        ("0.0.0.0:7782", "[::]:7782"),
+        ("10.0.0.1:7782", "10.0.0.1:7782"),
+        ("10.0.0.1:7782", "[::ffff:10.0.0.1]:7782"),
+    ] {
+        let error = with(listen, control).expect_err(listen);
+        assert!(error.starts_with("control = ") && error.contains(listen), "{error}");
+    }
+    for (listen, control) in [
+        ("0.0.0.0:7782", "127.0.0.1:7783"),
+        ("0.0.0.0:0", "127.0.0.1:0"),
+        ("0.0.0.0:7782", "[::1]:7782"),
+        ("10.0.0.1:7782", "127.0.0.1:7782"),
+    ] {
+        with(listen, control).unwrap_or_else(|error| panic!("{error}"));
+    }
 }
 
 #[test]

@@ -118,7 +118,7 @@ impl fmt::Display for OpenError {
             ),
             OpenError::Format { path, found, wanted } => write!(
                 f,
-                "the data directory {} has the format \"{found}\" by its file FORMAT, this program \
+                "the data directory {} has the format {found:?} by its file FORMAT, this program \
                  writes \"{wanted}\"; use the program that wrote it, or another --data-dir",
                 path.display()
             ),

@@ -287,7 +287,10 @@ fn other_formats_and_foreign_directories_are_refused() {
     drop(open(&path, &options()).expect("open"));
     std::fs::write(path.join("FORMAT"), "fulmar data 99\n").expect("write");
     let error = open(&path, &options()).expect_err("refused").to_string();
-    assert!(error.contains("fulmar data 99") && error.contains("--data-dir"), "{error}");
+    assert!(error.contains("\"fulmar data 99\"") && error.contains("--data-dir"), "{error}");
+    std::fs::write(path.join("FORMAT"), "\x1b[31mfulmar \x07\"\n").expect("write");
+    let error = open(&path, &options()).expect_err("refused").to_string();
+    assert!(error.contains("u{1b}[31mfulmar") && !error.contains(['\x1b', '\x07']), "{error}");
     let error = open(directory.path(), &options()).expect_err("refused").to_string();
     assert!(error.contains("isn't empty"), "{error}");
 }
