@@ -1,11 +1,12 @@
 //! Health and metrics by HTTP/1.1, for operators and their machines.
 //!
 //! There is no authentication and nothing to change here. What a stranger could do is bounded:
-//! connections at once, the size of a request, and the time of a connection.
+//! connections at once, the size of a request, and the time of a connection. Whoever comes when there are
+//! as many as may be takes the place of the oldest, which by then has had time to ask.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -17,12 +18,12 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
 
 use super::Handles;
 use crate::metrics;
 
-/// Connections at once; more wait in the listener's backlog.
+/// Connections at once; the next one ends the oldest.
 const CONNECTIONS_MAX: usize = 64;
 /// Longest request line and headers, in bytes.
 const REQUEST_BYTES_MAX: usize = 16 << 10;
@@ -40,22 +41,31 @@ const TEXT: &str = "text/plain; charset=utf-8";
 /// Serves until the runtime ends; without a listener it only waits.
 pub(super) async fn serve(listener: Option<TcpListener>, handles: Rc<Handles>) {
     let Some(listener) = listener else { return std::future::pending().await };
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let mut open = VecDeque::with_capacity(CONNECTIONS_MAX);
     loop {
-        let place = Arc::clone(&places).acquire_owned().await;
         match listener.accept().await {
             Ok((stream, _)) => {
-                let handles = Rc::clone(&handles);
-                tokio_uring::spawn(async move {
-                    let _place = place;
-                    serve_connection(stream, handles).await;
-                });
+                make_room(&mut open);
+                open.push_back(tokio_uring::spawn(serve_connection(stream, Rc::clone(&handles))));
+                // Each is served as far as it has asked, before the next ones could end it.
+                tokio::task::yield_now().await;
             }
             Err(error) => {
                 tracing::warn!(%error, "can't accept a control connection");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
+    }
+}
+
+/// Forgets connections that are over, and ends the oldest one if there is still no room for another.
+fn make_room(open: &mut VecDeque<JoinHandle<()>>) {
+    open.retain(|connection| !connection.is_finished());
+    if open.len() == CONNECTIONS_MAX
+        && let Some(oldest) = open.pop_front()
+    {
+        tracing::debug!("the oldest control connection gives way to a new one");
+        oldest.abort();
     }
 }
 
