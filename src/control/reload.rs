@@ -30,6 +30,8 @@ const CHUNK_BYTES: usize = 16 << 10;
 const LIVE_KEYS: [&str; 2] = ["keys", "log"];
 
 pub(super) struct Reload {
+    /// What the server started with, which is in force but for the settings that a reload changes.
+    started: Config,
     /// What the last successful reload read; at first what the server started with.
     config: Config,
     keys: Arc<ArcSwap<KeyRing>>,
@@ -38,7 +40,7 @@ pub(super) struct Reload {
 
 impl Reload {
     pub(super) fn new(config: Config, keys: Arc<ArcSwap<KeyRing>>, log: LogFilter) -> Reload {
-        Reload { config, keys, log }
+        Reload { started: config.clone(), config, keys, log }
     }
 
     pub(super) async fn run(&mut self) {
@@ -70,12 +72,11 @@ impl Reload {
                 return;
             }
         };
-        let changed = self.config.differing_keys(&new);
-        let waiting: Vec<_> = changed.iter().filter(|key| !LIVE_KEYS.contains(key)).collect();
+        let waiting = waiting(&self.started, &new);
         if !waiting.is_empty() {
             tracing::warn!(keys = ?waiting, "changed settings wait for the next start");
         }
-        if changed.contains(&"log") {
+        if self.config.log != new.log {
             match self.log.set(&new.log) {
                 Ok(()) => tracing::info!(filter = new.log, "the log filter changed"),
                 Err(error) => tracing::error!(error, "the old log filter stays"),
@@ -104,6 +105,14 @@ impl Reload {
     }
 }
 
+/// The settings of a new configuration that aren't those of the running server, and that a reload doesn't
+/// put in force.
+fn waiting(started: &Config, new: &Config) -> Vec<&'static str> {
+    let mut differing = started.differing_keys(new);
+    differing.retain(|key| !LIVE_KEYS.contains(key));
+    differing
+}
+
 fn kept(what: &str, path: &Path, error: &dyn fmt::Display) {
     tracing::error!(path = %path.display(), %error, "the old {what} stays");
 }
@@ -130,4 +139,32 @@ async fn read(path: &Path, bytes_max: u64) -> io::Result<String> {
     file.close().await?;
     result?;
     String::from_utf8(text).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Flags, Machine, Sources};
+
+    use clap::{Args, Command, FromArgMatches};
+
+    #[test]
+    fn what_waits_is_what_differs_from_the_running_server() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("fulmar.toml");
+        fs::write(&file, "sends_max = 9\n").unwrap();
+        let command = Flags::augment_args(Command::new("serve").no_binary_name(true));
+        let arguments = ["--insecure-dev", "--config", file.to_str().unwrap()];
+        let flags = Flags::from_arg_matches(&command.get_matches_from(arguments)).unwrap();
+        let machine = Machine { cpus: vec![0], descriptors_max: 20_000 };
+        let started = Config::resolve(Sources::read(flags).unwrap(), machine).unwrap();
+        let read = |text: &str| started.with_file_text(text.to_owned()).unwrap();
+        let changed = read("sends_max = 10\nlog = \"debug\"\n");
+        assert_eq!(waiting(&started, &changed), ["sends_max"]);
+        // At each reload, until it is as it was.
+        let changed = changed.with_file_text("sends_max = 10\n".to_owned()).unwrap();
+        assert_eq!(waiting(&started, &changed), ["sends_max"]);
+        let back = changed.with_file_text("sends_max = 9\n".to_owned()).unwrap();
+        assert_eq!(waiting(&started, &back), [""; 0]);
+    }
 }
