@@ -30,6 +30,8 @@ use crate::metrics::Metrics;
 
 pub use logging::{LogFilter, start_logging};
 
+pub use signals::EarlyReload;
+
 use reload::Reload;
 use signals::Signals;
 
@@ -44,6 +46,8 @@ pub struct Handles {
     pub keys: Arc<ArcSwap<KeyRing>>,
     /// The log filter in force.
     pub log: LogFilter,
+    /// Whether a reload was asked for during the start.
+    pub early_reload: EarlyReload,
     /// Asks the node to stop in an orderly way. Must return at once; may be called again.
     pub stop: Box<dyn Fn() + Send>,
 }

@@ -36,6 +36,11 @@ struct World {
 
 impl World {
     fn new(config: &Config) -> World {
+        World::after(config, EarlyReload::default())
+    }
+
+    /// One whose node may have been told to reload while it started.
+    fn after(config: &Config, early_reload: EarlyReload) -> World {
         let metrics = Metrics::new(1);
         let keys = Arc::new(ArcSwap::from_pointee(KeyRing::empty()));
         let stops = Arc::new(AtomicUsize::new(0));
@@ -46,6 +51,7 @@ impl World {
             ready: Arc::default(),
             keys: Arc::clone(&keys),
             log: filter,
+            early_reload,
             stop: Box::new(move || _ = counter.fetch_add(1, Ordering::SeqCst)),
         };
         let control = Control::spawn(config, handles).unwrap();
@@ -152,6 +158,7 @@ fn the_endpoint_can_be_off_and_a_taken_address_is_told() {
         ready: Arc::default(),
         keys: Arc::new(ArcSwap::from_pointee(KeyRing::empty())),
         log: LogFilter::new("info").unwrap().1,
+        early_reload: EarlyReload::default(),
         stop: Box::new(|| ()),
     };
     let error = Control::spawn(&config, handles).unwrap_err().to_string();
@@ -180,8 +187,11 @@ fn signals_reload_and_stop() {
     let arguments =
         [format!("--config={}", settings.display()), format!("--keys={}", keys.display())];
     let config = config(&arguments.each_ref().map(String::as_str));
-    let world = World::new(&config);
-    world.keys.store(Arc::new(KeyRing::load(&keys).unwrap().0));
+    // Before there is anybody to hear it, SIGHUP ends nothing and is done later.
+    let early_reload = EarlyReload::note().unwrap();
+    raise(SIGHUP).unwrap();
+    let world = World::after(&config, early_reload);
+    eventually("the keys", || world.keys.load().len() == 1);
     world.control.announce("127.0.0.1:7700".parse().unwrap());
     let token = ring.sign(&Identity { user: 7, device: 1, expires_s: 100 }, 0).unwrap();
 

@@ -22,7 +22,7 @@ use tracing::{info, warn};
 
 use crate::auth::KeyRing;
 use crate::config::{Config, Retention};
-use crate::control::{Control, Handles, LogFilter};
+use crate::control::{Control, ControlError, EarlyReload, Handles, LogFilter};
 use crate::core_loop::{Answers, CoreLoop, CoreParts, Mail, Parcel};
 use crate::limits::{ANSWERS_MAX, JOBS_MAX, JOURNAL_RING_BATCHES, MESH_RING_LETTERS};
 use crate::mesh::{Doorbell, Inlet, Outlet, lane};
@@ -48,6 +48,8 @@ type CoreLanes = (Vec<Option<Outlet<Parcel<OwnedFd>>>>, Vec<Inlet<Parcel<OwnedFd
 /// Prints `fulmar ready on ADDRESS` on standard output when it takes connections.
 pub fn run(config: &Config, log: LogFilter) -> Result<(), NodeError> {
     abort_on_panic();
+    // A start may take a while, and whoever reloads keys doesn't know of it.
+    let early_reload = EarlyReload::note().map_err(ControlError::Signals)?;
     keep_memory_flat();
     // Whatever it creates holds people's messages, also in a directory that others may enter.
     rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
@@ -110,6 +112,7 @@ pub fn run(config: &Config, log: LogFilter) -> Result<(), NodeError> {
         ready: Arc::new(AtomicBool::new(false)),
         keys,
         log,
+        early_reload,
         stop: Box::new(move || stop_all()),
     };
     let control = Control::spawn(config, handles)?;
