@@ -26,7 +26,8 @@ Examples:
   fulmar-load run pingpong --server 127.0.0.1:7700   a server that is running, --insecure-dev
 
 The last line on standard output is one JSON object; the lines before it say the same to people.
-Exit status: 0 measured and every promise kept, 1 not measured, 2 measured and promises broken.";
+Exit status: 0 measured and every promise kept, 1 not measured, 2 measured and promises broken, 64 the
+command line is wrong.";
 
 /// Measures a Fulmar server: real connections, and every message checked for loss, duplicates and
 /// order.

@@ -16,9 +16,26 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 const NOT_MEASURED: u8 = 1;
 /// It was measured, and the server broke a promise.
 const PROMISES_BROKEN: u8 = 2;
+/// The command line is wrong: the usual code for that (`EX_USAGE`), since 2 is taken.
+const USAGE: u8 = 64;
 
 fn main() -> ExitCode {
-    match Cli::parse().plan().and_then(|plan| measure(&plan)) {
+    let plan = match Cli::try_parse() {
+        Ok(cli) => cli.plan(),
+        Err(error) => {
+            // Help and version are asked for, and go to standard output.
+            let _ = error.print();
+            return if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS };
+        }
+    };
+    let plan = match plan {
+        Ok(plan) => plan,
+        Err(failure) => {
+            eprintln!("fulmar-load: {failure}");
+            return ExitCode::from(USAGE);
+        }
+    };
+    match measure(&plan) {
         Ok(report) if report.faults.is_clean() => ExitCode::SUCCESS,
         Ok(_) => ExitCode::from(PROMISES_BROKEN),
         Err(failure) => {

@@ -26,11 +26,12 @@ fn main() {
     if arguments.iter().any(|argument| argument == "--list") {
         return;
     }
-    let tests: [(&str, Test); 8] = [
+    let tests: [(&str, Test); 9] = [
         ("a_measurement_ends_with_one_json_object", a_measurement_ends_with_one_json_object),
         ("the_server_is_started_as_documented", the_server_is_started_as_documented),
         ("reports_are_written_to_files", reports_are_written_to_files),
         ("broken_promises_change_the_exit_status", broken_promises_change_the_exit_status),
+        ("a_wrong_command_line_breaks_no_promise", a_wrong_command_line_breaks_no_promise),
         ("a_server_that_fails_is_explained", a_server_that_fails_is_explained),
         ("a_server_that_dies_is_explained", a_server_that_dies_is_explained),
         ("an_interrupt_stops_the_server", an_interrupt_stops_the_server),
@@ -179,6 +180,21 @@ fn broken_promises_change_the_exit_status(root: &Path) {
     let output = output(root, PAIRS, "drop");
     assert_eq!(output.status.code(), Some(2), "{output:?}");
     assert!(json(&output)["lost"].as_u64().unwrap() > 0);
+}
+
+fn a_wrong_command_line_breaks_no_promise(root: &Path) {
+    std::fs::create_dir(root.join("data")).unwrap();
+    for (line, status) in [
+        ("measure pairs --windw 4", 64),
+        ("measure offline --users 1000000 --each 1000", 64),
+        ("", 64),
+        ("--help", 0),
+        ("--version", 0),
+    ] {
+        let mut load = Command::new(env!("CARGO_BIN_EXE_fulmar-load"));
+        let output = load.args(line.split_whitespace()).output().unwrap();
+        assert_eq!(output.status.code(), Some(status), "{line}: {output:?}");
+    }
 }
 
 fn a_server_that_fails_is_explained(root: &Path) {
