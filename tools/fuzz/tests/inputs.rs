@@ -64,3 +64,20 @@ macro_rules! targets {
 targets! {
     assembly config decode input journal keys records segments session shard store stored text token
 }
+
+/// An option is no directory to write to.
+#[test]
+fn the_writer_of_seeds_takes_options_for_no_directory() {
+    let directory = tempfile::tempdir().expect("a directory");
+    for (option, is_success) in [("--help", true), ("-h", true), ("--hepl", false)] {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_fulmar-fuzz-seeds"))
+            .arg(option)
+            .current_dir(directory.path())
+            .output()
+            .expect("it runs");
+        assert_eq!(output.status.success(), is_success, "{option}");
+        let told = if is_success { output.stdout } else { output.stderr };
+        assert!(told.starts_with(b"usage: "), "{option}");
+    }
+    assert!(files(directory.path()).is_empty(), "nothing was written");
+}

@@ -8,16 +8,23 @@ use std::{env, fs, io};
 use fulmar_fuzz::TARGETS;
 use fulmar_fuzz::seeds::seeds;
 
+const USAGE: &str = "usage: fulmar-fuzz-seeds DIRECTORY [TARGET …]";
+
 fn main() -> ExitCode {
-    let mut arguments = env::args().skip(1);
-    let Some(directory) = arguments.next() else {
-        eprintln!("usage: fulmar-fuzz-seeds DIRECTORY [TARGET …]");
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    if arguments.iter().any(|argument| argument == "--help" || argument == "-h") {
+        println!("{USAGE}");
+        return ExitCode::SUCCESS;
+    }
+    let wrong = |argument: &String| argument.starts_with('-');
+    let (Some((directory, wanted)), false) = (arguments.split_first(), arguments.iter().any(wrong))
+    else {
+        eprintln!("{USAGE}");
         return ExitCode::from(2);
     };
-    let wanted: Vec<String> = arguments.collect();
     for (target, _) in TARGETS {
         if (wanted.is_empty() || wanted.iter().any(|name| name == target))
-            && let Err(error) = write(&Path::new(&directory).join(target), target)
+            && let Err(error) = write(&Path::new(directory).join(target), target)
         {
             eprintln!("fulmar-fuzz-seeds: {directory}: {error}");
             return ExitCode::FAILURE;
