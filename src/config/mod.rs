@@ -11,6 +11,7 @@
 //! This module reads the configuration file and the limits of the machine. It opens nothing else:
 //! the key file and the data directory belong to those who use them.
 
+mod contradictions;
 mod error;
 mod file;
 mod flags;
@@ -220,104 +221,6 @@ impl Config {
         }
     }
 
-    /// What is wrong with values that are each within their range, taken together or on this
-    /// machine.
-    fn contradictions(&self) -> Vec<ConfigError> {
-        let machine = &self.machine;
-        let mut errors = Vec::new();
-        let mut wrong = |key: &'static str, allowed: String| {
-            let setting = self.setting(key);
-            errors.push(ConfigError::Value {
-                key,
-                value: setting.text.clone(),
-                origin: setting.origin.clone(),
-                allowed,
-            });
-        };
-        if self.insecure_dev {
-            let rule = "with insecure_dev only a loopback address, such as 127.0.0.1:7700, \
-                        because anyone who reaches it can be any user";
-            if !self.listen.ip().is_loopback() {
-                wrong("listen", rule.to_owned());
-            }
-            if self.control.is_some_and(|address| !address.ip().is_loopback()) {
-                wrong("control", rule.to_owned());
-            }
-        } else if self.keys.is_none() {
-            wrong(
-                "keys",
-                "the path of a key file (`fulmar key generate --keys FILE` makes one), or \
-                 insecure_dev on a loopback address"
-                    .to_owned(),
-            );
-        }
-        if self.control.is_some_and(|control| is_same_place(control, self.listen)) {
-            let listen = self.listen;
-            wrong(
-                "control",
-                format!(
-                    "an address that listen, which is {listen}, doesn't contain; another port, say"
-                ),
-            );
-        }
-        let consecutive_max = machine.consecutive_cpus_max();
-        if self.pin.is_some() && self.cores > consecutive_max {
-            wrong(
-                "cores",
-                format!(
-                    "with pin at most {consecutive_max}, because each gets a CPU of its own, next to \
-                     the one before, out of those this process may use: {}",
-                    machine.cpu_list(),
-                ),
-            );
-        } else if let Some(first) = self.pin
-            && !machine.has_cpus(first, self.cores)
-        {
-            wrong(
-                "pin",
-                format!(
-                    "the first of {} consecutive CPUs out of those this process may use: {}",
-                    self.cores,
-                    machine.cpu_list(),
-                ),
-            );
-        }
-        if self.connections_max > machine.connections_max() {
-            wrong(
-                "connections_max",
-                format!(
-                    "at most {}: this process may open {} descriptors and needs some itself; \
-                     `fulmar doctor --connections {}` says how to raise the limit",
-                    machine.connections_max(),
-                    machine.descriptors_max,
-                    self.connections_max,
-                ),
-            );
-        }
-        if !self.receive_buffers.is_power_of_two() {
-            wrong("receive_buffers", "a power of two, such as 1024 or 2048".to_owned());
-        }
-        if self.quota_bytes < self.body_bytes_max {
-            wrong(
-                "quota_bytes",
-                format!(
-                    "at least body_bytes_max, which is {}, or the largest message fits no inbox",
-                    self.body_bytes_max
-                ),
-            );
-        }
-        if self.group_quota_bytes < self.body_bytes_max {
-            wrong(
-                "group_quota_bytes",
-                format!(
-                    "at least body_bytes_max, which is {}, or the largest message fits no group's log",
-                    self.body_bytes_max
-                ),
-            );
-        }
-        errors
-    }
-
     /// The configuration as a file with each value's origin beside it. The text is itself a valid
     /// configuration file.
     pub fn describe(&self) -> String {
@@ -346,15 +249,4 @@ impl Config {
             .find(|setting| setting.key.name == key)
             .expect("every key of the table has a setting")
     }
-}
-
-/// Whether one of two addresses to listen on takes the other's port. An unspecified one listens on all
-/// addresses of its kind, that of IPv6 on those of IPv4 too.
-fn is_same_place(one: SocketAddr, other: SocketAddr) -> bool {
-    let contains = |all: SocketAddr, other: SocketAddr| match all.ip().to_canonical() {
-        all if all.is_unspecified() => all.is_ipv6() || other.ip().to_canonical().is_ipv4(),
-        ip => ip == other.ip().to_canonical(),
-    };
-    let is_same_port = one.port() == other.port() && one.port() != 0;
-    is_same_port && (contains(one, other) || contains(other, one))
 }
