@@ -146,6 +146,7 @@ local KINDS = {
         { "window_bytes", "number", "Window (bytes)" },
         { "sends_max", "number", "Most unanswered sends" },
         { "idle_s", "number", "Idle limit (s)" },
+        { "presence_s", "number", "Away after (s)" },
         { "heads", "pairs", "Heads", LOGS_MAX, "log", "position" } },
     [3] = { "refuse",
         { "code", "code", "Code" },

@@ -72,7 +72,7 @@ impl GroupRecord {
 pub(super) struct Author {
     user: UserId,
     position: u64,
-    /// All have seen it. That changes only with who the others are.
+    /// All have seen it, or it is in the group no more. That changes only with who is in it.
     is_done: bool,
 }
 
@@ -158,10 +158,13 @@ impl Shard {
             }
             (group.receipts_queued, group.told_ms) = (false, now_ms);
             let mut authors = std::mem::take(&mut group.authors);
-            // One that isn't in it any more learns nothing of those who are.
-            authors.retain(|author| self.groups[slot].record.active(author.user).is_some());
             for author in authors.iter_mut().filter(|author| !author.is_done) {
                 let &mut Author { user, position, .. } = author;
+                if self.groups[slot].record.active(user).is_none() {
+                    // It learns nothing of those who are in it, until it is back.
+                    author.is_done = true;
+                    continue;
+                }
                 let counts = self.groups[slot].record.counts(user, position);
                 author.is_done = counts.read_all >= position;
                 let letter = GroupLetter::Receipt { author: user, group: id, counts };

@@ -189,7 +189,6 @@ fn what_expired_before_a_device_got_it_is_not_delivered() {
 }
 
 #[test]
-#[ignore = "what it missed while it was out is not told to the device of an author who is back"]
 fn an_author_who_left_and_is_back_before_its_device_heard_of_it_is_told_of_its_newest_entry() {
     for cores in [1, 2] {
         let mut world = World::of_cores(cores, |_| {});
