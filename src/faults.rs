@@ -117,6 +117,10 @@ faults! {
     GroupEntryBeforeCommit,
     /// A resend to a group is taken as a new message.
     GroupResendNotRecognised,
+    /// A message for which a group's log has no room is rejected and kept.
+    GroupRejectedKept,
+    /// A resend to a group is rejected as stale.
+    GroupResendStale,
     /// A new member of a group gets what was before it.
     GroupHistoryShown,
     /// The cores of a group's members aren't told of a new one.

@@ -9,7 +9,7 @@ use super::digest::Digest;
 use crate::clock::Time;
 
 /// Accepted sends of a device that a server must be able to answer again.
-const RESENDS_KEPT: usize = fulmar::limits::RESENDS_MAX as usize;
+pub(crate) const RESENDS_KEPT: usize = fulmar::limits::RESENDS_MAX as usize;
 
 /// Something that a device sent whole. A repetition of the same is the same attempt.
 #[derive(Debug)]
@@ -170,9 +170,15 @@ impl Direction {
         number: u64,
         is_stale: bool,
     ) -> Result<(), Complaint> {
-        let Some(ordinal) = self.tick_of(device, number) else { return Ok(()) };
-        let newer = self.by_number.range((device, number)..=(device, u64::MAX)).skip(1);
-        if is_stale && newer.count() >= RESENDS_KEPT {
+        let newer = self.by_number.range((device, number.saturating_add(1))..=(device, u64::MAX)).count();
+        let Some(ordinal) = self.tick_of(device, number) else {
+            if is_stale && newer == 0 {
+                let detail = format!("number {number} is the newest of device {device}");
+                return Err(Complaint("a number is stale only behind a newer one", detail));
+            }
+            return Ok(());
+        };
+        if is_stale && newer >= RESENDS_KEPT {
             return Ok(());
         }
         let detail = format!("number {number} of device {device} has ordinal {ordinal}");

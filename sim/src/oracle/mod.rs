@@ -31,6 +31,7 @@ mod user;
 
 use std::collections::BTreeMap;
 
+use fulmar_client::Target;
 use hashbrown::HashMap;
 
 use blocks::Block;
@@ -75,8 +76,8 @@ pub(crate) struct Oracle {
     links: HashMap<ConnNo, Link>,
     /// Live welcomed connections by user and device.
     sessions: HashMap<(u32, u16), Vec<ConnNo>>,
-    /// Rejections that devices were told, by user, device and number: the recipient.
-    rejections: HashMap<(u32, u16, u64), u32>,
+    /// Rejections that devices were told, by user, device and number: for whom it was.
+    rejections: HashMap<(u32, u16, u64), Target>,
     /// Number of the node's run.
     run: u32,
     quota: Quota,

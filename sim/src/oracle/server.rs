@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 
+use fulmar_client::Target;
 use fulmar_protocol::{Code, Deliver, Frame, Pairs, Welcome};
 
 use super::digest::Digest;
@@ -176,7 +177,7 @@ impl Oracle {
         let is_stale = code == Code::StaleNumber;
         if is_good {
             // It counts once the device has stored it; before that a crash makes it try again.
-            self.rejections.insert((link.user, device, number), to);
+            self.rejections.insert((link.user, device, number), Target::Peer(peer));
         }
         self.direction(link.user, to).rejected(device, number, is_stale)
     }

@@ -1,7 +1,7 @@
 //! What devices store, and what people are shown.
 
 use fulmar_client::store::Write;
-use fulmar_client::{Event, Message, Reason, State};
+use fulmar_client::{Event, Message, Reason, State, Target};
 
 use super::digest::Digest;
 use super::{Complaint, Oracle};
@@ -35,7 +35,13 @@ impl Oracle {
                 }
                 Write::Rejected { number, .. } => {
                     match self.rejections.remove(&(user, device, *number)) {
-                        Some(to) => self.direction(user, to).given_up(device, *number),
+                        Some(Target::Peer(peer)) => {
+                            let to = self.user(peer);
+                            self.direction(user, to).given_up(device, *number)
+                        }
+                        Some(Target::Group(group)) => {
+                            self.given_up_in_group(group, (id, device, *number))
+                        }
                         None => Ok(()),
                     }
                 }

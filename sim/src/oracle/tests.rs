@@ -5,6 +5,7 @@ mod blocks;
 mod books;
 mod contents;
 mod fading;
+mod groups;
 mod past;
 
 use std::sync::Arc;
@@ -348,11 +349,24 @@ fn what_was_ticked_is_never_rejected() {
 }
 
 #[test]
+fn a_number_is_stale_only_behind_a_newer_one() {
+    let mut history = History::new();
+    history.send(1, b"message one");
+    history.send(2, b"message two");
+    history.reject(1, Code::StaleNumber);
+    assert_eq!(history.0.failure, None);
+    history.reject(2, Code::StaleNumber);
+    history.complains("a number is stale only behind a newer one");
+}
+
+#[test]
 fn what_was_rejected_is_never_delivered() {
     let mut history = History::new();
     history.send(1, b"message one");
-    history.reject(1, Code::StaleNumber);
-    let code = Code::StaleNumber;
+    // It may fill the position.
+    history.send(2, b"message two");
+    let code = Code::BadPeer;
+    history.reject(1, code);
     let rejected = Write::Rejected { id: MessageId(1), number: 1, code };
     history.0.stored(SENDER, 1, &[rejected]);
     assert_eq!(history.0.failure, None);

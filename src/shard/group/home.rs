@@ -9,7 +9,9 @@ use super::super::content::over_ms;
 use super::super::conversation::{self, Verdict};
 use super::super::inbox::Stage;
 use super::super::record::{ENTRY_HEADER_BYTES_MAX, EntryHeader};
-use super::super::seam::{CoreId, GroupId, Key, LogId, Message, Origin, Ticket, UserId, Write};
+use super::super::seam::{
+    ConnId, CoreId, GroupId, Key, LogId, Message, Origin, Ticket, UserId, Write,
+};
 use super::super::{Answer, Effects, Letter, Shard};
 use super::held::Held;
 use super::letter::{Asker, GroupLetter};
@@ -310,6 +312,9 @@ impl Shard {
             Verdict::New => {}
             Verdict::Repeated { .. } | Verdict::Stale
                 if is_planted(Fault::GroupResendNotRecognised) => {}
+            Verdict::Repeated { .. } if is_planted(Fault::GroupResendStale) => {
+                return self.reject_group(origin, group, Code::StaleNumber, fx);
+            }
             Verdict::Repeated { ordinal } => {
                 // What was told of it may have found nobody.
                 self.groups[slot].note_author(origin.user, ordinal);
@@ -326,6 +331,12 @@ impl Shard {
             Entering::Message(ref message) | Entering::Reference(ref message, _)
                 if self.is_group_full(slot, message.body.len(), fx) =>
             {
+                if is_planted(Fault::GroupRejectedKept) {
+                    // Nobody hears the tick.
+                    let conn = ConnId { generation: u32::MAX, ..origin.conn };
+                    let silent = Origin { conn, body_bytes: 0, ..origin };
+                    self.append_to_group(slot, conversation_slot, silent, message, false, fx);
+                }
                 self.reject_group(origin, group, Code::QuotaExceeded, fx);
             }
             Entering::Message(message) => {

@@ -1,6 +1,6 @@
 //! What clients and the server say of groups.
 
-use fulmar_client::{Action, content};
+use fulmar_client::{Action, Target, content};
 use fulmar_protocol::group::{Change, GroupDeliver, GroupNotice, GroupReceipt, GroupSend};
 use fulmar_protocol::{Code, Frame};
 
@@ -8,6 +8,7 @@ use super::super::digest::Digest;
 use super::super::link::{DeliverHeader, Large, Link, SendHeader};
 use super::super::user::Entry;
 use super::super::{Complaint, Oracle};
+use super::Sender;
 use super::log::Body;
 use super::members::Members;
 use crate::coverage::Happening;
@@ -183,7 +184,11 @@ impl Oracle {
     }
 
     /// A creation came to a group.
-    fn made(&mut self, by: (u64, u16, u64), group: u64) -> Result<(), Complaint> {
+    fn made(&mut self, by: Sender, group: u64) -> Result<(), Complaint> {
+        if self.groups.unmade.contains(&by) {
+            let detail = format!("{by:?} made {group}");
+            return Err(Complaint("a group keeps nothing of what it rejected", detail));
+        }
         let made = *self.groups.made.entry(by).or_insert(group);
         if made != group {
             let detail = format!("{by:?} made {made} and {group}");
@@ -223,12 +228,29 @@ impl Oracle {
                 return Err(Complaint("a group refuses for a reason of its own", detail));
             }
         }
-        let ticked = self.groups.log(group).tick_of(by);
-        if let Some(position) = ticked.filter(|_| code != Code::StaleNumber) {
-            let detail = format!("{by:?} has position {position} of {group}: {code}");
+        if link.is_good {
+            // It counts once the device has stored it; before that a crash makes it try again.
+            self.rejections.insert((link.user, link.device, number), Target::Group(group));
+        }
+        if group > 0 {
+            return self.groups.log(group).rejected(by, code);
+        }
+        if let Some(made) = self.groups.made.get(&by) {
+            let detail = format!("{by:?} made {made}: {code}");
             return Err(Complaint("what a group ticked is never rejected", detail));
         }
         Ok(())
+    }
+
+    /// A sender knows for good that its send or change was turned down.
+    pub(crate) fn given_up_in_group(&mut self, group: u64, by: Sender) -> Result<(), Complaint> {
+        if group > 0 {
+            return self.groups.log(group).given_up(by);
+        }
+        self.groups.unmade.insert(by);
+        let Some(made) = self.groups.made.get(&by) else { return Ok(()) };
+        let detail = format!("{by:?} made {made}");
+        Err(Complaint("a group keeps nothing of what it rejected", detail))
     }
 
     fn group_delivers(
@@ -314,10 +336,12 @@ impl Oracle {
         Ok(())
     }
 
-    /// The request that made a group with this first entry; names tell them apart.
-    fn creation_of(&self, author: u64, body: &Body) -> Option<(u64, u16, u64)> {
+    /// The request that made a group with this first entry; names tell them apart. One that was rejected is sent
+    /// again under a new number.
+    fn creation_of(&self, author: u64, body: &Body) -> Option<Sender> {
         let of_author = self.groups.creations.range((author, 0, 0)..=(author, u16::MAX, u64::MAX));
-        of_author.filter(|(_, known)| *known == body).map(|(by, _)| *by).next()
+        let alike = of_author.filter(|(_, known)| *known == body).map(|(by, _)| *by);
+        alike.min_by_key(|by| self.groups.unmade.contains(by))
     }
 
     fn noticed(&mut self, link: &mut Link, notice: &GroupNotice) -> Result<(), Complaint> {

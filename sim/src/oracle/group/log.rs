@@ -1,11 +1,14 @@
 //! A group's log as its members saw it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use fulmar_client::{GroupChange, content};
+use fulmar_protocol::Code;
 
 use super::super::Complaint;
 use super::super::digest::Digest;
+use super::super::direction::RESENDS_KEPT;
+use super::Sender;
 
 /// What somebody wrote to a group.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,20 +37,47 @@ pub(crate) struct Entry {
     pub(crate) sender: Option<(u16, u64)>,
 }
 
+/// Something that a device wrote whole.
+#[derive(Debug)]
+struct Attempt {
+    body: Body,
+    /// Its sender knows for good that it is not taken.
+    is_rejected: bool,
+}
+
+/// One body of one author.
+#[derive(Debug, Default, Clone, Copy)]
+struct Copies {
+    /// How often it was written, without what was rejected for good.
+    sent: u32,
+    /// Positions at which it stands.
+    kept: u32,
+}
+
+impl Copies {
+    fn judge(self, what: impl std::fmt::Debug) -> Result<(), Complaint> {
+        if self.kept <= self.sent {
+            return Ok(());
+        }
+        let Copies { sent, kept } = self;
+        let detail = format!("{what:?} stands {kept} times; {sent} were sent and not rejected");
+        Err(Complaint("a group keeps nothing of what it rejected", detail))
+    }
+}
+
 /// See the module's description.
 #[derive(Debug, Default)]
 pub(crate) struct Log {
     /// From position 1.
     pub(crate) entries: Vec<Option<Entry>>,
-    /// By user, device and number.
-    attempts: BTreeMap<(u64, u16, u64), Body>,
+    attempts: BTreeMap<Sender, Attempt>,
     /// The request that made it is among them.
     is_made: bool,
     /// The same by user, for what is delivered.
-    bodies: BTreeMap<u64, BTreeSet<Digest>>,
+    bodies: BTreeMap<(u64, Digest), Copies>,
     /// Everything that may stand in it, in body bytes and in entries.
     pub(crate) attempts_bytes: u64,
-    ticks: BTreeMap<(u64, u16, u64), u64>,
+    ticks: BTreeMap<Sender, u64>,
     /// The largest position that was named.
     pub(crate) told: u64,
 }
@@ -71,25 +101,58 @@ impl Log {
     }
 
     /// This request made it.
-    pub(crate) fn made(&mut self, by: (u64, u16, u64), body: Body) {
+    pub(crate) fn made(&mut self, by: Sender, body: Body) {
         self.is_made = true;
         self.attempt(by, body);
     }
 
     /// A device wrote something whole; whether it is new.
-    pub(crate) fn attempt(&mut self, by: (u64, u16, u64), body: Body) -> bool {
+    pub(crate) fn attempt(&mut self, by: Sender, body: Body) -> bool {
         if self.attempts.contains_key(&by) {
             return false;
         }
         self.attempts_bytes += u64::from(body.digest.bytes);
-        self.bodies.entry(by.0).or_default().insert(body.digest);
-        self.attempts.insert(by, body);
+        self.bodies.entry((by.0, body.digest)).or_default().sent += 1;
+        self.attempts.insert(by, Attempt { body, is_rejected: false });
         true
     }
 
+    /// A send or change was turned down.
+    pub(crate) fn rejected(&self, by: Sender, code: Code) -> Result<(), Complaint> {
+        let (user, device, number) = by;
+        let above = (user, device, number.saturating_add(1))..=(user, device, u64::MAX);
+        let newer = self.attempts.range(above).count();
+        if let Some(position) = self.tick_of(by) {
+            let is_forgotten = code == Code::StaleNumber && newer >= RESENDS_KEPT;
+            if !is_forgotten {
+                let detail = format!("{by:?} has position {position}: {code}");
+                return Err(Complaint("what a group ticked is never rejected", detail));
+            }
+        }
+        if code == Code::StaleNumber && newer == 0 {
+            let detail = format!("{by:?} is the newest of its device");
+            return Err(Complaint("a number is stale only behind a newer one", detail));
+        }
+        Ok(())
+    }
+
+    /// The sender knows for good that its send or change was turned down, and won't repeat it.
+    pub(crate) fn given_up(&mut self, by: Sender) -> Result<(), Complaint> {
+        let is_ticked = self.ticks.contains_key(&by);
+        let Some(attempt) = self.attempts.get_mut(&by).filter(|_| !is_ticked) else {
+            return Ok(());
+        };
+        if std::mem::replace(&mut attempt.is_rejected, true) {
+            return Ok(());
+        }
+        let copies = self.bodies.entry((by.0, attempt.body.digest)).or_default();
+        copies.sent -= 1;
+        copies.judge(by)
+    }
+
     /// What a device wrote under a number.
-    pub(crate) fn attempt_of(&self, by: (u64, u16, u64)) -> Option<&Body> {
-        self.attempts.get(&by)
+    pub(crate) fn attempt_of(&self, by: Sender) -> Option<&Body> {
+        self.attempts.get(&by).map(|attempt| &attempt.body)
     }
 
     /// A position was named.
@@ -109,6 +172,11 @@ impl Log {
         if self.entries.len() <= at {
             self.entries.resize(at + 1, None);
         }
+        if self.entries[at].is_none() {
+            let copies = self.bodies.entry((author, body.digest)).or_default();
+            copies.kept += 1;
+            copies.judge((position, author, body))?;
+        }
         let entry = self.entries[at].get_or_insert_with(|| Entry {
             author,
             body: body.clone(),
@@ -125,7 +193,7 @@ impl Log {
     /// A send or change was answered with a position; whether for the first time.
     pub(crate) fn ticked(
         &mut self,
-        by: (u64, u16, u64),
+        by: Sender,
         position: u64,
         time_ms: u64,
     ) -> Result<bool, Complaint> {
@@ -137,7 +205,7 @@ impl Log {
             }
             return Ok(false);
         }
-        let Some(body) = self.attempts.get(&by).cloned() else {
+        let Some(body) = self.attempt_of(by).cloned() else {
             let detail = format!("{by:?} was never sent whole");
             return Err(Complaint("a tick of a group is for something that was sent", detail));
         };
@@ -171,7 +239,7 @@ impl Log {
         body: &Body,
         time_ms: u64,
     ) -> Result<(), Complaint> {
-        if !self.bodies.get(&author).is_some_and(|bodies| bodies.contains(&body.digest)) {
+        if !self.bodies.contains_key(&(author, body.digest)) {
             let detail = format!("position {position}: {body:?}, which {author} never sent");
             return Err(Complaint("a body arrives in a group as it was sent", detail));
         }
@@ -183,7 +251,7 @@ impl Log {
         Ok(())
     }
 
-    pub(crate) fn tick_of(&self, by: (u64, u16, u64)) -> Option<u64> {
+    pub(crate) fn tick_of(&self, by: Sender) -> Option<u64> {
         self.ticks.get(&by).copied()
     }
 }

@@ -12,7 +12,7 @@ mod refer;
 mod rest;
 mod store;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) use line::Lines;
 pub(crate) use log::{Body, Entry};
@@ -27,10 +27,12 @@ use crate::clock::Time;
 #[derive(Debug, Default)]
 pub(crate) struct Groups {
     logs: BTreeMap<u64, Log>,
-    /// What was asked of group 0: by user, device and number.
-    creations: BTreeMap<(u64, u16, u64), Body>,
+    /// What was asked of group 0.
+    creations: BTreeMap<Sender, Body>,
     /// The groups that came of it.
-    made: BTreeMap<(u64, u16, u64), u64>,
+    made: BTreeMap<Sender, u64>,
+    /// What was asked of it and turned down, as the sender knows for good.
+    unmade: BTreeSet<Sender>,
     devices: BTreeMap<(u64, u16, u64), Device>,
     readers: BTreeMap<(u64, u64), Reader>,
     /// Rejections that said that somebody is no member: user, group, and how far the device had it.
@@ -43,7 +45,7 @@ pub(crate) struct Groups {
 }
 
 /// User, device and number.
-type Sender = (u64, u16, u64);
+pub(crate) type Sender = (u64, u16, u64);
 
 /// A group on a device: user, device, group.
 #[derive(Debug, Default, Clone)]

@@ -9,7 +9,7 @@ use super::{History, READER, SENDER, TIME_MS};
 use crate::network::ConnNo;
 
 /// A group of the sender and the reader.
-const GROUP: u64 = 300;
+pub(super) const GROUP: u64 = 300;
 
 impl History {
     fn refer(&mut self, number: u64, content: &Content<'_>) {
@@ -28,7 +28,7 @@ impl History {
     }
 
     /// The sender makes a group with the reader and writes one message to it.
-    fn group(&mut self) {
+    pub(super) fn group(&mut self) {
         for conn in [1, 2] {
             self.wrote(conn, &Frame::GroupResume { cursors: fulmar_protocol::Pairs::Slice(&[]) });
         }
@@ -42,17 +42,17 @@ impl History {
         self.group_deliver(2, 2, 1, b"message one");
     }
 
-    fn told_group(&mut self, conn: ConnNo, number: u64, position: u64) {
+    pub(super) fn told_group(&mut self, conn: ConnNo, number: u64, position: u64) {
         let time_ms = TIME_MS;
         self.told(conn, &Frame::GroupSent { group: GROUP, number, position, time_ms });
     }
 
-    fn group_send(&mut self, conn: ConnNo, number: u64, content: u8, body: &[u8]) {
+    pub(super) fn group_send(&mut self, conn: ConnNo, number: u64, content: u8, body: &[u8]) {
         let send = GroupSend { group: GROUP, number, content, total_bytes: None, body };
         self.wrote(conn, &Frame::GroupSend(send));
     }
 
-    fn group_deliver(&mut self, conn: ConnNo, position: u64, content: u8, body: &[u8]) {
+    pub(super) fn group_deliver(&mut self, conn: ConnNo, position: u64, content: u8, body: &[u8]) {
         let deliver = GroupDeliver {
             group: GROUP,
             position,

@@ -1,0 +1,86 @@
+//! Groups: what is taken and what is rejected, and that positions are dense.
+
+use fulmar_client::MessageId;
+use fulmar_client::store::Write;
+use fulmar_protocol::group::GroupRejected;
+use fulmar_protocol::{Code, Frame};
+
+use super::contents::GROUP;
+use super::{History, SENDER};
+
+impl History {
+    pub(super) fn group_reject(&mut self, number: u64, code: Code) {
+        let rejected = GroupRejected { group: GROUP, number, code, retry_after_ms: 0 };
+        self.told(1, &Frame::GroupRejected(rejected));
+    }
+
+    fn group_ack(&mut self, position: u64) {
+        self.wrote(2, &Frame::GroupAck { group: GROUP, position });
+    }
+
+    /// The sender's device has stored that a send is rejected.
+    fn give_up(&mut self, number: u64, code: Code) {
+        let rejected = Write::Rejected { id: MessageId(number as i64), number, code };
+        self.0.stored(SENDER, 1, &[rejected]);
+    }
+}
+
+#[test]
+fn what_a_group_rejected_it_never_delivers() {
+    let mut history = History::new();
+    history.group();
+    history.group_send(1, 3, 1, b"message two");
+    // It may fill the position.
+    history.group_send(1, 4, 1, b"message three");
+    history.group_reject(3, Code::NotAMember);
+    history.give_up(3, Code::NotAMember);
+    assert_eq!(history.0.failure, None);
+    history.group_ack(2);
+    history.group_deliver(2, 3, 1, b"message two");
+    history.complains("a group keeps nothing of what it rejected");
+
+    // It was delivered before its sender was told.
+    let mut history = History::new();
+    history.group();
+    history.group_send(1, 3, 1, b"message two");
+    history.group_send(1, 4, 1, b"message three");
+    history.group_ack(2);
+    history.group_deliver(2, 3, 1, b"message two");
+    history.group_reject(3, Code::NotAMember);
+    assert_eq!(history.0.failure, None);
+    history.give_up(3, Code::NotAMember);
+    history.complains("a group keeps nothing of what it rejected");
+}
+
+/// The same body, sent again under a new number, may be taken once.
+#[test]
+fn what_a_group_rejected_may_be_sent_again() {
+    let mut history = History::new();
+    history.group();
+    history.group_send(1, 3, 1, b"message two");
+    history.group_reject(3, Code::NotAMember);
+    history.give_up(3, Code::NotAMember);
+    history.group_send(1, 4, 1, b"message two");
+    history.group_send(1, 5, 1, b"message three");
+    history.group_ack(2);
+    history.group_deliver(2, 3, 1, b"message two");
+    assert_eq!(history.0.failure, None);
+    history.group_ack(3);
+    history.group_deliver(2, 4, 1, b"message two");
+    history.complains("a group keeps nothing of what it rejected");
+}
+
+#[test]
+fn a_resend_to_a_group_is_not_stale() {
+    let mut history = History::new();
+    history.group();
+    history.group_send(1, 2, 1, b"message one");
+    history.group_reject(2, Code::StaleNumber);
+    history.complains("what a group ticked is never rejected");
+
+    let mut history = History::new();
+    history.group();
+    history.group_send(1, 3, 1, b"message two");
+    history.group_reject(3, Code::StaleNumber);
+    history.complains("a number is stale only behind a newer one");
+}
