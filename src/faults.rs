@@ -63,6 +63,8 @@ faults! {
     ReceiptToOneDevice,
     /// A full inbox drops its oldest message to make room.
     QuotaEvicts,
+    /// A send to a full inbox takes a position though it is rejected.
+    PositionBurned,
     /// A send to a full inbox is ticked and not kept.
     QuotaTicks,
     /// Messages expire after half of their time.
@@ -119,6 +121,8 @@ faults! {
     GroupResendNotRecognised,
     /// A message for which a group's log has no room is rejected and kept.
     GroupRejectedKept,
+    /// A message for which a group's log has no room takes a position though it is rejected.
+    GroupPositionBurned,
     /// A resend to a group is rejected as stale.
     GroupResendStale,
     /// A new member of a group gets what was before it.

@@ -197,6 +197,14 @@ impl User {
         self.tail.push_back(entry);
     }
 
+    /// Uses a position for nothing, if nothing is in memory.
+    pub(super) fn burn_position(&mut self) {
+        if self.tail.is_empty() && self.durable == self.record.head {
+            self.record.head += 1;
+            (self.durable, self.tail_first) = (self.record.head, self.record.head + 1);
+        }
+    }
+
     /// The entry at `position`, if it is in memory.
     pub(super) fn tail_at(&self, position: u64) -> Option<&TailEntry> {
         self.tail.get(position.checked_sub(self.tail_first)? as usize)

@@ -222,6 +222,9 @@ impl Shard {
                 self.answer_when_stored(None, answer, fx);
                 return;
             }
+            if is_planted(Fault::PositionBurned) {
+                self.users[slot].burn_position();
+            }
             if is_planted(Fault::QuotaEvicts) {
                 let record = &mut self.users[slot].record;
                 let (through, bytes) = (record.trim + 1, record.trim_bytes);

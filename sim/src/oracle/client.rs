@@ -111,12 +111,17 @@ impl Oracle {
             self.hit(if link.is_good { Happening::Resend } else { Happening::RogueResend });
             return;
         }
-        // It takes a position in the recipient's inbox, and its copy one in the sender's.
-        for user in [from, to] {
-            let user = &mut self.users[user as usize];
-            user.positions_max += 1;
-            user.bytes_max += u64::from(digest.bytes);
+        for user in self.inboxes_of(from, to) {
+            self.users[user as usize].may_get(digest);
         }
+    }
+
+    /// The inboxes in which a message takes a position: the recipient's, and with its copy that of a sender
+    /// with other devices.
+    pub(super) fn inboxes_of(&self, from: u32, to: u32) -> impl Iterator<Item = u32> + use<> {
+        let sender = &self.users[from as usize];
+        let has_others = !sender.is_good || sender.devices.len() > 1;
+        [Some(to), (from != to && has_others).then_some(from)].into_iter().flatten()
     }
 
     fn wrote_ack(&mut self, link: &mut Link, acked: u64) {

@@ -185,18 +185,21 @@ impl Direction {
         Err(Complaint("what was ticked is never rejected", detail))
     }
 
-    /// The sender knows for good that its send was turned down, and won't repeat it.
-    pub(crate) fn given_up(&mut self, device: u16, number: u64) -> Result<(), Complaint> {
+    /// The sender knows for good that its send was turned down, and won't repeat it. Returns what it was.
+    pub(crate) fn given_up(&mut self, device: u16, number: u64) -> Result<Vec<Digest>, Complaint> {
+        let mut given_up = Vec::new();
         for &at in self.by_number.get(&(device, number)).into_iter().flatten() {
             let attempt = &mut self.attempts[at as usize];
-            attempt.is_rejected = true;
+            if !std::mem::replace(&mut attempt.is_rejected, true) {
+                given_up.push(attempt.digest);
+            }
             if let Some(ordinal) = attempt.delivered_as {
                 let detail =
                     format!("number {number} of device {device} was delivered as {ordinal}");
                 return Err(Complaint("nothing is kept of what is rejected", detail));
             }
         }
-        Ok(())
+        Ok(given_up)
     }
 
     /// A message was delivered to the recipient, at a position of its inbox.

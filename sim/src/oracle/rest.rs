@@ -186,6 +186,7 @@ impl Oracle {
 
     /// Ordinals of an author rise with the positions, and a new device began where it had to.
     fn judge_inbox(&self, user: &User) -> Result<(), Complaint> {
+        user.judge_density()?;
         let mut last = hashbrown::HashMap::new();
         for (nth, entry) in user.inbox.iter().enumerate() {
             let Some(entry) = entry else { continue };

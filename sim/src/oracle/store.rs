@@ -37,7 +37,7 @@ impl Oracle {
                     match self.rejections.remove(&(user, device, *number)) {
                         Some(Target::Peer(peer)) => {
                             let to = self.user(peer);
-                            self.direction(user, to).given_up(device, *number)
+                            self.given_up(user, to, (device, *number))
                         }
                         Some(Target::Group(group)) => {
                             self.given_up_in_group(group, (id, device, *number))
@@ -63,6 +63,21 @@ impl Oracle {
             };
             self.judge(outcome);
         }
+    }
+
+    /// A sender knows for good that its send was turned down.
+    fn given_up(
+        &mut self,
+        from: u32,
+        to: u32,
+        (device, number): (u16, u64),
+    ) -> Result<(), Complaint> {
+        for digest in self.direction(from, to).given_up(device, number)? {
+            for user in self.inboxes_of(from, to) {
+                self.users[user as usize].never_gets(digest);
+            }
+        }
+        Ok(())
     }
 
     fn inserted(&mut self, user: u32, device: u16, message: &Message) -> Result<(), Complaint> {

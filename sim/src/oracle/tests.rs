@@ -459,6 +459,26 @@ fn positions_that_nobody_filled_are_noticed() {
     let mut history = History::new();
     history.skip(2, 1);
     history.complains("positions are dense");
+
+    // What is rejected takes none.
+    let mut history = History::new();
+    history.send(1, b"message one");
+    history.reject(1, Code::BadPeer);
+    history.send(2, b"message two");
+    history.tick(2, 1);
+    history.skip(2, 1);
+    history.deliver(2, 2, 1, b"message two");
+    assert_eq!(history.0.failure, None);
+    let rejected = Write::Rejected { id: MessageId(1), number: 1, code: Code::BadPeer };
+    history.0.stored(SENDER, 1, &[rejected]);
+    history.0.judge_whole();
+    history.complains("positions are dense");
+
+    // The sender has no other device that would get a copy.
+    let mut history = History::new();
+    history.send(1, b"message one");
+    history.skip(1, 1);
+    history.complains("positions are dense");
 }
 
 #[test]

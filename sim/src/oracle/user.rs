@@ -111,7 +111,8 @@ pub(crate) struct User {
     pub(crate) inbox: Vec<Option<Entry>>,
     /// The largest position that any device was told of.
     pub(crate) told: u64,
-    /// Most positions that can be in use: everything that was ever sent to it or by it.
+    /// Most positions that can be in use: everything that was ever sent to it or by it, without what was
+    /// rejected for good.
     pub(crate) positions_max: u64,
     /// Body bytes of the same.
     pub(crate) bytes_max: u64,
@@ -128,6 +129,18 @@ impl User {
     pub(crate) fn overshoot_max(&self) -> u64 {
         let devices = self.devices.len() as u64;
         if devices > 1 { 2 * devices * fulmar::limits::RESENDS_MAX } else { 0 }
+    }
+
+    /// Something was sent that takes a position in this inbox, if it is taken.
+    pub(crate) fn may_get(&mut self, digest: Digest) {
+        self.positions_max += 1;
+        self.bytes_max += u64::from(digest.bytes);
+    }
+
+    /// It is not taken.
+    pub(crate) fn never_gets(&mut self, digest: Digest) {
+        self.positions_max -= 1;
+        self.bytes_max -= u64::from(digest.bytes);
     }
 
     /// Something is at a position.
@@ -155,14 +168,19 @@ impl User {
 
     /// A position was named.
     pub(crate) fn tell(&mut self, position: u64) -> Result<(), Complaint> {
-        if position > self.positions_max {
+        self.told = self.told.max(position);
+        self.judge_density()
+    }
+
+    /// Each position is filled by something that was sent and not rejected.
+    pub(crate) fn judge_density(&self) -> Result<(), Complaint> {
+        if self.told > self.positions_max {
             let detail = format!(
-                "position {position} of user {}, to whom {} messages were sent",
-                self.id, self.positions_max
+                "position {} of user {}, to whom {} messages were sent",
+                self.told, self.id, self.positions_max
             );
             return Err(Complaint("positions are dense", detail));
         }
-        self.told = self.told.max(position);
         Ok(())
     }
 

@@ -331,12 +331,18 @@ impl Shard {
             Entering::Message(ref message) | Entering::Reference(ref message, _)
                 if self.is_group_full(slot, message.body.len(), fx) =>
             {
+                let group = &mut self.groups[slot];
+                if is_planted(Fault::GroupPositionBurned) && group.durable == group.record.head {
+                    group.record.head += 1;
+                    group.durable = group.record.head;
+                }
                 if is_planted(Fault::GroupRejectedKept) {
                     // Nobody hears the tick.
                     let conn = ConnId { generation: u32::MAX, ..origin.conn };
                     let silent = Origin { conn, body_bytes: 0, ..origin };
                     self.append_to_group(slot, conversation_slot, silent, message, false, fx);
                 }
+                let group = self.groups[slot].id;
                 self.reject_group(origin, group, Code::QuotaExceeded, fx);
             }
             Entering::Message(message) => {

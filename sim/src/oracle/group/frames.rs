@@ -73,11 +73,11 @@ impl Oracle {
         change.encode(&mut body);
         let is_addition = matches!(change.action, Action::Create | Action::Add);
         if is_addition {
-            // Each of them may be told, again for each attempt, and so may the maker's other devices.
+            // Each of them may be told, again for each attempt, and so may the maker for its other devices.
             let maker = self.users[link.user as usize].id;
             for user in change.users.iter().chain([maker]) {
                 let user = self.user(user);
-                self.users[user as usize].positions_max += 2;
+                self.users[user as usize].positions_max += 1;
             }
         }
         self.attempt_in_group(link, group, number, Body::of(content::CHANGE, &body));
@@ -116,7 +116,8 @@ impl Oracle {
             Frame::GroupDeliver(ref deliver) => self.group_delivers(link, deliver),
             Frame::GroupSkip { group, position } => {
                 self.hit(Happening::GroupSkip);
-                link.groups.skips(group, position)
+                let outcome = link.groups.skips(group, position);
+                outcome.and_then(|()| self.groups.log(group).pass(position))
             }
             Frame::GroupNotice(ref notice) => self.noticed(link, notice),
             Frame::GroupReceipt(ref receipt) => self.group_receipt(user, receipt),
@@ -134,9 +135,9 @@ impl Oracle {
                 link.groups.noticed(group);
                 Ok(())
             }
-            Frame::GroupState(_) => {
+            Frame::GroupState(ref state) => {
                 self.hit(Happening::GroupLooked);
-                Ok(())
+                self.groups.log(state.group).pass(state.head)
             }
             _ => return None,
         })

@@ -71,6 +71,8 @@ pub(crate) struct Log {
     /// From position 1.
     pub(crate) entries: Vec<Option<Entry>>,
     attempts: BTreeMap<Sender, Attempt>,
+    /// How many of them their senders know to be turned down for good.
+    rejected: u64,
     /// The request that made it is among them.
     is_made: bool,
     /// The same by user, for what is delivered.
@@ -80,6 +82,8 @@ pub(crate) struct Log {
     ticks: BTreeMap<Sender, u64>,
     /// The largest position that was named.
     pub(crate) told: u64,
+    /// The largest one that was passed over.
+    passed: u64,
 }
 
 impl Log {
@@ -87,10 +91,10 @@ impl Log {
         self.entries.get((position as usize).checked_sub(1)?)?.as_ref()
     }
 
-    /// Most entries that it can have. Those who were added by its creation may write before anybody was told
+    /// Most entries that it can have: what is rejected takes no position. Those who were added by its creation may write before anybody was told
     /// which request that was.
     pub(crate) fn entries_max(&self) -> u64 {
-        self.attempts.len() as u64 + u64::from(!self.is_made)
+        self.attempts.len() as u64 - self.rejected + u64::from(!self.is_made)
     }
 
     /// Whether a device sent this entry, as far as that is known.
@@ -147,6 +151,7 @@ impl Log {
         }
         let copies = self.bodies.entry((by.0, attempt.body.digest)).or_default();
         copies.sent -= 1;
+        self.rejected += 1;
         copies.judge(by)
     }
 
@@ -157,11 +162,23 @@ impl Log {
 
     /// A position was named.
     pub(crate) fn tell(&mut self, position: u64) -> Result<(), Complaint> {
-        if position > self.entries_max() {
-            let detail = format!("position {position} of {} entries", self.entries_max());
+        self.told = self.told.max(position);
+        self.judge_density()
+    }
+
+    /// A position was passed over.
+    pub(crate) fn pass(&mut self, position: u64) -> Result<(), Complaint> {
+        self.passed = self.passed.max(position);
+        self.judge_density()
+    }
+
+    /// Each position is filled by something that was sent and not rejected.
+    pub(crate) fn judge_density(&self) -> Result<(), Complaint> {
+        let named = self.told.max(self.passed);
+        if named > self.entries_max() {
+            let detail = format!("position {named} of {} entries", self.entries_max());
             return Err(Complaint("positions of a group are dense", detail));
         }
-        self.told = self.told.max(position);
         Ok(())
     }
 

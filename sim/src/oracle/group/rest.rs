@@ -116,6 +116,7 @@ impl Oracle {
     fn judge_each_group(&mut self) -> Result<(), Complaint> {
         let mut holes = 0;
         for (&group, log) in &self.groups.logs {
+            log.judge_density()?;
             let members = Members::of(group, log)?;
             holes += u64::from(members.through < log.told);
             // Behind a hole somebody may have been added who may read what was before.

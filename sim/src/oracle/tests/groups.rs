@@ -84,3 +84,23 @@ fn a_resend_to_a_group_is_not_stale() {
     history.group_reject(3, Code::StaleNumber);
     history.complains("a number is stale only behind a newer one");
 }
+
+#[test]
+fn a_position_of_a_group_is_filled() {
+    let mut history = History::new();
+    history.group();
+    history.told(2, &Frame::GroupSkip { group: GROUP, position: 3 });
+    history.complains("positions of a group are dense");
+
+    // What is rejected takes none, however the position is heard of.
+    let mut history = History::new();
+    history.group();
+    history.group_send(1, 3, 1, b"message two");
+    history.group_reject(3, Code::NotAMember);
+    history.group_send(1, 4, 1, b"message three");
+    history.told_group(1, 4, 4);
+    assert_eq!(history.0.failure, None);
+    history.give_up(3, Code::NotAMember);
+    history.0.judge_whole();
+    history.complains("positions of a group are dense");
+}
