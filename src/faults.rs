@@ -65,6 +65,8 @@ faults! {
     QuotaEvicts,
     /// A send to a full inbox takes a position though it is rejected.
     PositionBurned,
+    /// A full inbox stays full, whatever its devices acknowledge.
+    QuotaNeverGivenBack,
     /// A send to a full inbox is ticked and not kept.
     QuotaTicks,
     /// Messages expire after half of their time.

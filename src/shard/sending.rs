@@ -156,6 +156,7 @@ impl Shard {
     pub(super) fn is_over_quota(&self, slot: u32, body_bytes: usize) -> bool {
         let record = &self.users[slot].record;
         let (taken, taken_bytes) = match self.config.retention {
+            _ if is_planted(Fault::QuotaNeverGivenBack) => (0, 0),
             Retention::Temporary => (record.trim, record.trim_bytes),
             // History keeps everything; what some device lacks counts.
             Retention::History => {

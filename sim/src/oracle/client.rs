@@ -44,6 +44,9 @@ impl Oracle {
         link.user = self.user(hello.user);
         link.device = hello.device as u16;
         link.floor = self.users[link.user as usize].told;
+        if let Some(device) = self.users[link.user as usize].device(link.device) {
+            device.has_greeted = true;
+        }
         link.book_floor = self.books.get(&link.user).map_or(0, |book| book.head);
     }
 
@@ -70,7 +73,8 @@ impl Oracle {
     }
 
     fn wrote_send(&mut self, link: &mut Link, send: &Send<'_>) {
-        link.sent(send.peer, send.number);
+        let to = self.user(send.peer);
+        link.sent(send.peer, send.number, self.floors(link.user, to));
         match send.total_bytes {
             None => {
                 let digest = Digest::of(send.content, send.body);

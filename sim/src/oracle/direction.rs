@@ -170,7 +170,8 @@ impl Direction {
         number: u64,
         is_stale: bool,
     ) -> Result<(), Complaint> {
-        let newer = self.by_number.range((device, number.saturating_add(1))..=(device, u64::MAX)).count();
+        let newer =
+            self.by_number.range((device, number.saturating_add(1))..=(device, u64::MAX)).count();
         let Some(ordinal) = self.tick_of(device, number) else {
             if is_stale && newer == 0 {
                 let detail = format!("number {number} is the newest of device {device}");

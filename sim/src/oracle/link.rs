@@ -62,6 +62,31 @@ pub(crate) struct DeliverHeader {
     pub(crate) since: Time,
 }
 
+/// A send without an answer.
+#[derive(Debug, Clone, Copy)]
+struct Waiting {
+    number: u64,
+    /// How far deliveries of this connection were acknowledged when it was written.
+    settled: u64,
+    floors: Floors,
+}
+
+/// Up to which positions the inboxes that a send may fill were surely emptied when it was written: the
+/// recipient's, and for the copy the sender's.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Floors {
+    pub(crate) to: u64,
+    pub(crate) from: u64,
+}
+
+/// What an answer says besides.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Answered {
+    /// The server has taken the acknowledgement up to here.
+    pub(crate) settled: u64,
+    pub(crate) floors: Floors,
+}
+
 /// See the module's description.
 #[derive(Debug)]
 pub(crate) struct Link {
@@ -98,9 +123,13 @@ pub(crate) struct Link {
     window_messages: u64,
     window_bytes: u64,
     /// Sends without an answer, by peer, in order.
-    unanswered: HashMap<u64, VecDeque<u64>>,
-    /// When the pings without an answer were written.
-    pings: VecDeque<Time>,
+    unanswered: HashMap<u64, VecDeque<Waiting>>,
+    /// The largest delivered position that was acknowledged here.
+    settled: u64,
+    /// When the pings without an answer were written, and how far deliveries were acknowledged then.
+    pings: VecDeque<(Time, u64)>,
+    /// The second of these of the last ping that was answered: with the next answer it is durable.
+    ponged: u64,
     /// What comes from here on the server put on its way after this.
     pub(crate) told_since: Time,
     pub(crate) sending: Option<Large<SendHeader>>,
@@ -150,7 +179,9 @@ impl Link {
             window_messages: 0,
             window_bytes: 0,
             unanswered: HashMap::new(),
+            settled: 0,
             pings: VecDeque::new(),
+            ponged: 0,
             told_since: 0,
             sending: None,
             delivering: None,
@@ -208,20 +239,22 @@ impl Link {
     }
 
     pub(crate) fn pinged(&mut self, at: Time) {
-        self.pings.push_back(at);
+        self.pings.push_back((at, self.settled));
     }
 
-    pub(crate) fn ponged(&mut self) -> Result<(), Complaint> {
-        let Some(at) = self.pings.pop_front() else {
+    /// A ping was answered: how far the server has taken acknowledgements, and how far they are durable.
+    pub(crate) fn ponged(&mut self) -> Result<(u64, u64), Complaint> {
+        let Some((at, settled)) = self.pings.pop_front() else {
             return Err(Complaint("a pong answers a ping", String::new()));
         };
         self.told_since = at;
-        Ok(())
+        Ok((settled, std::mem::replace(&mut self.ponged, settled)))
     }
 
     /// A send was written, or the first part of it.
-    pub(crate) fn sent(&mut self, peer: u64, number: u64) {
-        self.unanswered.entry(peer).or_default().push_back(number);
+    pub(crate) fn sent(&mut self, peer: u64, number: u64, floors: Floors) {
+        let waiting = Waiting { number, settled: self.settled, floors };
+        self.unanswered.entry(peer).or_default().push_back(waiting);
     }
 
     /// A send was answered.
@@ -230,9 +263,10 @@ impl Link {
         peer: u64,
         number: u64,
         is_tick: bool,
-    ) -> Result<(), Complaint> {
+    ) -> Result<Answered, Complaint> {
         let waiting = self.unanswered.get_mut(&peer);
-        let found = waiting.as_ref().and_then(|waiting| waiting.iter().position(|&n| n == number));
+        let found =
+            waiting.as_ref().and_then(|waiting| waiting.iter().position(|it| it.number == number));
         let (Some(waiting), Some(at)) = (waiting, found) else {
             let detail = format!("number {number} to {peer}");
             return Err(Complaint("a send is answered once", detail));
@@ -241,8 +275,9 @@ impl Link {
             let detail = format!("number {number} to {peer}, of {waiting:?}");
             return Err(Complaint("ticks come in the order of the sends", detail));
         }
+        let Waiting { settled, floors, .. } = waiting[at];
         waiting.remove(at);
-        Ok(())
+        Ok(Answered { settled, floors })
     }
 
     /// A delivery begins.
@@ -317,6 +352,7 @@ impl Link {
         }
         self.in_flight.pop_front();
         self.in_flight_bytes -= bytes;
+        self.settled = self.settled.max(oldest);
         Some(oldest)
     }
 }

@@ -8,7 +8,7 @@
 //! connection, `group` does the same for groups, `contents` judges what refers to other messages and `changes` what
 //! came of that, `books` what users set for themselves, `blocks` what
 //! follows from some of that, `fading` knows when messages are over, `past` judges
-//! pages, `rest` says what is still missing once everything should have come to rest.
+//! pages, `quota` whether something was full, `rest` says what is still missing once everything should have come to rest.
 
 mod blocks;
 mod books;
@@ -21,6 +21,7 @@ mod fading;
 mod group;
 mod link;
 mod past;
+mod quota;
 mod refer;
 mod rest;
 mod server;
@@ -39,6 +40,7 @@ use books::Book;
 use direction::Direction;
 use group::Groups;
 use link::Link;
+pub(crate) use quota::Quota;
 use user::{Device, User};
 
 use crate::clock::{Time, WallClock};
@@ -49,16 +51,6 @@ use crate::verdict::Failure;
 /// A broken rule, and what was seen.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Complaint(pub(crate) &'static str, pub(crate) String);
-
-/// What the server may refuse at all.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Quota {
-    /// The smallest number of messages, and of bytes, that an inbox may be full with.
-    pub(crate) messages: u64,
-    pub(crate) bytes: u64,
-    /// The largest number of messages that an inbox could hold.
-    pub(crate) messages_max: u64,
-}
 
 /// See the module's description.
 #[derive(Debug)]
@@ -80,7 +72,8 @@ pub(crate) struct Oracle {
     rejections: HashMap<(u32, u16, u64), Target>,
     /// Number of the node's run.
     run: u32,
-    quota: Quota,
+    /// By run.
+    quotas: BTreeMap<u32, Quota>,
     /// Messages of this time (Unix milliseconds) and earlier may have expired.
     expired_through_ms: u64,
     /// No run of the node lets messages expire.
@@ -97,7 +90,7 @@ pub(crate) struct Oracle {
 }
 
 impl Oracle {
-    pub(crate) fn new(quota: Quota, is_printing: bool) -> Self {
+    pub(crate) fn new(is_printing: bool) -> Self {
         Oracle {
             is_printing,
             now: 0,
@@ -113,7 +106,7 @@ impl Oracle {
             sessions: HashMap::new(),
             rejections: HashMap::new(),
             run: 0,
-            quota,
+            quotas: BTreeMap::new(),
             expired_through_ms: 0,
             keeps_all: true,
             has_fading: false,
@@ -148,11 +141,15 @@ impl Oracle {
     }
 
     /// The node starts again, with this quota.
-    pub(crate) fn started(&mut self, run: u32, messages: u64, bytes: u64) {
+    pub(crate) fn started(&mut self, run: u32, quota: Quota) {
         self.run = run;
-        self.quota.messages = self.quota.messages.min(messages);
-        self.quota.bytes = self.quota.bytes.min(bytes);
-        self.quota.messages_max = self.quota.messages_max.max(messages);
+        self.quotas.insert(run, quota);
+        self.forget_taken();
+    }
+
+    /// The largest number of messages that an inbox could hold in any run.
+    fn quota_messages_max(&self) -> u64 {
+        self.quotas.values().map(|quota| quota.messages).max().unwrap_or(u64::MAX)
     }
 
     /// The node may drop messages of this time and earlier.

@@ -7,7 +7,7 @@ use fulmar_protocol::{Code, Deliver, Frame, Pairs, Welcome};
 
 use super::digest::Digest;
 use super::group::Body;
-use super::link::{DeliverHeader, Large, Link, Stage};
+use super::link::{Answered, DeliverHeader, Large, Link, Stage};
 use super::user::Entry;
 use super::{Complaint, Oracle};
 use crate::coverage::Happening;
@@ -56,12 +56,14 @@ impl Oracle {
     fn frame_of_session(&mut self, link: &mut Link, frame: &Frame<'_>) -> Result<(), Complaint> {
         match *frame {
             Frame::Sent { peer, number, ordinal, time_ms } => {
-                link.answered(peer, number, true)?;
+                let answered = link.answered(peer, number, true)?;
+                self.took(link, answered.settled, 0);
                 self.sent(link, peer, number, ordinal, time_ms)
             }
             Frame::Rejected { peer, number, code, .. } => {
-                link.answered(peer, number, false)?;
-                self.rejected(link, peer, number, code)
+                let answered = link.answered(peer, number, false)?;
+                self.took(link, answered.settled, 0);
+                self.rejected(link, peer, number, code, answered)
             }
             Frame::Deliver(ref deliver) => self.delivers(link, deliver),
             Frame::Part { body } => self.delivers_part(link, body),
@@ -70,7 +72,8 @@ impl Oracle {
                 self.receipt(link, peer, delivered, read, own)
             }
             Frame::Pong { ref heads } => {
-                link.ponged()?;
+                let (taken, durable) = link.ponged()?;
+                self.took(link, taken, durable);
                 let floor = link.delivered_max.max(link.head_told);
                 link.head_told = inbox_head(heads);
                 self.head(link, heads, floor)
@@ -157,13 +160,14 @@ impl Oracle {
         peer: u64,
         number: u64,
         code: Code,
+        answered: Answered,
     ) -> Result<(), Complaint> {
         self.hit(Happening::Rejection);
         let to = self.user(peer);
         match code {
             // A rogue may repeat an accepted number with a body that nobody would take.
             Code::BodyTooLarge | Code::BadPeer if !link.is_good => return Ok(()),
-            Code::QuotaExceeded => self.judge_quota(link.user, to)?,
+            Code::QuotaExceeded => self.judge_quota(link, to, number, answered)?,
             Code::StaleNumber | Code::BodyTooLarge | Code::BadPeer => {}
             Code::BadContent | Code::NoSuchMessage | Code::TooOld => {
                 self.judge_refusal((link.user, to), (link.device, number), code)?;
@@ -180,21 +184,6 @@ impl Oracle {
             self.rejections.insert((link.user, device, number), Target::Peer(peer));
         }
         self.direction(link.user, to).rejected(device, number, is_stale)
-    }
-
-    /// An inbox may only be full if enough was sent to it: the recipient's, or for copies the sender's.
-    fn judge_quota(&self, from: u32, to: u32) -> Result<(), Complaint> {
-        let could_be_full = |user: u32| {
-            let user = &self.users[user as usize];
-            let most_bytes = fulmar_protocol::limits::BODY_BYTES_MAX as u64;
-            user.positions_max >= self.quota.messages
-                || user.bytes_max + most_bytes > self.quota.bytes
-        };
-        if could_be_full(from) || could_be_full(to) {
-            return Ok(());
-        }
-        let detail = format!("quota {:?}", self.quota);
-        Err(Complaint("an inbox is full only when it is", detail))
     }
 
     fn delivers(&mut self, link: &mut Link, deliver: &Deliver<'_>) -> Result<(), Complaint> {
@@ -305,10 +294,11 @@ impl Oracle {
         // Where a device begins is known from the first thing that it is told.
         let begun = user.devices.iter().filter_map(|device| Some(device.acked.max(device.start?)));
         let Some(slowest) = begun.min() else { return Ok(()) };
-        if position > slowest + self.quota.messages_max + user.overshoot_max() {
+        let messages_max = self.quota_messages_max();
+        if position > slowest.saturating_add(messages_max).saturating_add(user.overshoot_max()) {
             let detail = format!(
-                "position {position}, where a device of user {} has {slowest} and {} may wait",
-                user.id, self.quota.messages_max
+                "position {position}, where a device of user {} has {slowest} and {messages_max} may wait",
+                user.id
             );
             return Err(Complaint("an inbox is bounded", detail));
         }

@@ -28,8 +28,15 @@ struct History(Oracle);
 impl History {
     /// Everybody is logged in.
     fn new() -> Self {
-        let quota = Quota { messages: 3, bytes: 1_000_000, messages_max: 3 };
-        let mut oracle = Oracle::new(quota, false);
+        let quota = Quota {
+            messages: 3,
+            bytes: 1_000_000,
+            group_messages: 3,
+            group_bytes: 1_000_000,
+            group_members: 3,
+        };
+        let mut oracle = Oracle::new(false);
+        oracle.started(0, quota);
         for (user, device) in [(SENDER, 1), (READER, 1), (READER, 2)] {
             oracle.device(user, device);
         }
@@ -391,6 +398,33 @@ fn an_inbox_is_full_only_when_it_is_and_holds_no_more() {
     history.skip(2, 1_500);
     history.deliver(2, 1_501, 2, &[b"message ", &2u64.to_le_bytes()[..]].concat());
     history.complains("an inbox is bounded");
+}
+
+/// What every device acknowledged waits no more, once the server has surely taken the acknowledgements.
+#[test]
+fn an_inbox_that_everybody_emptied_is_not_full() {
+    let bodies: Vec<String> = (0..=5).map(|number| format!("message {number}")).collect();
+    let mut history = History::new();
+    for number in 1..=3 {
+        history.send(number, bodies[number as usize].as_bytes());
+        history.tick(number, number);
+    }
+    for conn in [2, 3] {
+        for number in 1..=2 {
+            history.deliver(conn, number, number, bodies[number as usize].as_bytes());
+        }
+        history.ack(conn, 2);
+        history.wrote(conn, &Frame::Ping);
+    }
+    history.told(2, &Frame::Pong { heads: Pairs::Slice(&[(0, 3)]) });
+    // Of the other device that isn't sure.
+    history.send(4, bodies[4].as_bytes());
+    history.reject(4, Code::QuotaExceeded);
+    assert_eq!(history.0.failure, None);
+    history.told(3, &Frame::Pong { heads: Pairs::Slice(&[(0, 3)]) });
+    history.send(5, bodies[5].as_bytes());
+    history.reject(5, Code::QuotaExceeded);
+    history.complains("an inbox is full only when it is");
 }
 
 #[test]

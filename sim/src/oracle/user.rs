@@ -59,6 +59,12 @@ pub(crate) struct Device {
     pub(crate) shown: Positions,
     /// The largest position that it acknowledged.
     pub(crate) acked: u64,
+    /// It said a hello: the server may know it.
+    pub(crate) has_greeted: bool,
+    /// How far the server has surely taken its acknowledgements, in this run of the node.
+    pub(crate) taken: u64,
+    /// The same, as no crash takes it back.
+    pub(crate) durable: u64,
     /// The cursor in its store.
     pub(crate) cursor: u64,
     /// How far each peer is, as its store says: peer, delivered, read, its own last, what it saw.

@@ -9,6 +9,7 @@ use crate::coverage::Happening;
 use crate::disk::End;
 use crate::network::{ClientEnd, ConnNo, ServerEnd, Way};
 use crate::node::{Node, Round};
+use crate::oracle::Quota;
 use crate::schedule::Event;
 
 impl World {
@@ -43,7 +44,14 @@ impl World {
         self.trace.say(now, || format!("the node runs with {:?}", self.node_plan));
         self.was_history |= shard.retention == Retention::History;
         self.oracle.keeps(shard.retention == Retention::History);
-        self.oracle.started(run, shard.quota_messages, shard.quota_bytes);
+        let quota = Quota {
+            messages: shard.quota_messages,
+            bytes: shard.quota_bytes,
+            group_messages: shard.group_quota_messages,
+            group_bytes: shard.group_quota_bytes,
+            group_members: shard.group_members_max as u64,
+        };
+        self.oracle.started(run, quota);
         let due = now + 1;
         for (core, slot) in (0..).zip(&mut node.cores) {
             slot.due = due;

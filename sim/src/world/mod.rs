@@ -32,7 +32,7 @@ use crate::dice::{Dice, mix};
 use crate::disk::Disk;
 use crate::network::Network;
 use crate::node::Node;
-use crate::oracle::{Oracle, Quota};
+use crate::oracle::Oracle;
 use crate::plan::{NodePlan, Plan};
 use crate::rogue::Rogue;
 use crate::schedule::{Event, Schedule};
@@ -110,12 +110,6 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new(plan: Plan, is_printing: bool) -> Self {
         let dice = |stream| Dice::new(plan.seed, stream);
-        let shard = &plan.node.shard;
-        let quota = Quota {
-            messages: shard.quota_messages,
-            bytes: shard.quota_bytes,
-            messages_max: shard.quota_messages,
-        };
         let mut world = World {
             schedule: Schedule::default(),
             clock: WallClock::new(),
@@ -130,7 +124,7 @@ impl World {
             devices: Vec::new(),
             rogues: Vec::new(),
             users: Vec::new(),
-            oracle: Oracle::new(quota, is_printing),
+            oracle: Oracle::new(is_printing),
             phase: Phase::Chaos,
             steps_left: plan.steps,
             looks: 0,

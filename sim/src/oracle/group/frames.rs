@@ -52,7 +52,8 @@ impl Oracle {
     }
 
     fn wrote_group_send(&mut self, link: &mut Link, send: &GroupSend<'_>) {
-        link.groups.asks(send.group, send.number);
+        let cursor = self.cursor_in(link, send.group);
+        link.groups.asks(send.group, send.number, cursor, Vec::new());
         match send.total_bytes {
             None => {
                 let body = Body::of(send.content, send.body);
@@ -68,18 +69,22 @@ impl Oracle {
     }
 
     fn wrote_change(&mut self, link: &mut Link, group: u64, number: u64, change: &Change<'_>) {
-        link.groups.asks(group, number);
         let mut body = Vec::new();
         change.encode(&mut body);
+        let mut floors = Vec::new();
         let is_addition = matches!(change.action, Action::Create | Action::Add);
         if is_addition {
             // Each of them may be told, again for each attempt, and so may the maker for its other devices.
             let maker = self.users[link.user as usize].id;
             for user in change.users.iter().chain([maker]) {
                 let user = self.user(user);
-                self.users[user as usize].positions_max += 1;
+                let user_state = &mut self.users[user as usize];
+                user_state.positions_max += 1;
+                floors.push((user, user_state.floor()));
             }
         }
+        let cursor = self.cursor_in(link, group);
+        link.groups.asks(group, number, cursor, floors);
         self.attempt_in_group(link, group, number, Body::of(content::CHANGE, &body));
     }
 
@@ -161,7 +166,7 @@ impl Oracle {
     ) -> Result<(), Complaint> {
         let asked = link.groups.answered(group, number)?;
         let by = (self.users[link.user as usize].id, link.device, number);
-        if asked == 0 {
+        if asked.group == 0 {
             self.made(by, group)?;
         }
         self.groups.reader(by.0, group);
@@ -208,7 +213,7 @@ impl Oracle {
         number: u64,
         code: Code,
     ) -> Result<(), Complaint> {
-        link.groups.answered(group, number)?;
+        let asked = link.groups.answered(group, number)?;
         let by = (self.users[link.user as usize].id, link.device, number);
         match code {
             Code::NotAMember => {
@@ -216,10 +221,19 @@ impl Oracle {
                 let cursor = self.groups.device(by.0, by.1, group).cursor;
                 self.groups.strangers.push((by.0, group, cursor));
             }
-            Code::NotAllowed => self.hit(Happening::GroupNotAllowed),
+            Code::NotAllowed => {
+                self.hit(Happening::GroupNotAllowed);
+                self.groups.not_allowed.push((by, group, asked.cursor));
+            }
             Code::BadChange => self.hit(Happening::GroupBadChange),
-            Code::QuotaExceeded => self.hit(Happening::GroupQuota),
-            Code::GroupFull => self.hit(Happening::GroupFull),
+            Code::QuotaExceeded => {
+                self.hit(Happening::GroupQuota);
+                self.judge_group_quota(link.run, group, by, &asked)?;
+            }
+            Code::GroupFull => {
+                self.hit(Happening::GroupFull);
+                self.judge_group_size(link.run, group, by)?;
+            }
             Code::StaleNumber | Code::BodyTooLarge => {}
             Code::BadContent | Code::NoSuchMessage | Code::NotYours | Code::TooOld => {
                 self.note_refusal(group, by, code)?;
@@ -241,6 +255,12 @@ impl Oracle {
             return Err(Complaint("what a group ticked is never rejected", detail));
         }
         Ok(())
+    }
+
+    /// How far a device has a group, as its store says.
+    fn cursor_in(&self, link: &Link, group: u64) -> u64 {
+        let user = self.users[link.user as usize].id;
+        self.groups.devices.get(&(user, link.device, group)).map_or(0, |state| state.cursor)
     }
 
     /// A sender knows for good that its send or change was turned down.

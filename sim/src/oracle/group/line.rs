@@ -20,6 +20,17 @@ struct Line {
     in_flight: VecDeque<(u64, u64)>,
 }
 
+/// A send or a change without an answer.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    pub(crate) group: u64,
+    number: u64,
+    /// How far the device had the group when it wrote this.
+    pub(crate) cursor: u64,
+    /// Of those who would be told that they are added: up to where their inboxes were emptied.
+    pub(crate) floors: Vec<(u32, u64)>,
+}
+
 /// See the module's description.
 #[derive(Debug, Default)]
 pub(crate) struct Lines {
@@ -28,8 +39,8 @@ pub(crate) struct Lines {
     all: BTreeMap<u64, Line>,
     messages: u64,
     bytes: u64,
-    /// Sends and changes without an answer: group and number.
-    unanswered: Vec<(u64, u64)>,
+    /// Sends and changes without an answer.
+    unanswered: Vec<Asked>,
 }
 
 impl Lines {
@@ -44,18 +55,19 @@ impl Lines {
         }
     }
 
-    pub(crate) fn asks(&mut self, group: u64, number: u64) {
-        self.unanswered.push((group, number));
+    pub(crate) fn asks(&mut self, group: u64, number: u64, cursor: u64, floors: Vec<(u32, u64)>) {
+        self.unanswered.push(Asked { group, number, cursor, floors });
     }
 
     /// An answer about this group, or about the creation that made it.
-    pub(crate) fn answered(&mut self, group: u64, number: u64) -> Result<u64, Complaint> {
-        let at = |of: u64| self.unanswered.iter().position(|asked| *asked == (of, number));
+    pub(crate) fn answered(&mut self, group: u64, number: u64) -> Result<Asked, Complaint> {
+        let is_it = |asked: &Asked, of: u64| (asked.group, asked.number) == (of, number);
+        let at = |of: u64| self.unanswered.iter().position(|asked| is_it(asked, of));
         let Some(at) = at(group).or_else(|| at(0)) else {
             let detail = format!("number {number} to group {group}");
             return Err(Complaint("a send to a group is answered once", detail));
         };
-        Ok(self.unanswered.swap_remove(at).0)
+        Ok(self.unanswered.swap_remove(at))
     }
 
     pub(crate) fn delivers(

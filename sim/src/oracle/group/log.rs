@@ -1,8 +1,8 @@
 //! A group's log as its members saw it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use fulmar_client::{GroupChange, content};
+use fulmar_client::{Action, GroupChange, content};
 use fulmar_protocol::Code;
 
 use super::super::Complaint;
@@ -77,8 +77,8 @@ pub(crate) struct Log {
     is_made: bool,
     /// The same by user, for what is delivered.
     bodies: BTreeMap<(u64, Digest), Copies>,
-    /// Everything that may stand in it, in body bytes and in entries.
-    pub(crate) attempts_bytes: u64,
+    /// Body bytes of everything that may stand in it.
+    attempts_bytes: u64,
     ticks: BTreeMap<Sender, u64>,
     /// The largest position that was named.
     pub(crate) told: u64,
@@ -149,6 +149,7 @@ impl Log {
         if std::mem::replace(&mut attempt.is_rejected, true) {
             return Ok(());
         }
+        self.attempts_bytes -= u64::from(attempt.body.digest.bytes);
         let copies = self.bodies.entry((by.0, attempt.body.digest)).or_default();
         copies.sent -= 1;
         self.rejected += 1;
@@ -158,6 +159,28 @@ impl Log {
     /// What a device wrote under a number.
     pub(crate) fn attempt_of(&self, by: Sender) -> Option<&Body> {
         self.attempts.get(&by).map(|attempt| &attempt.body)
+    }
+
+    /// Entries that it may have without one that isn't taken, and the bytes of their bodies; nothing where the
+    /// request that made it isn't known.
+    pub(super) fn size_max_without(&self, by: Sender) -> Option<(u64, u64)> {
+        let own_bytes = self.attempt_of(by).map_or(0, |body| u64::from(body.digest.bytes));
+        let own = u64::from(self.attempts.contains_key(&by));
+        let sizes = (self.entries_max() - own, self.attempts_bytes - own_bytes);
+        self.is_made.then_some(sizes)
+    }
+
+    /// Everybody who may have come to be in it by something else than this.
+    pub(super) fn members_max_without(&self, by: Sender) -> Option<BTreeSet<u64>> {
+        let others = self.attempts.iter().filter(|(of, it)| **of != by && !it.is_rejected);
+        let mut members = BTreeSet::new();
+        for (of, attempt) in others {
+            let Some(change) = &attempt.body.change else { continue };
+            if matches!(change.action, Action::Create | Action::Add) {
+                members.extend(change.users.iter().copied().chain([of.0]));
+            }
+        }
+        self.is_made.then_some(members)
     }
 
     /// A position was named.

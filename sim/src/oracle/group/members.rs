@@ -20,6 +20,8 @@ pub(crate) struct Span {
 #[derive(Debug, Default)]
 pub(crate) struct Members {
     roles: BTreeMap<u64, Role>,
+    /// The entry that gave each its role.
+    ranked: BTreeMap<u64, u64>,
     spans: BTreeMap<u64, Vec<Span>>,
     pub(crate) shows_history: bool,
     /// The last position that was played; what comes after it isn't known, or nothing does.
@@ -75,6 +77,11 @@ impl Members {
         self.spans.iter().map(|(user, spans)| (*user, spans.as_slice()))
     }
 
+    /// The role of a member, and the entry that gave it.
+    pub(crate) fn role_since(&self, user: u64) -> Option<(Role, u64)> {
+        Some((*self.roles.get(&user)?, *self.ranked.get(&user)?))
+    }
+
     /// Whether a user may ever have read this position.
     pub(crate) fn may_read(&self, user: u64, position: u64) -> bool {
         let covers =
@@ -126,11 +133,11 @@ impl Members {
             Action::Add => users.iter().for_each(|&user| self.join(user, Role::Member, position)),
             Action::Remove => users.iter().for_each(|&user| self.end(user, position)),
             Action::Leave => self.leave(author, position),
-            Action::Promote => self.set(users, Role::Admin),
-            Action::Demote => self.set(users, Role::Member),
+            Action::Promote => self.set(users, Role::Admin, position),
+            Action::Demote => self.set(users, Role::Member, position),
             Action::HandOver => {
-                self.set(&[author], Role::Admin);
-                self.set(users, Role::Owner);
+                self.set(&[author], Role::Admin, position);
+                self.set(users, Role::Owner, position);
             }
             Action::Delete => {
                 let all: Vec<u64> = self.roles.keys().copied().collect();
@@ -145,6 +152,7 @@ impl Members {
 
     fn join(&mut self, user: u64, role: Role, position: u64) {
         self.roles.insert(user, role);
+        self.ranked.insert(user, position);
         let first = if self.shows_history { 1 } else { position };
         self.spans.entry(user).or_default().push(Span { joined: position, ended: None, first });
     }
@@ -169,13 +177,14 @@ impl Members {
             .iter()
             .min_by_key(|(user, role)| (std::cmp::Reverse(**role), since(**user), **user))
             .map(|(user, _)| *user);
-        self.set(&next.into_iter().collect::<Vec<_>>(), Role::Owner);
+        self.set(&next.into_iter().collect::<Vec<_>>(), Role::Owner, position);
     }
 
-    fn set(&mut self, users: &[u64], role: Role) {
+    fn set(&mut self, users: &[u64], role: Role, position: u64) {
         for user in users {
             if let Some(known) = self.roles.get_mut(user) {
                 *known = role;
+                self.ranked.insert(*user, position);
             }
         }
     }

@@ -1,13 +1,14 @@
 //! Groups as the oracle sees them: logs that many read, and who is a member by what the logs say.
 //!
 //! `log` keeps what stands in a log, `members` plays its changes again, `line` is a group on one connection,
-//! `frames` takes what is said of groups, `refer` judges what refers to other entries, `past` pages, `store` what devices keep, `rest` says what is missing in the end.
+//! `frames` takes what is said of groups, `refer` judges what refers to other entries, `past` pages, `quota` whether something was full, `store` what devices keep, `rest` says what is missing in the end.
 
 mod frames;
 mod line;
 mod log;
 mod members;
 mod past;
+mod quota;
 mod refer;
 mod rest;
 mod store;
@@ -37,6 +38,8 @@ pub(crate) struct Groups {
     readers: BTreeMap<(u64, u64), Reader>,
     /// Rejections that said that somebody is no member: user, group, and how far the device had it.
     strangers: Vec<(u64, u64, u64)>,
+    /// Changes that somebody's role didn't allow: by whom, of which group, and how far the device had it.
+    not_allowed: Vec<(Sender, u64, u64)>,
     /// Of messages that refer to others, by group and sender: whether that one was known to be there, and when
     /// they were written.
     references: BTreeMap<(u64, Sender), (bool, Time)>,

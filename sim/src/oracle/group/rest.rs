@@ -118,6 +118,9 @@ impl Oracle {
         for (&group, log) in &self.groups.logs {
             log.judge_density()?;
             let members = Members::of(group, log)?;
+            if members.through >= log.told && !self.is_expiring() {
+                self.judge_roles(group, &members)?;
+            }
             holes += u64::from(members.through < log.told);
             // Behind a hole somebody may have been added who may read what was before.
             let shows = |at| {

@@ -1,17 +1,22 @@
 //! Groups: what is taken and what is rejected, and that positions are dense.
 
-use fulmar_client::MessageId;
-use fulmar_client::store::Write;
-use fulmar_protocol::group::GroupRejected;
-use fulmar_protocol::{Code, Frame};
+use fulmar_client::store::{GroupState, Write};
+use fulmar_client::{Action, MessageId};
+use fulmar_protocol::group::{Change, GroupRejected};
+use fulmar_protocol::{Code, Frame, Numbers};
 
 use super::contents::GROUP;
-use super::{History, SENDER};
+use super::{History, READER, SENDER};
 
 impl History {
     pub(super) fn group_reject(&mut self, number: u64, code: Code) {
         let rejected = GroupRejected { group: GROUP, number, code, retry_after_ms: 0 };
         self.told(1, &Frame::GroupRejected(rejected));
+    }
+
+    fn group_change(&mut self, number: u64, action: Action, users: &[u64]) {
+        let change = Change { action, users: Numbers::Slice(users), value: b"" };
+        self.wrote(1, &Frame::GroupChange { group: GROUP, number, change });
     }
 
     fn group_ack(&mut self, position: u64) {
@@ -103,4 +108,50 @@ fn a_position_of_a_group_is_filled() {
     history.give_up(3, Code::NotAMember);
     history.0.judge_whole();
     history.complains("positions of a group are dense");
+}
+
+#[test]
+fn a_group_is_full_only_when_it_is() {
+    let mut history = History::new();
+    history.group();
+    history.group_send(1, 3, 1, b"message two");
+    history.group_reject(3, Code::QuotaExceeded);
+    history.complains("a group is full only when it is");
+
+    let mut history = History::new();
+    history.group();
+    history.group_send(1, 3, 1, b"message two");
+    history.told_group(1, 3, 3);
+    history.group_send(1, 4, 1, b"message three");
+    history.group_reject(4, Code::QuotaExceeded);
+    assert_eq!(history.0.failure, None);
+}
+
+#[test]
+fn a_group_has_room_for_as_many_members_as_it_says() {
+    let mut history = History::new();
+    history.group();
+    history.group_change(3, Action::Add, &[9]);
+    history.group_reject(3, Code::GroupFull);
+    history.complains("a group is full only when it is");
+
+    let mut history = History::new();
+    history.group();
+    history.group_change(3, Action::Add, &[9, 10]);
+    history.group_reject(3, Code::GroupFull);
+    assert_eq!(history.0.failure, None);
+}
+
+#[test]
+fn an_owner_may_do_what_owners_may() {
+    let mut history = History::new();
+    history.group();
+    let mut state = GroupState::new(GROUP);
+    state.cursor = 1;
+    history.0.stored(SENDER, 1, &[Write::Group(state)]);
+    history.group_change(3, Action::Promote, &[READER]);
+    history.group_reject(3, Code::NotAllowed);
+    assert_eq!(history.0.failure, None);
+    history.0.judge_whole();
+    history.complains("a role allows what it allows");
 }
