@@ -89,6 +89,8 @@ faults! {
     TickBeforeCopy,
     /// A new device is welcomed and not stored.
     DeviceNotStored,
+    /// What is unused stays in memory for its time, however much there is.
+    CrowdIgnored,
     /// The state of a user that has writes under way is let go from memory.
     EvictedTooEarly,
     /// A commit isn't synced.

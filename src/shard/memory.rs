@@ -475,7 +475,8 @@ impl Shard {
 
     fn sweep_users(&mut self, slots: usize) {
         let now_ms = self.now.mono_ms;
-        let crowded = self.users.len() >= self.config.users_warm_max;
+        let crowded =
+            self.users.len() >= self.config.users_warm_max && !is_planted(Fault::CrowdIgnored);
         for _ in 0..slots.min(self.users.slots()) {
             self.sweep.user_slot = (self.sweep.user_slot + 1) % self.users.slots() as u32;
             let Some(user) = self.users.get(self.sweep.user_slot) else { continue };
@@ -490,7 +491,8 @@ impl Shard {
 
     fn sweep_conversations(&mut self, slots: usize) {
         let now_ms = self.now.mono_ms;
-        let crowded = self.conversations.len() >= self.config.conversations_warm_max;
+        let crowded = self.conversations.len() >= self.config.conversations_warm_max
+            && !is_planted(Fault::CrowdIgnored);
         for _ in 0..slots.min(self.conversations.slots()) {
             let slot = (self.sweep.conversation_slot + 1) % self.conversations.slots() as u32;
             self.sweep.conversation_slot = slot;

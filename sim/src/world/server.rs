@@ -1,9 +1,9 @@
 //! The node's threads, one step at a time: cores, the journal, the drain and the workers.
 
 use fulmar::core_loop::{Job, Reply, Rest};
-use fulmar::limits::{MESH_BACKLOG_LETTERS, OUTPUT_HIGH_BYTES};
+use fulmar::limits::MESH_BACKLOG_LETTERS;
 use fulmar::shard::record::InboxRecord;
-use fulmar::shard::{Identity, Loaded, LogId, Refusal, Retention};
+use fulmar::shard::{Identity, Loaded, LogId, Refusal, Retention, Shard};
 use fulmar::storage::{Fault, Operation};
 use fulmar_protocol::Code;
 use fulmar_protocol::limits::FRAME_BYTES_MAX;
@@ -12,13 +12,23 @@ use super::World;
 use crate::clock::{MS, SECOND, Time};
 use crate::coverage::Happening;
 use crate::network::{ConnNo, ServerEnd};
-use crate::node::{JournalStep, Pace, Round, Work};
+use crate::node::{JournalStep, Node, Pace, Round, Work};
 use crate::schedule::Event;
 
 /// Letters that may wait for another core: what closes the gate, and what one turn adds to it.
 const BACKLOG_MAX: usize = MESH_BACKLOG_LETTERS + 16 * 1_024;
-/// Bytes that a core gives to a socket at once: full output, the frame that filled it, and answers.
-pub(super) const SEND_BYTES_MAX: usize = OUTPUT_HIGH_BYTES + 2 * FRAME_BYTES_MAX + 16 * 1_024;
+/// Bytes that a core gives to a socket at once beyond what it is set up with: the frame that filled the output, and
+/// answers.
+const SEND_BYTES_BEYOND: usize = 2 * FRAME_BYTES_MAX + 16 * 1_024;
+/// What a core may hold in memory beyond what it is set up with and what its sessions use: what was touched since
+/// it was last stored, which a journal that stands still for seconds makes many.
+const WARM_BEYOND: u64 = 512;
+/// The same of conversations: a message and its receipts touch several.
+const CONVERSATIONS_BEYOND: u64 = 2_048;
+/// Answers of a core that wait for the journal: all that its sessions may have asked at once, a few times over since
+/// who comes back asks again, and a beginning.
+const ANSWERS_PER_SEND: u64 = 8;
+const ANSWERS_BEYOND: u64 = 4_096;
 
 impl World {
     // Cores.
@@ -46,6 +56,7 @@ impl World {
         let level = running.parts().shard.counters().overload_level;
         let level_before = std::mem::replace(&mut slot.level, level);
         let (backlog, gated) = (running.parts().mail.backlog(), running.gated());
+        let held = Held::of(&running.parts().shard);
         let is_congested = was_congested && running.parts().mail.are_others_behind();
         let unpaused = running.sockets().unpaused().filter(|_| is_congested);
         let orders = running.sockets().take_orders();
@@ -54,6 +65,7 @@ impl World {
             self.coverage.hit(Happening::TimerWake);
         }
         self.note_turn(backlog, gated, level_before, level);
+        self.judge_memory(held);
         if let Some(conn) = unpaused {
             let detail = format!("{conn}, though too much waits for other threads");
             self.fail("sockets rest while a core is congested", detail);
@@ -66,6 +78,35 @@ impl World {
             self.core_rests(core);
         }
         self.wake_rung();
+    }
+
+    /// Bytes that a core gives to a socket at once.
+    pub(super) fn send_bytes_max(&self) -> usize {
+        self.node_plan.shard.output_high_bytes + SEND_BYTES_BEYOND
+    }
+
+    /// What a core holds is bounded by what it is set up with, its sessions, and what is under way.
+    fn judge_memory(&mut self, held: Held) {
+        let shard = &self.node_plan.shard;
+        // Sessions of all cores: each writes to whom it likes.
+        let counters = self.node.iter().flat_map(Node::counters);
+        let sessions: u64 = counters.map(|counters| counters.sessions).sum();
+        let sends = sessions * u64::from(shard.sends_max);
+        let bounds = [
+            ("users", held.users, shard.users_warm_max as u64 + held.sessions + WARM_BEYOND),
+            (
+                "conversations",
+                held.conversations,
+                shard.conversations_warm_max as u64 + CONVERSATIONS_BEYOND,
+            ),
+            // Those of which an author waits to hear stay up to twice as many.
+            ("groups", held.groups, 2 * shard.groups_warm_max as u64 + WARM_BEYOND),
+            ("unwritten answers", held.uncommitted, ANSWERS_PER_SEND * sends + ANSWERS_BEYOND),
+        ];
+        if let Some((what, count, most)) = bounds.into_iter().find(|&(_, count, most)| count > most)
+        {
+            self.fail("memory is bounded", format!("{count} {what}, where {most} may be"));
+        }
     }
 
     fn note_turn(&mut self, backlog: usize, gated: usize, level_before: u64, level: u64) {
@@ -362,6 +403,30 @@ impl World {
             self.schedule.after(self.threads.between(MS..=3 * MS), Event::Answer { run, job });
         }
         self.wake_rung();
+    }
+}
+
+/// What a core holds in memory.
+#[derive(Debug, Clone, Copy)]
+struct Held {
+    sessions: u64,
+    users: u64,
+    conversations: u64,
+    groups: u64,
+    /// Answers that wait for the journal.
+    uncommitted: u64,
+}
+
+impl Held {
+    fn of(shard: &Shard) -> Self {
+        let counters = shard.counters();
+        Held {
+            sessions: counters.sessions,
+            users: counters.users_warm,
+            conversations: counters.conversations_warm,
+            groups: shard.groups_warm(),
+            uncommitted: shard.uncommitted(),
+        }
     }
 }
 

@@ -4,7 +4,6 @@ use fulmar::uring::{CloseReason, SocketKey};
 use fulmar_client::core::Input;
 
 use super::World;
-use super::server::SEND_BYTES_MAX;
 use crate::clock::{MS, Time};
 use crate::coverage::Happening;
 use crate::network::{ClientEnd, ConnNo, Party, ServerEnd, Way};
@@ -366,8 +365,9 @@ impl World {
     }
 
     fn send(&mut self, conn: ConnNo, bytes: Vec<u8>) {
-        if bytes.len() > SEND_BYTES_MAX {
-            let detail = format!("{} bytes at once", bytes.len());
+        let most = self.send_bytes_max();
+        if bytes.len() > most {
+            let detail = format!("{} bytes at once, where {most} may be", bytes.len());
             self.fail("output is bounded", detail);
         }
         self.network.write(conn, Way::Down, bytes, &mut self.schedule);

@@ -35,6 +35,12 @@ impl Shard {
         slot
     }
 
+    /// Groups whose state is in memory.
+    #[must_use]
+    pub fn groups_warm(&self) -> u64 {
+        self.groups.len() as u64
+    }
+
     /// The slot of a group that is in memory.
     pub(super) fn loaded_group(&self, id: GroupId) -> Option<u32> {
         let &slot = self.groups_by_id.get(&id)?;
