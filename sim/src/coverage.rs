@@ -66,6 +66,7 @@ happenings! {
     Connect "connects" required,
     ConnectRefused "connects_refused" required,
     ConnectLost "connects_without_answer" required,
+    ConnectTwice "connects_that_came_twice" required,
     SplitRead "split_reads" required,
     Cut "connections_cut" required,
     CutFrame "frames_cut" required,

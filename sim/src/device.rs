@@ -10,6 +10,7 @@ use fulmar_client::{MessageId, Target};
 use crate::clock::Time;
 use crate::dice::Dice;
 use crate::network::ConnNo;
+use crate::world::Echo;
 
 /// Messages that a person may still look at.
 const UNREAD_MAX: usize = 32;
@@ -30,6 +31,8 @@ pub(crate) struct Device {
     /// The batch that the store is committing.
     pub(crate) batch: Option<Vec<Write>>,
     pub(crate) conn: Option<ConnNo>,
+    /// A second connection that the network made when it dialed.
+    pub(crate) echo: Option<Echo>,
     /// How often the program began: what belongs to an earlier one is outdated.
     pub(crate) process: u32,
     /// The earliest timer in the schedule.
@@ -63,6 +66,7 @@ impl Device {
             store: MemoryStore::new(),
             batch: None,
             conn: None,
+            echo: None,
             process: 0,
             timer: Time::MAX,
             is_stopped: false,

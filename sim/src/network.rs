@@ -35,6 +35,8 @@ pub(crate) enum Party {
     Device(u32),
     /// A misbehaving client, by its index.
     Rogue(u32),
+    /// The network, which made a second connection of one that a device dialed.
+    Echo(u32),
 }
 
 /// Where the server's end of a connection is.

@@ -35,6 +35,8 @@ pub(crate) enum Event {
     Reset { conn: ConnNo, way: Way },
     /// The client's machine gives up on bytes that nobody confirms.
     GiveUp { conn: ConnNo },
+    /// The second connection of a device that dialed ends.
+    EchoEnds { device: u32, conn: ConnNo },
     /// A device's session has something to do.
     DeviceTimer { device: u32, process: u32 },
     /// A device's store has committed.
@@ -123,6 +125,7 @@ impl Event {
             Event::NodeStart { run } => (19, u64::from(run), 0, 0),
             Event::Look => (20, 0, 0, 0),
             Event::GiveUp { conn } => (21, u64::from(conn), 0, 0),
+            Event::EchoEnds { device, conn } => (22, u64::from(device), u64::from(conn), 0),
         };
         (what, [a, b, c])
     }

@@ -67,6 +67,7 @@ impl World {
             self.hang_up(rogue);
         }
         for device in 0..self.devices.len() as u32 {
+            self.hush(device);
             if self.devices[device as usize].is_lost {
                 self.lose_device(device);
                 continue;

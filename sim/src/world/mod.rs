@@ -7,11 +7,12 @@
 //!
 //! `server` steps the node, `life` starts and ends it, `wires` moves bytes, `people` drives the devices, `groups` what people do in groups, `contents` what
 //! they do to messages that are there, `fading` which ones disappear, `books` what they keep
-//! for themselves, `past` what they fetch again, `faults` breaks things,
+//! for themselves, `echoes` makes two connections of one, `past` what they fetch again, `faults` breaks things,
 //! `ending` judges the rest.
 
 mod books;
 mod contents;
+mod echoes;
 mod ending;
 mod fading;
 mod faults;
@@ -22,6 +23,8 @@ mod people;
 mod rogues;
 mod server;
 mod wires;
+
+pub(crate) use echoes::Echo;
 
 use fulmar_client::core::Action;
 
@@ -224,6 +227,7 @@ impl World {
             Event::ReadOn { conn, way } => self.read(conn, way),
             Event::Reset { conn, way } => self.reset_arrives(conn, way),
             Event::GiveUp { conn } => self.give_up(conn),
+            Event::EchoEnds { device, conn } => self.echo_ends(device, conn),
             Event::DeviceTimer { device, process } => self.device_timer(device, process),
             Event::DeviceStored { device, process } => self.device_stored(device, process),
             Event::DeviceStart { device, process } => self.device_start(device, process),

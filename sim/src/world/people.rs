@@ -10,7 +10,7 @@ use super::World;
 use crate::clock::{MS, SECOND, Time};
 use crate::coverage::Happening;
 use crate::device::{self, Device};
-use crate::network::{Party, Way};
+use crate::network::Way;
 use crate::schedule::Event;
 use crate::trace::in_words;
 
@@ -47,8 +47,8 @@ impl World {
         let state = &mut self.devices[device as usize];
         match action {
             Action::Connect { .. } => {
-                let conn = self.network.dial(Party::Device(device), &mut self.schedule);
-                state.conn = Some(conn);
+                let conn = self.dial(device);
+                self.devices[device as usize].conn = Some(conn);
             }
             Action::Transmit(bytes) => {
                 let Some(conn) = state.conn else { return };
@@ -58,6 +58,7 @@ impl World {
                         self.oracle.wrote(conn, &frame);
                     }
                 }
+                self.repeat_hello(device, &bytes);
                 self.client_writes(conn, bytes);
             }
             Action::Close => {

@@ -50,7 +50,7 @@ impl World {
         self.schedule.after(crossing, Event::Dialed { conn, is_open });
     }
 
-    fn network_is_lossy(&self) -> bool {
+    pub(super) fn network_is_lossy(&self) -> bool {
         self.plan.faults.cut > 0
     }
 
@@ -73,6 +73,7 @@ impl World {
                 self.oracle.opened(conn, false);
                 self.rogue_connected(rogue, conn);
             }
+            Party::Echo(device) => self.echo_opened(device, conn),
         }
         self.read(conn, Way::Down);
     }
@@ -181,6 +182,7 @@ impl World {
             match party {
                 Party::Device(device) => self.device_input(device, Input::Received(&bytes)),
                 Party::Rogue(rogue) => self.rogue_reads(rogue, conn, &bytes),
+                Party::Echo(_) => {}
             }
         }
         if self.network.get(conn).client == ClientEnd::Open
@@ -200,7 +202,7 @@ impl World {
                     self.device_input(device, Input::Transmitted);
                 }
             }
-            (Way::Up, _, Party::Rogue(_)) => {
+            (Way::Up, _, Party::Rogue(_) | Party::Echo(_)) => {
                 self.network.take_written(conn, Way::Up);
             }
             (Way::Down, ServerEnd::Owned { core, key }, _) => {
@@ -256,6 +258,7 @@ impl World {
                 }
             }
             Party::Rogue(rogue) => self.rogue_loses(rogue, conn),
+            Party::Echo(device) => self.echo_ends(device, conn),
         }
     }
 
