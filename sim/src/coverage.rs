@@ -36,6 +36,7 @@ happenings! {
     ConfigChange "config_changes" required,
     CoresChange "cores_changed" required,
     RetentionChange "retention_changed" required,
+    QuotaChange "quota_changed" required,
     CoreStall "cores_stalled" required,
     JournalStall "journal_stalled" required,
     ClockForward "clock_jumps_forward" required,

@@ -71,6 +71,9 @@ impl World {
         if before.cores != shard.cores {
             self.coverage.hit(Happening::CoresChange);
         }
+        if before.quota_messages != shard.quota_messages {
+            self.coverage.hit(Happening::QuotaChange);
+        }
         if before.retention != shard.retention {
             self.coverage.hit(Happening::RetentionChange);
         }
