@@ -8,6 +8,7 @@ use fulmar_sim::{Trouble, Wishes};
 /// Lives deterministic worlds of Fulmar from seeds, and checks every promise in them.
 #[derive(Debug, Parser)]
 #[command(version, about)]
+#[allow(clippy::struct_excessive_bools)] // independent switches
 pub(crate) struct Arguments {
     /// The seed of one world.
     #[arg(required_unless_present_any = ["seeds", "seconds", "mutants"])]
@@ -30,6 +31,9 @@ pub(crate) struct Arguments {
     /// Tell everything that happens in the world.
     #[arg(long, requires = "seed")]
     pub(crate) trace: bool,
+    /// Of many worlds, tell of each which it was and what happened in it, in a line.
+    #[arg(long, conflicts_with_all = ["seed", "mutants"])]
+    pub(crate) verbose: bool,
     /// Don't look for a smaller world when one fails.
     #[arg(long)]
     pub(crate) no_shrink: bool,

@@ -306,6 +306,15 @@ impl Coverage {
         counts
     }
 
+    /// What happened, in one line.
+    #[must_use]
+    pub fn line(&self) -> String {
+        let happened = self.counts().into_iter().filter(|(_, count, _)| *count > 0);
+        let words: Vec<String> =
+            happened.map(|(name, count, _)| format!("{name} {count}")).collect();
+        words.join(", ")
+    }
+
     /// Names of what is required and never happened.
     #[must_use]
     pub fn missing(&self) -> Vec<String> {

@@ -111,9 +111,16 @@ fn many(arguments: &Arguments) -> ExitCode {
                 return;
             }
             let verdict = live(seed, &wishes, false);
+            let words =
+                arguments.verbose.then(|| format!("{verdict}; {}", verdict.coverage.line()));
             let mut sum = sum.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            if let Some(words) = &words {
+                println!("{words}");
+            }
             if sum.take(&verdict).is_break() {
-                println!("{verdict}");
+                if words.is_none() {
+                    println!("{verdict}");
+                }
                 tell_failure(&verdict, &wishes, !arguments.no_shrink);
                 is_over.store(sum.failed.len() >= 10, Ordering::Relaxed);
             }
