@@ -9,6 +9,9 @@ fn short() -> Wishes {
     Wishes { users: Some(6), span: Some(20), without, ..Wishes::default() }
 }
 
+/// A world with groups that doesn't take long.
+const WHOLE: u64 = 3;
+
 #[track_caller]
 fn is_kept(seed: u64, wishes: &Wishes) {
     let verdict = run(seed, wishes, false);
@@ -32,6 +35,12 @@ fn a_seed_means_one_world() {
         let (first, second) = (run(seed, &short(), false), run(seed, &short(), false));
         assert_eq!((first.hash, first.events), (second.hash, second.events), "seed {seed}");
     }
+    // One as `./dev sim` lives it, with groups and everything else.
+    let whole = || run(WHOLE, &Wishes::default(), false);
+    let (first, second) = (whole(), whole());
+    assert_eq!((first.hash, first.events), (second.hash, second.events), "seed {WHOLE}");
+    let counts = first.coverage.counts();
+    assert!(counts.iter().any(|(name, count, _)| name == "group_ticks" && *count > 0), "{first}");
     let (one, other) = (run(3, &short(), false), run(4, &short(), false));
     assert_ne!(one.hash, other.hash);
 }
