@@ -9,7 +9,7 @@ use super::digest::Digest;
 use crate::clock::Time;
 
 /// Accepted sends of a device that a server must be able to answer again.
-pub(crate) const RESENDS_KEPT: usize = fulmar::limits::RESENDS_MAX as usize;
+pub(crate) const RESENDS_KEPT: usize = 128;
 
 /// Something that a device sent whole. A repetition of the same is the same attempt.
 #[derive(Debug)]

@@ -16,7 +16,7 @@ use crate::clock::Time;
 use crate::coverage::Happening;
 
 /// Body bytes in a page from which on no further entry is put into it.
-const PAGE_BYTES: u64 = fulmar::limits::HISTORY_PAGE_BYTES as u64;
+pub(super) const PAGE_BYTES: u64 = 64 * 1024;
 
 /// A page under way on a connection.
 #[derive(Debug)]

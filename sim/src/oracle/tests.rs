@@ -176,6 +176,16 @@ impl History {
     }
 }
 
+/// The oracle has numbers of its own, so that a mistake in the server's isn't made twice.
+#[test]
+fn the_server_has_the_limits_that_the_oracle_expects() {
+    use fulmar::limits;
+
+    assert_eq!(limits::RESENDS_MAX as usize, super::direction::RESENDS_KEPT);
+    assert_eq!(limits::HISTORY_PAGE_BYTES as u64, super::past::PAGE_BYTES);
+    assert_eq!(limits::USER_GROUPS_MAX, super::quota::USER_GROUPS_MAX);
+}
+
 #[test]
 fn a_good_history_is_content() {
     let mut history = History::new();

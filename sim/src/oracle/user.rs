@@ -4,6 +4,7 @@ use fulmar_client::store::ConversationState;
 
 use super::Complaint;
 use super::digest::Digest;
+use super::direction::RESENDS_KEPT;
 use crate::clock::Time;
 
 /// What stands at a position.
@@ -134,7 +135,7 @@ impl User {
     /// became full.
     pub(crate) fn overshoot_max(&self) -> u64 {
         let devices = self.devices.len() as u64;
-        if devices > 1 { 2 * devices * fulmar::limits::RESENDS_MAX } else { 0 }
+        if devices > 1 { 2 * devices * RESENDS_KEPT as u64 } else { 0 }
     }
 
     /// Something was sent that takes a position in this inbox, if it is taken.
