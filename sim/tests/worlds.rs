@@ -135,6 +135,11 @@ fn a_journal_whose_only_segment_is_empty_survives_a_crash_of_its_start() {
 }
 
 #[test]
+fn what_was_kept_as_history_does_not_fill_an_inbox_of_temporary_retention() {
+    is_kept(601_728, &Wishes::default());
+}
+
+#[test]
 fn a_byte_behind_the_hello_is_not_lost_on_the_way_to_the_home_core() {
     is_kept(
         172,

@@ -307,7 +307,12 @@ impl Shard {
         let is_behind = found.head > found.record.head;
         let has_expired = found.gone > trim_stored;
         user.loaded(found.into_record(), trim_stored);
-        if is_behind || has_expired {
+        if self.config.retention == Retention::Temporary {
+            // What every device has may have been kept until now, as history.
+            user.trim_to_devices();
+        }
+        let is_over = user.record.trim > trim_stored;
+        if is_behind || has_expired || is_over {
             self.mark_dirty(slot);
         }
         let user = &mut self.users[slot];
