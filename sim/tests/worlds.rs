@@ -140,6 +140,11 @@ fn what_was_kept_as_history_does_not_fill_an_inbox_of_temporary_retention() {
 }
 
 #[test]
+fn what_had_expired_and_is_told_again_is_not_told_to_who_was_away() {
+    is_kept(801_061, &Wishes::default());
+}
+
+#[test]
 fn a_byte_behind_the_hello_is_not_lost_on_the_way_to_the_home_core() {
     is_kept(
         172,

@@ -121,11 +121,11 @@ impl Oracle {
     }
 
     /// The inboxes in which a message takes a position: the recipient's, and with its copy that of a sender
-    /// with other devices.
+    /// with other devices, or where everything is kept.
     pub(super) fn inboxes_of(&self, from: u32, to: u32) -> impl Iterator<Item = u32> + use<> {
         let sender = &self.users[from as usize];
-        let has_others = !sender.is_good || sender.devices.len() > 1;
-        [Some(to), (from != to && has_others).then_some(from)].into_iter().flatten()
+        let is_copied = self.keeping_runs > 0 || !sender.is_good || sender.devices.len() > 1;
+        [Some(to), (from != to && is_copied).then_some(from)].into_iter().flatten()
     }
 
     fn wrote_ack(&mut self, link: &mut Link, acked: u64) {

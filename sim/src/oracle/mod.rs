@@ -76,8 +76,10 @@ pub(crate) struct Oracle {
     quotas: BTreeMap<u32, Quota>,
     /// Messages of this time (Unix milliseconds) and earlier may have expired.
     expired_through_ms: u64,
-    /// No run of the node lets messages expire.
-    keeps_all: bool,
+    /// Runs of the node that let messages expire.
+    temporary_runs: u32,
+    /// Runs in which it keeps everything: in such a one senders have copies also where they have no other device.
+    keeping_runs: u32,
     /// Messages were sent that disappear.
     has_fading: bool,
     /// Age from which on messages may not be changed, in milliseconds.
@@ -108,7 +110,8 @@ impl Oracle {
             run: 0,
             quotas: BTreeMap::new(),
             expired_through_ms: 0,
-            keeps_all: true,
+            temporary_runs: 0,
+            keeping_runs: 0,
             has_fading: false,
             change_age_ms: u64::MAX,
             coverage: Coverage::default(),

@@ -80,7 +80,27 @@ impl Page {
 impl Oracle {
     /// The node starts, and keeps everything for ever or doesn't.
     pub(crate) fn keeps(&mut self, is_history: bool) {
-        self.keeps_all &= is_history;
+        if !is_history {
+            self.temporary_runs += 1;
+            return;
+        }
+        if self.keeping_runs == 0 {
+            self.expect_copies();
+        }
+        self.keeping_runs += 1;
+    }
+
+    /// What has no answer yet may be taken from now on with a copy, whoever sent it.
+    fn expect_copies(&mut self) {
+        for (&(from, to), &at) in &self.directions_by_pair {
+            if from == to || self.inboxes_of(from, to).count() > 1 {
+                continue;
+            }
+            let attempts = &self.directions[at as usize].attempts;
+            for attempt in attempts.iter().filter(|attempt| !attempt.is_rejected) {
+                self.users[from as usize].may_get(attempt.digest);
+            }
+        }
     }
 
     /// A client asks for a page.
@@ -170,7 +190,7 @@ impl Oracle {
         };
         self.hit(Happening::Page);
         page.end(end)?;
-        if !self.keeps_all {
+        if self.temporary_runs > 0 {
             return Ok(());
         }
         let head = if end.group == 0 { link.delivered_max } else { 0 };

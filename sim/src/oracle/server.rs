@@ -295,7 +295,11 @@ impl Oracle {
         let begun = user.devices.iter().filter_map(|device| Some(device.acked.max(device.start?)));
         let Some(slowest) = begun.min() else { return Ok(()) };
         let messages_max = self.quota_messages_max();
-        if position > slowest.saturating_add(messages_max).saturating_add(user.overshoot_max()) {
+        if position
+            > slowest
+                .saturating_add(messages_max)
+                .saturating_add(user.overshoot_max(self.keeping_runs > 0))
+        {
             let detail = format!(
                 "position {position}, where a device of user {} has {slowest} and {messages_max} may wait",
                 user.id

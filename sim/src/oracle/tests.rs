@@ -184,6 +184,7 @@ fn the_server_has_the_limits_that_the_oracle_expects() {
     assert_eq!(limits::RESENDS_MAX as usize, super::direction::RESENDS_KEPT);
     assert_eq!(limits::HISTORY_PAGE_BYTES as u64, super::past::PAGE_BYTES);
     assert_eq!(limits::USER_GROUPS_MAX, super::quota::USER_GROUPS_MAX);
+    assert_eq!(limits::GROUP_ABSENCES_MAX + 1, super::group::SPANS_KEPT);
 }
 
 #[test]

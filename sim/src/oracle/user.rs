@@ -133,9 +133,9 @@ impl User {
 
     /// Entries that an inbox may take beyond its quota: copies of sends that were under way when it
     /// became full.
-    pub(crate) fn overshoot_max(&self) -> u64 {
+    pub(crate) fn overshoot_max(&self, is_kept: bool) -> u64 {
         let devices = self.devices.len() as u64;
-        if devices > 1 { 2 * devices * RESENDS_KEPT as u64 } else { 0 }
+        if devices > 1 || is_kept { 2 * devices * RESENDS_KEPT as u64 } else { 0 }
     }
 
     /// Something was sent that takes a position in this inbox, if it is taken.

@@ -7,6 +7,9 @@ use fulmar_client::{Action, GroupChange, Role};
 use super::super::Complaint;
 use super::log::{Entry, Log};
 
+/// Times of a user in a group that the server remembers, the latest.
+pub(crate) const SPANS_KEPT: usize = 17;
+
 /// A time in which a user is a member: the entry that began it, the one that ended it, if one did, and the
 /// first position that the user may read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -17,6 +17,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) use line::Lines;
 pub(crate) use log::{Body, Entry};
+#[cfg(test)]
+pub(crate) use members::SPANS_KEPT;
 
 use log::Log;
 use refer::Refusal;

@@ -5,7 +5,7 @@ use fulmar_client::Message;
 use super::super::link::{DeliverHeader, Link};
 use super::super::{Complaint, Oracle};
 use super::log::Body;
-use super::members::Members;
+use super::members::{Members, SPANS_KEPT};
 
 impl Oracle {
     /// An entry of a group came in a page.
@@ -29,8 +29,8 @@ impl Oracle {
         let Some(log) = self.groups.logs.get(&group) else { return false };
         let Some(entry) = log.entry(position) else { return false };
         let Ok(members) = Members::of(group, log) else { return false };
-        // Of several times of a member only the last ones count.
-        let is_readable = members.spans(user).len() == 1 && members.may_read(user, position);
+        let is_readable =
+            members.spans(user).len() <= SPANS_KEPT && members.may_read(user, position);
         is_readable && position <= members.through && !self.entry_may_be_over(Some(entry))
     }
 

@@ -7,7 +7,7 @@ use super::super::refer::{Reference, Want, refused_as_old, taken_at_age};
 use super::super::{Complaint, Oracle};
 use super::Sender;
 use super::log::{Entry, Log};
-use super::members::Members;
+use super::members::{Members, SPANS_KEPT};
 use crate::coverage::Happening;
 
 /// A message that was refused for what it refers to. Whether rightly is seen once the log is known.
@@ -133,9 +133,8 @@ impl Oracle {
             Code::NoSuchMessage => {
                 let has_expired = target.time_ms.is_none_or(|at| at <= self.expired_through_ms)
                     || self.entry_may_be_over(Some(target));
-                // Of several times of a member only the last ones count.
                 let is_readable =
-                    members.spans(by).len() == 1 && members.may_read(by, reference.place);
+                    members.spans(by).len() <= SPANS_KEPT && members.may_read(by, reference.place);
                 let is_there = has_target && target.body.change.is_none() && !has_expired;
                 if is_there && is_readable {
                     return Err(Complaint("what exists may be referred to", detail()));

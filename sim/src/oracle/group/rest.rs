@@ -4,7 +4,7 @@ use fulmar_client::Action;
 
 use super::super::{Complaint, Oracle};
 use super::log::Log;
-use super::members::{Members, Span};
+use super::members::{Members, SPANS_KEPT, Span};
 use crate::coverage::Happening;
 
 /// Open points that are told at most.
@@ -18,8 +18,7 @@ impl Oracle {
         for (&group, log) in &self.groups.logs {
             let Ok(members) = Members::of(group, log) else { continue };
             for (user, spans) in members.all() {
-                let Some(&span) = spans.last() else { continue };
-                // Behind a hole there may be a later time, which alone is owed then.
+                // Behind a hole there may be another time.
                 let names = |at| {
                     let entry = log.entry(at)?;
                     let change = entry.body.change.as_ref()?;
@@ -28,14 +27,16 @@ impl Oracle {
                 if (members.through + 1..=log.told).any(|at| names(at) == Some(true)) {
                     continue;
                 }
-                self.missing_of_member(
-                    group,
-                    log,
-                    &members,
-                    (user, span),
-                    &mut missing,
-                    &mut expired,
-                );
+                for &span in spans.iter().rev().take(SPANS_KEPT) {
+                    self.missing_of_member(
+                        group,
+                        log,
+                        &members,
+                        (user, span),
+                        &mut missing,
+                        &mut expired,
+                    );
+                }
             }
             if missing.len() >= TOLD_MAX {
                 break;
