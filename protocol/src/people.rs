@@ -49,7 +49,7 @@ pub mod privacy {
 pub mod audience {
     /// Nobody.
     pub const NOBODY: u8 = 0;
-    /// Those to whom the user wrote, and its contacts.
+    /// Those to whom the user wrote, its contacts, and members of groups to which it wrote.
     pub const KNOWN: u8 = 1;
     /// Everybody, as without an item.
     pub const EVERYBODY: u8 = 2;
