@@ -321,9 +321,10 @@ fn a_check_refuses_what_a_start_would_and_changes_nothing() {
     let below = refused(&file.join("data"));
     assert!(below.contains("SESSIONS/data") && below.contains("Not a directory"), "{below}");
     assert!(refused(directory.path()).contains("isn't empty"), "{}", refused(directory.path()));
+    let format = std::fs::read(path.join("FORMAT")).expect("read");
     std::fs::write(path.join("FORMAT"), "fulmar data 3\n").expect("write");
     assert!(refused(&path).contains("fulmar data 3"), "{}", refused(&path));
-    std::fs::write(path.join("FORMAT"), "fulmar data 4\n").expect("write");
+    std::fs::write(path.join("FORMAT"), format).expect("write");
     std::fs::remove_dir_all(path.join("journal")).expect("remove");
     assert!(refused(&path).contains("data/journal is missing"), "{}", refused(&path));
 }
