@@ -177,6 +177,8 @@ pub(super) struct Session {
     pub(super) page: Option<Box<Page>>,
     /// A ping has no answer yet.
     pub(super) pong_owed: bool,
+    /// READs that wait until their conversation is read; no pong overtakes them.
+    pub(super) reads_loading: u32,
     /// When the last pong was put into the output; 0 before the first.
     pub(super) ponged_ms: u64,
     /// What it gets of groups, once it says that it takes them; boxed, since many sessions have none.
@@ -213,6 +215,7 @@ impl Session {
             download: None,
             page: None,
             pong_owed: false,
+            reads_loading: 0,
             ponged_ms: 0,
             groups: None,
             stalled_receipts: Vec::new(),

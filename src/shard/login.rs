@@ -314,7 +314,7 @@ impl Shard {
     }
 
     /// Answers pings. A pong also says that everything from before the pong before it is stored, so it
-    /// waits for that.
+    /// waits for that, and for what the session said and isn't changed yet.
     pub(super) fn pay_pongs(&mut self, fx: &mut Effects) {
         if self.pongs_owed.is_empty() {
             return;
@@ -324,7 +324,8 @@ impl Shard {
         let mut owed = std::mem::take(&mut self.pongs_owed);
         owed.retain(|&conn| {
             let Some(session) = self.session(conn) else { return false };
-            if changed_ms <= session.ponged_ms && session.ponged_ms > 0 {
+            let is_unstored = changed_ms <= session.ponged_ms && session.ponged_ms > 0;
+            if is_unstored || session.reads_loading > 0 {
                 return true;
             }
             session.pong_owed = false;

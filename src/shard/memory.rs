@@ -172,7 +172,7 @@ impl Shard {
             Action::Read { ordinal, device, conn } => {
                 self.note_read(slot, ordinal, device, fx);
                 self.ask_whether_mate(slot, conn, fx);
-                self.is_told_what_it_asked(conn);
+                self.read_is_noted(conn, fx);
             }
             Action::Ask { asker } => self.answer_ask(slot, asker, fx),
             Action::AskOwn { conn } => self.answer_ask_own(slot, conn, fx),

@@ -50,6 +50,7 @@ impl Shard {
             return;
         }
         session.asking += 1;
+        session.reads_loading += 1;
         self.with_conversation(
             LogId::Inbox(user),
             peer,
@@ -57,6 +58,16 @@ impl Shard {
             fx,
         );
         self.pause_if_full(conn, fx);
+    }
+
+    /// A READ of this session took effect.
+    pub(super) fn read_is_noted(&mut self, conn: ConnId, fx: &mut Effects) {
+        self.is_told_what_it_asked(conn);
+        let Some(session) = self.session(conn) else { return };
+        session.reads_loading = session.reads_loading.saturating_sub(1);
+        if session.reads_loading == 0 && session.pong_owed {
+            self.pay_pongs(fx);
+        }
     }
 
     pub(super) fn note_read(

@@ -1,5 +1,7 @@
 //! Receipts: how far a reader is, told to the author and to the reader's other devices.
 
+use fulmar_protocol::Frame;
+
 use super::world::{Happening, World, send, user_on};
 use crate::limits::{RECEIPT_GATHER_MS, STALLED_RECEIPTS_MAX, TICK_GATHER_MS};
 
@@ -342,4 +344,38 @@ fn a_cursor_is_never_stored_before_the_receipt_that_follows_from_it() {
             assert!(commits.is_some_and(|commits| commits > 0), "there is something to store");
         }
     }
+}
+
+/// Two pongs confirm a READ, so none may pass one whose conversation isn't read yet.
+#[test]
+fn no_pong_overtakes_a_read() {
+    let mut world = World::new();
+    let (ann, bob) = (world.log_in(1, 1), world.log_in(2, 1));
+    world.send(ann, 2, 1, "hello");
+    world.ack(bob, 1);
+    world.pass(1_000);
+    world.crash();
+    let bob = world.log_in(2, 1);
+    world.frame(bob, &Frame::Ping);
+    world.told(bob);
+    world.holds_loads = true;
+    world.read(bob, 1, 1);
+    world.frame(bob, &Frame::Ping);
+    world.pass(1_000);
+    world.expect(bob, &[]);
+    world.load();
+    assert_eq!(world.told(bob), ["pong 1"]);
+    // Nor does the next one come before it is stored.
+    world.holds_stores = true;
+    world.frame(bob, &Frame::Ping);
+    world.pass(1_000);
+    world.expect(bob, &[]);
+    world.store();
+    assert_eq!(world.told(bob), ["pong 1"]);
+    world.crash();
+    (world.holds_loads, world.holds_stores) = (false, false);
+    let ann = world.log_in(1, 1);
+    world.told(ann);
+    world.ask(ann, 2);
+    assert_eq!(world.told(ann).last().expect("a receipt"), "receipt 2 delivered 1 read 1");
 }
