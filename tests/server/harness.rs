@@ -323,6 +323,8 @@ impl Client {
                 Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => {
                     return Got::Eof;
                 }
+                // With a timeout a read isn't begun anew by itself when a signal came.
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
                 Err(error) => panic!("nothing came: {error}"),
             }
             self.parse();
