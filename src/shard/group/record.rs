@@ -160,11 +160,8 @@ impl GroupRecord {
     }
 
     fn absences(&self) -> impl Iterator<Item = (UserId, Absence)> {
-        let of = |member: &Member| {
-            let user = member.user;
-            member.absences.clone().into_iter().map(move |absence| (user, absence))
-        };
-        self.members.iter().flat_map(of)
+        let members = self.members.iter();
+        members.flat_map(|member| member.absences.iter().map(|&absence| (member.user, absence)))
     }
 
     /// Appends the encoded form.

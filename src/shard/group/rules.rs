@@ -393,7 +393,7 @@ mod tests {
         assert_eq!(open.find(6).map(|member| member.before), Some(0));
     }
 
-    /// Positions of user 4.
+    /// What lies between the times of a user.
     #[track_caller]
     fn absences(record: &GroupRecord, user: UserId) -> &[(u64, u64)] {
         &record.find(user).expect("was a member").absences
