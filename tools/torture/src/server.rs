@@ -78,9 +78,11 @@ pub struct Death {
 }
 
 impl Death {
-    /// Whether the server stopped because it had to: it aborted, or refused to start.
+    /// Whether the server stopped because it had to: it aborted, or refused to start. It ends with 2
+    /// where a second try mends nothing (another program's data directory), otherwise with 1.
     pub fn is_deliberate(&self) -> bool {
-        self.status.code() == Some(1) || self.status.signal() == Some(Signal::ABORT.as_raw())
+        matches!(self.status.code(), Some(1 | 2))
+            || self.status.signal() == Some(Signal::ABORT.as_raw())
     }
 
     /// Whether it was killed.
@@ -318,4 +320,23 @@ fn command(options: &ServerOptions) -> Command {
     // Its own group: ctrl-C in the terminal is for this program, which then ends the server.
     command.process_group(0);
     command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ended(raw: i32) -> Death {
+        Death { status: ExitStatus::from_raw(raw), said: String::new() }
+    }
+
+    #[test]
+    fn a_server_ends_deliberately_with_one_or_two_or_by_an_abort() {
+        let exited = |code: i32| ended(code << 8);
+        assert!(exited(1).is_deliberate() && exited(2).is_deliberate());
+        assert!(ended(Signal::ABORT.as_raw()).is_deliberate());
+        for other in [exited(0), exited(101), ended(Signal::SEGV.as_raw())] {
+            assert!(!other.is_deliberate(), "{}", other.status);
+        }
+    }
 }
