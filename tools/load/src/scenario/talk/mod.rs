@@ -244,11 +244,19 @@ impl Talk {
     }
 
     /// Whether everything that was sent is where it belongs.
-    pub(super) const fn is_settled(&self) -> bool {
+    pub(super) fn is_settled(&self) -> bool {
         self.totals.completed == self.totals.sent
             && self.resuming == 0
             && self.unreceipted == 0
             && self.unread == 0
+            && self.people.iter().all(|person| !person.is_here || self.has_all(person))
+    }
+
+    /// Whether a user has all of its groups: also what came between its login and its having all that it missed,
+    /// which nobody waits for.
+    fn has_all(&self, person: &Person) -> bool {
+        let has = |seat: &Seat| seat.reached >= self.rooms[seat.room as usize].order.head();
+        person.seats.iter().all(has)
     }
 
     /// Takes a frame from the server.
