@@ -163,8 +163,8 @@ pub const GROUP_BEHIND_MAX: usize = 2 * RESENDS_MAX as usize;
 pub const GROUP_EARLY_MAX: usize = 1_024;
 /// Groups that wait to tell a user of being added until the inbox is loaded. Of more the change is refused.
 pub const NOTICES_MAX: usize = 1_024;
-/// Members of a group who wait to hear how far the others are with their newest entry.
-pub const GROUP_AUTHORS_MAX: usize = 64;
+/// Authors of a group who are told at once how far the others are; more of them take turns.
+pub const GROUP_AUTHORS_TOLD_MAX: usize = 64;
 /// Groups that a session is remembered to know. One that comes to know more ends.
 pub const SESSION_GROUPS_MAX: usize = 16_384;
 /// Part of a session's window for groups that one of them may fill.

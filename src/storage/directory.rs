@@ -11,7 +11,7 @@ use rustix::fs::Access;
 use super::OpenError;
 
 /// The version of everything in a data directory: keys, values, journal.
-const FORMAT: &str = "fulmar data 5\n";
+const FORMAT: &str = "fulmar data 6\n";
 /// Name of the FORMAT file while it is written.
 const TEMPORARY: &str = "FORMAT.tmp";
 /// Name of the file that sessions are numbered by, the last one that a first start writes.

@@ -27,10 +27,6 @@ impl Shard {
         if !is_ending && self.is_group_full(slot, wanted.value.len(), fx) {
             return self.reject_group(origin, self.groups[slot].id, Code::QuotaExceeded, fx);
         }
-        // A resend that came while the first one waits.
-        if self.take_place(slot, origin, fx) {
-            return;
-        }
         if wanted.action == Action::Add {
             self.tell_before_adding(slot, origin, wanted, fx);
         } else {

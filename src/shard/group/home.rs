@@ -49,8 +49,13 @@ pub(in super::super) struct Group {
     /// Sessions of such users that want the group: they hear once that is decided. At most
     /// [`GROUP_EARLY_MAX`].
     pub(super) early: Vec<(Asker, u64)>,
-    /// Members who are told how far the others are with their newest entry.
+    /// Who is still to hear that all saw its newest entry, the next to be told, and how many are to be told
+    /// until each of them was.
     pub(super) authors: Vec<Author>,
+    pub(super) author_turn: usize,
+    pub(super) authors_untold: usize,
+    /// Somebody awaits something of which the stored record knows nothing.
+    pub(super) is_await_unstored: bool,
     pub(super) receipts_queued: bool,
     /// When receipts were told last.
     pub(super) told_ms: u64,
@@ -82,6 +87,9 @@ impl Group {
             joining: Vec::new(),
             early: Vec::new(),
             authors: Vec::new(),
+            author_turn: 0,
+            authors_untold: 0,
+            is_await_unstored: false,
             receipts_queued: false,
             told_ms: 0,
             said: Vec::new(),
@@ -325,6 +333,12 @@ impl Shard {
             }
             Verdict::Stale => return self.reject_group(origin, group, Code::StaleNumber, fx),
         }
+        // A resend that came while the first one waits: that one was judged, and is once more when it enters.
+        if matches!(what, Entering::Message(_) | Entering::Change(_))
+            && self.take_place(slot, origin, fx)
+        {
+            return;
+        }
         let is_member = self.groups[slot].record.active(origin.user).is_some();
         match what {
             _ if !is_member => self.refuse_entry(slot, origin, Code::NotAMember, fx),
@@ -348,7 +362,6 @@ impl Shard {
             Entering::Message(message) => {
                 match self.groups[slot].record.judge_content(origin.user, &message) {
                     Err(code) => self.reject_group(origin, group, code, fx),
-                    Ok(Some(_)) if self.take_place(slot, origin, fx) => {}
                     Ok(Some(position)) => self.read_target(slot, origin, message, position, fx),
                     Ok(None) => {
                         self.append_to_group(slot, conversation_slot, origin, &message, false, fx);

@@ -65,6 +65,7 @@ impl Shard {
         // What expired is deleted from storage by storage itself; what lies before it is gone already.
         group.trim_stored = record.trim;
         group.record = record;
+        group.find_authors();
         for letter in std::mem::take(&mut self.groups[slot].waiting) {
             self.at_group(slot, letter, fx);
         }
@@ -120,6 +121,7 @@ impl Shard {
     pub(super) fn write_group(&mut self, slot: u32, fx: &mut Effects) {
         let group = &mut self.groups[slot];
         (group.dirty, group.last_ticket) = (false, self.ticket);
+        group.is_await_unstored = false;
         let log = LogId::Group(group.id);
         let record = &group.record;
         let value = self.arena.value(record.bytes_max(), |block| record.encode(block));
@@ -140,15 +142,13 @@ impl Shard {
             let slot = self.group_sweep;
             let Some(group) = self.groups.get(slot) else { continue };
             let is_old = now_ms.saturating_sub(group.used_ms) >= WARM_MS;
-            // An author who asked hears what the members' sessions say to that, as long as there is room.
-            let (rests_ms, warm_max) = if group.is_awaited() {
-                (GROUP_PERSIST_MS, 2 * self.config.groups_warm_max)
-            } else {
-                (0, self.config.groups_warm_max)
-            };
-            let is_crowded =
-                self.groups.len() >= warm_max && now_ms.saturating_sub(group.used_ms) >= rests_ms;
+            let is_crowded = self.groups.len() >= self.config.groups_warm_max;
             if !(is_old || is_crowded) || !group.is_unused(self.stored) {
+                continue;
+            }
+            if group.is_await_unstored && group.is_awaited() {
+                // It is let go when that is stored.
+                self.write_group(slot, fx);
                 continue;
             }
             let group = self.groups.remove(slot);

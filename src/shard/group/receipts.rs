@@ -10,7 +10,7 @@ use super::home::Group;
 use super::letter::{Asker, GroupLetter, Progress};
 use super::record::{GroupRecord, Member};
 use crate::faults::{Fault, is_planted};
-use crate::limits::{GROUP_AUTHORS_MAX, GROUP_PERSIST_MS, GROUP_RECEIPT_GATHER_MS};
+use crate::limits::{GROUP_AUTHORS_TOLD_MAX, GROUP_PERSIST_MS, GROUP_RECEIPT_GATHER_MS};
 use fulmar_protocol::limits::WHO_MAX;
 use fulmar_protocol::{Frame, Pairs, group::GroupReceipt};
 
@@ -29,6 +29,16 @@ pub struct Counts {
     pub delivered_all: u64,
     /// Up to here all of them saw everything.
     pub read_all: u64,
+}
+
+impl Counts {
+    /// What it says of this entry and of those before it.
+    fn up_to_it(self) -> Self {
+        let at_most = self.position;
+        let (delivered_all, read_all) =
+            (self.delivered_all.min(at_most), self.read_all.min(at_most));
+        Counts { delivered_all, read_all, ..self }
+    }
 }
 
 impl GroupRecord {
@@ -67,38 +77,79 @@ impl GroupRecord {
     }
 }
 
-/// A member who is told how far the others are with its newest entry.
+/// A member who is still to hear that all others saw its newest entry.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Author {
     user: UserId,
     position: u64,
-    /// All have seen it, or it is in the group no more. That changes only with who is in it.
-    is_done: bool,
+    /// What it was told last, as far as it concerns this entry and earlier ones.
+    told: Option<Counts>,
 }
 
 impl Group {
     /// Remembers that somebody waits to hear how far the others are with its newest entry.
     pub(super) fn note_author(&mut self, user: UserId, position: u64) {
-        if let Some(known) = self.authors.iter_mut().find(|author| author.user == user) {
-            known.position = known.position.max(position);
-            known.is_done = false;
-            return;
+        let Some(member) = self.record.find_mut(user) else { return };
+        self.is_await_unstored |= position > member.awaits;
+        member.awaits = member.awaits.max(position);
+        let author = Author { user, position: member.awaits, told: None };
+        match self.authors.binary_search_by_key(&user, |known| known.user) {
+            Ok(at) => self.authors[at] = author,
+            Err(at) => self.authors.insert(at, author),
         }
-        if self.authors.len() == GROUP_AUTHORS_MAX {
-            let oldest = self.authors.iter().position(|author| author.is_done).unwrap_or(0);
-            self.authors.remove(oldest);
+    }
+
+    /// Nobody has to tell this author anything until something of the group changes.
+    fn forget_author(&mut self, user: UserId) {
+        if let Ok(at) = self.authors.binary_search_by_key(&user, |known| known.user) {
+            self.authors.remove(at);
         }
-        self.authors.push(Author { user, position, is_done: false });
     }
 
     /// Whether an author is still to hear that all saw its entry.
-    pub(super) fn is_awaited(&self) -> bool {
-        self.authors.iter().any(|author| !author.is_done)
+    pub(super) const fn is_awaited(&self) -> bool {
+        !self.authors.is_empty()
     }
 
-    /// Who is in the group changed: all counts may have.
+    /// Who is in the group changed: all counts may have, also where all had seen the entry.
     pub(super) fn count_anew(&mut self) {
-        self.authors.iter_mut().for_each(|author| author.is_done = false);
+        self.authors.clear();
+        let active = self.record.members.iter().filter(|it| it.is_active() && it.awaits > 0);
+        self.authors.extend(active.map(|member| Author {
+            user: member.user,
+            position: member.awaits,
+            told: None,
+        }));
+    }
+
+    /// The group was loaded: its authors are those whose entry somebody didn't see.
+    pub(super) fn find_authors(&mut self) {
+        self.count_anew();
+        let active = self.record.members.iter().filter(|it| it.is_active());
+        let mut reads: Vec<(u64, UserId)> = active.map(|it| (it.read, it.user)).collect();
+        // The two who saw least: for one of them the other counts.
+        reads.sort_unstable();
+        self.authors.retain(|author| {
+            let other = reads.iter().take(2).find(|&&(_, user)| user != author.user);
+            other.is_some_and(|&(read, _)| read < author.position)
+        });
+    }
+
+    /// Looks at the next author; what it is to be told, if that is news.
+    fn next_told(&mut self) -> Option<(UserId, Counts)> {
+        let at = self.author_turn % self.authors.len().max(1);
+        let &Author { user, position, told } = self.authors.get(at)?;
+        // It learns nothing of those who are in the group, until it is back.
+        let is_member = self.record.active(user).is_some();
+        let counts = self.record.counts(user, position);
+        if !is_member || counts.read_all >= position {
+            self.authors.remove(at);
+            self.author_turn = at;
+        } else {
+            self.authors[at].told = Some(counts.up_to_it());
+            self.author_turn = at + 1;
+        }
+        (is_member && told != Some(counts.up_to_it())).then_some((user, counts))
     }
 }
 
@@ -136,6 +187,7 @@ impl Shard {
 
     pub(super) fn queue_group_receipts(&mut self, slot: u32) {
         let group = &mut self.groups[slot];
+        group.authors_untold = group.authors.len();
         if !group.receipts_queued && group.is_awaited() {
             group.receipts_queued = true;
             self.group_receipts.push(group.id);
@@ -156,22 +208,18 @@ impl Shard {
             if is_gathering || group.is_ahead() {
                 return true;
             }
-            (group.receipts_queued, group.told_ms) = (false, now_ms);
-            let mut authors = std::mem::take(&mut group.authors);
-            for author in authors.iter_mut().filter(|author| !author.is_done) {
-                let &mut Author { user, position, .. } = author;
-                if self.groups[slot].record.active(user).is_none() {
-                    // It learns nothing of those who are in it, until it is back.
-                    author.is_done = true;
-                    continue;
+            group.told_ms = now_ms;
+            for _ in 0..group.authors_untold.min(GROUP_AUTHORS_TOLD_MAX) {
+                let group = &mut self.groups[slot];
+                group.authors_untold -= 1;
+                if let Some((author, counts)) = group.next_told() {
+                    let letter = GroupLetter::Receipt { author, group: id, counts };
+                    self.post(author, letter.into(), fx);
                 }
-                let counts = self.groups[slot].record.counts(user, position);
-                author.is_done = counts.read_all >= position;
-                let letter = GroupLetter::Receipt { author: user, group: id, counts };
-                self.post(user, letter.into(), fx);
             }
-            self.groups[slot].authors = authors;
-            false
+            let group = &mut self.groups[slot];
+            group.receipts_queued = group.authors_untold > 0;
+            group.receipts_queued
         });
         self.group_receipts = queued;
     }
@@ -223,13 +271,11 @@ impl Shard {
         let counts = group.record.counts(asker.user, position);
         let who = group.record.who(asker.user, position, after);
         // Another device of its user may have asked about an older one before.
-        let known = group.authors.iter().find(|author| author.user == asker.user);
-        let is_newer = known.is_none_or(|author| author.position < position);
-        if is_newer && (1..=head).contains(&position) {
+        let known = group.record.find(asker.user).map_or(0, |member| member.awaits);
+        if position >= known && (1..=head).contains(&position) {
             group.note_author(asker.user, position);
-            // It is told now.
-            if let Some(author) = group.authors.iter_mut().find(|it| it.user == asker.user) {
-                author.is_done = counts.read_all >= position;
+            if counts.read_all >= position {
+                group.forget_author(asker.user);
             }
         }
         let letter = GroupLetter::Who { conn: asker.conn, group: id, counts, who };

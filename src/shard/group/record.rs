@@ -4,7 +4,7 @@
 //! 1 (version), trim, trim_bytes, head, head_bytes, flags (bit 0: shows history, bit 1: deleted),
 //! creator's device, creator's number, name (length, bytes), info (length, bytes),
 //! member count, then per member, by user: user (counted from the one before), role, since,
-//!     until, delivered, read,
+//!     before, until, delivered, read, awaits,
 //! absence count, then per absence, by user and position: user (counted from the one before), from, to
 //! ```
 //!
@@ -69,6 +69,9 @@ pub struct Member {
     pub delivered: u64,
     /// The user saw everything up to here.
     pub read: u64,
+    /// The newest entry of which the user is told how far the others are: one that it wrote, or asked about. 0 if
+    /// there is none. What a crash takes of it the user's devices ask about again.
+    pub awaits: u64,
 }
 
 impl Member {
@@ -155,7 +158,7 @@ impl GroupRecord {
         1 + 12 * varint::BYTES_MAX
             + self.name.len()
             + self.info.len()
-            + self.members.len() * (1 + 6 * varint::BYTES_MAX)
+            + self.members.len() * (1 + 7 * varint::BYTES_MAX)
             + self.absences().count() * 3 * varint::BYTES_MAX
     }
 
@@ -197,6 +200,8 @@ impl GroupRecord {
             {
                 put(self.head - position, out);
             }
+            // Most await nothing, which is the shortest so.
+            put(if member.awaits > 0 { self.head - member.awaits + 1 } else { 0 }, out);
         }
         put(self.absences().count() as u64, out);
         let mut user = 0;
@@ -223,7 +228,8 @@ impl GroupRecord {
         );
         let name = fields.bytes(wire::GROUP_VALUE_BYTES_MAX as u64, "group.name")?;
         let info = fields.bytes(wire::GROUP_VALUE_BYTES_MAX as u64, "group.info")?;
-        let most = (GROUP_MEMBERS_LIMIT + GROUP_FORMER_MAX) as u64;
+        // Of those who were removed at once all are remembered, or none.
+        let most = (GROUP_MEMBERS_LIMIT + GROUP_FORMER_MAX + wire::USERS_MAX) as u64;
         let count = fields.count(most, "group.members")?;
         let mut members: Vec<Member> = Vec::with_capacity(count as usize);
         let mut user = 0;
@@ -244,6 +250,13 @@ impl GroupRecord {
                 absences: Vec::new(),
                 delivered: position("group.delivered")?,
                 read: position("group.read")?,
+                awaits: match fields.number("group.awaits")? {
+                    0 => 0,
+                    back => {
+                        let at = head.checked_sub(back - 1).filter(|&at| at > 0);
+                        at.ok_or(RecordError("group.awaits"))?
+                    }
+                },
             });
         }
         let count = fields.count(most * GROUP_ABSENCES_MAX as u64, "group.absences")?;
@@ -327,6 +340,7 @@ mod tests {
             absences: Vec::new(),
             delivered: 9,
             read: 7,
+            awaits: 0,
         };
         let record = GroupRecord {
             trim: 1,
@@ -339,10 +353,10 @@ mod tests {
             name: Bytes::from_static(b"birds"),
             info: Bytes::from_static(&[0, 255]),
             members: vec![
-                member(7, Role::Owner, 0),
+                Member { awaits: 12, ..member(7, Role::Owner, 0) },
                 member(8, Role::Former, 11),
                 Member { since: 10, absences: vec![(4, 5), (6, 10)], ..member(9, Role::Member, 0) },
-                member(u64::MAX, Role::Member, 0),
+                Member { awaits: 1, ..member(u64::MAX, Role::Member, 0) },
             ],
         };
         let mut bytes = BytesMut::new();
@@ -353,5 +367,26 @@ mod tests {
         for cut in 0..bytes.len() {
             assert!(GroupRecord::decode(&bytes.slice(..cut)).is_err(), "cut at {cut}");
         }
+    }
+
+    #[test]
+    fn a_record_of_as_many_as_there_can_be_is_read() {
+        let former = GROUP_FORMER_MAX + wire::USERS_MAX - 1;
+        let member = |nth: usize| Member {
+            user: nth as u64 + 1,
+            role: if nth < former { Role::Former } else { Role::Member },
+            since: 1,
+            before: 0,
+            until: if nth < former { 2 } else { 0 },
+            absences: Vec::new(),
+            delivered: 1,
+            read: 1,
+            awaits: 0,
+        };
+        let members = (0..former + GROUP_MEMBERS_LIMIT).map(member).collect();
+        let record = GroupRecord { head: 2, members, ..GroupRecord::default() };
+        let mut bytes = BytesMut::new();
+        record.encode(&mut bytes);
+        assert_eq!(GroupRecord::decode(&bytes.freeze()), Ok(record));
     }
 }

@@ -201,8 +201,9 @@ impl GroupRecord {
             Ok(at) => self.members[at].come_back(role, position, shows_history.then_some(before)),
             Err(at) => {
                 let (delivered, read) = (position - 1, position - 1);
-                let (since, until, absences) = (position, 0, Vec::new());
-                let member = Member { user, role, since, before, until, absences, delivered, read };
+                let (since, until, awaits, absences) = (position, 0, 0, Vec::new());
+                let member =
+                    Member { user, role, since, before, until, absences, delivered, read, awaits };
                 self.members.insert(at, member);
             }
         }
@@ -287,6 +288,8 @@ impl Member {
 
 #[cfg(test)]
 mod tests {
+    use fulmar_protocol::limits::USERS_MAX;
+
     use super::*;
 
     const MEMBERS_MAX: usize = 5;
@@ -452,5 +455,26 @@ mod tests {
         record.trim = 3;
         record.apply(1, &wanted(Action::Rename, &[], b"x"), 9);
         assert_eq!(record.find(4), None);
+    }
+
+    #[test]
+    fn of_those_who_were_removed_at_once_all_are_remembered_or_none() {
+        let mut record = group();
+        let mut remove = |count: usize| {
+            let users: Vec<UserId> =
+                (100..100 + count as u64).map(|nth| record.head * 1_000 + nth).collect();
+            for action in [Action::Add, Action::Remove] {
+                record.apply(1, &wanted(action, &users, b""), record.head + 1);
+                record.head += 1;
+            }
+            record.members.iter().filter(|member| !member.is_active()).count()
+        };
+        for round in 1..=4 {
+            assert_eq!(remove(USERS_MAX), round * USERS_MAX);
+        }
+        // The most that there can be: of the first removal all but one would be too many.
+        let most = GROUP_FORMER_MAX + USERS_MAX - 1;
+        assert_eq!(remove(USERS_MAX - 1), most);
+        assert_eq!(remove(1), most + 1 - USERS_MAX);
     }
 }

@@ -17,7 +17,7 @@ fn body_of(content: &Content<'_>) -> Vec<u8> {
     body
 }
 
-const fn edit(target: u64) -> Content<'static> {
+pub(super) const fn edit(target: u64) -> Content<'static> {
     Content::Edit { target, body: b"new" }
 }
 

@@ -9,6 +9,7 @@ mod devices;
 mod disappearing;
 mod disk;
 mod groups;
+mod groups_authors;
 mod groups_bounds;
 mod groups_full;
 mod groups_hostile;
