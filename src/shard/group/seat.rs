@@ -275,3 +275,32 @@ impl Shard {
         self.post_to_core(asker.core, GroupLetter::Resumed { conn, home, quiet }.into(), fx);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_keeps_the_last_entries_and_no_more_than_so_many_or_so_much() {
+        let mut seat = Seat::default();
+        let most = SEAT_RECENT_ENTRIES as u64;
+        for position in 1..=3 * most {
+            seat.push(position, Bytes::from_static(b"entry"));
+            assert!(seat.recent.len() <= SEAT_RECENT_ENTRIES);
+        }
+        assert_eq!((seat.recent_first(), seat.head), (2 * most + 1, 3 * most));
+        assert!(seat.recent(2 * most).is_none() && seat.recent(2 * most + 1).is_some());
+        for position in 1..=10 {
+            seat.push(3 * most + position, Bytes::from(vec![0; SEAT_RECENT_BYTES / 4]));
+            assert!(seat.recent_bytes <= SEAT_RECENT_BYTES);
+        }
+        assert_eq!(seat.recent.len(), 4);
+        // One alone that is larger isn't kept at all: whoever lacks it reads the log.
+        seat.push(3 * most + 11, Bytes::from(vec![0; SEAT_RECENT_BYTES + 1]));
+        assert_eq!((seat.recent.len(), seat.recent_bytes), (0, 0));
+        // Behind a hole nothing is kept of what was before it.
+        seat.push(3 * most + 12, Bytes::from_static(b"entry"));
+        seat.push(3 * most + 20, Bytes::from_static(b"entry"));
+        assert_eq!(seat.recent_first(), 3 * most + 20);
+    }
+}

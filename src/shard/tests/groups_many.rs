@@ -39,6 +39,12 @@ fn of_five_hundred_groups_only_those_with_news_are_read() {
         world.resume(bob, &cursors);
         assert_eq!(world.heard(bob), vec!["@2 1: news"; WITH_NEWS]);
         assert_eq!(hydrations(&world) - reads, WITH_NEWS as u64, "quiet groups are not read");
+        let shards = world.cores.iter().map(|core| &core.shard);
+        let (groups_warm, seats) = shards.fold((0, 0), |(groups, seats), shard| {
+            (groups + shard.groups.len(), seats + shard.seats.len())
+        });
+        assert_eq!(groups_warm, WITH_NEWS, "quiet groups take no memory");
+        assert!(seats <= WITH_NEWS * usize::from(cores), "{seats}");
         let frames = world.clients[bob].received_frames - frames;
         assert_eq!(frames, WITH_NEWS, "nothing is said of quiet groups");
         for (group, &position) in &world.clients[bob].groups {

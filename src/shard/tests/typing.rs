@@ -2,6 +2,7 @@
 
 use fulmar_protocol::Frame;
 
+use super::groups::three;
 use super::world::{C, World, user_on};
 use crate::limits::TYPING_PER_SECOND_MAX;
 use crate::shard::UserId;
@@ -95,6 +96,52 @@ fn it_is_the_first_thing_that_is_dropped_under_load() {
     world.expect(bob, &[]);
     typing(&mut world, ann, 2, true);
     world.expect(bob, &["typing 1"]);
+}
+
+#[test]
+fn in_a_group_it_is_dropped_first_as_well() {
+    for cores in [1, 2] {
+        let mut world = World::of_cores(cores, |_| {});
+        let (group, [ann, bob, cat]) = three(&mut world);
+        for c in [bob, cat] {
+            world.frame(c, &HERE);
+        }
+        let types = |world: &mut World| {
+            world.frame(ann, &Frame::Typing { group, user: 0, is_typing: true });
+        };
+        world.say(ann, group, 2, "so that the group is awake");
+        [ann, bob, cat].map(|c| world.told(c));
+        types(&mut world);
+        world.expect(bob, &["typing 1 in a group: true"]);
+        world.expect(cat, &["typing 1 in a group: true"]);
+        let shed = |world: &World| -> u64 {
+            world.cores.iter().map(|core| core.shard.counters().typing_shed).sum()
+        };
+        // The disk is behind.
+        world.holds_stores = true;
+        world.say(ann, group, 3, "one");
+        world.send(ann, 4, 4, "x");
+        world.send(bob, 4, 1, "x");
+        world.pass(80);
+        types(&mut world);
+        world.expect(bob, &[]);
+        assert!(shed(&world) > 0);
+        world.holds_stores = false;
+        world.store();
+        world.turn_of_each();
+        [ann, bob, cat].map(|c| world.told(c));
+        // One output is full.
+        world.pass(1_000);
+        world.stall(bob);
+        for number in 10..=40 {
+            world.send(ann, 2, number, &"x".repeat(4_000));
+        }
+        types(&mut world);
+        let told = "typing 1 in a group: true".to_owned();
+        assert!(world.told(cat).contains(&told));
+        world.unstall(bob);
+        assert!(!world.told(bob).contains(&told));
+    }
 }
 
 #[test]
