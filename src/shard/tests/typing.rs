@@ -110,7 +110,9 @@ fn in_a_group_it_is_dropped_first_as_well() {
             world.frame(ann, &Frame::Typing { group, user: 0, is_typing: true });
         };
         world.say(ann, group, 2, "so that the group is awake");
-        [ann, bob, cat].map(|c| world.told(c));
+        for c in [ann, bob, cat] {
+            world.told(c);
+        }
         types(&mut world);
         world.expect(bob, &["typing 1 in a group: true"]);
         world.expect(cat, &["typing 1 in a group: true"]);
@@ -129,7 +131,9 @@ fn in_a_group_it_is_dropped_first_as_well() {
         world.holds_stores = false;
         world.store();
         world.turn_of_each();
-        [ann, bob, cat].map(|c| world.told(c));
+        for c in [ann, bob, cat] {
+            world.told(c);
+        }
         // One output is full.
         world.pass(1_000);
         world.stall(bob);
