@@ -57,7 +57,7 @@ pub(crate) fn change(
     client.put(&Frame::GroupChange { group, number, change });
 }
 
-fn say(client: &mut Client, group: u64, number: u64, body: &[u8]) {
+pub(crate) fn say(client: &mut Client, group: u64, number: u64, body: &[u8]) {
     let total_bytes = Chunks::total_bytes(body);
     for (index, piece) in Chunks::new(body).enumerate() {
         if index == 0 {

@@ -12,4 +12,5 @@ mod login;
 mod people;
 mod presence;
 mod python;
+mod refusals;
 mod windows;
