@@ -87,7 +87,7 @@ pub(crate) struct Chat {
     /// What contacts are called.
     contacts: BTreeMap<u64, String>,
     /// Whose device this is.
-    user: u64,
+    pub(crate) user: u64,
     /// Conversations and groups with something unread to which this person is called.
     calling: BTreeSet<Target>,
     /// How conversations and groups are shown.

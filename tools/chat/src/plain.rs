@@ -367,6 +367,8 @@ impl<W: Write> Plain<W> {
                     self.note(&format!("{user} {told}"))?;
                 }
             }
+            // Who made it knows.
+            Event::AddedToGroup { by, .. } if *by == self.chat.user => {}
             Event::AddedToGroup { group, by, .. } => {
                 let label = self.chat.label(Target::Group(*group));
                 self.note(&format!("{by} added you to {label}; /join {group}"))?;

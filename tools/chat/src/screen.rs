@@ -345,7 +345,8 @@ impl App {
             Event::GroupRejected { group: 0, code, .. } => {
                 self.note(&format!("the group isn't made: {code}"));
             }
-            Event::AddedToGroup { group, by, .. } => {
+            // Who made it knows.
+            Event::AddedToGroup { group, by, .. } if *by != self.chat.user => {
                 let label = self.chat.label(Target::Group(*group));
                 self.note(&format!("{by} added you to {label}; Tab goes there"));
             }
