@@ -14,6 +14,8 @@ use crate::limits::{CONNECT, READ_BYTES};
 #[derive(Debug)]
 pub(super) struct Link {
     socket: TcpStream,
+    /// Where the server was, to which it connected. Each process of it is somewhere else.
+    pub(super) server: SocketAddr,
     /// What came and isn't handled yet.
     pub(super) input: Vec<u8>,
     /// Encoded frames.
@@ -28,7 +30,7 @@ impl Link {
         let socket = TcpStream::connect_timeout(&server, CONNECT)?;
         socket.set_nonblocking(true)?;
         socket.set_nodelay(true)?;
-        Ok(Link { socket, input: Vec::new(), output: Vec::new(), written: 0 })
+        Ok(Link { socket, server, input: Vec::new(), output: Vec::new(), written: 0 })
     }
 
     /// Queues a frame.

@@ -348,7 +348,10 @@ impl Device {
     fn check_deadline(&self, now: Instant) -> Result<(), End> {
         let is_silent = now.duration_since(self.heard_at) >= SILENCE;
         match &self.line {
-            Line::Greeting { since, .. } if self.world.is_silence_excused() => {
+            // Of a process that was killed the reset may be lost on the way; nothing repeats it.
+            Line::Greeting { link, since }
+                if self.world.is_silence_excused() || self.world.server() != Some(link.server) =>
+            {
                 if is_silent && now.duration_since(*since) >= SILENCE {
                     return Err(End::Silent);
                 }
