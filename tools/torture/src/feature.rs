@@ -14,6 +14,11 @@ pub enum Feature {
     Books,
     /// Block and unblock people, with items of the book.
     Blocks,
+    /// Watch each other, type, show profiles and take usernames (the last two with books).
+    People,
+    /// Compare when people were last seen with the own clock. Left out where the server's jumps.
+    #[value(skip)]
+    LastSeen,
     /// Send messages that are over some time later. Left out where the clock jumps.
     Expiry,
     /// Ask for pages of the past, in the end.

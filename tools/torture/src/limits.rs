@@ -47,6 +47,12 @@ pub const ASK_AGAIN: Duration = Duration::from_secs(3);
 /// A group to which the user was added, and of which nothing came for so long, is named in a resume.
 pub const GROUP_BEGINS: Duration = Duration::from_secs(2);
 
+/// The server's interval of presence: the shortest that there can be.
+pub const PRESENCE: Duration = Duration::from_secs(5);
+/// In the end a device waits for so many of these for what it expects to be told of others. By then
+/// it is late, which the checker judges.
+pub const PRESENCE_PATIENCE: u64 = 3;
+
 /// Room for data, where there must be little, in bytes: enough for all other kinds of faults in the same
 /// run, some of which use large segments.
 pub const ROOM_BYTES: u64 = 512 << 20;

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
 
-use crate::check::{BookVolume, GroupVolume, Promise, Tally, Verdict, Volume};
+use crate::check::{BookVolume, GroupVolume, PeopleVolume, Promise, Tally, Verdict, Volume};
 use crate::fault::Kind;
 
 /// What was run; nothing of it is known where only histories are checked.
@@ -166,7 +166,14 @@ impl Report {
              {group_deliveries} shown, {group_receipts} receipts"
         )?;
         let BookVolume { book_puts, book_items } = self.volume.books;
-        writeln!(f, "in books: {book_puts} put or removed, {book_items} told")
+        writeln!(f, "in books: {book_puts} put or removed, {book_items} told")?;
+        let PeopleVolume { presence_told, typing_told, profiles_told, names_found } =
+            self.volume.people;
+        writeln!(
+            f,
+            "of people: presence told {presence_told} times, typing {typing_told}, profiles \
+             {profiles_told}; {names_found} names found"
+        )
     }
 
     fn write_kind(&self, kind: Promise, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -202,7 +209,8 @@ mod tests {
             seconds: 61.5,
             seed: 7,
         };
-        let volume = Volume { ticked: 1_000, displayed: 2_000, ..Volume::default() };
+        let people = PeopleVolume { presence_told: 300, names_found: 4, ..PeopleVolume::default() };
+        let volume = Volume { ticked: 1_000, displayed: 2_000, people, ..Volume::default() };
         let verdict = Verdict { tally, volume, ..Verdict::default() };
         Report::new(verdict, Some(setting), "abc1234".to_owned())
     }
@@ -220,6 +228,9 @@ mod tests {
             ("ticked", 1_000),
             ("displayed", 2_000),
             ("resent", 0),
+            ("presence_told", 300),
+            ("typing_told", 0),
+            ("names_found", 4),
             ("lost", 1),
             ("duplicated", 0),
             ("reordered", 0),

@@ -18,7 +18,7 @@ use crate::commit::commit;
 use crate::failure::Failure;
 use crate::fault::Kind;
 use crate::feature::{Feature, Retention};
-use crate::limits::EDIT_AGE;
+use crate::limits::{EDIT_AGE, PRESENCE};
 use crate::machine::room::Room;
 use crate::machine::{Machine, Skipped, cable};
 use crate::report::{Report, Setting, named};
@@ -107,9 +107,14 @@ fn plan(
     }
     if kinds.contains(&Kind::Clock) {
         features.leave_out(Feature::Expiry);
+        features.leave_out(Feature::LastSeen);
         // What is edited must not be too old only since the clock jumps.
         let seconds = EDIT_AGE.as_secs().to_string();
         arguments.extend(["--edit-max-age-seconds".to_owned(), seconds]);
+    }
+    let interval = "--presence-interval-seconds";
+    if features.has(Feature::People) && !arguments.iter().any(|it| it.starts_with(interval)) {
+        arguments.extend([interval.to_owned(), PRESENCE.as_secs().to_string()]);
     }
     let mut server = ServerOptions {
         program,

@@ -1,7 +1,7 @@
 //! What the campaign and its devices share: where the server is, what everyone is to do, and the
 //! order of all lines.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
@@ -48,6 +48,26 @@ pub type Ticked = BTreeMap<(u64, u64), BTreeMap<u64, (u64, u64)>>;
 /// The owner of each group that was made.
 pub type Groups = BTreeMap<u64, u64>;
 
+/// From whom a user hides, as its book says in the end.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Hides {
+    /// Nothing is known of it, or it shows itself to some only.
+    #[default]
+    FromAll,
+    /// From the one it blocks.
+    From(u64),
+    /// It shows everything to everybody.
+    FromNobody,
+}
+
+/// Whether a user is there.
+#[derive(Debug, Default)]
+struct Here {
+    /// The devices that its person has before it.
+    devices: BTreeSet<u64>,
+    hides: Hides,
+}
+
 /// See the module's description.
 #[derive(Debug)]
 pub struct World {
@@ -75,6 +95,7 @@ pub struct World {
     features: Features,
     groups: Mutex<Groups>,
     last_group_ticked: Mutex<Ticked>,
+    here: Mutex<BTreeMap<u64, Here>>,
 }
 
 impl World {
@@ -99,6 +120,7 @@ impl World {
             features,
             groups: Mutex::default(),
             last_group_ticked: Mutex::default(),
+            here: Mutex::default(),
         }
     }
 
@@ -242,6 +264,36 @@ impl World {
     /// The last ticked send or change of each device in each group, with its position.
     pub fn last_group_ticked(&self) -> Ticked {
         self.last_group_ticked.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// A user's person has a device before it, or no more.
+    pub fn set_here(&self, user: u64, device: u64, is_here: bool) {
+        let mut here = self.here.lock().unwrap_or_else(PoisonError::into_inner);
+        let devices = &mut here.entry(user).or_default().devices;
+        if is_here {
+            devices.insert(device);
+        } else {
+            devices.remove(&device);
+        }
+    }
+
+    /// A user says from whom it hides.
+    pub fn set_hides(&self, user: u64, hides: Hides) {
+        let mut here = self.here.lock().unwrap_or_else(PoisonError::into_inner);
+        here.entry(user).or_default().hides = hides;
+    }
+
+    /// Whether a watcher should see that a user is there.
+    pub fn is_expected(&self, user: u64, watcher: u64) -> bool {
+        let here = self.here.lock().unwrap_or_else(PoisonError::into_inner);
+        here.get(&user).is_some_and(|here| {
+            let shows_itself = match here.hides {
+                Hides::FromAll => false,
+                Hides::From(blocked) => blocked != watcher,
+                Hides::FromNobody => true,
+            };
+            shows_itself && !here.devices.is_empty()
+        })
     }
 
     /// A message was shown.

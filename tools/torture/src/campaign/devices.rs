@@ -6,8 +6,9 @@ use std::thread::{self, JoinHandle};
 use fastrand::Rng;
 
 use super::Plan;
-use crate::device::{Device, Role};
+use crate::device::{Device, Role, Way, may_sleep};
 use crate::failure::Failure;
+use crate::feature::Feature;
 use crate::limits::DEVICE_STACK_BYTES;
 use crate::world::{Phase, World};
 
@@ -75,12 +76,26 @@ fn roles(plan: &Plan) -> Vec<Role> {
                 device,
                 peers: peers(user, plan.users),
                 makes: if device == 1 { makes(user, plan) } else { Vec::new() },
+                way: way(user, plan),
                 joins_in: if is_late { rng.u32(2..=2 + plan.rounds / 2) } else { 0 },
                 seed: rng.u64(..),
             });
         }
     }
     roles
+}
+
+/// Of ten users one sleeps, unless it has groups to look after, and one is never seen.
+fn way(user: u64, plan: &Plan) -> Way {
+    if !plan.features.has(Feature::People) {
+        Way::Usual
+    } else if may_sleep(user) && makes(user, plan).is_empty() {
+        Way::Asleep
+    } else if user % 10 == 4 {
+        Way::Unseen
+    } else {
+        Way::Usual
+    }
 }
 
 /// The users at these distances on a ring, in both directions.

@@ -13,6 +13,7 @@ struct Put {
     written: u64,
     /// Never, where no answer came.
     confirmed: u64,
+    confirmed_us: u64,
 }
 
 /// What certainly held for some time.
@@ -21,6 +22,8 @@ pub(super) struct Held {
     pub(super) is_blocked: bool,
     /// The line that confirmed it; 0 if it was so from the beginning.
     pub(super) since: u64,
+    /// When that was.
+    pub(super) since_us: u64,
 }
 
 /// See the module's description. By the direction of what the blocked sends.
@@ -31,17 +34,18 @@ pub(super) struct Blocks {
 
 impl Blocks {
     /// A line about a book.
-    pub(super) fn gather(&mut self, by: Device, sequence: u64, event: &BookEvent) {
+    pub(super) fn gather(&mut self, by: Device, (sequence, us): (u64, u64), event: &BookEvent) {
         let Some(BlockEvent { blocked, blocks, is_put }) = event.about_a_block() else { return };
         let direction = Direction { author: blocked, reader: by.user };
         let puts = self.puts.entry(direction).or_default();
         if is_put {
-            puts.push(Put { by, blocks, written: sequence, confirmed: u64::MAX });
+            let (written, confirmed, confirmed_us) = (sequence, u64::MAX, u64::MAX);
+            puts.push(Put { by, blocks, written, confirmed, confirmed_us });
             return;
         }
         let last = puts.iter_mut().rfind(|put| put.by == by);
         if let Some(put) = last.filter(|put| put.blocks == blocks && put.confirmed == u64::MAX) {
-            put.confirmed = sequence;
+            (put.confirmed, put.confirmed_us) = (sequence, us);
         }
     }
 
@@ -55,11 +59,12 @@ impl Blocks {
         let puts = self.puts.get(&direction).map_or(&[][..], Vec::as_slice);
         let written = || puts.iter().filter(|put| put.written < through);
         if written().next().is_none() {
-            return Some(Held { is_blocked: false, since: 0 });
+            return Some(Held { is_blocked: false, since: 0, since_us: 0 });
         }
         let last = written().filter(|put| put.confirmed < from).max_by_key(|put| put.written)?;
         let is_over = |put: &Put| put.written == last.written || put.confirmed < last.written;
-        let held = Held { is_blocked: last.blocks, since: last.confirmed };
+        let (since, since_us) = (last.confirmed, last.confirmed_us);
+        let held = Held { is_blocked: last.blocks, since, since_us };
         written().all(is_over).then_some(held)
     }
 }

@@ -13,6 +13,7 @@ use super::identity::{Device, Direction, MessageId};
 use super::line::{Body, Delivery, Event, Line};
 use super::ordinals::Ordinals;
 use super::past::PastEvent;
+use super::people::{PeopleFacts, PeopleVolume};
 use super::progress::Progress;
 use super::references;
 use super::violation::{Promise, Tally};
@@ -101,6 +102,9 @@ pub struct Volume {
     /// How much was tried in books.
     #[serde(flatten)]
     pub books: BookVolume,
+    /// How much was tried about people.
+    #[serde(flatten)]
+    pub people: PeopleVolume,
 }
 
 /// See the module's description.
@@ -114,6 +118,7 @@ pub(super) struct Facts {
     pub(super) groups: GroupFacts,
     pub(super) books: BookFacts,
     pub(super) blocks: Blocks,
+    pub(super) people: PeopleFacts,
     /// Refusals by code, of sends.
     pub(super) refusals: std::collections::BTreeMap<u16, u64>,
 }
@@ -128,6 +133,7 @@ impl Facts {
         references::judge(self, tally);
         self.groups.finish(tally);
         self.books.finish(tally);
+        self.people.finish(&self.books, tally);
         self.count_references();
         self.count_special();
         let mut unheard: Vec<_> =
@@ -221,6 +227,7 @@ impl<'a> Gathering<'a> {
     }
 
     pub(super) fn line(&mut self, line: &Line, tally: &mut Tally) {
+        self.facts.people.gather(self.device, line);
         let volume = &mut self.facts.volume;
         match line.event {
             Event::Hello { cursor } => {
@@ -252,6 +259,7 @@ impl<'a> Gathering<'a> {
                 let answer = Answer::Ticked { ordinal, sequence: line.sequence };
                 if let Some(sent) = self.facts.sent.get_mut(&self.id(peer, number)) {
                     sent.time.ticked_us = line.us;
+                    self.facts.people.ticked(self.device, sent.time.sent_us);
                 }
                 self.tick(self.id(peer, number), ordinal, answer, tally);
             }
@@ -283,7 +291,7 @@ impl<'a> Gathering<'a> {
             Event::Group(ref event) => self.group(line, event, tally),
             Event::Book(ref event) => {
                 self.facts.books.gather(self.device, line.sequence, event);
-                self.facts.blocks.gather(self.device, line.sequence, event);
+                self.facts.blocks.gather(self.device, (line.sequence, line.us), event);
             }
             _ => {}
         }

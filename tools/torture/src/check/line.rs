@@ -5,6 +5,7 @@ use super::books::{BookEvent, book_event};
 use super::group::{GroupEvent, group_event};
 use super::identity::{Device, Direction, MessageId};
 use super::past::PastEvent;
+use super::people::{PeopleEvent, people_event};
 use super::wording::Wording;
 
 /// A line.
@@ -79,6 +80,7 @@ pub(super) enum Event {
     Group(GroupEvent),
     Book(BookEvent),
     Past(PastEvent),
+    People(PeopleEvent),
 }
 
 impl Line {
@@ -154,6 +156,9 @@ impl<'a> Fields<'a> {
             other => {
                 if let Some(event) = book_event(other, self)? {
                     return Ok(Event::Book(event));
+                }
+                if let Some(event) = people_event(other, self)? {
+                    return Ok(Event::People(event));
                 }
                 let event = group_event(other, self)?;
                 Event::Group(event.ok_or_else(|| format!("{other:?} is not an event"))?)

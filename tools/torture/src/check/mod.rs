@@ -20,6 +20,7 @@
 //! | the same in groups | `group` |
 //! | what was confirmed of a user's book is on all its devices | `books` |
 //! | who is blocked is ticked, not shown, and told nothing of the blocker | `inbox`, `receipts`, against `blocks` |
+//! | of people that is told which they did, set and show | `people` |
 //!
 //! A message is owed to a device whose first welcome came before the message was written. What was
 //! written earlier may come too: a new device starts at the oldest message that is still kept.
@@ -36,6 +37,7 @@ mod inbox;
 mod line;
 mod ordinals;
 mod past;
+mod people;
 mod progress;
 mod receipts;
 mod references;
@@ -59,6 +61,7 @@ pub use books::BookVolume;
 pub use facts::Volume;
 pub use group::GroupVolume;
 pub use history::CheckError;
+pub use people::PeopleVolume;
 pub use violation::{Promise, Tally};
 
 use books::BookCheck;
@@ -69,6 +72,7 @@ use history::History;
 use identity::{Device, MessageId};
 use inbox::{InboxCheck, Positions};
 use past::PastCheck;
+use people::PeopleCheck;
 use receipts::ReceiptCheck;
 
 /// What the checker found.
@@ -103,7 +107,7 @@ pub fn check(directory: &Path) -> Result<Verdict, CheckError> {
         }
     }
     let (groups, books) = (facts.groups.volume, facts.books.volume);
-    let volume = Volume { groups, books, ..facts.volume };
+    let volume = Volume { groups, books, people: facts.people.volume, ..facts.volume };
     Ok(Verdict { tally, volume, refusals: facts.refusals })
 }
 
@@ -122,6 +126,7 @@ fn judge(
     let mut entries = EntriesCheck::new(&facts.groups, device);
     let mut past = PastCheck::new(facts, device);
     let mut book = BookCheck::new(&facts.books, device);
+    let mut people = PeopleCheck::new(facts, device);
     let mut group_receipts = GroupReceiptCheck::new(&facts.groups, device);
     history.read(|line| {
         inbox.line(line, positions, tally);
@@ -131,6 +136,7 @@ fn judge(
         group_receipts.line(line, tally);
         book.line(line, tally);
         past.line(line, tally);
+        people.line(line, tally);
     })?;
     inbox.finish(mails.owed(device.user), tally);
     entries.finish(tally);

@@ -129,6 +129,7 @@ fn an_honest_run_passes() {
         blocked: 0,
         pages: 0,
         past: 0,
+        people: PeopleVolume::default(),
         groups: GroupVolume::default(),
         books: BookVolume::default(),
     };

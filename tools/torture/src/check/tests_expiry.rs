@@ -7,7 +7,7 @@ use super::tests::complains;
 use super::{Promise, Verdict, check};
 
 /// A script whose lines begin with the second in which they were written.
-fn verdict(script: &str) -> Verdict {
+pub(super) fn verdict(script: &str) -> Verdict {
     let directory = tempfile::tempdir().unwrap();
     let mut files: BTreeMap<&str, String> = BTreeMap::new();
     for (index, line) in script.lines().enumerate() {

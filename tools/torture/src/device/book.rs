@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::book_notes::BookNote;
 use super::group_notes::GroupNote;
 use super::past_notes::PastNote;
+use super::people_notes::PeopleNote;
 use super::wording::{Whose, Wording};
 use crate::world::World;
 
@@ -48,6 +49,7 @@ pub(super) enum Note<'a> {
     Group(GroupNote<'a>),
     Book(BookNote<'a>),
     Past(PastNote),
+    People(PeopleNote<'a>),
     Goodbye { code: u16 },
     Closed { why: &'a str },
     Broken { what: &'a str },
@@ -99,6 +101,7 @@ impl fmt::Display for Note<'_> {
             Note::Group(ref note) => write!(f, "{note}"),
             Note::Book(ref note) => write!(f, "{note}"),
             Note::Past(ref note) => write!(f, "{note}"),
+            Note::People(ref note) => write!(f, "{note}"),
             Note::Goodbye { code } => write!(f, "goodbye code={code}"),
             Note::Closed { why } => write!(f, "closed why={why}"),
             Note::Broken { what } => write!(f, "broken what={}", OneWord(what)),

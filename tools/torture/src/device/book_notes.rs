@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use fulmar_protocol::people::item;
+
 use super::digest::digest;
 
 /// What is written down.
@@ -48,13 +50,15 @@ impl fmt::Display for Place<'_> {
     }
 }
 
-struct Value<'a>(u8, &'a [u8]);
+/// The value of an item of a kind.
+pub(super) struct Value<'a>(pub(super) u8, pub(super) &'a [u8]);
 
 impl fmt::Display for Value<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.1.is_empty() {
-            return f.write_str("none");
+        match *self {
+            Value(_, []) => f.write_str("none"),
+            Value(item::PRIVACY, &[audience]) => write!(f, "{audience:016x}"),
+            Value(kind, value) => write!(f, "{:016x}", digest(kind, value)),
         }
-        write!(f, "{:016x}", digest(self.0, self.1))
     }
 }

@@ -8,6 +8,7 @@ use fulmar_protocol::group::{Action, Change};
 
 use super::Device;
 use super::group_members::Role;
+use super::people::may_sleep;
 use crate::feature::Feature;
 use crate::limits::DELETIONS_MAX;
 
@@ -115,6 +116,8 @@ impl Device {
             pool.iter().partition(|&&user| members.role(user).is_some());
         let mut admins = members.those(Role::Admin);
         admins.retain(|user| there.contains(user));
+        let mut awake = there.clone();
+        awake.retain(|&user| !may_sleep(user));
         let way = self.habits.choose(20);
         if way < 8 && !there.is_empty() {
             return (Action::Remove, vec![self.one_of(&there)]);
@@ -132,7 +135,7 @@ impl Device {
             14 | 15 if !there.is_empty() => (Action::Promote, vec![self.one_of(&there)]),
             16 if !admins.is_empty() => (Action::Demote, vec![self.one_of(&admins)]),
             17 => (Action::ShowHistory, Vec::new()),
-            18 if !there.is_empty() => (Action::HandOver, vec![self.one_of(&there)]),
+            18 if !awake.is_empty() => (Action::HandOver, vec![self.one_of(&awake)]),
             19 if self.groups.deletions < DELETIONS_MAX && self.habits.happens(50) => {
                 self.groups.deletions += 1;
                 (Action::Delete, Vec::new())

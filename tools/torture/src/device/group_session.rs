@@ -268,7 +268,7 @@ impl Device {
         while let Some((group, saying)) = self.groups.next_due(settles, now) {
             self.say(group, saying);
         }
-        if self.phase == Phase::Load {
+        if self.phase == Phase::Load && self.is_awake() {
             self.change_groups(now);
         }
     }

@@ -102,6 +102,12 @@ impl Items {
         self.held.get(place).is_some_and(|(_, value)| !value.is_empty())
     }
 
+    /// The value of an item that is there.
+    pub(super) fn value(&self, place: &Place) -> Option<&[u8]> {
+        let value = self.held.get(place).map(|(_, value)| &value[..]);
+        value.filter(|value| !value.is_empty())
+    }
+
     /// Whether everything came and is answered.
     pub(super) fn is_settled(&self) -> bool {
         self.is_even && self.waiting.is_empty()

@@ -2,7 +2,8 @@
 //! protocol whatever happens and writes everything down.
 //!
 //! It uses the protocol crate and nothing else of ours. `book` is its store, `link` its connection,
-//! `outbox`, `inbox`, `groups`, `items` and `conversations` what it knows, `habits` and `contents` what it does by itself;
+//! `outbox`, `inbox`, `groups`, `items`, `people` and `conversations` what it
+//! knows, `habits` and `contents` what it does by itself;
 //! `session` is where frames meet these, and this file is the life of connections.
 
 mod body;
@@ -23,6 +24,9 @@ mod link;
 mod outbox;
 mod past;
 mod past_notes;
+mod people;
+mod people_notes;
+mod people_session;
 mod session;
 mod shelf;
 mod takeover;
@@ -44,8 +48,11 @@ use items::Items;
 use link::Link;
 use outbox::Outbox;
 use past::Pages;
+use people::People;
 use session::Terms;
 use takeover::Older;
+
+pub use people::{Way, may_sleep};
 
 use crate::failure::Failure;
 use crate::feature::Feature;
@@ -68,6 +75,8 @@ pub struct Role {
     pub peers: Vec<u64>,
     /// Groups that it makes: for each, who besides its user takes turns in being a member.
     pub makes: Vec<Vec<u64>>,
+    /// How its user takes part.
+    pub way: Way,
     /// The round in which it logs in for the first time; 0 is from the start.
     pub joins_in: u32,
     /// Seed of its choices.
@@ -124,6 +133,7 @@ pub struct Device {
     conversations: Conversations,
     groups: Groups,
     items: Items,
+    people: People,
     pages: Pages,
     line: Line,
     /// The connection that a takeover left behind.
@@ -150,6 +160,8 @@ pub struct Device {
     /// When it puts something into the book next, and how often it did.
     put_at: Instant,
     puts: u64,
+    /// When it does something about people next.
+    people_at: Instant,
 }
 
 impl Device {
@@ -166,6 +178,7 @@ impl Device {
             conversations: Conversations::default(),
             groups: Groups::default(),
             items: Items::default(),
+            people: People::default(),
             pages: Pages::default(),
             line: Line::Away { until: now },
             older: None,
@@ -181,6 +194,7 @@ impl Device {
             change_at: now,
             put_at: now,
             puts: 0,
+            people_at: now,
             role,
             world,
             book,
@@ -236,7 +250,7 @@ impl Device {
     }
 
     fn step(&mut self, now: Instant) -> io::Result<()> {
-        if self.phase == Phase::Load && self.has_joined() {
+        if self.phase == Phase::Load && self.has_joined() && self.is_awake() {
             self.write(now);
         }
         if let Some(older) = &mut self.older
@@ -369,7 +383,8 @@ impl Device {
     /// How long nothing has to be done, at most one step.
     fn longest_wait(&self, now: Instant) -> Duration {
         let mut next = now + DEVICE_STEP;
-        if self.phase == Phase::Load && self.outbox.len() < self.habits.window() {
+        let writes = self.phase == Phase::Load && self.is_awake();
+        if writes && self.outbox.len() < self.habits.window() {
             next = next.min(self.habits.writes_at());
         }
         if let Some(ack_at) = self.ack_at {
@@ -417,6 +432,7 @@ impl Device {
         self.groups.reset();
         self.outbox.reset();
         self.pages.reset();
+        self.end_people();
         self.head = None;
         self.acked = 0;
         self.ack_at = None;
@@ -439,6 +455,7 @@ impl Device {
             && self.conversations.is_answered()
             && self.groups.is_settled()
             && (self.items.is_settled() || !self.world.has(Feature::Books))
+            && self.knows_people(Instant::now())
     }
 }
 

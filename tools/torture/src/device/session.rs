@@ -96,6 +96,7 @@ impl Device {
         self.line = Line::Online { link, terms: Terms { sends_max: welcome.sends_max } };
         self.resume_groups(now);
         self.begin_book();
+        self.begin_people(welcome.presence_s, now);
         Ok(())
     }
 
@@ -106,6 +107,9 @@ impl Device {
         }
         if let Some(taken) = self.on_group_frame(frame) {
             return taken;
+        }
+        if self.on_people_frame(frame) {
+            return Ok(());
         }
         match frame {
             Frame::Sent { peer, number, ordinal, .. } => {
@@ -243,6 +247,7 @@ impl Device {
     }
 
     fn acknowledge(&mut self) {
+        let is_awake = self.is_awake();
         let Line::Online { link, .. } = &mut self.line else { return };
         let position = self.inbox.booked();
         if position > self.acked {
@@ -251,7 +256,8 @@ impl Device {
             self.acked = position;
         }
         let peer = self.role.peers[self.habits.choose(self.role.peers.len())];
-        if self.habits.happens(PERCENT_SEEN)
+        if is_awake
+            && self.habits.happens(PERCENT_SEEN)
             && let Some(ordinal) = self.conversations.see(peer)
         {
             self.book.note(Note::Read { peer, ordinal });
@@ -266,11 +272,13 @@ impl Device {
         }
         if self.ack_at.is_some_and(|at| now >= at) {
             self.ack_at = None;
-            self.acknowledge_groups(PERCENT_SEEN, now);
+            let percent_seen = if self.is_awake() { PERCENT_SEEN } else { 0 };
+            self.acknowledge_groups(percent_seen, now);
             self.acknowledge();
         }
         self.speak_of_groups(now);
         self.speak_of_the_book(now);
+        self.speak_of_people(now);
         self.speak_of_the_past();
         let Line::Online { link, terms } = &mut self.line else { return };
         while let Some(peer) = self.conversations.next_ask(now) {

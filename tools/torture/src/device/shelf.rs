@@ -1,14 +1,19 @@
 //! What a device does with the book of its user: contacts, settings of chats, stars, and an application's
-//! own items. Several devices put the same items. One of them blocks and unblocks somebody.
+//! own items, the profile. Several devices put the same items. One of them blocks and unblocks
+//! somebody, says who may see what, and takes usernames.
 
 use std::time::{Duration, Instant};
 
-use fulmar_protocol::people::{self, Chat, ChatSettings, Item, item};
+use fulmar_protocol::limits::{
+    PROFILE_AVATAR_BYTES_MAX, PROFILE_NAME_BYTES_MAX, PROFILE_STATUS_BYTES_MAX,
+};
+use fulmar_protocol::people::{self, Chat, ChatSettings, Item, item, privacy};
 use fulmar_protocol::{Frame, varint};
 
 use super::book::Note;
 use super::book_notes::BookNote;
 use super::items::Place;
+use super::people_session::{NAMES, name};
 use super::{Device, Line};
 use crate::feature::Feature;
 use crate::world::Phase;
@@ -27,6 +32,15 @@ const PERCENT_BLOCKS: u32 = 30;
 const RESERVED: u8 = 99;
 /// Keys of each kind.
 const KEYS: usize = 6;
+/// In this many of a hundred cases a part of the profile, a name or a setting is removed.
+const PERCENT_RESET: u32 = 15;
+/// Of so many users one says who may see what.
+const RESERVED_USERS: u64 = 5;
+/// What it says this of.
+const PRIVACY_KEYS: [u8; 3] = [privacy::LAST_SEEN, privacy::ONLINE, privacy::FOUND];
+/// Most bytes of the parts of a profile, by their keys.
+const PROFILE_BYTES_MAX: [usize; 3] =
+    [PROFILE_NAME_BYTES_MAX, PROFILE_STATUS_BYTES_MAX, PROFILE_AVATAR_BYTES_MAX];
 /// Bytes of a large value.
 const LARGE_BYTES: usize = 900;
 
@@ -51,7 +65,7 @@ impl Device {
         if !self.world.has(Feature::Books) {
             return;
         }
-        if self.phase == Phase::Load && now >= self.put_at {
+        if self.phase == Phase::Load && now >= self.put_at && self.is_awake() {
             self.put_at = now + PUT_EVERY / 5 + self.habits.up_to(PUT_EVERY);
             if self.items.waiting() < WAITING_MAX {
                 self.wish();
@@ -80,6 +94,9 @@ impl Device {
             self.items.wish(place, value);
             return;
         }
+        if self.world.has(Feature::People) && self.wish_of_people() {
+            return;
+        }
         let place = self.place();
         let is_reserved = place.0 == RESERVED;
         let removes = !is_reserved && self.habits.happens(PERCENT_REMOVED);
@@ -92,6 +109,42 @@ impl Device {
     /// One device of a user, so that there is no doubt whether somebody is blocked, and one of its peers.
     fn may_block(&self) -> bool {
         self.role.device == 1 && self.world.has(Feature::Blocks)
+    }
+
+    /// Wants something that others see, or not.
+    fn wish_of_people(&mut self) -> bool {
+        let way = self.habits.choose(100);
+        let removes = self.habits.happens(PERCENT_RESET);
+        let is_first = self.role.device == 1;
+        let (place, value) = match way {
+            ..25 => {
+                let part = self.habits.choose(PROFILE_BYTES_MAX.len());
+                ((item::PROFILE, vec![part as u8]), self.profile_part(part))
+            }
+            25..45 if is_first => {
+                let nth = self.habits.choose(NAMES);
+                ((item::USERNAME, Vec::new()), name(nth))
+            }
+            45..55 if is_first && self.role.user % RESERVED_USERS == 2 => {
+                let key = PRIVACY_KEYS[self.habits.choose(PRIVACY_KEYS.len())];
+                ((item::PRIVACY, vec![key]), vec![self.habits.choose(3) as u8])
+            }
+            _ => return false,
+        };
+        self.items.wish(place, if removes { Vec::new() } else { value });
+        true
+    }
+
+    /// A part of the profile that no other device puts, and this one only once.
+    fn profile_part(&mut self, part: usize) -> Vec<u8> {
+        self.puts += 1;
+        let number = self.role.index as u64 * 1_000_000 + self.puts;
+        let mut value = Vec::new();
+        varint::write(number, &mut value);
+        if self.habits.happens(10) {
+            value.resize(PROFILE_BYTES_MAX[part], number as u8);
+        }
+        value
     }
 
     fn place(&mut self) -> Place {

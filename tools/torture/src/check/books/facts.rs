@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::super::identity::Device;
 use super::super::violation::{Promise, Tally};
-use super::line::{BLOCK, BookEvent, Place, Value, kind};
+use super::line::{BookEvent, Place, Value, repeats};
 
 /// How much was tried in books.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -19,18 +19,18 @@ pub struct BookVolume {
 
 /// A value on its way into a book.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Put {
-    pub(super) sequence: u64,
+pub(in super::super) struct Put {
+    pub(in super::super) sequence: u64,
     pub(super) by: Device,
-    pub(super) resent: bool,
-    pub(super) rejected: Option<u16>,
+    pub(in super::super) resent: bool,
+    pub(in super::super) rejected: Option<u16>,
 }
 
 /// What was said of an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Set {
-    pub(super) version: u64,
-    pub(super) value: Value,
+pub(in super::super) struct Set {
+    pub(in super::super) version: u64,
+    pub(in super::super) value: Value,
     /// The line that said so first.
     sequence: u64,
 }
@@ -41,6 +41,8 @@ pub(super) struct UserFacts {
     /// By value, which no two puts have in common.
     pub(super) puts: HashMap<(Place, u64), Put>,
     pub(super) removals: u64,
+    /// The first removal of each item.
+    removed: HashMap<Place, u64>,
     /// Items with values, by version.
     versions: HashMap<u64, (Place, u64)>,
     /// All that was said of each item.
@@ -66,12 +68,16 @@ impl BookFacts {
                 user.last.insert((device, place.clone()), *value);
                 let (resent, rejected) = (false, None);
                 match value {
-                    Some(_) if kind(place) == Some(BLOCK) => {}
+                    Some(_) if repeats(place) => {}
                     Some(value) => {
                         let put = Put { sequence, by: device, resent, rejected };
                         user.puts.insert((place.clone(), *value), put);
                     }
-                    None => user.removals += 1,
+                    None => {
+                        user.removals += 1;
+                        let first = user.removed.entry(place.clone()).or_insert(sequence);
+                        *first = sequence.min(*first);
+                    }
                 }
             }
             BookEvent::PutAgain { place } => {
@@ -91,6 +97,36 @@ impl BookFacts {
             }
             _ => {}
         }
+    }
+
+    /// What an item was in the newest version that was told before a line.
+    pub(in super::super) fn newest_before(
+        &self,
+        user: u64,
+        place: &str,
+        sequence: u64,
+    ) -> Option<&Set> {
+        let sets = self.users.get(&user)?.sets.get(place)?;
+        let told = sets.iter().filter(|set| set.sequence < sequence);
+        told.max_by_key(|set| (set.version, set.value.is_some()))
+    }
+
+    /// The newest version in which an item was said to have a value.
+    pub(in super::super) fn version_of(&self, user: u64, place: &str, value: u64) -> Option<u64> {
+        let sets = self.users.get(&user)?.sets.get(place)?;
+        let same = sets.iter().filter(|set| set.value == Some(value));
+        same.map(|set| set.version).max()
+    }
+
+    /// Who put a value, which nobody else does.
+    pub(in super::super) fn put(&self, user: u64, place: &str, value: u64) -> Option<&Put> {
+        self.users.get(&user)?.puts.get(&(place.to_owned(), value))
+    }
+
+    /// Whether an item was to be removed before a line.
+    pub(in super::super) fn may_be_removed(&self, user: u64, place: &str, sequence: u64) -> bool {
+        let removed = self.users.get(&user).and_then(|user| user.removed.get(place));
+        removed.is_some_and(|&first| first < sequence)
     }
 
     /// Every history was read.

@@ -3,12 +3,22 @@
 use super::super::line::Fields;
 
 /// Which item: its kind, a dot, and its key in hexadecimal digits.
-pub(super) type Place = String;
+pub(in super::super) type Place = String;
 /// The digest of a value; none of what is removed.
-pub(super) type Value = Option<u64>;
+pub(in super::super) type Value = Option<u64>;
 
-/// The kind of an item that blocks somebody. Its value is always the same.
-pub(super) const BLOCK: u8 = 2;
+/// The kind of an item that says who may see what.
+const PRIVACY: u8 = 1;
+/// The kind of an item that blocks somebody.
+const BLOCK: u8 = 2;
+/// The kind of the username.
+pub(super) const USERNAME: u8 = 6;
+
+/// Whether the values of an item are put more than once, so that they don't say whose they are.
+/// Only one device of a user puts these.
+pub(super) fn repeats(place: &str) -> bool {
+    matches!(kind(place), Some(PRIVACY | BLOCK | USERNAME))
+}
 
 /// What a line says; HISTORY.md describes each.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,9 +104,14 @@ pub(super) fn kind(place: &str) -> Option<u8> {
 }
 
 fn value(fields: &mut Fields<'_>) -> Result<Value, String> {
-    let text = fields.text("value")?;
+    value_of("value", fields)
+}
+
+/// The digest of a value that is a field of its own.
+pub(in super::super) fn value_of(key: &str, fields: &mut Fields<'_>) -> Result<Value, String> {
+    let text = fields.text(key)?;
     if text == "none" {
         return Ok(None);
     }
-    u64::from_str_radix(text, 16).map(Some).map_err(|error| format!("value={text}: {error}"))
+    u64::from_str_radix(text, 16).map(Some).map_err(|error| format!("{key}={text}: {error}"))
 }

@@ -8,8 +8,8 @@
 //! | nothing is refused but what must be; nobody's book is begun anew for nothing; heads rise | `view` |
 //!
 //! A removal has no value that would say whose it is, and one of what isn't there is answered with the newest
-//! version, which is another item's. So versions are compared of items that have a value. Nor does a block have a
-//! value of its own.
+//! version, which is another item's. So versions are compared of items that have a value. Nor has a
+//! block, a username or who may see what a value of its own.
 
 mod facts;
 mod line;
@@ -19,5 +19,5 @@ mod view;
 
 pub(super) use facts::BookFacts;
 pub use facts::BookVolume;
-pub(super) use line::{BlockEvent, BookEvent, book_event};
+pub(super) use line::{BlockEvent, BookEvent, Place, Value, book_event, value_of};
 pub(super) use view::BookCheck;

@@ -6,10 +6,12 @@ use super::super::identity::Device;
 use super::super::line::{Event, Line};
 use super::super::violation::{Promise, Tally};
 use super::facts::{BookFacts, UserFacts};
-use super::line::{BLOCK, BookEvent, Place, Value, kind};
+use super::line::{BookEvent, Place, USERNAME, Value, kind, repeats};
 
 /// A kind of item that there isn't, or a key or value that it can't have.
 const BAD_ITEM: u16 = 313;
+/// Somebody has the username; the user asked for too many of them.
+const OF_NAMES: [u16; 2] = [315, 316];
 /// Codes from here say that the server is busy.
 const BUSY_FIRST: u16 = 400;
 /// The server failed.
@@ -67,7 +69,9 @@ impl<'a> BookCheck<'a> {
             BookEvent::Rejected { place, code } => {
                 let is_reserved = kind(place).is_some_and(|kind| RESERVED.contains(&kind));
                 let is_busy = *code >= BUSY_FIRST && *code != INTERNAL;
-                if !(is_busy || is_reserved && *code == BAD_ITEM) {
+                // Others may have it; `people` judges that.
+                let is_name = kind(place) == Some(USERNAME) && OF_NAMES.contains(code);
+                if !(is_busy || is_name || is_reserved && *code == BAD_ITEM) {
                     let text = format!("{}: {place} was refused with code {code}", self.device);
                     tally.add(Promise::Protocol, text);
                 }
@@ -82,7 +86,7 @@ impl<'a> BookCheck<'a> {
         if kind(place).is_some_and(|kind| RESERVED.contains(&kind)) {
             tally.add(Promise::Protocol, format!("{device}: {place} must have been refused"));
         }
-        let Some(value) = value.filter(|_| kind(place) != Some(BLOCK)) else { return };
+        let Some(value) = value.filter(|_| !repeats(place)) else { return };
         let put = self.facts.and_then(|facts| facts.puts.get(&(place.clone(), value)));
         match put {
             Some(put) if put.sequence < sequence => {
