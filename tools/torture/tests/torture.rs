@@ -30,7 +30,7 @@ const KINDS: [&str; 11] = [
 const PATIENCE_S: u32 = 120;
 
 /// What the stand-in doesn't know of.
-const OTHERS: &str = "contents,books,blocks,expiry,history";
+const OTHERS: &str = "contents,books,blocks,people,expiry,history";
 
 /// Gives rounds that are long enough for every fault to show.
 const SEED: &str = "7";
@@ -108,6 +108,9 @@ fn an_honest_server_passes() {
     assert!(report["kills"].as_u64() >= Some(4), "{report}");
     for count in ["ticked", "displayed", "receipts"] {
         assert!(report[count].as_u64() > Some(0), "{count} in {report}");
+    }
+    for left_out in ["book_puts", "presence_told", "typing_told", "profiles_told", "names_found"] {
+        assert_eq!(report[left_out], 0, "{left_out} in {report}");
     }
     // The histories alone give the same verdict.
     let output = torture().arg("check").arg(directory.path()).output().unwrap();
