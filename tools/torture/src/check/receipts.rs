@@ -133,7 +133,8 @@ impl<'a> ReceiptCheck<'a> {
         }
     }
 
-    /// What is over may count as delivered, or not.
+    /// What is over may count as delivered, or not: also what a device acknowledged, if a crash took
+    /// that and it was over when the device came back.
     fn is_truth(
         &self,
         direction: Direction,
@@ -142,7 +143,12 @@ impl<'a> ReceiptCheck<'a> {
         now_us: u64,
     ) -> bool {
         let most = self.facts.reach(direction, truth.0, now_us);
-        shown.1 == truth.1 && (truth.0..=most).contains(&shown.0)
+        let is_over = |ordinal| {
+            let id = self.facts.ordinals.at(direction, ordinal);
+            let sent = id.and_then(|id| self.facts.sent.get(&id));
+            sent.is_some_and(|sent| sent.time.may_be_over(sent.wording, now_us))
+        };
+        shown.1 == truth.1 && shown.0 <= most && (shown.0 + 1..=truth.0).all(is_over)
     }
 
     /// What this user's recipients did, in the order of their numbers.

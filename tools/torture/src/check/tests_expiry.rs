@@ -77,6 +77,34 @@ fn what_is_over_for_nobody_is_no_delivery() {
     complains(&found, &[Promise::Lost, Promise::ReceiptsAhead], "delivered up to 1; it was 0");
 }
 
+/// 3 sends what is over after 5 s at second 1, which 4 acknowledges; a kill takes that, and at second
+/// 20 so much counts as delivered.
+fn acknowledged(content: &str, delivered: u64) -> Verdict {
+    verdict(&format!(
+        "0 3.1 begin user=3 device=1\n0 4.1 begin user=4 device=1\n\
+         0 3.1 hello cursor=0\n0 3.1 welcome session=1 head=0\n\
+         0 4.1 hello cursor=0\n0 4.1 welcome session=2 head=0\n\
+         1 3.1 send peer=4 number=10 bytes=50 digest=aa{content}\n\
+         1 3.1 tick peer=4 number=10 ordinal=1\n\
+         1 4.1 shown position=1 peer=3 own=0 ordinal=1 body=3.1.4.10 digest=aa\n\
+         1 4.1 ack position=1\n1 3.1 receipt peer=4 delivered=1 read=0 own=0\n\
+         20 3.1 pong head=0\n20 4.1 pong head=1\n20 3.1 drained\n20 4.1 drained\n\
+         20 3.1 hello cursor=0\n20 3.1 welcome session=3 head=0\n20 3.1 ask peer=4\n\
+         20 3.1 receipt peer=4 delivered={delivered} read=0 own=0\n20 3.1 final\n20 4.1 final\n"
+    ))
+}
+
+#[test]
+fn what_was_acknowledged_and_is_over_may_count_or_not() {
+    for (content, delivered) in [(" content=disappear:5", 0), (" content=disappear:5", 1), ("", 1)]
+    {
+        let verdict = acknowledged(content, delivered);
+        assert!(verdict.tally.is_clean(), "{content} {delivered}: {:#?}", verdict.tally);
+    }
+    let words = "knew 3→4 as delivered up to 0 and read up to 0; it was 1 and 0";
+    complains(&acknowledged("", 0), &[Promise::ReceiptsBehind], words);
+}
+
 /// 1 sends what is over after 5 s to its group at second 1; 2 is back at second `back`.
 fn in_a_group(back: u64, is_shown: bool, delivered: u64) -> Verdict {
     let came = if is_shown {
