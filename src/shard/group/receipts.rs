@@ -272,7 +272,8 @@ impl Shard {
         let who = group.record.who(asker.user, position, after);
         // Another device of its user may have asked about an older one before.
         let known = group.record.find(asker.user).map_or(0, |member| member.awaits);
-        if position >= known && (1..=head).contains(&position) {
+        // One that is known is told as all its devices are, whichever of them asks.
+        if position > known && (1..=head).contains(&position) {
             group.note_author(asker.user, position);
             if counts.read_all >= position {
                 group.forget_author(asker.user);

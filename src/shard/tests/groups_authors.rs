@@ -55,6 +55,25 @@ fn an_author_who_stayed_is_told_of_who_comes_back_long_after_the_group_went_quie
 }
 
 #[test]
+fn what_one_device_asks_keeps_nothing_from_another() {
+    for cores in [1, 2] {
+        let mut world = World::of_cores(cores, |_| {});
+        let (group, [ann, bob, cat]) = three(&mut world);
+        let tablet = world.log_in(1, 2);
+        world.resume(tablet, &[(group, 1)]);
+        world.say(ann, group, 2, "hello");
+        world.pass(GROUP_RECEIPT_GATHER_MS);
+        world.frame(cat, &Frame::GroupRead { group, position: 2 });
+        world.told(ann);
+        // What follows gathers; meanwhile the other device asks.
+        world.frame(bob, &Frame::GroupRead { group, position: 2 });
+        world.frame(tablet, &Frame::GroupAsk { group, position: 2, after: 0 });
+        assert!(world.receipt(tablet).starts_with("receipt @2 of 2: 2 2, all (2, 2)"));
+        assert_eq!(world.receipt(ann), "receipt @2 of 2: 2 2, all (2, 2) []");
+    }
+}
+
+#[test]
 fn an_author_is_told_however_crowded_it_is() {
     let mut world = World::with(|config| config.groups_warm_max = 1);
     let (group, [ann, bob, _]) = three(&mut world);
