@@ -38,7 +38,15 @@ impl Shard {
         }
         if conversation.set_delivered(ordinal) {
             self.mark_conversation_dirty(conversation_slot);
-            self.show_receipts(conversation_slot);
+            if is_planted(Fault::ReadWithoutReading) {
+                self.show_receipts(conversation_slot);
+                return;
+            }
+            // What was read while that was hidden is shown with the next READ that isn't.
+            let news = self.conversations[conversation_slot].show(Audience::Nobody, false);
+            if news != News::Nothing {
+                self.queue_receipt(conversation_slot, news);
+            }
         }
     }
 

@@ -222,8 +222,12 @@ fn reads_that_were_hidden_show_with_the_next_one_that_is_not() {
     world.told(bob);
     world.pass(1_000);
     world.expect(bob, &[]);
+    world.send(bob, 1, 4, "nor with what arrives");
+    world.told(bob);
+    world.ack(ann, 4);
+    world.expect(bob, &["receipt 1 delivered 4 read 0"]);
     world.read(ann, 2, 3);
-    world.expect(bob, &["receipt 1 delivered 3 read 3"]);
+    world.expect(bob, &["receipt 1 delivered 4 read 3"]);
 }
 
 #[test]
