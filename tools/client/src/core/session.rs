@@ -108,7 +108,9 @@ impl Session {
     #[must_use]
     pub fn deadline_ms(&self) -> Option<u64> {
         let due = self.link.deadline_ms(self.outbox.is_waiting());
-        let activity = self.is_online().then(|| self.presence.deadline_ms()).flatten();
+        // Where it has no room, the end of the write that is under way makes some.
+        let may_tell = self.is_online() && self.output.has_room();
+        let activity = may_tell.then(|| self.presence.deadline_ms()).flatten();
         let expiry = if self.ledger.has_failed() { None } else { self.expiries.deadline_ms() };
         [due, activity, expiry].into_iter().flatten().min()
     }

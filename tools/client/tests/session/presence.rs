@@ -63,6 +63,16 @@ fn a_person_who_does_nothing_for_long_is_told_no_more() {
 }
 
 #[test]
+fn what_is_due_while_a_write_is_under_way_waits_for_its_end() {
+    let mut device = Device::online();
+    set_active(&mut device, true);
+    device.pass(AGAIN_MS);
+    assert_ne!(device.session.deadline_ms(), Some(device.now.elapsed_ms), "without a timer");
+    device.written();
+    assert_eq!(device.sent(), ["here true", "here true"]);
+}
+
+#[test]
 fn nobody_is_told_that_a_person_who_was_not_there_leaves() {
     let mut device = Device::new();
     set_active(&mut device, true);
