@@ -163,6 +163,44 @@ faults! {
     PageLacksEntry,
     /// A page of the past goes on beyond the entries that were asked for.
     PageTooLong,
+    /// An acknowledgement counts as something that a person did.
+    LastSeenByAck,
+    /// When somebody was last seen isn't stored.
+    LastSeenNotStored,
+    /// Who took up the program once is there for ever.
+    OnlineForEver,
+    /// Changes of presence are told whenever they happen.
+    PresenceNotGathered,
+    /// Who watched and had no room for what holds isn't told later.
+    OwedPresenceForgotten,
+    /// Who is blocked sees presence.
+    BlockedSeesPresence,
+    /// When somebody was last seen is told to everybody, whatever they chose.
+    HiddenIsSeen,
+    /// What was read is shown to everybody, whatever the reader chose.
+    HiddenReadsShown,
+    /// Who doesn't want to be told of somebody any more is told.
+    UnwatchIgnored,
+    /// What a session watched is watched when it is over.
+    WatchOutlivesSession,
+    /// That a blocked person writes is shown.
+    BlockedTypingShown,
+    /// That somebody writes is shown on devices whose person isn't there.
+    TypingShownToAbsent,
+    /// A change of a profile leaves it the version that it has.
+    ProfileVersionReused,
+    /// A profile is told before it is stored.
+    ProfileBeforeCommit,
+    /// A username is given without asking whether somebody has it.
+    NameNotClaimed,
+    /// A username that somebody has is given to the next who wants it.
+    NameHandedOver,
+    /// Who doesn't want to be found by its username is.
+    HiddenIsFound,
+    /// Some ticks of a group are told later than those behind them.
+    GroupTickOvertaken,
+    /// Who asks for the head of a group is told the entry before.
+    GroupHeadBehind,
 }
 
 /// Whether a fault is planted in this thread.

@@ -41,6 +41,12 @@ impl WallClock {
         shown.map(|(&(_, base_ms), end)| base_ms + end.min(now) / MS).max().unwrap_or(0)
     }
 
+    /// The times between its jumps, each with the wall clock at time 0 that it would follow from.
+    pub(crate) fn eras(&self) -> impl Iterator<Item = (Time, Time, u64)> {
+        let ends = self.jumps.iter().skip(1).map(|&(from, _)| from).chain([Time::MAX]);
+        self.jumps.iter().zip(ends).map(|(&(from, base_ms), end)| (from, end, base_ms))
+    }
+
     /// Whether it ever went back.
     pub(crate) fn went_back(&self) -> bool {
         self.jumps.windows(2).any(|pair| pair[1].1 < pair[0].1)

@@ -54,6 +54,10 @@ pub(crate) struct Device {
     pub(crate) groups: Vec<u64>,
     /// Groups and positions that the person hasn't looked at.
     pub(crate) unread_of_groups: VecDeque<(u64, u64)>,
+    /// Whom the running program watches.
+    pub(crate) watched: Vec<u64>,
+    /// Where the person began to write last.
+    pub(crate) typing: Option<Target>,
 }
 
 impl Device {
@@ -78,6 +82,8 @@ impl Device {
             timers: BTreeMap::new(),
             groups: Vec::new(),
             unread_of_groups: VecDeque::new(),
+            watched: Vec::new(),
+            typing: None,
         }
     }
 
@@ -97,6 +103,8 @@ impl Device {
     /// The program ends; its connection and what its store was committing are left to the caller.
     pub(crate) fn end(&mut self) {
         self.session = None;
+        self.watched.clear();
+        self.typing = None;
         self.process += 1;
     }
 

@@ -44,11 +44,15 @@ pub enum Trouble {
     Blocks,
     /// People fetch what lies behind their devices' cursors.
     Past,
+    /// People have profiles and usernames, and say who may see what.
+    Profiles,
+    /// People are there or not, watch each other, and are seen to write.
+    Presence,
 }
 
 impl Trouble {
     /// All of them.
-    pub const ALL: [Trouble; 16] = [
+    pub const ALL: [Trouble; 18] = [
         Trouble::Crashes,
         Trouble::Changes,
         Trouble::Stalls,
@@ -65,6 +69,8 @@ impl Trouble {
         Trouble::Books,
         Trouble::Blocks,
         Trouble::Past,
+        Trouble::Profiles,
+        Trouble::Presence,
     ];
 }
 
@@ -171,6 +177,10 @@ pub(crate) struct Plan {
     pub(crate) block_once_in: u64,
     /// One thing of so many that people do is to fetch something of the past; 0 for none.
     pub(crate) past_once_in: u64,
+    /// What people do with their profiles, usernames and privacy, in percent of all.
+    pub(crate) profile_percent: u64,
+    /// What people do to be seen, and to see others, in percent of all.
+    pub(crate) presence_percent: u64,
 }
 
 /// Messages that the people of a world write, at most by this rate: what a world costs.
@@ -240,6 +250,19 @@ impl Plan {
         } else {
             0
         };
+        let of_profiles = &mut Dice::new(seed, 19);
+        let profile_percent = if has(Trouble::Profiles) && of_profiles.percent(40) {
+            of_profiles.pick(&[3, 10, 30])
+        } else {
+            0
+        };
+        let of_presence = &mut Dice::new(seed, 21);
+        let presence_percent = if has(Trouble::Presence) && of_presence.percent(45) {
+            node.shard.presence_interval_ms = of_presence.pick(&[5_000, 5_000, 10_000, 30_000]);
+            of_presence.pick(&[3, 10, 30])
+        } else {
+            0
+        };
         Plan {
             seed,
             users,
@@ -271,6 +294,8 @@ impl Plan {
             book_percent,
             block_once_in,
             past_once_in,
+            profile_percent,
+            presence_percent,
         }
     }
 }

@@ -214,7 +214,8 @@ impl Conversation {
         }
         let mut news = News::Nothing;
         if record.read_shown < record.read
-            && reads.includes(is_in_group_with || record.ties.is_known())
+            && (reads.includes(is_in_group_with || record.ties.is_known())
+                || is_planted(Fault::HiddenReadsShown))
         {
             record.read_shown = record.read;
             news = News::Read;

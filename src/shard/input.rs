@@ -5,6 +5,7 @@ use fulmar_protocol::{Code, Frame, Kind, split_frame, varint};
 
 use super::connection::{Connection, Stage};
 use super::{ConnId, Effects, Shard};
+use crate::faults::{Fault, is_planted};
 use crate::limits::{CORE_SENDS_BYTES_MAX, INPUT_BACKLOG_BYTES_MAX, UPLOAD_STALL_MS};
 
 /// How cutting a piece of input went.
@@ -158,7 +159,9 @@ impl Shard {
         match &connection.stage {
             Stage::Open(_) => {
                 connection.heard_ms = now_ms;
-                if frame.kind().is_some_and(Kind::is_by_person) {
+                let is_planted_act =
+                    matches!(frame, Frame::Ack { .. }) && is_planted(Fault::LastSeenByAck);
+                if frame.kind().is_some_and(Kind::is_by_person) || is_planted_act {
                     self.person_acted(conn, &frame, fx);
                 }
                 self.session_frame(conn, frame, fx);

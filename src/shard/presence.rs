@@ -22,6 +22,7 @@ use fulmar_protocol::Frame;
 use super::people::PeopleLetter;
 use super::record::{Face, PresenceRecord};
 use super::{ConnId, CoreId, Effects, Key, Letter, Level, Load, Shard, UserId, Write};
+use crate::faults::{Fault, is_planted};
 use crate::limits::{PEOPLE_WARM_MAX, PRESENCE_NOTE_MS, PRESENCE_PER_TURN, PRESENCE_READS_MAX};
 
 use person::Stored;
@@ -155,7 +156,8 @@ impl Shard {
     fn look_at_person(&mut self, slot: u32, fx: &mut Effects) {
         let now_ms = self.now.mono_ms;
         let person = &mut self.people.table[slot];
-        let is_online = now_ms < person.online_until_ms;
+        let is_online = now_ms < person.online_until_ms
+            || (person.is_online && is_planted(Fault::OnlineForEver));
         if is_online && !person.is_online {
             self.counters.users_online += 1;
         } else if person.is_online && !is_online {
@@ -197,7 +199,9 @@ impl Shard {
         if is_due {
             cores = person.watching;
             person.told = Some(seen);
-            person.free_ms = now_ms + self.config.presence_interval_ms;
+            if !is_planted(Fault::PresenceNotGathered) {
+                person.free_ms = now_ms + self.config.presence_interval_ms;
+            }
             self.counters.presence_told += 1;
         } else if person.watching == person.owed {
             person.told = Some(seen);
@@ -250,7 +254,9 @@ impl Shard {
         person.unsaved_ms = None;
         person.last_ticket = self.ticket;
         let face = person.face.unwrap_or(Face::CLOSED);
-        let record = PresenceRecord { last_seen_ms: person.last_seen_ms, face };
+        let is_lost = is_planted(Fault::LastSeenNotStored);
+        let last_seen_ms = if is_lost { 0 } else { person.last_seen_ms };
+        let record = PresenceRecord { last_seen_ms, face };
         let key = Key::Presence { user: person.id };
         let value = self.arena.value(PresenceRecord::BYTES_MAX, |block| record.encode(block));
         fx.writes.push(Write::Put { key, value });

@@ -7,6 +7,7 @@ use hashbrown::HashMap;
 use super::conversation::Action;
 use super::output::Patience;
 use super::{ConnId, Effects, Letter, Level, LogId, Shard, UserId};
+use crate::faults::{Fault, is_planted};
 use crate::limits::{TYPING_CONVERSATIONS_MAX, TYPING_LOADS_MAX, TYPING_PER_SECOND_MAX};
 
 /// How much was passed on within this second, by sender and where it goes.
@@ -106,7 +107,7 @@ impl Shard {
         let (log, from, blocks) =
             (conversation.log, conversation.peer, conversation.record.ties.blocks);
         if let Some(slot) = self.loaded_owner(log)
-            && !blocks
+            && (!blocks || is_planted(Fault::BlockedTypingShown))
         {
             self.show_typing_to(slot, from, is_typing, fx);
         }
@@ -123,7 +124,8 @@ impl Shard {
     pub(super) fn show_typing(&mut self, conn: ConnId, frame: &Frame<'_>, fx: &mut Effects) {
         let silent_ms = self.now.mono_ms.saturating_sub(self.config.presence_interval_ms);
         let attention = self.session(conn).and_then(|session| session.attention.as_deref());
-        if !attention.is_some_and(|known| known.is_here && known.acted_ms > silent_ms) {
+        let is_here = attention.is_some_and(|known| known.is_here && known.acted_ms > silent_ms);
+        if !is_here && !is_planted(Fault::TypingShownToAbsent) {
             return;
         }
         if self.is_output_full(conn) {

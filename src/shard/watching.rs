@@ -10,6 +10,7 @@ use super::output::Patience;
 use super::people::{May, Question};
 use super::seam::Seen;
 use super::{ConnId, Effects, Letter, Level, Shard, UserId};
+use crate::faults::{Fault, is_planted};
 use crate::limits::{CORE_WATCHES_MAX, WATCHED_MAX};
 
 /// What only a session has that said whether it is before the person, or that watches others.
@@ -163,6 +164,9 @@ impl Shard {
     }
 
     pub(super) fn unwatch(&mut self, conn: ConnId, users: &Numbers<'_>, fx: &mut Effects) {
+        if is_planted(Fault::UnwatchIgnored) {
+            return;
+        }
         for user in users.iter() {
             let Some(session) = self.session(conn) else { return };
             let Some(attention) = session.attention.as_deref_mut() else { return };
@@ -240,6 +244,9 @@ impl Shard {
         let is_news = watch.is_asking || watch.told.is_none_or(|told| seen.is_news_after(told));
         let is_profile_news = may.profile && profile != watch.profile_told;
         if waits && (is_news || is_profile_news) {
+            if is_planted(Fault::OwedPresenceForgotten) {
+                return;
+            }
             attention.set_owed(user, true);
             self.counters.presence_held += 1;
             if is_loaded {
@@ -387,7 +394,8 @@ impl Shard {
     /// Takes back what sessions that ended had watched, and that they were before their person.
     pub(super) fn end_attentions(&mut self, fx: &mut Effects) {
         for (conn, user, attention) in std::mem::take(&mut self.watching.ended) {
-            for watch in &attention.watches {
+            let watches = &attention.watches;
+            for watch in watches.iter().filter(|_| !is_planted(Fault::WatchOutlivesSession)) {
                 self.stop_watching(conn, watch.user, fx);
             }
             if attention.is_here {

@@ -27,7 +27,7 @@ pub(crate) struct Block {
 
 impl Block {
     /// Whether it surely held from one time to another.
-    fn held(&self, from: Time, to: Time) -> bool {
+    pub(super) fn held(&self, from: Time, to: Time) -> bool {
         self.since.is_some_and(|since| since < from) && self.until.is_none_or(|until| to < until)
     }
 }

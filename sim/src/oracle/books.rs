@@ -15,7 +15,7 @@ use crate::coverage::Happening;
 const TOLD_MAX: usize = 8;
 
 /// Kind and key.
-type Key = (u8, Vec<u8>);
+pub(crate) type Key = (u8, Vec<u8>);
 
 /// A user's book, as far as its devices were told of it.
 #[derive(Debug, Default)]
@@ -79,6 +79,21 @@ impl Book {
         Ok(())
     }
 
+    /// Most versions that there can be.
+    pub(crate) const fn versions_max(&self) -> u64 {
+        self.puts_count
+    }
+
+    /// What a version set, if that is known.
+    pub(crate) fn set_by(&self, version: u64) -> Option<&(Key, Vec<u8>)> {
+        self.versions.get(&version)
+    }
+
+    /// Whether the newest version of an item has a value.
+    pub(crate) fn has(&self, item: u8, key: &[u8]) -> bool {
+        self.newest.get(&(item, key.to_vec())).is_some_and(|(_, value)| !value.is_empty())
+    }
+
     /// What there is: kind, key, version and value.
     fn items(&self) -> impl Iterator<Item = (&Key, &(u64, Vec<u8>))> {
         self.newest.iter().filter(|(_, (_, value))| !value.is_empty())
@@ -86,6 +101,11 @@ impl Book {
 }
 
 impl Oracle {
+    /// A version of somebody's book was named.
+    pub(super) fn book_reaches(&mut self, user: u32, version: u64) -> Result<(), Complaint> {
+        self.book(user).tell(version)
+    }
+
     fn book(&mut self, user: u32) -> &mut Book {
         self.books.entry(user).or_default()
     }
@@ -107,13 +127,15 @@ impl Oracle {
             Frame::Item(Item { version, item, key, value }) => {
                 self.hit(Happening::BookItem);
                 self.told_of_block(link, frame);
-                self.book(link.user).item(version, &(item, key.to_vec()), value)
+                let told = Item { version, item, key, value };
+                let outcome = self.told_of_place(link, &told);
+                outcome.and(self.book(link.user).item(version, &(item, key.to_vec()), value))
             }
             Frame::Book { version, head, reset } => {
                 self.hit(Happening::BookPage);
                 self.book_page(link, version, head, reset)
             }
-            Frame::PutRejected(ref rejected) => self.put_rejected(rejected),
+            Frame::PutRejected(ref rejected) => self.put_rejected(link, rejected),
             _ => return None,
         })
     }
@@ -137,10 +159,13 @@ impl Oracle {
         self.book(link.user).tell(head)
     }
 
-    fn put_rejected(&mut self, rejected: &PutRejected<'_>) -> Result<(), Complaint> {
+    fn put_rejected(&mut self, link: &Link, rejected: &PutRejected<'_>) -> Result<(), Complaint> {
         self.hit(Happening::PutRejected);
         if rejected.code == Code::BadItem && !is_sensible(rejected.item) {
             return Ok(());
+        }
+        if rejected.item == item::USERNAME {
+            return self.name_refused(link, rejected.code);
         }
         let detail = format!("{rejected:?}");
         Err(Complaint("what makes sense in a book is taken", detail))

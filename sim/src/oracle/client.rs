@@ -51,6 +51,7 @@ impl Oracle {
     }
 
     fn wrote_in_session(&mut self, link: &mut Link, frame: &Frame<'_>) {
+        self.wrote_of_people(link, frame);
         match *frame {
             Frame::Send(ref send) => self.wrote_send(link, send),
             Frame::Part { body } => self.wrote_part(link, body),
@@ -61,6 +62,8 @@ impl Oracle {
                 // The server takes at most what exists when it comes to it.
                 direction.seen = direction.seen.max(ordinal);
                 direction.stored = direction.stored.max(ordinal);
+                let is_hidden = self.hides_reads(link.user);
+                self.read_shown(peer, link.user, ordinal, is_hidden);
             }
             Frame::Ping => link.pinged(self.now),
             Frame::History(ref asked) => self.wrote_history(link, asked),

@@ -10,7 +10,9 @@ use super::Complaint;
 use super::digest::Digester;
 use super::group::Lines;
 use super::past::Page;
-use crate::clock::Time;
+use super::people::{Line, Written};
+use crate::clock::{SECOND, Time};
+use crate::network::ConnNo;
 
 /// Where a connection stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +68,7 @@ pub(crate) struct DeliverHeader {
 #[derive(Debug, Clone, Copy)]
 struct Waiting {
     number: u64,
+    written: Written,
     /// How far deliveries of this connection were acknowledged when it was written.
     settled: u64,
     floors: Floors,
@@ -82,6 +85,8 @@ pub(crate) struct Floors {
 /// What an answer says besides.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Answered {
+    /// What is answered.
+    pub(crate) written: Written,
     /// The server has taken the acknowledgement up to here.
     pub(crate) settled: u64,
     pub(crate) floors: Floors,
@@ -90,6 +95,7 @@ pub(crate) struct Answered {
 /// See the module's description.
 #[derive(Debug)]
 pub(crate) struct Link {
+    pub(crate) conn: ConnNo,
     /// The client keeps the rules of the protocol.
     pub(crate) is_good: bool,
     /// Bytes of a frame that isn't complete.
@@ -127,7 +133,7 @@ pub(crate) struct Link {
     /// The largest delivered position that was acknowledged here.
     settled: u64,
     /// When the pings without an answer were written, and how far deliveries were acknowledged then.
-    pings: VecDeque<(Time, u64)>,
+    pings: VecDeque<(Time, Written, u64)>,
     /// The second of these of the last ping that was answered: with the next answer it is durable.
     ponged: u64,
     /// What comes from here on the server put on its way after this.
@@ -136,6 +142,7 @@ pub(crate) struct Link {
     pub(crate) delivering: Option<Large<DeliverHeader>>,
     pub(crate) groups: Lines,
     pub(crate) page: Option<Page>,
+    pub(crate) people: Line,
 }
 
 impl<H> Large<H> {
@@ -156,8 +163,9 @@ impl<H> Large<H> {
 }
 
 impl Link {
-    pub(crate) fn new(is_good: bool, run: u32) -> Self {
+    pub(crate) fn new(conn: ConnNo, is_good: bool, run: u32) -> Self {
         Link {
+            conn,
             is_good,
             partial: Vec::new(),
             stage: Stage::Fresh,
@@ -187,6 +195,7 @@ impl Link {
             delivering: None,
             groups: Lines::default(),
             page: None,
+            people: Line::default(),
         }
     }
 
@@ -230,6 +239,7 @@ impl Link {
     pub(crate) fn welcomed(&mut self, welcome: &Welcome<'_>, head: u64) {
         self.stage = Stage::Open;
         (self.session, self.head) = (welcome.session, head);
+        self.people.interval = welcome.presence_s * SECOND;
         (self.window_messages, self.window_bytes) = (welcome.window_messages, welcome.window_bytes);
     }
 
@@ -239,21 +249,22 @@ impl Link {
     }
 
     pub(crate) fn pinged(&mut self, at: Time) {
-        self.pings.push_back((at, self.settled));
+        self.pings.push_back((at, self.people.written, self.settled));
     }
 
-    /// A ping was answered: how far the server has taken acknowledgements, and how far they are durable.
-    pub(crate) fn ponged(&mut self) -> Result<(u64, u64), Complaint> {
-        let Some((at, settled)) = self.pings.pop_front() else {
+    /// A ping was answered: which, how far the server has taken acknowledgements, and how far they are durable.
+    pub(crate) fn ponged(&mut self) -> Result<(Written, u64, u64), Complaint> {
+        let Some((at, written, settled)) = self.pings.pop_front() else {
             return Err(Complaint("a pong answers a ping", String::new()));
         };
         self.told_since = at;
-        Ok((settled, std::mem::replace(&mut self.ponged, settled)))
+        Ok((written, settled, std::mem::replace(&mut self.ponged, settled)))
     }
 
     /// A send was written, or the first part of it.
     pub(crate) fn sent(&mut self, peer: u64, number: u64, floors: Floors) {
-        let waiting = Waiting { number, settled: self.settled, floors };
+        let written = self.people.written;
+        let waiting = Waiting { number, written, settled: self.settled, floors };
         self.unanswered.entry(peer).or_default().push_back(waiting);
     }
 
@@ -275,9 +286,9 @@ impl Link {
             let detail = format!("number {number} to {peer}, of {waiting:?}");
             return Err(Complaint("ticks come in the order of the sends", detail));
         }
-        let Waiting { settled, floors, .. } = waiting[at];
+        let Waiting { written, settled, floors, .. } = waiting[at];
         waiting.remove(at);
-        Ok(Answered { settled, floors })
+        Ok(Answered { written, settled, floors })
     }
 
     /// A delivery begins.

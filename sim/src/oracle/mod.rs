@@ -7,7 +7,7 @@
 //! `direction` keeps what one user sent to another, `user` what stands in an inbox, `link` a
 //! connection, `group` does the same for groups, `contents` judges what refers to other messages and `changes` what
 //! came of that, `books` what users set for themselves, `blocks` what
-//! follows from some of that, `fading` knows when messages are over, `past` judges
+//! follows from some of that, `fading` knows when messages are over, `people` what they show of themselves and whether they are there, `past` judges
 //! pages, `quota` whether something was full, `rest` says what is still missing once everything should have come to rest.
 
 mod blocks;
@@ -21,6 +21,7 @@ mod fading;
 mod group;
 mod link;
 mod past;
+mod people;
 mod quota;
 mod refer;
 mod rest;
@@ -40,6 +41,7 @@ use books::Book;
 use direction::Direction;
 use group::Groups;
 use link::Link;
+use people::People;
 pub(crate) use quota::Quota;
 use user::{Device, User};
 
@@ -65,6 +67,7 @@ pub(crate) struct Oracle {
     books: HashMap<u32, Book>,
     /// By who blocks and who is blocked.
     blocks: BTreeMap<(u32, u32), Block>,
+    people: People,
     links: HashMap<ConnNo, Link>,
     /// Live welcomed connections by user and device.
     sessions: HashMap<(u32, u16), Vec<ConnNo>>,
@@ -104,6 +107,7 @@ impl Oracle {
             groups: Groups::default(),
             books: HashMap::new(),
             blocks: BTreeMap::new(),
+            people: People::default(),
             links: HashMap::new(),
             sessions: HashMap::new(),
             rejections: HashMap::new(),
@@ -172,12 +176,13 @@ impl Oracle {
 
     /// A client opened a connection.
     pub(crate) fn opened(&mut self, conn: ConnNo, is_good: bool) {
-        self.links.insert(conn, Link::new(is_good, self.run));
+        self.links.insert(conn, Link::new(conn, is_good, self.run));
     }
 
     /// The client doesn't have the connection any more.
     pub(crate) fn closed(&mut self, conn: ConnNo) {
         let Some(link) = self.links.remove(&conn) else { return };
+        self.people.left(link.user, conn, self.now);
         if let Some(sessions) = self.sessions.get_mut(&(link.user, link.device)) {
             sessions.retain(|&known| known != conn);
         }

@@ -57,6 +57,7 @@ impl Oracle {
         match *frame {
             Frame::Sent { peer, number, ordinal, time_ms } => {
                 let answered = link.answered(peer, number, true)?;
+                self.heard(link, answered.written);
                 self.took(link, answered.settled, 0);
                 self.sent(link, peer, number, ordinal, time_ms)
             }
@@ -72,8 +73,9 @@ impl Oracle {
                 self.receipt(link, peer, delivered, read, own)
             }
             Frame::Pong { ref heads } => {
-                let (taken, durable) = link.ponged()?;
+                let (ping, taken, durable) = link.ponged()?;
                 self.took(link, taken, durable);
+                self.heard(link, ping);
                 let floor = link.delivered_max.max(link.head_told);
                 link.head_told = inbox_head(heads);
                 self.head(link, heads, floor)
@@ -82,6 +84,7 @@ impl Oracle {
             ref other => {
                 let told = self.told_of_group(link, other);
                 let told = told.or_else(|| self.told_of_book(link, other));
+                let told = told.or_else(|| self.told_of_people(link, other));
                 told.or_else(|| self.told_of_past(link, other)).unwrap_or_else(|| {
                     let detail = format!("{other:?}");
                     Err(Complaint("a server sends what servers send", detail))
@@ -101,6 +104,7 @@ impl Oracle {
         let floor = link.floor;
         self.head(link, &welcome.heads, floor)?;
         link.head_told = head;
+        self.people.welcomed(link);
         let now = self.now;
         let (user, device) = (link.user, link.device);
         if let Some(device) = self.users[user as usize].device(device) {
@@ -344,6 +348,7 @@ impl Oracle {
         let (stored, seen) = (direction.stored.min(count), direction.seen.min(count));
         if !own {
             self.judge_shown(link.user, other, (delivered, read))?;
+            self.judge_read_shown(link.user, other, read)?;
         }
         if self.users[reader as usize].is_liar && delivered <= count {
             return Ok(());

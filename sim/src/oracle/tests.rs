@@ -7,6 +7,8 @@ mod contents;
 mod fading;
 mod groups;
 mod past;
+mod people;
+mod presence;
 
 use std::sync::Arc;
 

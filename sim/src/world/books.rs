@@ -19,7 +19,7 @@ const RESERVED: u8 = 77;
 impl World {
     /// Whether anybody uses a book in this world.
     pub(super) const fn has_books(&self) -> bool {
-        self.plan.book_percent > 0 || self.plan.block_once_in > 0
+        self.plan.book_percent > 0 || self.plan.block_once_in > 0 || self.plan.profile_percent > 0
     }
 
     /// A person sets something in its book, or takes it out.

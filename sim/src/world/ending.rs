@@ -35,6 +35,7 @@ impl World {
             Phase::Chaos => self.calm_down(),
             Phase::Calm { since } => self.look_for_rest(since),
             Phase::LastLogin { since } => self.look_for_receipts(since),
+            Phase::Asking { since } => self.look_for_answers(since),
             Phase::Storing => {
                 self.oracle.judge_whole();
                 self.look_at_stores();
@@ -162,10 +163,34 @@ impl World {
             unrest = self.oracle.missing_group_receipts();
         }
         if unrest.is_empty() && self.node.is_some() {
+            self.ask();
+        } else if now > since + CALM_MAX {
+            self.fail("receipts end as the truth", unrest.join("; "));
+        } else {
+            self.look_again();
+        }
+    }
+
+    /// Everybody asks what may be seen of others, and some are there to be seen.
+    fn ask(&mut self) {
+        let now = self.schedule.now();
+        self.phase = Phase::Asking { since: now };
+        self.looks = 0;
+        self.oracle.asks_in_the_end();
+        self.take_up_some();
+        self.ask_about_others();
+        self.look_again();
+    }
+
+    /// Who may see something of others is shown what holds.
+    fn look_for_answers(&mut self, since: Time) {
+        let now = self.schedule.now();
+        let unrest = self.oracle.missing_of_people();
+        if unrest.is_empty() {
             self.phase = Phase::Storing;
             self.schedule.after(STORE_MAX, Event::Look);
         } else if now > since + CALM_MAX {
-            self.fail("receipts end as the truth", unrest.join("; "));
+            self.fail("who may see others is shown what holds", unrest.join("; "));
         } else {
             self.look_again();
         }
@@ -199,6 +224,8 @@ impl World {
                         + counters.sessions
                         + counters.users_warm
                         + counters.conversations_warm
+                        + counters.watches
+                        + counters.users_online
                 })
                 .sum::<u64>()
         });

@@ -108,6 +108,7 @@ impl World {
         }
         self.count_node();
         self.node = None;
+        self.oracle.ended();
         self.end_disk(end);
         let open: Vec<ConnNo> = self.network.open().collect();
         for conn in open {
@@ -141,6 +142,7 @@ impl World {
     pub(super) fn node_stopped(&mut self) {
         self.coverage.hit(Happening::CleanStop);
         self.node = None;
+        self.oracle.ended();
         self.end_disk(End::Killed);
         let open: Vec<ConnNo> = self.network.open().collect();
         for conn in open {

@@ -7,7 +7,7 @@
 //!
 //! `server` steps the node, `life` starts and ends it, `wires` moves bytes, `people` drives the devices, `groups` what people do in groups, `contents` what
 //! they do to messages that are there, `fading` which ones disappear, `books` what they keep
-//! for themselves, `echoes` makes two connections of one, `past` what they fetch again, `faults` breaks things,
+//! for themselves, `profiles` what they show of themselves, `presence` whether they are there, `echoes` makes two connections of one, `past` what they fetch again, `faults` breaks things,
 //! `ending` judges the rest.
 
 mod books;
@@ -20,6 +20,8 @@ mod groups;
 mod life;
 mod past;
 mod people;
+mod presence;
+mod profiles;
 mod rogues;
 mod server;
 mod wires;
@@ -55,6 +57,10 @@ enum Phase {
     },
     /// Everybody logged in once more, since this time.
     LastLogin {
+        since: Time,
+    },
+    /// Everybody asks what may be seen of others, since this time.
+    Asking {
         since: Time,
     },
     /// All is told; what moved last is being stored.
@@ -106,6 +112,10 @@ pub(crate) struct World {
     blocks: Dice,
     /// Choices of people about the past.
     past: Dice,
+    /// Choices of people about what they show of themselves.
+    profiles: Dice,
+    /// Choices of people about being there, and whom they watch.
+    presence: Dice,
     actions: Vec<Action>,
     failure: Option<Failure>,
 }
@@ -141,6 +151,8 @@ impl World {
             books: dice(14),
             blocks: dice(16),
             past: dice(18),
+            profiles: dice(20),
+            presence: dice(22),
             actions: Vec::new(),
             failure: None,
             plan,

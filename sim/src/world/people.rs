@@ -176,6 +176,9 @@ impl World {
         if self.has_books() {
             self.with_session(device, Session::follow_book);
         }
+        if self.has_presence() {
+            self.watch_some(device);
+        }
         self.device_input(device, Input::Tick);
     }
 
@@ -297,6 +300,14 @@ impl World {
         }
         if self.plan.book_percent > 0 && self.books.percent(self.plan.book_percent) {
             self.put_item(device);
+            return;
+        }
+        if self.plan.profile_percent > 0 && self.profiles.percent(self.plan.profile_percent) {
+            self.about_oneself(device);
+            return;
+        }
+        if self.has_presence() && self.presence.percent(self.plan.presence_percent) {
+            self.be_there(device);
             return;
         }
         if self.plan.fading_percent > 0 && self.fading.once_in(60) {

@@ -29,6 +29,8 @@ const CONVERSATIONS_BEYOND: u64 = 2_048;
 /// who comes back asks again, and a beginning.
 const ANSWERS_PER_SEND: u64 = 8;
 const ANSWERS_BEYOND: u64 = 4_096;
+/// People whom a connection may watch.
+const WATCHED_MAX: u64 = 256;
 
 impl World {
     // Cores.
@@ -101,6 +103,7 @@ impl World {
             ),
             // Those of which an author waits to hear stay up to twice as many.
             ("groups", held.groups, 2 * shard.groups_warm_max as u64 + WARM_BEYOND),
+            ("watches", held.watches, WATCHED_MAX * held.sessions),
             ("unwritten answers", held.uncommitted, ANSWERS_PER_SEND * sends + ANSWERS_BEYOND),
         ];
         if let Some((what, count, most)) = bounds.into_iter().find(|&(_, count, most)| count > most)
@@ -413,6 +416,8 @@ struct Held {
     users: u64,
     conversations: u64,
     groups: u64,
+    /// People whom its sessions watch, counted for each.
+    watches: u64,
     /// Answers that wait for the journal.
     uncommitted: u64,
 }
@@ -425,6 +430,7 @@ impl Held {
             users: counters.users_warm,
             conversations: counters.conversations_warm,
             groups: shard.groups_warm(),
+            watches: counters.watches,
             uncommitted: shard.uncommitted(),
         }
     }

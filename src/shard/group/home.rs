@@ -508,6 +508,11 @@ impl Shard {
         if is_change {
             self.queue_group_receipts(slot);
         }
+        if position % 4 == 3 && is_planted(Fault::GroupTickOvertaken) {
+            let tick = Answer::GroupTick { origin, group: id, position, time_ms };
+            self.answer_behind_others(tick);
+            return;
+        }
         self.tick_group(origin, id, position, time_ms, fx);
     }
 

@@ -120,7 +120,8 @@ impl Shard {
         fx: &mut Effects,
     ) {
         let group = &self.groups[slot];
-        let (id, head, record) = (group.id, group.durable, &group.record);
+        let head = group.durable - u64::from(is_planted(Fault::GroupHeadBehind));
+        let (id, record) = (group.id, &group.record);
         if record.active(asker.user).is_none() {
             self.refuse_question(slot, asker, fx);
             return;

@@ -139,7 +139,8 @@ impl Book {
             self.live_bytes -= before.cost_bytes();
         }
         self.head += u64::from(self.head == 0 || !is_planted(Fault::BookVersionReused));
-        if kind == item::PROFILE {
+        let is_kept = self.profile_version > 0 && is_planted(Fault::ProfileVersionReused);
+        if kind == item::PROFILE && !is_kept {
             self.profile_version = self.head;
         }
         let set = Item { version: self.head, kind, key, value };

@@ -25,6 +25,7 @@ use super::super::seam::{CoreId, Key, Load, Ticket, UserId, Write};
 use super::super::{Answer, Effects, Shard};
 use super::Reply;
 use super::letter::PeopleLetter;
+use crate::faults::{Fault, is_planted};
 use crate::limits::{NAME_WAITING_MAX, NAMES_OF_HASH_MAX, NAMES_WARM_MAX, WARM_MS};
 
 /// Who may have a name.
@@ -284,7 +285,7 @@ impl Shard {
         if !warm.record.find(name).is_some_and(is_same) {
             // It changed meanwhile.
             self.claim(hash, contest.name, contest.claimant, fx);
-        } else if is_theirs {
+        } else if is_theirs && !is_planted(Fault::NameHandedOver) {
             self.answer_claim(contest.name, contest.claimant, Some(Code::NameTaken), fx);
         } else {
             warm.record.claims.retain(|claim| claim.name != *name);

@@ -15,6 +15,7 @@ use super::super::{Answer, Effects, Shard};
 use super::book::{Verdict, Wish};
 use super::letter::PeopleLetter;
 use super::{Reply, Want};
+use crate::faults::{Fault, is_planted};
 use crate::limits::{FIND_ANSWER_MS, FINDS_MAX, FINDS_WINDOW_MS, OVERLOAD_RETRY_MS};
 
 /// A question for a username.
@@ -104,6 +105,8 @@ impl Shard {
             // Whether a name is taken tells that somebody has it.
             self.reject_put_until(conn, &wish, Code::TooManyLookups, retry_after_ms, fx);
             self.end_naming(user, fx);
+        } else if is_planted(Fault::NameNotClaimed) {
+            self.named(user, None, fx);
         } else {
             let name = wish.value;
             self.post_to_name(&name.clone(), PeopleLetter::Claim { name, user }, fx);
@@ -213,7 +216,8 @@ impl Shard {
         let who = Audience::of(who);
         if !has || is_blocked {
             self.resolved_to(asker, question, 0, fx);
-        } else if who.includes(is_contact) || asker.user == user {
+        } else if who.includes(is_contact) || asker.user == user || is_planted(Fault::HiddenIsFound)
+        {
             self.resolved_to(asker, question, user, fx);
         } else if who == Audience::Known {
             let action = Action::Found { asker, question };

@@ -10,6 +10,7 @@ use super::super::{Answer, Effects, Letter, Shard};
 use super::book::Book;
 use super::letter::{PeopleLetter, Shown};
 use super::{Reply, Want};
+use crate::faults::{Fault, is_planted};
 
 impl Shard {
     /// A device asks for somebody's profile.
@@ -41,6 +42,10 @@ impl Shard {
         let Some(book) = self.books.book(user) else { return };
         let shown = Some(shown(book, asker.user, known));
         let letter = PeopleLetter::Profile { conn: asker.conn, user, shown };
+        if is_planted(Fault::ProfileBeforeCommit) {
+            self.post_reply((asker.core, letter), fx);
+            return;
+        }
         let reply = Reply::Post { letter: (asker.core, letter) };
         self.answer_when_stored(None, Answer::People(Box::new(reply)), fx);
     }

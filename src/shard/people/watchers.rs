@@ -23,6 +23,7 @@ use super::super::record::Face;
 use super::super::seam::{ConnId, GroupId, LogId, Seen, UserId};
 use super::super::{Effects, Letter, Shard, home_core};
 use super::letter::{May, PeopleLetter};
+use crate::faults::{Fault, is_planted};
 use crate::limits::PERMISSIONS_ASKED_MAX;
 
 impl May {
@@ -121,12 +122,16 @@ impl Shard {
         let Conversation { log, ref record, .. } = self.conversations[slot];
         let Some(user) = log.user() else { return };
         let ties = record.ties;
-        let Some(face) = self.people.face(user).filter(|_| !ties.blocks) else {
+        let Some(face) = self
+            .people
+            .face(user)
+            .filter(|_| !ties.blocks || is_planted(Fault::BlockedSeesPresence))
+        else {
             self.answer_may(user, asker, May::NOTHING, None, fx);
             return;
         };
         let may = |is_known| May {
-            last_seen: face.last_seen.includes(is_known),
+            last_seen: face.last_seen.includes(is_known) || is_planted(Fault::HiddenIsSeen),
             online: face.online.includes(is_known),
             profile: true,
         };

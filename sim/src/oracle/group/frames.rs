@@ -9,7 +9,7 @@ use super::super::link::{DeliverHeader, Large, Link, SendHeader};
 use super::super::user::Entry;
 use super::super::{Complaint, Oracle};
 use super::Sender;
-use super::log::Body;
+use super::log::{Body, Log};
 use super::members::Members;
 use crate::coverage::Happening;
 
@@ -46,6 +46,10 @@ impl Oracle {
                     reader.acked = reader.acked.max(cursor);
                     reader.claimed = reader.claimed.max(cursor);
                 }
+            }
+            Frame::GroupLook { group, .. } => {
+                let known = self.groups.logs.get(&group).map_or(0, Log::named);
+                link.groups.looks(group, known);
             }
             _ => {}
         }
@@ -138,10 +142,16 @@ impl Oracle {
                 self.hit(Happening::GroupGone);
                 // It may be added again, and entries come before the notice, which waits for the inbox's window.
                 link.groups.noticed(group);
+                link.groups.looked_in_vain(group);
                 Ok(())
             }
             Frame::GroupState(ref state) => {
                 self.hit(Happening::GroupLooked);
+                let least = link.groups.looked(state.group);
+                if state.head < least {
+                    let detail = format!("{state:?}, where {least} was told before");
+                    return Some(Err(Complaint("the head of a group never goes back", detail)));
+                }
                 self.groups.log(state.group).pass(state.head)
             }
             _ => return None,
@@ -164,7 +174,7 @@ impl Oracle {
         number: u64,
         (position, time_ms): (u64, u64),
     ) -> Result<(), Complaint> {
-        let asked = link.groups.answered(group, number)?;
+        let asked = link.groups.answered(group, number, link.is_good)?;
         let by = (self.users[link.user as usize].id, link.device, number);
         if asked.group == 0 {
             self.made(by, group)?;
@@ -213,7 +223,7 @@ impl Oracle {
         number: u64,
         code: Code,
     ) -> Result<(), Complaint> {
-        let asked = link.groups.answered(group, number)?;
+        let asked = link.groups.answered(group, number, false)?;
         let by = (self.users[link.user as usize].id, link.device, number);
         match code {
             Code::NotAMember => {

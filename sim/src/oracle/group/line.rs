@@ -39,8 +39,10 @@ pub(crate) struct Lines {
     all: BTreeMap<u64, Line>,
     messages: u64,
     bytes: u64,
-    /// Sends and changes without an answer.
+    /// Sends and changes without an answer, in the order in which they were written.
     unanswered: Vec<Asked>,
+    /// Questions what a group is, without an answer: how much of it was known then.
+    looks: BTreeMap<u64, VecDeque<u64>>,
 }
 
 impl Lines {
@@ -55,19 +57,53 @@ impl Lines {
         }
     }
 
+    /// Whether the client said that it takes groups.
+    pub(crate) const fn takes(&self) -> bool {
+        self.is_taking
+    }
+
     pub(crate) fn asks(&mut self, group: u64, number: u64, cursor: u64, floors: Vec<(u32, u64)>) {
         self.unanswered.push(Asked { group, number, cursor, floors });
     }
 
     /// An answer about this group, or about the creation that made it.
-    pub(crate) fn answered(&mut self, group: u64, number: u64) -> Result<Asked, Complaint> {
+    pub(crate) fn answered(
+        &mut self,
+        group: u64,
+        number: u64,
+        is_tick_in_order: bool,
+    ) -> Result<Asked, Complaint> {
         let is_it = |asked: &Asked, of: u64| (asked.group, asked.number) == (of, number);
         let at = |of: u64| self.unanswered.iter().position(|asked| is_it(asked, of));
         let Some(at) = at(group).or_else(|| at(0)) else {
             let detail = format!("number {number} to group {group}");
             return Err(Complaint("a send to a group is answered once", detail));
         };
-        Ok(self.unanswered.swap_remove(at))
+        let of = self.unanswered[at].group;
+        let is_earlier = |asked: &&Asked| of > 0 && asked.group == of;
+        if let Some(earlier) = self.unanswered[..at].iter().find(is_earlier)
+            && is_tick_in_order
+        {
+            let detail = format!("number {number} to group {group}, where {earlier:?} has none");
+            return Err(Complaint("ticks of a group come in the order of the sends", detail));
+        }
+        Ok(self.unanswered.remove(at))
+    }
+
+    /// The client asks what a group is, of which so much is known.
+    pub(crate) fn looks(&mut self, group: u64, head: u64) {
+        self.looks.entry(group).or_default().push_back(head);
+    }
+
+    /// It is told what the group is; the least that its head may be.
+    pub(crate) fn looked(&mut self, group: u64) -> u64 {
+        let known = self.looks.get_mut(&group).and_then(VecDeque::pop_front);
+        known.unwrap_or(0)
+    }
+
+    /// It is told that there is no such group for it, whatever it asked.
+    pub(crate) fn looked_in_vain(&mut self, group: u64) {
+        self.looks.remove(&group);
     }
 
     pub(crate) fn delivers(

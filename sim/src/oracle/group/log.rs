@@ -195,9 +195,14 @@ impl Log {
         self.judge_density()
     }
 
+    /// The largest position that was named in whatever way: there is one, for good.
+    pub(crate) fn named(&self) -> u64 {
+        self.told.max(self.passed)
+    }
+
     /// Each position is filled by something that was sent and not rejected.
     pub(crate) fn judge_density(&self) -> Result<(), Complaint> {
-        let named = self.told.max(self.passed);
+        let named = self.named();
         if named > self.entries_max() {
             let detail = format!("position {named} of {} entries", self.entries_max());
             return Err(Complaint("positions of a group are dense", detail));

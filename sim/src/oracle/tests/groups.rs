@@ -2,8 +2,8 @@
 
 use fulmar_client::store::{GroupState, Write};
 use fulmar_client::{Action, MessageId};
-use fulmar_protocol::group::{Change, GroupRejected};
-use fulmar_protocol::{Code, Frame, Numbers};
+use fulmar_protocol::group::{Change, GroupRejected, GroupState as Told};
+use fulmar_protocol::{Code, Frame, Numbers, Pairs};
 
 use super::contents::GROUP;
 use super::{History, READER, SENDER};
@@ -154,4 +154,49 @@ fn an_owner_may_do_what_owners_may() {
     assert_eq!(history.0.failure, None);
     history.0.judge_whole();
     history.complains("a role allows what it allows");
+}
+
+#[test]
+fn ticks_of_a_group_come_in_the_order_of_the_sends() {
+    let mut history = History::new();
+    history.group();
+    history.group_send(1, 3, 1, b"message two");
+    history.group_send(1, 4, 1, b"message three");
+    history.told(1, &Frame::GroupSent { group: GROUP, number: 4, position: 4, time_ms: 1 });
+    history.complains("ticks of a group come in the order of the sends");
+
+    // A rejection needn't wait for the disk.
+    let mut history = History::new();
+    history.group();
+    history.group_send(1, 3, 1, b"message two");
+    history.group_send(1, 4, 1, b"message three");
+    history.group_reject(4, Code::BodyTooLarge);
+    history.is_content();
+}
+
+#[test]
+fn the_head_of_a_group_never_goes_back() {
+    let state = |head| Told {
+        group: GROUP,
+        head,
+        members: 2,
+        shows_history: false,
+        name: b"",
+        info: b"",
+        roles: Pairs::Slice(&[]),
+    };
+    let mut history = History::new();
+    history.group();
+    history.wrote(1, &Frame::GroupLook { group: GROUP, after: 0 });
+    history.told(1, &Frame::GroupState(state(2)));
+    history.is_content();
+    history.wrote(1, &Frame::GroupLook { group: GROUP, after: 0 });
+    history.told(1, &Frame::GroupState(state(1)));
+    history.complains("the head of a group never goes back");
+
+    let mut history = History::new();
+    history.group();
+    history.wrote(1, &Frame::GroupLook { group: GROUP, after: 0 });
+    history.told(1, &Frame::GroupState(state(3)));
+    history.complains("positions of a group are dense");
 }
