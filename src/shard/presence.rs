@@ -57,7 +57,9 @@ impl Shard {
             attention.acted_ms = now.mono_ms;
         }
         let online_until_ms = if is_here {
-            Some(now.mono_ms + self.config.presence_interval_ms)
+            let lasts_ms = self.config.presence_interval_ms;
+            let is_for_ever = is_planted(Fault::OnlineForEver);
+            Some(now.mono_ms + if is_for_ever { 1_000 * lasts_ms } else { lasts_ms })
         } else if is_leaving {
             Some(self.online_until_ms(user))
         } else {
@@ -84,6 +86,9 @@ impl Shard {
 
     /// A session ended that was before the person.
     pub(super) fn person_left(&mut self, user: UserId, fx: &mut Effects) {
+        if is_planted(Fault::OnlineForEver) {
+            return;
+        }
         let online_until_ms = self.online_until_ms(user);
         let Some(&slot) = self.people.by_id.get(&user) else { return };
         self.people.table[slot].online_until_ms = online_until_ms;
@@ -156,8 +161,7 @@ impl Shard {
     fn look_at_person(&mut self, slot: u32, fx: &mut Effects) {
         let now_ms = self.now.mono_ms;
         let person = &mut self.people.table[slot];
-        let is_online = now_ms < person.online_until_ms
-            || (person.is_online && is_planted(Fault::OnlineForEver));
+        let is_online = now_ms < person.online_until_ms;
         if is_online && !person.is_online {
             self.counters.users_online += 1;
         } else if person.is_online && !is_online {

@@ -348,7 +348,6 @@ impl Oracle {
         let (stored, seen) = (direction.stored.min(count), direction.seen.min(count));
         if !own {
             self.judge_shown(link.user, other, (delivered, read))?;
-            self.judge_read_shown(link.user, other, read)?;
         }
         if self.users[reader as usize].is_liar && delivered <= count {
             return Ok(());
@@ -360,7 +359,7 @@ impl Oracle {
             );
             return Err(Complaint("a receipt tells the truth", detail));
         }
-        Ok(())
+        if own { Ok(()) } else { self.judge_read_shown(link.user, other, read) }
     }
 }
 

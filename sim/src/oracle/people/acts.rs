@@ -34,7 +34,7 @@ struct Said {
     /// When the last thing was written that a person does.
     last: Time,
     /// The server came to something of a person who is there no later than this.
-    here_until: Time,
+    here_until: Option<Time>,
 }
 
 /// See the module's description.
@@ -44,7 +44,7 @@ pub(super) struct Acts {
     /// Times in which something was noted, or may have been.
     spans: Vec<(Time, Time)>,
     /// The server came to something of a person who is there no later than this.
-    here_until: Time,
+    here_until: Option<Time>,
     /// The server surely came to something by a time; and when that was written.
     came: Vec<(Time, Time)>,
 }
@@ -102,8 +102,8 @@ impl Acts {
             said.groups.pop_front_if(|group| group.is_whole && group.last.nth <= answered.nth)
         {
             if group.is_here {
-                said.here_until = now;
-                self.here_until = self.here_until.max(now);
+                said.here_until = Some(now);
+                self.here_until = self.here_until.max(Some(now));
             }
             came.push((group.first, group.last.at));
         }
@@ -130,7 +130,7 @@ impl Acts {
         let Some(said) = self.open.remove(&conn) else { return };
         for group in said.groups {
             if group.is_here {
-                self.here_until = self.here_until.max(until);
+                self.here_until = self.here_until.max(Some(until));
             }
             self.noted(group.first, until);
         }
@@ -138,14 +138,15 @@ impl Acts {
 
     /// Whether a person may have been there at some time from `since` on, if that counts for a while.
     pub(super) fn may_be_here(&self, since: Time, lasts: Time) -> bool {
-        self.here_until + lasts >= since
+        self.here_until.is_some_and(|until| until + lasts >= since)
             || self.open.values().any(|said| said.groups.iter().any(|group| group.is_here))
     }
 
     /// The same on one connection.
     pub(super) fn may_be_here_on(&self, conn: ConnNo, since: Time, lasts: Time) -> bool {
         self.open.get(&conn).is_some_and(|said| {
-            said.here_until + lasts >= since || said.groups.iter().any(|group| group.is_here)
+            said.here_until.is_some_and(|until| until + lasts >= since)
+                || said.groups.iter().any(|group| group.is_here)
         })
     }
 

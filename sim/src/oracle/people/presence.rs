@@ -25,7 +25,7 @@ pub(crate) struct Watch {
     asked: u32,
     is_on: bool,
     /// When the client wrote that it wants to be told no more.
-    off_at: Time,
+    off_at: Option<Time>,
     /// Online and last seen, as it was told last.
     pub(super) told: Option<(bool, u64)>,
     /// Of the last changes: the time after which the server put them on their way.
@@ -42,7 +42,7 @@ impl Watch {
     }
 
     pub(super) fn end(&mut self, now: Time) {
-        (self.is_on, self.off_at) = (false, now);
+        (self.is_on, self.off_at) = (false, Some(now));
     }
 
     pub(super) const fn is_on(&self) -> bool {
@@ -51,7 +51,7 @@ impl Watch {
 
     /// Something is told of the person.
     fn judge(&self, since: Time, what: impl std::fmt::Debug) -> Result<(), Complaint> {
-        if self.is_on || self.off_at >= since {
+        if self.is_on || self.off_at.is_some_and(|off_at| off_at >= since) {
             return Ok(());
         }
         let detail = format!("{what:?}, after {since} µs, where {self:?}");

@@ -71,7 +71,7 @@ fn a_profile_is_as_it_was_put() {
     history.looks(1);
     history.profile(1, b"");
     history.looks(0);
-    history.is_content();
+    assert_eq!(history.0.failure, None);
     history.profile(1, b"Bob");
     history.complains("a profile is as it was put");
 
@@ -91,7 +91,7 @@ fn a_version_is_one_profile() {
     history.looks(0);
     history.profile(2, b"Bob");
     history.looks(0);
-    history.is_content();
+    assert_eq!(history.0.failure, None);
     history.profile(2, b"Ann");
     history.complains("a version of a profile is used once");
 }
@@ -116,11 +116,14 @@ fn a_profile_that_was_told_is_not_taken_back() {
 fn who_asks_in_the_end_is_told_what_was_put_last() {
     let mut history = History::new();
     history.calls(1, b"Ann");
+    history.sets(OF_READER, 2, (item::PROFILE, &[profile::STATUS], b"away"));
     history.0.time(SECOND);
     history.0.asks_in_the_end();
     history.looks(0);
     assert_eq!(history.0.missing_of_people().len(), 1);
-    history.profile(1, b"");
+    let (name, status, avatar) = (&b""[..], &b"away"[..], &b""[..]);
+    let profile = Profile { user: READER, version: 2, name, status, avatar };
+    history.told(OF_SENDER, &Frame::Profile(profile));
     history.complains("a profile ends as it was put");
 }
 
@@ -132,7 +135,7 @@ fn who_is_blocked_sees_no_profile() {
     history.0.time(SECOND);
     history.looks(0);
     history.profile(0, b"");
-    history.is_content();
+    assert_eq!(history.0.failure, None);
     history.looks(0);
     history.profile(2, b"Ann");
     history.complains("who is blocked sees no profile");
@@ -155,7 +158,7 @@ fn a_name_is_one_users() {
     history.0.time(SECOND);
     history.named(OF_READER, 2, b"bob");
     history.named(OF_SENDER, 1, b"ann");
-    history.is_content();
+    assert_eq!(history.0.failure, None);
 }
 
 #[test]
@@ -163,7 +166,7 @@ fn a_name_is_taken_only_where_somebody_has_it() {
     let mut history = History::new();
     history.named(OF_READER, 1, b"ann");
     history.refused(OF_SENDER, b"ann", Code::NameTaken);
-    history.is_content();
+    assert_eq!(history.0.failure, None);
     history.0.time(SECOND);
     history.named(OF_READER, 2, b"bob");
     history.0.time(2 * SECOND);
@@ -181,7 +184,7 @@ fn who_has_a_name_is_found_and_nobody_else() {
     history.named(OF_READER, 1, b"ann");
     history.0.time(SECOND);
     history.finds(b"ann", READER, 100 * MS);
-    history.is_content();
+    assert_eq!(history.0.failure, None);
     history.finds(b"ann", 0, 100 * MS);
     history.complains("who has a name is found");
 
@@ -190,7 +193,7 @@ fn who_has_a_name_is_found_and_nobody_else() {
     history.named(OF_READER, 2, b"");
     history.0.time(SECOND);
     history.finds(b"ann", 0, 100 * MS);
-    history.is_content();
+    assert_eq!(history.0.failure, None);
     history.finds(b"ann", READER, 100 * MS);
     history.complains("who is found has the name");
 
@@ -206,7 +209,7 @@ fn who_hides_is_not_found() {
     history.named(OF_READER, 2, b"ann");
     history.0.time(SECOND);
     history.finds(b"ann", 0, 100 * MS);
-    history.is_content();
+    assert_eq!(history.0.failure, None);
     history.finds(b"ann", READER, 100 * MS);
     history.complains("who hides isn't found");
 }
@@ -229,7 +232,7 @@ fn who_hides_what_was_read_hides_it() {
     history.0.time(SECOND);
     history.wrote(2, &Frame::Read { peer: SENDER, ordinal: 1 });
     history.receipt(1, 0);
-    history.is_content();
+    assert_eq!(history.0.failure, None);
     history.receipt(1, 1);
     history.complains("who hides what was read hides it");
 }
