@@ -126,6 +126,10 @@ impl World {
             unrest = self.oracle.missing_receipts(false);
         }
         if unrest.is_empty() {
+            // Nor did watchers have to ask again.
+            unrest = self.oracle.missing_of_people();
+        }
+        if unrest.is_empty() {
             self.trace.say(now, || "everything is at rest; everybody logs in again".into());
             self.phase = Phase::LastLogin { since: now };
             self.looks = 0;

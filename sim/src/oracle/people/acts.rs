@@ -171,12 +171,13 @@ impl Acts {
 
     /// Whether the person surely is there, or surely isn't, once everything is at rest.
     pub(super) fn is_here(&self, now: Time, interval: Time) -> Option<bool> {
-        let here = |said: &&Said| said.here.is_some_and(|(is_here, _)| is_here);
-        let mut of_here = self.open.values().filter(here).peekable();
-        if of_here.peek().is_none() {
-            return (!self.may_be_here(now, 2 * interval)).then_some(false);
+        let is_here = |said: &Said| {
+            said.here.is_some_and(|(is_here, _)| is_here) && now < said.last + interval
+        };
+        if self.open.values().any(is_here) {
+            return Some(true);
         }
-        of_here.any(|said| now < said.last + interval).then_some(true)
+        (!self.may_be_here(now, 2 * interval)).then_some(false)
     }
 }
 
