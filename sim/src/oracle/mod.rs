@@ -182,7 +182,7 @@ impl Oracle {
     /// The client doesn't have the connection any more.
     pub(crate) fn closed(&mut self, conn: ConnNo) {
         let Some(link) = self.links.remove(&conn) else { return };
-        self.people.left(link.user, conn, self.now);
+        self.people.left(&link, self.now);
         if let Some(sessions) = self.sessions.get_mut(&(link.user, link.device)) {
             sessions.retain(|&known| known != conn);
         }

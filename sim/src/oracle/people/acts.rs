@@ -9,8 +9,8 @@ use super::Written;
 use crate::clock::{MS, Time, WallClock};
 use crate::network::ConnNo;
 
-/// How close to what a person did the server notes it, in milliseconds.
-const NOTED_MS: u64 = 250;
+/// What a person does so soon after something that was noted isn't noted.
+const NOTED: Time = 250 * MS;
 
 /// Frames in a row to which the server may not have come yet.
 #[derive(Debug)]
@@ -98,8 +98,9 @@ impl Acts {
     pub(super) fn heard(&mut self, conn: ConnNo, answered: Written, now: Time, is_kept: bool) {
         let Some(said) = self.open.get_mut(&conn) else { return };
         let mut came = Vec::new();
-        while let Some(group) =
-            said.groups.pop_front_if(|group| group.is_whole && group.last.nth <= answered.nth)
+        let is_answered = |group: &Group| group.is_whole && group.last.nth <= answered.nth;
+        while said.groups.front().is_some_and(is_answered)
+            && let Some(group) = said.groups.pop_front()
         {
             if group.is_here {
                 said.here_until = Some(now);
@@ -161,7 +162,7 @@ impl Acts {
     /// may be less.
     pub(super) fn floor(&self, before: Time, clock: &WallClock) -> u64 {
         let known = self.came.iter().rev().find(|&&(came_at, _)| came_at < before);
-        known.map_or(0, |&(_, last)| clock.earliest_since(last).saturating_sub(NOTED_MS))
+        known.map_or(0, |&(_, last)| clock.earliest_since(last.saturating_sub(NOTED)))
     }
 
     /// The node ended: it stored what it came to before this time, and perhaps nothing else.

@@ -47,7 +47,8 @@ pub(crate) struct People {
     places: Places,
     profiles: Profiles,
     names: Names,
-    typed: HashMap<Typing, Typed>,
+    /// By connection.
+    typed: HashMap<Typing, BTreeMap<ConnNo, Typed>>,
     /// Those who ever hid something of their presence, or wanted to.
     guarded: BTreeSet<u32>,
     /// Those who ever wrote to a group, or changed one.
@@ -102,12 +103,15 @@ impl People {
     }
 
     /// A client doesn't have a connection any more.
-    pub(super) fn left(&mut self, user: u32, conn: ConnNo, now: Time) {
-        if let Some(acts) = self.acts.get_mut(&user) {
-            acts.left(conn, now + LATE);
+    pub(super) fn left(&mut self, link: &Link, now: Time) {
+        if let Some(acts) = self.acts.get_mut(&link.user) {
+            acts.left(link.conn, now + LATE);
         }
-        for typed in self.typed.values_mut().filter(|typed| typed.conn == conn) {
-            typed.until.get_or_insert(now + LATE);
+        for (typing, _) in &link.people.typed {
+            let typed = self.typed.get_mut(typing).and_then(|typed| typed.get_mut(&link.conn));
+            if let Some(typed) = typed {
+                typed.until.get_or_insert(now + LATE);
+            }
         }
     }
 }
@@ -184,12 +188,13 @@ impl Oracle {
             let is_kept = link.run >= self.people.runs_from;
             acts.heard(link.conn, answered, now, is_kept);
         }
-        let typed = &mut self.people.typed;
+        let (typed, conn) = (&mut self.people.typed, link.conn);
         link.people.typed.retain(|(typing, written)| {
             if written.nth > answered.nth {
                 return true;
             }
-            if let Some(typed) = typed.get_mut(typing).filter(|typed| typed.written == *written) {
+            let typed = typed.get_mut(typing).and_then(|typed| typed.get_mut(&conn));
+            if let Some(typed) = typed.filter(|typed| typed.written == *written) {
                 typed.until.get_or_insert(now);
             }
             false
@@ -210,7 +215,7 @@ impl Oracle {
             Frame::Profile(ref profile) => self.profile_told(link, profile),
             Frame::Found(ref found) => self.found(link, found),
             Frame::Typing { group, user, is_typing } => {
-                self.typing_told(link, Typing { by: user, group, to: 0, is_typing })
+                self.typing_told(link, Typing { by: user, group, to: 0, begins: is_typing })
             }
             _ => return None,
         })

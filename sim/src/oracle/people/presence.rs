@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use fulmar_client::people::privacy;
 
+use super::super::books::Book;
 use super::super::link::Link;
 use super::super::{Complaint, Oracle};
 use super::{NEWS, since};
@@ -190,7 +191,7 @@ impl Oracle {
             let detail = format!("version {version} of {user}, to {}", self.id_of(link));
             return Err(Complaint("who is blocked sees no profile", detail));
         }
-        let most = self.books.get(&person).map_or(0, |book| book.versions_max());
+        let most = self.books.get(&person).map_or(0, Book::versions_max);
         if version == 0 || version > most {
             let detail = format!("version {version} of {user}, who put {most} things");
             return Err(Complaint("versions of a profile are those of its book", detail));

@@ -5,7 +5,6 @@ use super::super::{Complaint, Oracle};
 use super::{Written, since};
 use crate::clock::{SECOND, Time};
 use crate::coverage::Happening;
-use crate::network::ConnNo;
 
 /// How long it may take from the core of who writes to that of who is told.
 const ON_THE_WAY: Time = 15 * SECOND;
@@ -16,13 +15,13 @@ pub(super) struct Typing {
     pub(super) by: u64,
     pub(super) group: u64,
     pub(super) to: u64,
-    pub(super) is_typing: bool,
+    /// It begins, or ends.
+    pub(super) begins: bool,
 }
 
-/// When that was written last.
+/// When that was written last, on one connection.
 #[derive(Debug)]
 pub(super) struct Typed {
-    pub(super) conn: ConnNo,
     pub(super) written: Written,
     run: u32,
     /// The server came to it by then.
@@ -31,10 +30,9 @@ pub(super) struct Typed {
 
 impl Oracle {
     pub(super) fn wrote_typing(&mut self, link: &mut Link, group: u64, to: u64, is_typing: bool) {
-        let typing = Typing { by: self.id_of(link), group, to, is_typing };
-        let typed =
-            Typed { conn: link.conn, written: link.people.written, run: link.run, until: None };
-        self.people.typed.insert(typing, typed);
+        let typing = Typing { by: self.id_of(link), group, to, begins: is_typing };
+        let typed = Typed { written: link.people.written, run: link.run, until: None };
+        self.people.typed.entry(typing).or_default().insert(link.conn, typed);
         link.people.typed.push((typing, link.people.written));
     }
 
@@ -43,12 +41,13 @@ impl Oracle {
         self.hit(if is_of_group { Happening::GroupTypingTold } else { Happening::TypingTold });
         let (since, user, id) = (since(link), link.user, self.id_of(link));
         let typing = Typing { to: if is_of_group { 0 } else { id }, ..told };
-        let is_recent = self.people.typed.get(&typing).is_some_and(|typed| {
+        let is_recent = |typed: &Typed| {
             let is_late = typed.until.is_some_and(|until| until + ON_THE_WAY < since);
             typed.run == link.run && !is_late
-        });
+        };
+        let typed = self.people.typed.get(&typing);
+        let is_recent = typed.is_some_and(|typed| typed.values().any(is_recent));
         if !is_recent {
-            let typed = self.people.typed.get(&typing);
             let detail = format!("{typing:?} in run {} after {since} µs; {typed:?}", link.run);
             return Err(Complaint("who is shown to write just wrote", detail));
         }
