@@ -163,7 +163,7 @@ impl Shard {
 
 /// A group's record as it stands: its head is the largest position that the record, the last entry or
 /// storage knows, and what has expired is left out.
-fn found(loaded: Loaded) -> Result<GroupRecord, RecordError> {
+pub fn found(loaded: Loaded) -> Result<GroupRecord, RecordError> {
     let Loaded::Log { record, last, first, head, .. } = loaded else {
         return Err(RecordError("group"));
     };

@@ -41,5 +41,6 @@ pub(super) use feeds::Feeds;
 pub(super) use home::{Entering, Group};
 pub(super) use letter::Progress;
 pub use letter::{Asker, GroupLetter, Readable};
+pub use memory::found;
 pub(super) use record::is_absent;
 pub(super) use seat::Seat;

@@ -104,6 +104,12 @@ impl Book {
         (!found.is_empty()).then_some(found)
     }
 
+    /// All items, in the order of their versions; those that were removed have no value.
+    #[must_use]
+    pub fn items(&self) -> &[Item] {
+        &self.items
+    }
+
     /// Whether there is any item of a kind.
     pub(super) fn has_any(&self, kind: u8) -> bool {
         self.items.iter().any(|known| known.kind == kind && !known.value.is_empty())
