@@ -31,14 +31,9 @@ impl Node {
     pub(crate) fn new(disk: SimulatedDatabase) -> Self {
         let config = ShardConfig { unsigned_users: true, ..ShardConfig::new(0, 1) };
         let (told, closed) = (BTreeMap::new(), Vec::new());
-        Node {
-            shard: Shard::new(config, BEGIN),
-            fx: Effects::default(),
-            disk,
-            now: BEGIN,
-            told,
-            closed,
-        }
+        let mut shard = Shard::new(config, BEGIN);
+        shard.know_group_heads(disk.group_heads().expect("nothing is to fail"));
+        Node { shard, fx: Effects::default(), disk, now: BEGIN, told, closed }
     }
 
     /// A connection that says hello.

@@ -1,4 +1,4 @@
-//! Text that strangers wrote, on its way to a terminal.
+//! Text that strangers wrote, and whatever else a message holds, on its way to a terminal.
 
 use std::sync::Arc;
 
@@ -14,15 +14,21 @@ pub fn text(data: &[u8]) {
     let mut script = Script::new(data);
     let columns = usize::from(script.byte());
     let time_ms = script.number();
+    // Flags, and which content it is where it isn't plain.
+    let kind = script.byte();
+    let content = match kind >> 2 & 0xf {
+        0 if kind & 1 == 1 => content::TEXT,
+        content => content,
+    };
     let message = Message {
         id: MessageId(1),
-        group: None,
+        group: (kind & 2 == 2).then_some(20),
         peer: 8,
         state: State::Received,
         ordinal: Some(1),
         position: Some(1),
         time_ms,
-        content: if script.flag() { content::TEXT } else { content::OPAQUE },
+        content,
         body: Arc::from(script.rest()),
         changes: Changes::default(),
     };

@@ -3,16 +3,16 @@
 //!
 //! `fulmar-fuzz-seeds` writes them into a directory; the tests run the bodies over them too.
 
+pub(crate) mod records;
 mod scripts;
+mod session;
+mod shard;
+mod stored;
 mod vectors;
-
-use bytes::BytesMut;
-use fulmar::shard::record::{ConversationRecord, EntryHeader, GroupList, InboxRecord};
-use fulmar::shard::record::{Device, Face, Marks, Run, Sender, Ties};
 
 use crate::script::Writer;
 use crate::token::{KEYS, TOKEN, footer};
-use vectors::Vector;
+use vectors::{Content, Vector};
 
 /// Longest seed, in bytes: what is longer slows a fuzzer down and shows it nothing new.
 const SEED_BYTES_MAX: usize = 4_096;
@@ -26,22 +26,25 @@ pub type Seed = (String, Vec<u8>);
 #[must_use]
 pub fn seeds(target: &str) -> Vec<Seed> {
     let (seeds, bytes_max) = match target {
-        "decode" => (from_vectors(decode), FRAME_SEED_BYTES_MAX),
+        "decode" => {
+            (both(from_vectors(decode), from_contents(|it| Some(bodies(it)))), FRAME_SEED_BYTES_MAX)
+        }
         "input" => (from_vectors(input), FRAME_SEED_BYTES_MAX),
-        "shard" => (
-            named(scripts::shard().into_iter().chain(from_vectors(scripts::told_to_shard))),
-            SEED_BYTES_MAX,
-        ),
-        "session" => (
-            named(scripts::session().into_iter().chain(from_vectors(scripts::told_to_session))),
-            SEED_BYTES_MAX,
-        ),
+        "shard" => {
+            let told =
+                both(from_vectors(shard::told), from_contents(|it| Some(shard::content(it))));
+            (both(shard::scripts(), told), SEED_BYTES_MAX)
+        }
+        "session" => {
+            let told = both(from_vectors(session::told), from_contents(session::content));
+            (both(session::scripts(), told), SEED_BYTES_MAX)
+        }
         "assembly" => (scripts::assembly(), SEED_BYTES_MAX),
         "segments" => (scripts::segments(), SEED_BYTES_MAX),
         "journal" => (scripts::journal(), SEED_BYTES_MAX),
-        "records" => (records(), SEED_BYTES_MAX),
+        "records" => (records::all(), SEED_BYTES_MAX),
         "store" => (scripts::store(), SEED_BYTES_MAX),
-        "stored" => (scripts::stored(), SEED_BYTES_MAX),
+        "stored" => (stored::scripts(), SEED_BYTES_MAX),
         "token" => (tokens(), SEED_BYTES_MAX),
         "keys" => (keys(), SEED_BYTES_MAX),
         "config" => (configs(), SEED_BYTES_MAX),
@@ -51,12 +54,19 @@ pub fn seeds(target: &str) -> Vec<Seed> {
     seeds.into_iter().filter(|(_, bytes)| bytes.len() <= bytes_max).collect()
 }
 
-fn named(seeds: impl Iterator<Item = Seed>) -> Vec<Seed> {
-    seeds.collect()
+fn both(mut seeds: Vec<Seed>, more: Vec<Seed>) -> Vec<Seed> {
+    seeds.extend(more);
+    seeds
 }
 
 fn from_vectors(make: impl Fn(&Vector) -> Vec<u8>) -> Vec<Seed> {
     vectors::streams().iter().map(|vector| (vector.name.clone(), make(vector))).collect()
+}
+
+/// Those of which something can be made.
+fn from_contents(make: impl Fn(&Content) -> Option<Vec<u8>>) -> Vec<Seed> {
+    let contents = vectors::contents();
+    contents.iter().filter_map(|it| Some((it.name.clone(), make(it)?))).collect()
 }
 
 fn decode(vector: &Vector) -> Vec<u8> {
@@ -67,73 +77,16 @@ fn decode(vector: &Vector) -> Vec<u8> {
     Writer::new().byte(limit).raw(&vector.bytes).into_bytes()
 }
 
+/// A body by itself, of a group or not.
+fn bodies(content: &Content) -> Vec<u8> {
+    let writer = Writer::new().byte(u8::from(!content.in_group));
+    writer.raw(&content.body).into_bytes()
+}
+
 /// Whole and cut at the third and some later byte; a hello comes from a stranger.
 fn input(vector: &Vector) -> Vec<u8> {
     let stranger = if vector.name.contains("hello") { 255 } else { 0 };
     Writer::new().byte(stranger).number(3).number(7).raw(&vector.bytes).into_bytes()
-}
-
-/// The records that the shard would write, in small.
-pub(crate) fn inbox_record() -> Vec<u8> {
-    let device = |device, cursor| Device { device, cursor, cursor_bytes: cursor * 10 };
-    let devices = [device(1, 3), device(2, 2)].into_iter().collect();
-    let record = InboxRecord {
-        trim: 2,
-        trim_bytes: 20,
-        head: 4,
-        head_bytes: 40,
-        devices,
-        groups: groups(),
-        face: Face { profile: 2, ..Face::default() },
-    };
-    let mut bytes = BytesMut::new();
-    record.encode(&mut bytes);
-    bytes.to_vec()
-}
-
-pub(crate) fn conversation_record() -> Vec<u8> {
-    let run = |number, ordinal, len| Run { number, ordinal, len };
-    let sender = |device, runs: &[Run]| Sender { device, runs: runs.iter().copied().collect() };
-    let senders = [sender(1, &[run(1, 1, 2), run(9, 3, 1)]), sender(2, &[run(300, 4, 1)])];
-    let record = ConversationRecord {
-        ordinal: 4,
-        delivered: 3,
-        read: 2,
-        marks: Marks::default(),
-        senders: senders.into_iter().collect(),
-        copies: [(1, 5)].into_iter().collect(),
-        ties: Ties { wrote: true, ..Ties::default() },
-        delivered_shown: 3,
-        read_shown: 1,
-    };
-    let mut bytes = BytesMut::new();
-    record.encode(&mut bytes);
-    bytes.to_vec()
-}
-
-fn records() -> Vec<Seed> {
-    let header = EntryHeader {
-        time_ms: 1_800_000_000_000,
-        own: true,
-        is_notice: false,
-        over_ms: 0,
-        content: 1,
-        peer: 1 << 40,
-        ordinal: 12,
-        device: 3,
-        total_bytes: 300,
-    };
-    let mut entry = BytesMut::new();
-    header.encode(&mut entry);
-    entry.extend_from_slice(b"hello");
-    let key = Writer::new().number(7).number(8).byte(2).number(7).number(300).byte(2);
-    vec![
-        ("inbox".into(), inbox_record()),
-        ("conversation".into(), conversation_record()),
-        ("entry".into(), entry.to_vec()),
-        ("keys".into(), key.into_bytes()),
-        ("entry-key".into(), vec![0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 1, 0]),
-    ]
 }
 
 fn tokens() -> Vec<Seed> {
@@ -228,7 +181,12 @@ fn texts() -> Vec<Seed> {
         let bytes = Writer::new().byte(columns).number(1_800_000_000_000).byte(1);
         (name.to_owned(), bytes.raw(body.as_bytes()).into_bytes())
     };
-    vec![
+    let in_content = |it: &Content| {
+        let kind = it.kind << 2 | u8::from(it.in_group) << 1;
+        let bytes = Writer::new().byte(20).number(1_800_000_000_000).byte(kind);
+        Some(bytes.raw(&it.body).into_bytes())
+    };
+    let plain = vec![
         text("plain", 20, "The quick brown fox jumps over the lazy dog.\nAnd again."),
         text("wide", 5, "世界世界 👩‍👩‍👧 Grüße عربى"),
         text(
@@ -238,15 +196,6 @@ fn texts() -> Vec<Seed> {
         ),
         text("marks", 10, &format!("a{}", "\u{301}".repeat(40))),
         text("narrow", 0, "no-break\u{a0}space and a_very_long_word_without_an_end"),
-    ]
-}
-
-/// Groups of a user, one of them over.
-fn groups() -> GroupList {
-    let mut groups = GroupList::default();
-    for group in [3, 1, 2] {
-        groups.begin(group);
-    }
-    groups.end(2);
-    groups
+    ];
+    both(plain, from_contents(in_content))
 }

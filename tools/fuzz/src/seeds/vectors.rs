@@ -1,5 +1,9 @@
 //! The golden vectors of the protocol, whose format `protocol/vectors/README.md` states.
 
+use fulmar_protocol::group::{CONTENT_CHANGE, GroupDeliver, GroupRejected};
+use fulmar_protocol::limits::{FRAME_BYTES_MAX, PART_BYTES_MAX};
+use fulmar_protocol::people::{Found, PutRejected};
+use fulmar_protocol::{Code, Deliver, Frame, Goodbye};
 use serde_json::Value;
 
 /// Bytes of one vector, with the name of its file and its own.
@@ -30,7 +34,85 @@ pub(super) fn streams() -> Vec<Vector> {
     for vector in load("varints", include_str!("../../../../protocol/vectors/varints.json")) {
         found.push(vector.with(|json| bytes(&json["hex"])));
     }
+    for vector in load("codes", include_str!("../../../../protocol/vectors/codes.json")) {
+        found.push(vector.with(|json| refusals(json["number"].as_u64().expect("a number"))));
+    }
     found
+}
+
+/// The vectors that are bodies of messages: those whose content has a head, and changes of groups.
+pub(super) fn contents() -> Vec<Content> {
+    let mut found = Vec::new();
+    for vector in load("contents", include_str!("../../../../protocol/vectors/contents.json")) {
+        let content = vector.json["content"].as_u64().expect("a number") as u8;
+        let in_group = vector.json["in_group"].as_bool().expect("a flag");
+        found.push(vector.content(content, in_group));
+    }
+    for vector in load("changes", include_str!("../../../../protocol/vectors/changes.json")) {
+        found.push(vector.content(CONTENT_CHANGE, true));
+    }
+    found
+}
+
+/// What a server says that turns things down for this reason.
+fn refusals(code: u64) -> Vec<u8> {
+    let code = Code::from_number(code as u16);
+    let (retry_after_ms, address, detail) = (9, "", "");
+    let frames = [
+        Frame::Rejected { peer: 8, number: 1, code, retry_after_ms },
+        Frame::GroupRejected(GroupRejected { group: 20, number: 1, code, retry_after_ms }),
+        Frame::PutRejected(PutRejected { item: 3, key: &[8], code, retry_after_ms }),
+        Frame::Found(Found { name: b"ann", user: 0, code, retry_after_ms }),
+        Frame::Goodbye(Goodbye { code, retry_after_ms, address, detail }),
+    ];
+    let mut out = Vec::new();
+    for frame in frames {
+        frame.encode(&mut out);
+    }
+    out
+}
+
+/// A body, with the name of its file and its own.
+#[derive(Debug, Clone)]
+pub(super) struct Content {
+    pub(super) name: String,
+    /// Which content it is.
+    pub(super) kind: u8,
+    pub(super) in_group: bool,
+    pub(super) body: Vec<u8>,
+}
+
+impl Content {
+    /// The frame in which a server delivers it first, if it fits into one.
+    pub(super) fn delivered(&self) -> Option<Vec<u8>> {
+        let (content, body) = (self.kind, &self.body[..]);
+        let frame = if self.in_group {
+            Frame::GroupDeliver(GroupDeliver {
+                group: 20,
+                position: 1,
+                author: 8,
+                time_ms: 1_800_000_000_000,
+                content,
+                own: false,
+                total_bytes: None,
+                body,
+            })
+        } else {
+            Frame::Deliver(Deliver {
+                position: 1,
+                peer: 8,
+                ordinal: 1,
+                time_ms: 1_800_000_000_000,
+                content,
+                own: false,
+                total_bytes: None,
+                body,
+            })
+        };
+        let mut out = Vec::new();
+        frame.encode(&mut out);
+        (body.len() <= PART_BYTES_MAX).then_some(out)
+    }
 }
 
 /// A vector as it stands in its file.
@@ -41,8 +123,12 @@ struct Raw {
 
 impl Raw {
     fn with(&self, bytes: impl Fn(&Value) -> Vec<u8>) -> Vector {
-        let bytes_max = fulmar_protocol::limits::FRAME_BYTES_MAX as u64;
+        let bytes_max = FRAME_BYTES_MAX as u64;
         Vector { name: self.name.clone(), bytes: bytes(&self.json), bytes_max }
+    }
+
+    fn content(&self, kind: u8, in_group: bool) -> Content {
+        Content { name: self.name.clone(), kind, in_group, body: bytes(&self.json["hex"]) }
     }
 }
 

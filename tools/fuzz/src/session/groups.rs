@@ -72,9 +72,7 @@ impl Course {
             }),
             _ => answer(group, script.number(), script),
         };
-        let mut bytes = Vec::new();
-        frame.encode(&mut bytes);
-        self.receive(&bytes);
+        self.receive_frame(&frame);
     }
 
     /// The person does something in a group.
@@ -114,7 +112,7 @@ pub(super) fn answer(of: u64, number: u64, script: &mut Script<'_>) -> Frame<'st
 }
 
 /// A group, or none.
-fn group(script: &mut Script<'_>) -> u64 {
+pub(super) fn group(script: &mut Script<'_>) -> u64 {
     match script.byte() {
         byte @ 0..230 => 20 + u64::from(byte) % GROUPS,
         230..234 => script.number(),

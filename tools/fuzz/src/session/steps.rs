@@ -69,10 +69,22 @@ pub(crate) enum Step {
     Group,
     /// The person does something in a group: what, group.
     InGroup,
+    /// The next entry of a page under way, or another one: position, peer, ordinal, flags, length.
+    Past,
+    /// The end of a page: its first position, whether there is more.
+    HistoryEnd,
+    /// The server says something about people: what, and what that needs.
+    People,
+    /// The person does something about people, or wants to see the past: what, and what that needs.
+    OfPeople,
+    /// The next message or entry, of any content: group or peer, ordinal, content, body.
+    Content,
+    /// The person sends any content: group or peer, content, body.
+    SendContent,
 }
 
 impl Step {
-    const ALL: [Step; 27] = [
+    const ALL: [Step; 33] = [
         Step::Open,
         Step::Lose,
         Step::Welcome,
@@ -100,6 +112,12 @@ impl Step {
         Step::Crash,
         Step::Group,
         Step::InGroup,
+        Step::Past,
+        Step::HistoryEnd,
+        Step::People,
+        Step::OfPeople,
+        Step::Content,
+        Step::SendContent,
     ];
 }
 
@@ -134,6 +152,12 @@ impl Course {
             Step::Resend => self.resend(Target::Peer(peer(script))),
             Step::Group => self.group_frame(script),
             Step::InGroup => self.in_group(script),
+            Step::Past => self.past_frame(script),
+            Step::HistoryEnd => self.past_ends(script),
+            Step::People => self.people_frame(script),
+            Step::OfPeople => self.of_people(script),
+            Step::Content => self.content_frame(script),
+            Step::SendContent => self.send_content(script),
             Step::MarkRead => {
                 let mut actions = Vec::new();
                 self.session.mark_read(self.now, peer(script), script.number(), &mut actions);
@@ -268,6 +292,11 @@ impl Course {
                 detail: "",
             }),
         };
+        self.receive_frame(&frame);
+    }
+
+    /// A frame from the server, whole.
+    pub(super) fn receive_frame(&mut self, frame: &Frame<'_>) {
         let mut bytes = Vec::new();
         frame.encode(&mut bytes);
         self.receive(&bytes);

@@ -5,6 +5,7 @@
 //! Everything that a client is told is judged by what was said and committed ([`facts`], [`ledger`],
 //! [`line`]). At the end all that was held back happens, and then nobody may still wait for anything.
 
+mod core;
 mod facts;
 mod ledger;
 mod line;
@@ -13,10 +14,12 @@ mod world;
 
 use std::collections::BTreeMap;
 
-use fulmar::shard::{DeviceId, Retention, ShardConfig, UserId};
+use fulmar::shard::{DeviceId, GroupId, Retention, ShardConfig, UserId};
+use fulmar_protocol::limits::RESUME_MAX;
 use fulmar_protocol::{Frame, Hello, Pairs, VERSION};
 
 use crate::script::Script;
+use facts::{Facts, Target};
 use world::{Holds, World};
 
 pub(crate) use steps::Step;
@@ -32,8 +35,17 @@ const REST_MS: u64 = 1_000;
 #[derive(Debug, Default)]
 struct Phone {
     number_last: u64,
-    /// The last sends: peer, number, body.
-    sent: Vec<(UserId, u64, Vec<u8>)>,
+    /// The last things that it sent.
+    sent: Vec<Sent>,
+}
+
+/// A message or a change.
+#[derive(Debug)]
+struct Sent {
+    to: Target,
+    number: u64,
+    content: u8,
+    body: Vec<u8>,
 }
 
 /// A node and the devices that use it.
@@ -60,7 +72,9 @@ pub fn shard(data: &[u8]) {
 
 /// The settings of a node, small enough that their bounds are met.
 fn settings(script: &mut Script<'_>) -> ShardConfig {
-    let cores = 1 + script.below(2) as u16;
+    let first = script.byte();
+    let cores = 1 + u16::from(first & 1);
+    let is_small = |bit: u8| first >> bit & 1 == 1;
     let defaults = ShardConfig::new(0, cores);
     let bits = script.byte();
     let either = |bit: u8, small: u64, usual: u64| if bits >> bit & 1 == 1 { small } else { usual };
@@ -75,6 +89,12 @@ fn settings(script: &mut Script<'_>) -> ShardConfig {
         unsigned_users: bits >> 7 == 0,
         window_messages: 1 + u32::from(script.byte()),
         sends_max: 1 + u32::from(script.byte() % 128),
+        group_quota_messages: if is_small(1) { 5 } else { defaults.group_quota_messages },
+        group_members_max: if is_small(2) { 3 } else { defaults.group_members_max },
+        edit_max_age_ms: if is_small(3) { 60_000 } else { defaults.edit_max_age_ms },
+        users_warm_max: if is_small(4) { 1 } else { defaults.users_warm_max },
+        conversations_warm_max: if is_small(4) { 1 } else { defaults.conversations_warm_max },
+        groups_warm_max: if is_small(4) { 1 } else { defaults.groups_warm_max },
         ..defaults
     }
 }
@@ -89,7 +109,7 @@ impl Course {
         world.pass(REST_MS, 250);
         for line in world.lines.iter().filter(|line| line.is_online()) {
             assert!(line.outgoing.is_empty(), "it waits to be read for nothing");
-            assert!(line.is_answered(), "{:?} waits for an answer", line.identity);
+            line.check_answered();
         }
     }
 
@@ -125,12 +145,36 @@ impl Course {
         say_hello((user, device), cursor, b"a token", &mut self.world.lines[line].outgoing);
         self.world.settle();
         assert!(self.world.lines[line].is_online(), "{user}.{device} is welcome");
+        let facts = &self.world.facts;
+        let is_in = |group: &GroupId| {
+            let record = facts.ledger.groups.record_of(*group);
+            record.is_some_and(|record| record.active(user).is_some())
+        };
+        let groups: Vec<_> = facts.ledger.groups.order.iter().copied().filter(is_in).collect();
+        resume_groups((user, device), &groups, facts, &mut self.world.lines[line].outgoing);
+        self.world.settle();
         for _ in 0..ROUNDS_MAX {
-            let Some(position) = self.world.lines[line].complete_through() else { return };
-            Frame::Ack { position }.encode(&mut self.world.lines[line].outgoing);
+            let at = &mut self.world.lines[line];
+            let position = at.complete_through();
+            if let Some(position) = position {
+                Frame::Ack { position }.encode(&mut at.outgoing);
+            }
+            if !at.acknowledge_groups() && position.is_none() {
+                self.check_groups_of((user, device), line, &groups);
+                return;
+            }
             self.world.settle();
         }
         panic!("{user}.{device} never has everything");
+    }
+
+    /// A device has everything of its groups.
+    fn check_groups_of(&self, who: (UserId, DeviceId), line: usize, groups: &[GroupId]) {
+        for &group in groups {
+            let (has, head) =
+                (self.world.lines[line].groups.through(group), self.world.facts.head(who.0, group));
+            assert!(has >= head, "{who:?} has {has} of {group}, of {head}");
+        }
     }
 
     /// The node stops in an orderly way.
@@ -159,4 +203,13 @@ fn say_hello((user, device): (UserId, DeviceId), cursor: u64, token: &[u8], out:
         cursors: Pairs::Slice(&[(0, cursor)]),
     };
     Frame::Hello(hello).encode(out);
+}
+
+/// Adds where a device goes on with some groups, by its own words.
+fn resume_groups(who: (UserId, DeviceId), groups: &[GroupId], facts: &Facts, out: &mut Vec<u8>) {
+    let mut cursors: Vec<_> =
+        groups.iter().map(|&group| (group, facts.acked_in(who, group))).collect();
+    cursors.sort_unstable();
+    cursors.truncate(RESUME_MAX);
+    Frame::GroupResume { cursors: Pairs::Slice(&cursors) }.encode(out);
 }

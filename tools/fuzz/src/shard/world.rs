@@ -3,16 +3,15 @@
 //!
 //! What is not held back happens at once.
 
-use std::collections::VecDeque;
-
 use fastrand::Rng;
 use fulmar::shard::{
-    Arrival, ConnId, Effects, Event, Identity, Letter, Load, Loaded, LogId, Now, Refusal,
-    Retention, Shard, ShardConfig, Ticket, Write, home_core,
+    Arrival, ConnId, Event, Identity, LogId, Now, Refusal, Retention, ShardConfig, Write,
+    by_home_core, home_core,
 };
 use fulmar::storage::{SimulatedDatabase, Storage};
 use fulmar_protocol::Code;
 
+use super::core::{Core, Happening};
 use super::facts::Facts;
 use super::line::{Limits, Line};
 
@@ -48,43 +47,14 @@ pub(super) struct World {
     pub(super) is_stopping: bool,
 }
 
-/// One shard, and what is on its way to it and from it.
-#[derive(Debug)]
-pub(super) struct Core {
-    shard: Shard,
-    fx: Effects,
-    events: VecDeque<Happening>,
-    unstored: VecDeque<(Ticket, Vec<Write>)>,
-    loads: Vec<Load>,
-    /// From the other core.
-    letters: VecDeque<Letter>,
-    verdicts: VecDeque<ConnId>,
-    generations: Vec<u32>,
-    free: Vec<u32>,
-}
-
-/// An event that waits for a turn.
-#[derive(Debug)]
-enum Happening {
-    Accepted(ConnId),
-    Arrived(ConnId, Arrival),
-    Received(ConnId, Vec<u8>),
-    Sent(ConnId),
-    Letter(Letter),
-    Stored(Ticket),
-    Loaded(Loaded),
-    Closed(ConnId),
-    Authenticated(ConnId, Result<Identity, Refusal>),
-    ShutDown,
-}
-
 impl World {
     pub(super) fn new(config: ShardConfig) -> Self {
-        let facts = Facts::new(Limits {
+        let limits = Limits {
             window_messages: u64::from(config.window_messages),
             window_bytes: config.window_bytes,
             body_bytes_max: config.body_bytes_max,
-        });
+        };
+        let facts = Facts::new(limits, config.retention);
         let mut world = World {
             config,
             cores: Vec::new(),
@@ -103,6 +73,10 @@ impl World {
         let cores = self.config.cores;
         let config = |core| ShardConfig { core, ..self.config.clone() };
         self.cores = (0..cores).map(|core| Core::new(config(core), self.now)).collect();
+        let heads = self.disk.group_heads().expect("nothing is to fail");
+        for (core, heads) in self.cores.iter_mut().zip(by_home_core(heads, cores)) {
+            core.shard.know_group_heads(heads);
+        }
         self.is_stopping = false;
         self.note_time();
     }
@@ -179,12 +153,15 @@ impl World {
     }
 
     /// Storage removes an expired entry on its own.
-    pub(super) fn remove_expired(&mut self, user: u64, nth: u64) {
+    pub(super) fn remove_expired(&mut self, log: LogId, nth: u64) {
         let position = nth + 1;
         let expired_ms = self.expired_through_ms();
-        let entry = self.facts.ledger.entry_at(user, position);
+        let ledger = &self.facts.ledger;
+        let entry = match log {
+            LogId::Inbox(user) => ledger.entry_at(user, position),
+            LogId::Group(group) => ledger.groups.entry_at(group, position),
+        };
         if entry.is_some_and(|entry| entry.header.time_ms <= expired_ms) {
-            let log = LogId::Inbox(user);
             self.disk
                 .apply(&[Write::Trim { log, from: position, through: position }])
                 .expect("nothing is to fail");
@@ -341,7 +318,7 @@ impl World {
         if let Some(line) = self.lines.iter_mut().find(same) {
             assert!(!line.is_writing, "two writes at once");
             line.is_writing = true;
-            line.tell(&bytes, &self.facts);
+            line.tell(&bytes, &mut self.facts);
         }
         self.cores[core].shard.recycle(bytes);
     }
@@ -368,36 +345,5 @@ impl World {
     /// Whether every shard has nothing left to store and no connection.
     pub(super) fn is_drained(&self) -> bool {
         self.cores.iter().all(|core| core.shard.is_drained())
-    }
-}
-
-impl Core {
-    fn new(config: ShardConfig, now: Now) -> Self {
-        Core {
-            shard: Shard::new(config, now),
-            fx: Effects::default(),
-            events: VecDeque::new(),
-            unstored: VecDeque::new(),
-            loads: Vec::new(),
-            letters: VecDeque::new(),
-            verdicts: VecDeque::new(),
-            generations: Vec::new(),
-            free: Vec::new(),
-        }
-    }
-
-    fn new_conn(&mut self) -> ConnId {
-        let slot = self.free.pop().unwrap_or_else(|| {
-            self.generations.push(0);
-            self.generations.len() as u32 - 1
-        });
-        let generation = &mut self.generations[slot as usize];
-        *generation += 1;
-        ConnId { slot, generation: *generation }
-    }
-
-    fn close(&mut self, conn: ConnId) {
-        self.events.push_back(Happening::Closed(conn));
-        self.free.push(conn.slot);
     }
 }

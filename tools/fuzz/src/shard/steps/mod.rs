@@ -1,13 +1,20 @@
-//! What a script can do.
+//! What a script can do; [`groups`] and [`people`] have what is about those.
 
-use fulmar::shard::{DeviceId, UserId};
+mod groups;
+mod people;
+mod step;
+
+use fulmar::shard::{DeviceId, LogId, UserId};
+use fulmar_protocol::content::{Content, Target as Meant};
 use fulmar_protocol::history::History;
 use fulmar_protocol::limits::{HISTORY_MAX, PART_BYTES_MAX};
 use fulmar_protocol::{Chunks, Code, Frame, Goodbye, Send};
 
+use super::facts::Target;
 use super::line::Line;
-use super::{Course, say_hello};
+use super::{Course, Sent, say_hello};
 use crate::script::Script;
+pub(crate) use step::Step;
 
 /// Connections at once.
 const LINES_MAX: usize = 12;
@@ -15,91 +22,6 @@ const LINES_MAX: usize = 12;
 const SENT_MAX: usize = 8;
 const USERS: usize = 4;
 const DEVICES: usize = 3;
-
-/// A step. In a script it is one byte, its number, and then what it needs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Step {
-    /// A device connects and says hello: core, user, device, cursor (0 for the true one), token.
-    LogIn,
-    /// A stranger connects: core.
-    Connect,
-    /// Bytes: connection, bytes.
-    Bytes,
-    /// A small message: connection, peer, gap to the last number, filling.
-    Send,
-    /// A large message: connection, peer, gap, length, how much of it comes.
-    SendLarge,
-    /// The last messages of the device again: connection, how many.
-    Resend,
-    /// Acknowledges what came: connection.
-    Ack,
-    /// Acknowledges any position: connection, position.
-    AckAny,
-    /// Saw messages: connection, peer, ordinal.
-    Read,
-    /// Asks for a receipt: connection, peer.
-    Ask,
-    /// Pings: connection, how often.
-    Ping,
-    /// Says goodbye: connection.
-    Goodbye,
-    /// Breaks off: connection.
-    HangUp,
-    /// Stops reading, or reads again: connection.
-    Stall,
-    /// Holds something back, or lets it happen: which.
-    Hold,
-    /// The oldest turns of a core are stored: core, how many.
-    Store,
-    /// A load of a core is answered: core, which.
-    Load,
-    /// A letter reaches a core: core.
-    Letter,
-    /// A token is judged: core, verdict.
-    Judge,
-    /// Time passes: how long.
-    Pass,
-    /// The wall clock jumps: where to.
-    Jump,
-    /// The process ends and begins again: turns of each core that are stored before.
-    Crash,
-    /// The node is told to stop.
-    ShutDown,
-    /// Storage removes an entry that has expired: user, position.
-    Remove,
-    /// Asks for a page: connection, first and last position, limit, direction.
-    History,
-}
-
-impl Step {
-    const ALL: [Step; 25] = [
-        Step::LogIn,
-        Step::Connect,
-        Step::Bytes,
-        Step::Send,
-        Step::SendLarge,
-        Step::Resend,
-        Step::Ack,
-        Step::AckAny,
-        Step::Read,
-        Step::Ask,
-        Step::Ping,
-        Step::Goodbye,
-        Step::HangUp,
-        Step::Stall,
-        Step::Hold,
-        Step::Store,
-        Step::Load,
-        Step::Letter,
-        Step::Judge,
-        Step::Pass,
-        Step::Jump,
-        Step::Crash,
-        Step::ShutDown,
-        Step::Remove,
-        Step::History,
-    ];
-}
 
 impl Course {
     /// Does what the script says next.
@@ -170,7 +92,11 @@ impl Course {
             Step::ShutDown => self.world.shut_down(),
             Step::Remove => {
                 let user = 1 + script.below(USERS) as UserId;
-                self.world.remove_expired(user, u64::from(script.byte()));
+                self.world.remove_expired(LogId::Inbox(user), u64::from(script.byte()));
+            }
+            Step::GroupRemove => {
+                let group = self.group(script);
+                self.world.remove_expired(LogId::Group(group), u64::from(script.byte()));
             }
             step => self.on_line(step, script),
         }
@@ -222,13 +148,7 @@ impl Course {
                 let (peer, ordinal) = (peer(script), script.number());
                 Frame::Read { peer, ordinal }.encode(&mut line.outgoing);
             }
-            Step::History => {
-                let (group, from, through) = (0, script.number(), script.number());
-                let limit = 1 + script.below(HISTORY_MAX) as u64;
-                let newest_first = script.flag();
-                let page = History { group, from, through, limit, newest_first };
-                Frame::History(page).encode(&mut line.outgoing);
-            }
+            Step::History => page(0, script, &mut line.outgoing),
             Step::Ask => Frame::Ask { peer: peer(script) }.encode(&mut line.outgoing),
             Step::Ping => {
                 let count = match script.byte() {
@@ -249,39 +169,75 @@ impl Course {
             Step::HangUp => self.world.hang_up(nth),
             Step::Send | Step::SendLarge => self.send(nth, step, script),
             Step::Resend => self.resend(nth, script.below(SENT_MAX)),
-            // The others are no client's.
-            _ => {}
+            Step::Content => {
+                let (peer, content) = (peer(script), script.byte());
+                self.send_any(nth, Target::Peer(peer), content, script.bytes().to_vec(), 1);
+            }
+            Step::Refer => {
+                let peer = peer(script);
+                let (content, body) = referring(script, |script| Meant {
+                    of_peer: script.flag(),
+                    place: script.number(),
+                });
+                self.send_any(nth, Target::Peer(peer), content, body, 1);
+            }
+            step if self.in_group(nth, step, script) => {}
+            step => self.of_people(nth, step, script),
         }
     }
 
     fn send(&mut self, nth: usize, step: Step, script: &mut Script<'_>) {
-        let line = &mut self.world.lines[nth];
-        let (user, device) = line.identity;
-        let phone = self.phones.entry((user, device)).or_default();
         let peer = peer(script);
-        let number = phone.number_last.saturating_add(1 + u64::from(script.byte() % 4));
-        phone.number_last = number;
-        let mut body = format!("{user}.{device} to {peer}, {number}").into_bytes();
+        self.send_text(nth, Target::Peer(peer), step == Step::SendLarge, script);
+    }
+
+    /// A message that names its sender and its number, so that no two are alike.
+    fn send_text(&mut self, nth: usize, to: Target, is_large: bool, script: &mut Script<'_>) {
+        let (user, device) = self.world.lines[nth].identity;
+        let number = self.next_number(nth, 1 + u64::from(script.byte() % 4));
+        let mut body = match to {
+            Target::Peer(peer) => format!("{user}.{device} to {peer}, {number}").into_bytes(),
+            Target::Group(group) => format!("{user}.{device} in {group}, {number}").into_bytes(),
+        };
         let mut comes = usize::MAX;
-        if step == Step::Send {
-            body.resize(body.len() + 8 * usize::from(script.byte()), b'.');
-        } else {
+        if is_large {
             body.resize(PART_BYTES_MAX + 1 + 512 * usize::from(script.byte()), b'.');
             comes = 1 + usize::from(script.byte());
+        } else {
+            body.resize(body.len() + 8 * usize::from(script.byte()), b'.');
         }
-        transmit(line, peer, number, &body, comes);
+        self.transmit(nth, Sent { to, number, content: 1, body }, comes);
+    }
+
+    /// A message of any content, or a change.
+    fn send_any(&mut self, nth: usize, to: Target, content: u8, body: Vec<u8>, gap: u64) {
+        let number = self.next_number(nth, gap);
+        self.transmit(nth, Sent { to, number, content, body }, usize::MAX);
+    }
+
+    fn next_number(&mut self, nth: usize, gap: u64) -> u64 {
+        let phone = self.phones.entry(self.world.lines[nth].identity).or_default();
+        phone.number_last = phone.number_last.saturating_add(gap);
+        phone.number_last
+    }
+
+    /// Sends the first `comes` frames of something, and remembers it.
+    fn transmit(&mut self, nth: usize, sent: Sent, comes: usize) {
+        let line = &mut self.world.lines[nth];
+        transmit(line, &sent, comes);
+        let phone = self.phones.entry(line.identity).or_default();
         if phone.sent.len() == SENT_MAX {
             phone.sent.remove(0);
         }
-        phone.sent.push((peer, number, body));
+        phone.sent.push(sent);
     }
 
     fn resend(&mut self, nth: usize, count: usize) {
         let line = &mut self.world.lines[nth];
         let Some(phone) = self.phones.get(&line.identity) else { return };
         let skipped = phone.sent.len().saturating_sub(count + 1);
-        for (peer, number, body) in &phone.sent[skipped..] {
-            transmit(line, *peer, *number, body, usize::MAX);
+        for sent in &phone.sent[skipped..] {
+            transmit(line, sent, usize::MAX);
         }
     }
 }
@@ -295,12 +251,48 @@ fn peer(script: &mut Script<'_>) -> UserId {
     }
 }
 
-/// The first `comes` frames of a message.
-fn transmit(line: &mut Line, peer: UserId, number: u64, body: &[u8], comes: usize) {
+/// The first `comes` frames of something.
+fn transmit(line: &mut Line, sent: &Sent, comes: usize) {
+    let &Sent { to, number, content, ref body } = sent;
     let total_bytes = Chunks::total_bytes(body);
     for (nth, body) in Chunks::new(body).enumerate().take(comes) {
-        let send = Send { peer, number, content: 1, total_bytes, body };
-        let frame = if nth == 0 { Frame::Send(send) } else { Frame::Part { body } };
+        let frame = match to {
+            _ if nth > 0 => Frame::Part { body },
+            Target::Peer(peer) => Frame::Send(Send { peer, number, content, total_bytes, body }),
+            Target::Group(group) => groups::frame(group, number, content, total_bytes, body),
+        };
         frame.encode(&mut line.outgoing);
     }
+}
+
+/// The content and body of a message that refers to another one, or says when it is over.
+fn referring(script: &mut Script<'_>, target: impl Fn(&mut Script<'_>) -> Meant) -> (u8, Vec<u8>) {
+    let kind = script.byte();
+    let target = target(script);
+    let place = target.place;
+    let content = match kind % 4 {
+        0 => Content::Edit { target: place, body: b"edited" },
+        1 => Content::Delete { target: place },
+        2 => Content::Reaction { target, body: b"!" },
+        _ => Content::Timer { seconds: place },
+    };
+    let mut body = Vec::new();
+    content.encode(&mut body);
+    if kind & 0x80 == 0 {
+        return (content.number(), body);
+    }
+    let (seconds, content) =
+        (1 + u64::from(kind & 0x7f), if kind % 4 == 3 { 1 } else { content.number() });
+    let outer = Content::Disappearing { seconds, content, body: &body };
+    let mut body = Vec::new();
+    outer.encode(&mut body);
+    (outer.number(), body)
+}
+
+/// Asks for a page of a log.
+fn page(group: u64, script: &mut Script<'_>, out: &mut Vec<u8>) {
+    let (from, through) = (script.number(), script.number());
+    let limit = 1 + script.below(HISTORY_MAX) as u64;
+    let newest_first = script.flag();
+    Frame::History(History { group, from, through, limit, newest_first }).encode(out);
 }

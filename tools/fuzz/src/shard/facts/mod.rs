@@ -1,16 +1,30 @@
 //! What everybody said and what was committed: the ground on which the server's words are judged.
 
-use std::collections::BTreeMap;
+mod groups;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use fulmar::shard::{DeviceId, UserId};
+use fulmar::shard::{DeviceId, GroupId, Retention, UserId};
+use fulmar_protocol::history::Past;
 use fulmar_protocol::{Deliver, Pairs};
 
 use super::ledger::{Known, Ledger};
 use super::line::Limits;
 
+/// Whom something is sent to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Target {
+    Peer(UserId),
+    /// None for a change that makes one.
+    Group(GroupId),
+}
+
 /// Which send: the sender, its device, the recipient, the number.
 type SendId = (UserId, DeviceId, UserId, u64);
+
+/// The same of a group: the sender, its device, the group, the number.
+type SendInId = (UserId, DeviceId, GroupId, u64);
 
 /// See the module's description.
 #[derive(Debug)]
@@ -18,6 +32,17 @@ pub(super) struct Facts {
     pub(super) ledger: Ledger,
     pub(super) known: Known,
     pub(super) limits: Limits,
+    pub(super) retention: Retention,
+    /// Those who ever said that they are before the program.
+    pub(super) were_here: BTreeSet<UserId>,
+    /// Who said that it writes: in which group, or to whom.
+    pub(super) wrote: BTreeSet<(UserId, GroupId, UserId)>,
+    /// Contents and bodies that were offered to a group, or to make one (0), under a number.
+    offered_in: BTreeMap<SendInId, Vec<(u8, Bytes)>>,
+    /// The position of each number of a device in a group.
+    ticks_in: BTreeMap<(UserId, DeviceId, GroupId), BTreeMap<u64, u64>>,
+    /// How far each device said that it has a group.
+    acked_in: BTreeMap<(UserId, DeviceId, GroupId), u64>,
     /// The bodies that were offered under a number, whole.
     offered: BTreeMap<SendId, Vec<Bytes>>,
     /// (author, reader): the largest ordinals that a device of the reader acknowledged, and that the
@@ -27,11 +52,17 @@ pub(super) struct Facts {
 }
 
 impl Facts {
-    pub(super) fn new(limits: Limits) -> Self {
+    pub(super) fn new(limits: Limits, retention: Retention) -> Self {
         Facts {
             ledger: Ledger::default(),
             known: Known::default(),
             limits,
+            retention,
+            were_here: BTreeSet::new(),
+            wrote: BTreeSet::new(),
+            offered_in: BTreeMap::new(),
+            ticks_in: BTreeMap::new(),
+            acked_in: BTreeMap::new(),
             offered: BTreeMap::new(),
             delivered: BTreeMap::new(),
             seen: BTreeMap::new(),
@@ -103,6 +134,43 @@ impl Facts {
         );
     }
 
+    /// What is told in a page is what is stored. What isn't kept any more may still be told.
+    pub(super) fn check_past(&self, user: UserId, past: &Past<'_>, body: &[u8]) {
+        let Past { group, position, peer, ordinal, time_ms, content, own, total_bytes, .. } = *past;
+        assert!(position <= self.head(user, group), "a page of what isn't durable");
+        if group == 0 {
+            let deliver =
+                Deliver { position, peer, ordinal, time_ms, content, own, total_bytes, body };
+            self.check_entry(user, &deliver, body);
+            return;
+        }
+        let groups = &self.ledger.groups;
+        let entry = groups.entry_at(group, position).expect("it is stored");
+        let header = entry.header;
+        assert_eq!(entry.body, body);
+        assert_eq!(
+            (peer, ordinal, time_ms, content, own),
+            (header.peer, 0, header.time_ms, header.content, header.peer == user)
+        );
+        assert!(groups.may_read(group, user, position), "{position} of {group} isn't for {user}");
+    }
+
+    /// The last committed position of a group, or of a user's inbox.
+    pub(super) fn head(&self, user: UserId, group: GroupId) -> u64 {
+        if group == 0 { self.ledger.head(user) } else { self.ledger.groups.head(group) }
+    }
+
+    /// Whether a page that covers a position must have had it, where everything is kept.
+    pub(super) fn is_kept_for(&self, user: UserId, group: GroupId, position: u64) -> bool {
+        if group > 0 {
+            let entry = self.ledger.groups.entry_at(group, position);
+            return entry.is_some_and(|entry| entry.header.over_ms == 0)
+                && self.ledger.groups.is_always_readable(group, user, position);
+        }
+        let entry = self.ledger.entry_at(user, position);
+        entry.is_some_and(|entry| entry.header.over_ms == 0 && !entry.header.is_notice)
+    }
+
     /// A receipt says no more than the reader did.
     pub(super) fn check_receipt(&self, author: UserId, reader: UserId, delivered: u64, read: u64) {
         let pair = (author, reader);
@@ -132,5 +200,6 @@ impl Facts {
                 self.ledger.check_all_delivered(reader);
             }
         }
+        self.check_groups_delivered();
     }
 }

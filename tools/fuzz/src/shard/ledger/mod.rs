@@ -1,13 +1,19 @@
 //! What was committed, and what that allows to be said.
 //!
-//! Positions and ordinals are dense and never used twice; a copy follows its message; no entry is
-//! deleted that a device lacks and that hasn't expired.
+//! Of the inboxes: positions and ordinals are dense and never used twice; a copy follows its message; no entry
+//! is deleted that a device lacks and that hasn't expired. See [`groups`] and [`people`] for the rest.
+
+mod groups;
+mod people;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use fulmar::shard::record::{ConversationRecord, EntryHeader, InboxRecord};
-use fulmar::shard::{DeviceId, Key, LogId, UserId, Write};
+use fulmar::shard::{DeviceId, GroupId, Key, LogId, UserId, Write};
+
+pub(super) use groups::Groups;
+pub(super) use people::{People, Thing};
 
 /// A committed message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,18 +22,47 @@ pub(super) struct Entry {
     pub(super) body: Bytes,
 }
 
-/// What may explain that a position is no longer kept.
+/// How far a member of a group said that it is.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Said {
+    pub(super) delivered: u64,
+    pub(super) read: u64,
+}
+
+/// What was said that may explain what is kept, and what no more.
 #[derive(Debug, Default)]
 pub(super) struct Known {
     /// The largest position that each device ever acknowledged.
     pub(super) acked: BTreeMap<(UserId, DeviceId), u64>,
     /// What was taken at this time or before, in Unix milliseconds, may have expired.
     pub(super) expired_through_ms: u64,
+    /// What members said of their groups.
+    pub(super) said: BTreeMap<(GroupId, UserId), Said>,
+    /// Everything that somebody put into a book.
+    puts: BTreeSet<(UserId, Thing)>,
+}
+
+impl Known {
+    pub(super) fn put(&mut self, user: UserId, thing: Thing) {
+        self.puts.insert((user, thing));
+    }
+
+    pub(super) fn has_put(&self, user: UserId, thing: &Thing) -> bool {
+        self.puts.contains(&(user, thing.clone()))
+    }
+
+    pub(super) fn say(&mut self, group: GroupId, user: UserId, delivered: u64, read: u64) {
+        let said = self.said.entry((group, user)).or_default();
+        said.read = said.read.max(read);
+        said.delivered = said.delivered.max(delivered).max(read);
+    }
 }
 
 /// Everything that was ever committed.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
+    pub(super) groups: Groups,
+    pub(super) people: People,
     /// Each inbox by position; entries stay here when they are trimmed.
     inboxes: BTreeMap<UserId, Vec<Entry>>,
     /// (author, recipient): the messages in the order of their ordinals.
@@ -41,6 +76,22 @@ pub(super) struct Ledger {
     begins: BTreeMap<(UserId, DeviceId), u64>,
     /// Somebody may block somebody: messages may have an ordinal and no entry.
     pub(super) has_blocks: bool,
+}
+
+/// An entry goes on with the running total of bytes of its log. One that expired and is gone took what
+/// it knew with it, if its log's record wasn't stored since.
+fn check_running_total(
+    last: Option<&EntryHeader>,
+    header: &EntryHeader,
+    body_bytes: usize,
+    known: &Known,
+) {
+    let body_bytes = body_bytes as u64;
+    let total_bytes = last.map_or(0, |last| last.total_bytes) + body_bytes;
+    let may_be_gone = last.is_some_and(|last| last.time_ms <= known.expired_through_ms);
+    let is_right = header.total_bytes == total_bytes
+        || (may_be_gone && (body_bytes..total_bytes).contains(&header.total_bytes));
+    assert!(is_right, "the running total: {} for {total_bytes}", header.total_bytes);
 }
 
 /// The device of a message that was dropped by a block.
@@ -59,18 +110,29 @@ impl Ledger {
                 Key::Conversation { log: LogId::Inbox(user), peer } => {
                     self.conversation(user, peer, value);
                 }
-                // Groups are lived in the simulator; here a script may make one by its bytes.
-                Key::State { log: LogId::Group(_) }
-                | Key::Entry { log: LogId::Group(_), .. }
-                | Key::Conversation { log: LogId::Group(_), .. }
-                | Key::Presence { .. }
-                | Key::Book { .. }
-                | Key::Name { .. } => {}
+                Key::Entry { log: LogId::Group(group), position } => {
+                    self.groups.entry(group, position, value, known);
+                }
+                Key::State { log: LogId::Group(group) } => self.groups.record(group, value, known),
+                // Told apart below: it speaks of entries of the same turn.
+                Key::Conversation { log: LogId::Group(_), .. } => {}
+                Key::Presence { .. } => People::presence(value),
+                Key::Book { user } => self.people.book(user, value, known),
+                Key::Name { .. } => People::name(value),
             }
         }
         for write in writes {
-            if let Write::Trim { log: LogId::Inbox(user), from, through } = write {
-                self.trim(*user, *from, *through, known);
+            match write {
+                Write::Trim { log: LogId::Inbox(user), from, through } => {
+                    self.trim(*user, *from, *through, known);
+                }
+                Write::Trim { log: LogId::Group(group), from, through } => {
+                    self.groups.trim(*group, *from, *through, known);
+                }
+                Write::Put { key: Key::Conversation { log: LogId::Group(group), peer }, value } => {
+                    self.groups.sender(*group, *peer, value);
+                }
+                Write::Put { .. } => {}
             }
         }
     }
@@ -81,12 +143,7 @@ impl Ledger {
         let inbox = self.inboxes.entry(user).or_default();
         assert_eq!(position, inbox.len() as u64 + 1, "positions of {user} are dense");
         let last = inbox.last().map(|last| &last.header);
-        let total_bytes = last.map_or(0, |last| last.total_bytes) + body.len() as u64;
-        // An entry that expired and is gone took what it knew with it, if the inbox's record wasn't stored since.
-        let may_be_gone = last.is_some_and(|last| last.time_ms <= known.expired_through_ms);
-        let is_right = header.total_bytes == total_bytes
-            || (may_be_gone && (body.len() as u64..total_bytes).contains(&header.total_bytes));
-        assert!(is_right, "the running total: {} for {total_bytes}", header.total_bytes);
+        check_running_total(last, &header, body.len(), known);
         inbox.push(Entry { header, body: body.clone() });
         let EntryHeader { peer, ordinal, device, own, is_notice, .. } = header;
         if is_notice {
