@@ -177,9 +177,12 @@ impl ConversationRecord {
 
     /// What holds for every record that is written, and what a shard relies on.
     fn check(&self) -> Result<(), RecordError> {
-        let ConversationRecord { ordinal, delivered, read, senders, copies, .. } = self;
+        let ConversationRecord { ordinal, delivered, read, marks, senders, copies, .. } = self;
         if read > delivered || delivered > ordinal || *ordinal > COUNT_MAX {
             return Err(RecordError("conversation.ordinal"));
+        }
+        if marks.ordinal_last() > *ordinal {
+            return Err(RecordError("conversation.marks"));
         }
         for (nth, sender) in senders.iter().enumerate() {
             if senders[..nth].iter().any(|other| other.device == sender.device) {

@@ -50,6 +50,11 @@ impl Marks {
         latest_ms.is_some_and(|latest_ms| latest_ms.saturating_add(limit_ms) <= now_ms)
     }
 
+    /// The ordinal of the last mark; 0 without any.
+    pub(super) fn ordinal_last(&self) -> u64 {
+        self.0.last().map_or(0, |&(ordinal, _)| ordinal)
+    }
+
     /// Most bytes of the encoded form.
     pub(super) const BYTES_MAX: usize = 1 + MARKS_MAX * 2 * varint::BYTES_MAX;
 

@@ -76,6 +76,17 @@ fn many_short_runs_take_few_bytes() {
 }
 
 #[test]
+fn a_mark_of_a_message_that_never_came_is_refused() {
+    let mut record = conversation();
+    let bytes = |record: &ConversationRecord| encoded(|out| record.encode(out));
+    record.marks = Marks::of(&[(record.ordinal, 1)]);
+    assert_eq!(ConversationRecord::decode(&bytes(&record)), Ok(record.clone()));
+    record.marks = Marks::of(&[(record.ordinal + 1, 1)]);
+    let refused = RecordError("conversation.marks");
+    assert_eq!(ConversationRecord::decode(&bytes(&record)), Err(refused));
+}
+
+#[test]
 fn entries_round_trip() {
     for over_ms in [0, 1, 1_800_000_060_000, u64::MAX] {
         let header = EntryHeader {
