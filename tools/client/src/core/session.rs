@@ -22,7 +22,7 @@ use super::output::Output;
 use super::past::Fills;
 use super::presence::Presence;
 use crate::event::{Event, Reason};
-use crate::limits::{CONNECT_MS_MAX, UNSTORED_BYTES_PAUSE, WELCOME_MS_MAX};
+use crate::limits::{CONNECT_MS_MAX, NUMBER_MAX, UNSTORED_BYTES_PAUSE, WELCOME_MS_MAX};
 use crate::message::{Message, MessageId, State, Target};
 use crate::refer::Changes;
 use crate::store::{Snapshot, StoreError, Unanswered, Write};
@@ -63,6 +63,7 @@ impl Session {
     /// [`Session::handle`]. `seed` moves the pauses between attempts and nothing else.
     #[must_use]
     pub fn new(identity: Identity, snapshot: Snapshot, seed: u64) -> Self {
+        let (id_first, id_last) = ids_used(&snapshot);
         Session {
             identity,
             link: Link::Waiting { until_ms: 0 },
@@ -77,13 +78,13 @@ impl Session {
             groups: Groups::new(snapshot.groups),
             asks: Asks::default(),
             presence: Presence::default(),
-            fills: Fills::new(snapshot.filled_from, snapshot.id_first),
+            fills: Fills::new(snapshot.filled_from, id_first),
             book: Book::new(snapshot.book_cursor, snapshot.wishes, &snapshot.profiles),
             expiries: Expiries::new(snapshot.expiries),
             ledger: Ledger::default(),
             output: Output::default(),
             partial: Vec::new(),
-            id_last: snapshot.id_last,
+            id_last,
             server_ahead_ms: 0,
             stalled_head: 0,
         }
@@ -511,4 +512,15 @@ fn shorten(detail: &str) -> &str {
         end -= 1;
     }
     &detail[..end]
+}
+
+/// The smallest and the largest message id that was ever used. The message itself may have disappeared; its
+/// conversation or group still has it as its newest one, and would stand behind a message that takes its id.
+/// What a damaged store has there and can't be is left out.
+fn ids_used(snapshot: &Snapshot) -> (i64, i64) {
+    let Snapshot { id_first, id_last, conversations, groups, .. } = snapshot;
+    let newest = conversations.iter().map(|state| state.last.0);
+    let newest = newest.chain(groups.iter().map(|state| state.last.0));
+    let newest = newest.filter(|id| id.unsigned_abs() < NUMBER_MAX / 2);
+    newest.fold((*id_first, *id_last), |(first, last), id| (first.min(id), last.max(id)))
 }

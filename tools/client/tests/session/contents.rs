@@ -203,6 +203,23 @@ fn a_message_disappears_from_the_store_at_its_time_by_the_servers_clock() {
     assert!(device.events().contains(&"expired".to_owned()));
 }
 
+#[test]
+fn the_number_of_a_message_that_disappeared_is_not_used_again() {
+    let mut device = Device::online();
+    device.peer_sends(1, 1, &Content::Disappearing { seconds: 60, content: 1, body: b"psst" });
+    let gone = device.of_peer()[0].id;
+    device.pass(61_000);
+    assert!(device.of_peer().is_empty());
+    // After a new start the store has nothing of it but that its conversation ends there.
+    device.lose();
+    let mut device = Device::on(device.store);
+    let id = device.send(9, "to somebody else");
+    assert!(id > gone, "{id} after {gone}");
+    let newest: Vec<u64> =
+        device.store.conversations().unwrap().iter().map(|known| known.peer).collect();
+    assert_eq!(newest, [9, 8]);
+}
+
 /// The first number of a device whose clock is an hour ahead.
 const fn device_number() -> u64 {
     START_MS + 3_600_000
