@@ -208,6 +208,7 @@ impl World {
         let expired_ms = self.expired_through_ms();
         let known = &mut self.facts.known;
         known.expired_through_ms = known.expired_through_ms.max(expired_ms);
+        known.latest_ms = known.latest_ms.max(self.now.unix_ms);
     }
 
     /// Turns until nothing is left to do but what is held back.

@@ -200,6 +200,5 @@ impl Facts {
                 self.ledger.check_all_delivered(reader);
             }
         }
-        self.check_groups_delivered();
     }
 }

@@ -189,8 +189,7 @@ impl Groups {
             .is_some_and(|member| member.may_read(position));
         !is_readable
             || (entry.header.peer, entry.header.device) == (user, device)
-            || entry.header.over_ms > 0
-            || self.is_expired(group, position, known)
+            || known.is_over(&entry.header)
     }
 
     /// Whether a position may have expired.
@@ -202,13 +201,6 @@ impl Groups {
     ) -> bool {
         let entry = self.entry_at(group, position);
         entry.is_some_and(|entry| entry.header.time_ms <= known.expired_through_ms)
-    }
-
-    /// Whether everything in a group is for everybody in it: nothing expired, or said when it is over.
-    pub(in super::super) fn is_whole(&self, group: GroupId, known: &Known) -> bool {
-        let entries = self.logs.get(&group).into_iter().flat_map(|log| &log.entries);
-        let mut headers = entries.map(|entry| &entry.header);
-        headers.all(|it| it.over_ms == 0 && it.time_ms > known.expired_through_ms)
     }
 }
 

@@ -36,6 +36,8 @@ pub(super) struct Known {
     pub(super) acked: BTreeMap<(UserId, DeviceId), u64>,
     /// What was taken at this time or before, in Unix milliseconds, may have expired.
     pub(super) expired_through_ms: u64,
+    /// The latest time that it ever was; what was to be over by then may be.
+    pub(super) latest_ms: u64,
     /// What members said of their groups.
     pub(super) said: BTreeMap<(GroupId, UserId), Said>,
     /// Everything that somebody put into a book.
@@ -43,6 +45,12 @@ pub(super) struct Known {
 }
 
 impl Known {
+    /// Whether an entry may be for nobody any more: it expired, or said itself when it is over.
+    pub(super) const fn is_over(&self, header: &EntryHeader) -> bool {
+        let said = header.over_ms > 0 && header.over_ms <= self.latest_ms;
+        said || header.time_ms <= self.expired_through_ms
+    }
+
     pub(super) fn put(&mut self, user: UserId, thing: Thing) {
         self.puts.insert((user, thing));
     }
@@ -212,10 +220,10 @@ impl Ledger {
             || (entry.header.own && entry.header.device == device)
     }
 
-    /// Whether a position may have expired.
+    /// Whether a position may have expired, or be over.
     pub(super) fn is_expired(&self, user: UserId, position: u64, known: &Known) -> bool {
         let entry = self.entry_at(user, position);
-        entry.is_some_and(|entry| entry.header.time_ms <= known.expired_through_ms)
+        entry.is_some_and(|entry| known.is_over(&entry.header))
     }
 
     fn conversation(&mut self, user: UserId, peer: UserId, value: &[u8]) {

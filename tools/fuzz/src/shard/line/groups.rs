@@ -21,8 +21,8 @@ struct Feed {
     /// The next position, once something was told.
     next: Option<u64>,
     acked: u64,
-    /// The user was added again, or the client asked for something once more: that may come once more.
-    is_renewed: bool,
+    /// How often it may still go back: the user was added, or the client asked for something once more.
+    renewals: usize,
     /// Positions without acknowledgement, and their bytes.
     window: VecDeque<(u64, u64)>,
 }
@@ -67,7 +67,7 @@ impl Groups {
 
     /// The user's time in a group may begin anew.
     pub(super) fn renew(&mut self, group: GroupId) {
-        self.feeds.entry(group).or_default().is_renewed = true;
+        self.feeds.entry(group).or_default().renewals += 1;
     }
 
     fn acknowledge(&mut self, group: GroupId, position: u64) {
@@ -91,11 +91,13 @@ impl Feed {
     /// Notes that a position comes, or is passed over; the first one of those passed over.
     fn advance(&mut self, position: u64, is_skip: bool) -> u64 {
         let first = self.next.unwrap_or_else(|| self.resumed.min(position - 1) + 1);
-        let is_again = self.is_renewed && position < first;
-        assert!(is_again || position >= first, "{position} comes after {self:?}");
+        if position < first {
+            assert!(self.renewals > 0, "{position} comes after {self:?}");
+            self.renewals -= 1;
+            self.window.retain(|&(known, _)| known < position);
+        }
         let is_gap = !is_skip && self.next.is_some() && position > first;
         assert!(!is_gap, "a gap before {position} in {self:?}");
-        self.is_renewed &= self.next.is_none();
         self.next = Some(position + 1);
         first
     }
@@ -117,8 +119,7 @@ impl Line {
                 for (group, cursor) in cursors.iter() {
                     let feed = self.groups.feeds.entry(group).or_default();
                     feed.resumed = cursor;
-                    feed.is_renewed |=
-                        feed.next.is_some_and(|next| cursor.saturating_add(1) < next);
+                    feed.renewals += 1;
                     self.groups.acknowledge(group, cursor);
                     facts.acknowledge_in(group, self.identity, cursor);
                 }
