@@ -189,11 +189,14 @@ impl Watch {
 
     fn announce(&mut self, position: u64) {
         self.connection.announced = self.connection.announced.max(position);
+        // What comes again is acknowledged again.
+        self.connection.acked = self.connection.acked.min(position.saturating_sub(1));
     }
 
     fn announce_in(&mut self, group: u64, position: u64) {
-        let (announced, _) = self.connection.groups.entry(group).or_default();
+        let (announced, acked) = self.connection.groups.entry(group).or_default();
         *announced = position.max(*announced);
+        *acked = position.saturating_sub(1).min(*acked);
     }
 }
 
