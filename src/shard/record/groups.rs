@@ -129,6 +129,10 @@ impl GroupList {
             return Ok(());
         }
         let count = fields.count(USER_GROUPS_MAX as u64, "inbox.own_doing")?;
+        if count == 0 {
+            // A list of none isn't written, so that a record has one form.
+            return Err(RecordError("inbox.own_doing"));
+        }
         for _ in 0..count {
             if !self.act(fields.number("inbox.own_doing")?) {
                 return Err(RecordError("inbox.own_doing"));
@@ -186,6 +190,7 @@ mod tests {
         assert_eq!(again.decode_own_doing(&mut Fields { rest: &bytes }), Ok(()));
         assert_eq!(again, list);
         assert!(again.decode_own_doing(&mut Fields { rest: &bytes }).is_err(), "twice");
+        assert!(again.decode_own_doing(&mut Fields { rest: &[0] }).is_err(), "none");
         list.end(9);
         list.begin(9);
         assert_eq!(list.own_doing(), [0; 0]);
