@@ -31,6 +31,7 @@ pub use file::FILE_BYTES_MAX;
 pub use flags::Flags;
 pub use machine::{DESCRIPTORS_RESERVED, Machine};
 pub use settings::{Sources, unknown_variables};
+pub use value::log_filter;
 
 use settings::{Setting, Settings};
 

@@ -182,6 +182,8 @@ fn a_log_filter_names_levels_or_what_logs() {
         "info,fulmar::control",
         "fulmar::node::workers",
         "info,[connection{slot}]=debug",
+        // No pattern.
+        "info,[connection{peer=(}]=debug",
     ] {
         assert_eq!(resolve(&[DEV, "--log", good], "").expect(good).log, good);
     }

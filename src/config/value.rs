@@ -48,11 +48,20 @@ pub(super) fn parse(key: &Key, text: &str) -> Option<Value> {
         Allowed::Choice(words) => words.contains(&text).then(|| Value::Text(text.to_owned())),
         Allowed::Flag => text.parse().ok().map(Value::Flag),
         Allowed::Filter => {
-            let valid = !text.trim().is_empty() && EnvFilter::try_new(text).is_ok();
+            let valid = !text.trim().is_empty() && log_filter(text).is_ok();
             let says_something = text.split(',').all(is_level_or_ours_if_bare);
             (valid && says_something).then(|| Value::Text(text.to_owned()))
         }
     }
+}
+
+/// A filter of log lines. Values of fields are compared as they are: as patterns, some would take all time and
+/// memory to read.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn log_filter(text: &str) -> Result<EnvFilter, String> {
+    EnvFilter::builder().with_regex(false).parse(text).map_err(|error| error.to_string())
 }
 
 /// The value as a right-hand side in TOML, in the same form whatever it was written like.

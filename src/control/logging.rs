@@ -6,7 +6,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, reload};
 
-use crate::config::LogFormat;
+use crate::config::{LogFormat, log_filter};
 
 /// The filter in force.
 #[derive(Debug, Clone)]
@@ -20,7 +20,7 @@ impl LogFilter {
     pub(super) fn new(
         filter: &str,
     ) -> Result<(reload::Layer<EnvFilter, Registry>, LogFilter), String> {
-        let filter = EnvFilter::try_new(filter).map_err(|error| error.to_string())?;
+        let filter = log_filter(filter)?;
         let (layer, handle) = reload::Layer::new(filter);
         Ok((layer, LogFilter(handle)))
     }
@@ -30,7 +30,7 @@ impl LogFilter {
     /// # Errors
     /// What is wrong with it; the old one stays.
     pub fn set(&self, filter: &str) -> Result<(), String> {
-        let filter = EnvFilter::try_new(filter).map_err(|error| error.to_string())?;
+        let filter = log_filter(filter)?;
         self.0.reload(filter).map_err(|error| error.to_string())
     }
 }
