@@ -286,13 +286,14 @@ impl Groups {
         }
         state.name = renewed(&state.name, told.name);
         state.info = renewed(&state.info, told.info);
-        let roles: Vec<_> =
-            told.roles.iter().map(|(user, role)| (user, Role::from_number(role))).collect();
+        let (after, count) = (looking.after, told.roles.iter().count());
+        // What isn't of this page would stand in the store already.
+        let of_page = told.roles.iter().filter(|(user, _)| *user > after);
+        let roles: Vec<_> = of_page.map(|(user, role)| (user, Role::from_number(role))).collect();
         if let Some((owner, _)) = roles.iter().find(|(_, role)| *role == Role::Owner) {
             state.owner = *owner;
         }
-        let after = looking.after;
-        let is_last = roles.len() < WHO_MAX;
+        let is_last = count < WHO_MAX || roles.is_empty();
         let through = match roles.last() {
             Some((user, _)) if !is_last => *user,
             _ => u64::MAX,

@@ -332,6 +332,23 @@ fn members_come_in_pages_and_a_change_that_they_include_does_nothing() {
 }
 
 #[test]
+fn a_member_that_the_page_before_told_is_not_told_again() {
+    let mut device = member();
+    device.ask(|session, now, actions| session.look_group(now, GROUP, actions));
+    let many: Vec<_> = (7..).map(|user| (user, 1)).take(WHO_MAX).collect();
+    let last = many.last().unwrap().0;
+    // It would stand in the store twice, which a store doesn't take.
+    device.server(&[state(9, &many)]);
+    device.server(&[state(9, &[(last, 2), (last + 5, 1)])]);
+    let members = group(&mut device).members;
+    assert_eq!(members.len(), WHO_MAX + 1);
+    assert_eq!(members[WHO_MAX - 1..], [(last, Role::Member), (last + 5, Role::Member)]);
+    device.ask(|session, now, actions| session.look_group(now, GROUP, actions));
+    device.server(&[state(9, &[(0, 1), (7, 1)])]);
+    assert_eq!(group(&mut device).members, [(7, Role::Member)]);
+}
+
+#[test]
 fn a_page_that_a_change_overtook_is_not_taken_for_the_first_one() {
     let mut device = member();
     device.ask(|session, now, actions| session.look_group(now, GROUP, actions));
