@@ -243,7 +243,9 @@ impl Shard {
                 if is_answer && !self.is_told_what_it_asked(conn) {
                     return;
                 }
-                if !is_answer && let Some(feeds) = self.feeds(conn) {
+                if !is_answer {
+                    // Who was told goodbye meanwhile is told nothing more.
+                    let Some(feeds) = self.feeds(conn) else { return };
                     feeds.opened(group);
                 }
                 if let Some(position) = position {

@@ -387,3 +387,29 @@ fn a_cursor_beyond_the_head_acknowledges_nothing_that_comes_later() {
     world.frame(ann, &Frame::GroupAsk { group, position: 2, after: 0 });
     world.expect(ann, &["receipt @2 of 2: 0 0, all (1, 0) [(2, 0), (3, 0)]"]);
 }
+
+/// A notice of a change that didn't come to pass: the group's home says that the user isn't in it, a moment later.
+#[test]
+fn who_was_told_goodbye_is_not_told_that_a_group_is_gone() {
+    let mut world = World::of_cores(2, |config| config.quota_messages = 1);
+    let ann = world.join(1, 1);
+    world.send(ann, 3, 1, "fills it");
+    world.told(ann);
+    world.change(ann, 0, 2, Action::Create, &[2, 3], b"birds");
+    let heard = world.heard(ann);
+    assert!(heard.iter().any(|told| told.ends_with("rejected n2 quota_exceeded")), "{heard:?}");
+    let mut resume = |behind: &[Frame<'_>]| {
+        let bob = world.log_in(2, 1);
+        let heard = world.heard(bob);
+        assert!(heard.iter().any(|told| told == "notice @1 by 1"), "{heard:?}");
+        let group = world.clients[bob].notices[0];
+        let cursors = [(group, 0)];
+        let resume = Frame::GroupResume { cursors: Pairs::Slice(&cursors) };
+        world.frames(bob, &[&[resume], behind].concat());
+        (group, world.heard(bob))
+    };
+    let (_, heard) = resume(&[Frame::Ack { position: 1_000 }]);
+    assert_eq!(heard, ["goodbye cursor_ahead"]);
+    let (group, heard) = resume(&[]);
+    assert_eq!(heard, [format!("group {group} gone @0")]);
+}
