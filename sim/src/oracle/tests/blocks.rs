@@ -17,8 +17,7 @@ impl History {
 
 #[test]
 fn what_a_blocked_person_sends_is_ticked_and_never_delivered() {
-    let mut history = History::new();
-    history.one_message();
+    let mut history = History::with_message();
     history.block(1, &[1]);
     history.0.time(SECOND);
     history.send(2, b"message two");
@@ -34,9 +33,7 @@ fn what_a_blocked_person_sends_is_ticked_and_never_delivered() {
 
 #[test]
 fn what_was_sent_before_a_block_is_owed() {
-    let mut history = History::new();
-    history.send(1, b"message one");
-    history.tick(1, 1);
+    let mut history = History::with_ticked();
     history.0.time(SECOND);
     history.block(1, &[1]);
     assert!(history.0.missing()[0].contains("message 1 from 7 to 8 lacks"));
@@ -46,9 +43,7 @@ fn what_was_sent_before_a_block_is_owed() {
 
 #[test]
 fn who_is_blocked_gets_no_receipts() {
-    let mut history = History::new();
-    history.send(1, b"message one");
-    history.tick(1, 1);
+    let mut history = History::with_ticked();
     history.block(1, &[1]);
     history.deliver(2, 1, 1, b"message one");
     history.ack(2, 1);

@@ -33,12 +33,12 @@ fn what_a_book_confirmed_all_devices_have() {
     let mut history = History::new();
     history.put(b"one");
     history.item(1, b"one");
-    assert_eq!(history.0.failure, None);
+    history.is_quiet();
     assert_eq!(history.lacks(1, &has(1, b"one")), [""; 0]);
     assert_eq!(history.lacks(2, &[]).len(), 1);
     history.put(b"");
     history.item(2, b"");
-    assert_eq!(history.0.failure, None);
+    history.is_quiet();
     assert_eq!(history.lacks(1, &[]), [""; 0]);
     assert_eq!(history.lacks(2, &has(1, b"one")).len(), 1);
 }
@@ -79,4 +79,13 @@ fn what_makes_sense_is_taken() {
     let rejected = PutRejected { item: ITEM, key: b"k", code: Code::BadItem, retry_after_ms: 0 };
     history.told(2, &Frame::PutRejected(rejected));
     history.complains("what makes sense in a book is taken");
+}
+
+#[test]
+fn a_device_goes_on_with_its_book() {
+    let mut history = History::new();
+    history.told(2, &Frame::Book { version: 0, head: 0, reset: false });
+    history.is_quiet();
+    history.told(2, &Frame::Book { version: 0, head: 0, reset: true });
+    history.complains("a device goes on with its book");
 }

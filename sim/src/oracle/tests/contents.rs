@@ -1,15 +1,10 @@
 //! What refers to other messages.
 
-use fulmar_client::{Action, Change};
+use fulmar_client::Change;
 use fulmar_protocol::content::{Content, EDIT};
-use fulmar_protocol::group::{Change as Wanted, GroupDeliver, GroupSend};
-use fulmar_protocol::{Code, Frame, Numbers, Send};
+use fulmar_protocol::{Code, Frame, Send};
 
-use super::{History, READER, SENDER, TIME_MS};
-use crate::network::ConnNo;
-
-/// A group of the sender and the reader.
-pub(super) const GROUP: u64 = 300;
+use super::{History, READER, TIME_MS};
 
 impl History {
     fn refer(&mut self, number: u64, content: &Content<'_>) {
@@ -26,45 +21,6 @@ impl History {
     fn tick_at(&mut self, number: u64, ordinal: u64, time_ms: u64) {
         self.told(1, &Frame::Sent { peer: READER, number, ordinal, time_ms });
     }
-
-    /// The sender makes a group with the reader and writes one message to it.
-    pub(super) fn group(&mut self) {
-        for conn in [1, 2] {
-            self.wrote(conn, &Frame::GroupResume { cursors: fulmar_protocol::Pairs::Slice(&[]) });
-        }
-        let change =
-            Wanted { action: Action::Create, users: Numbers::Slice(&[READER]), value: b"g" };
-        self.wrote(1, &Frame::GroupChange { group: 0, number: 1, change });
-        self.told_group(1, 1, 1);
-        self.group_send(1, 2, 1, b"message one");
-        self.told_group(1, 2, 2);
-        self.told(2, &Frame::GroupSkip { group: GROUP, position: 1 });
-        self.group_deliver(2, 2, 1, b"message one");
-    }
-
-    pub(super) fn told_group(&mut self, conn: ConnNo, number: u64, position: u64) {
-        let time_ms = TIME_MS;
-        self.told(conn, &Frame::GroupSent { group: GROUP, number, position, time_ms });
-    }
-
-    pub(super) fn group_send(&mut self, conn: ConnNo, number: u64, content: u8, body: &[u8]) {
-        let send = GroupSend { group: GROUP, number, content, total_bytes: None, body };
-        self.wrote(conn, &Frame::GroupSend(send));
-    }
-
-    pub(super) fn group_deliver(&mut self, conn: ConnNo, position: u64, content: u8, body: &[u8]) {
-        let deliver = GroupDeliver {
-            group: GROUP,
-            position,
-            author: SENDER,
-            time_ms: TIME_MS,
-            content,
-            total_bytes: None,
-            body,
-            own: false,
-        };
-        self.told(conn, &Frame::GroupDeliver(deliver));
-    }
 }
 
 const fn edit(target: u64) -> Content<'static> {
@@ -73,28 +29,25 @@ const fn edit(target: u64) -> Content<'static> {
 
 #[test]
 fn a_reference_to_what_is_there_is_not_refused() {
-    let mut history = History::new();
-    history.one_message();
+    let mut history = History::with_message();
     history.refer(2, &edit(2));
     history.reject(2, Code::NoSuchMessage);
-    assert_eq!(history.0.failure, None);
+    history.is_quiet();
     history.refer(3, &edit(1));
     history.reject(3, Code::NoSuchMessage);
     history.complains("what exists may be referred to");
 
-    let mut history = History::new();
-    history.one_message();
+    let mut history = History::with_message();
     history.0.change_age(0);
     history.refer(2, &Content::Delete { target: 1 });
     history.reject(2, Code::TooOld);
-    assert_eq!(history.0.failure, None);
+    history.is_quiet();
     history.0.change_age(60_000);
     history.refer(3, &Content::Delete { target: 1 });
     history.reject(3, Code::TooOld);
     history.complains("a message may be changed for as long as is said");
 
-    let mut history = History::new();
-    history.one_message();
+    let mut history = History::with_message();
     history.refer(2, &edit(1));
     history.reject(2, Code::BadContent);
     history.complains("a send is rejected for a reason of its own");
@@ -102,15 +55,13 @@ fn a_reference_to_what_is_there_is_not_refused() {
 
 #[test]
 fn only_what_may_be_is_taken() {
-    let mut history = History::new();
-    history.one_message();
+    let mut history = History::with_message();
     history.refer(2, &edit(2));
     history.tick(2, 2);
     history.0.judge_whole();
     history.complains("what is referred to is there");
 
-    let mut history = History::new();
-    history.one_message();
+    let mut history = History::with_message();
     history.send_bytes(2, EDIT, b"\0new");
     history.tick(2, 2);
     history.0.judge_whole();
@@ -139,7 +90,7 @@ fn a_device_makes_of_a_message_what_it_was_told() {
     let mut edited = one.clone();
     edited.changes.edited = Some((b"new"[..].into(), TIME_MS));
     history.0.judge_changes((READER, 1), [&edited, &edit].into_iter());
-    assert_eq!(history.0.failure, None);
+    history.is_quiet();
     history.0.judge_changes((READER, 1), [&one, &edit].into_iter());
     history.complains("all devices agree what became of a message");
 }
@@ -148,15 +99,13 @@ fn a_device_makes_of_a_message_what_it_was_told() {
 fn in_a_group_only_the_author_changes_a_message() {
     let mut body = Vec::new();
     edit(2).encode(&mut body);
-    let mut history = History::new();
-    history.group();
+    let mut history = History::with_group();
     history.group_send(1, 3, EDIT, &body);
     history.told_group(1, 3, 3);
     let judged = history.0.judge_group_references();
     assert_eq!((judged, history.0.failure.take()), (Ok(()), None));
 
-    let mut history = History::new();
-    history.group();
+    let mut history = History::with_group();
     history.group_send(2, 1, EDIT, &body);
     history.told_group(2, 1, 3);
     let judged = history.0.judge_group_references();

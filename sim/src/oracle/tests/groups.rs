@@ -1,58 +1,33 @@
 //! Groups: what is taken and what is rejected, and that positions are dense.
 
-use fulmar_client::store::{GroupState, Write};
-use fulmar_client::{Action, MessageId};
-use fulmar_protocol::group::{Change, GroupRejected, GroupState as Told};
-use fulmar_protocol::{Code, Frame, Numbers, Pairs};
+use fulmar_client::Action;
+use fulmar_protocol::group::GroupState as Told;
+use fulmar_protocol::{Code, Frame, Pairs};
 
-use super::contents::GROUP;
+use super::grouped::GROUP;
 use super::{History, READER, SENDER};
-
-impl History {
-    pub(super) fn group_reject(&mut self, number: u64, code: Code) {
-        let rejected = GroupRejected { group: GROUP, number, code, retry_after_ms: 0 };
-        self.told(1, &Frame::GroupRejected(rejected));
-    }
-
-    fn group_change(&mut self, number: u64, action: Action, users: &[u64]) {
-        let change = Change { action, users: Numbers::Slice(users), value: b"" };
-        self.wrote(1, &Frame::GroupChange { group: GROUP, number, change });
-    }
-
-    fn group_ack(&mut self, position: u64) {
-        self.wrote(2, &Frame::GroupAck { group: GROUP, position });
-    }
-
-    /// The sender's device has stored that a send is rejected.
-    fn give_up(&mut self, number: u64, code: Code) {
-        let rejected = Write::Rejected { id: MessageId(number as i64), number, code };
-        self.0.stored(SENDER, 1, &[rejected]);
-    }
-}
 
 #[test]
 fn what_a_group_rejected_it_never_delivers() {
-    let mut history = History::new();
-    history.group();
+    let mut history = History::with_group();
     history.group_send(1, 3, 1, b"message two");
     // It may fill the position.
     history.group_send(1, 4, 1, b"message three");
     history.group_reject(3, Code::NotAMember);
     history.give_up(3, Code::NotAMember);
-    assert_eq!(history.0.failure, None);
+    history.is_quiet();
     history.group_ack(2);
     history.group_deliver(2, 3, 1, b"message two");
     history.complains("a group keeps nothing of what it rejected");
 
     // It was delivered before its sender was told.
-    let mut history = History::new();
-    history.group();
+    let mut history = History::with_group();
     history.group_send(1, 3, 1, b"message two");
     history.group_send(1, 4, 1, b"message three");
     history.group_ack(2);
     history.group_deliver(2, 3, 1, b"message two");
     history.group_reject(3, Code::NotAMember);
-    assert_eq!(history.0.failure, None);
+    history.is_quiet();
     history.give_up(3, Code::NotAMember);
     history.complains("a group keeps nothing of what it rejected");
 }
@@ -60,8 +35,7 @@ fn what_a_group_rejected_it_never_delivers() {
 /// The same body, sent again under a new number, may be taken once.
 #[test]
 fn what_a_group_rejected_may_be_sent_again() {
-    let mut history = History::new();
-    history.group();
+    let mut history = History::with_group();
     history.group_send(1, 3, 1, b"message two");
     history.group_reject(3, Code::NotAMember);
     history.give_up(3, Code::NotAMember);
@@ -69,7 +43,7 @@ fn what_a_group_rejected_may_be_sent_again() {
     history.group_send(1, 5, 1, b"message three");
     history.group_ack(2);
     history.group_deliver(2, 3, 1, b"message two");
-    assert_eq!(history.0.failure, None);
+    history.is_quiet();
     history.group_ack(3);
     history.group_deliver(2, 4, 1, b"message two");
     history.complains("a group keeps nothing of what it rejected");
@@ -77,14 +51,12 @@ fn what_a_group_rejected_may_be_sent_again() {
 
 #[test]
 fn a_resend_to_a_group_is_not_stale() {
-    let mut history = History::new();
-    history.group();
+    let mut history = History::with_group();
     history.group_send(1, 2, 1, b"message one");
     history.group_reject(2, Code::StaleNumber);
     history.complains("what a group ticked is never rejected");
 
-    let mut history = History::new();
-    history.group();
+    let mut history = History::with_group();
     history.group_send(1, 3, 1, b"message two");
     history.group_reject(3, Code::StaleNumber);
     history.complains("a number is stale only behind a newer one");
@@ -92,19 +64,17 @@ fn a_resend_to_a_group_is_not_stale() {
 
 #[test]
 fn a_position_of_a_group_is_filled() {
-    let mut history = History::new();
-    history.group();
-    history.told(2, &Frame::GroupSkip { group: GROUP, position: 3 });
+    let mut history = History::with_group();
+    history.group_skip(2, 3);
     history.complains("positions of a group are dense");
 
     // What is rejected takes none, however the position is heard of.
-    let mut history = History::new();
-    history.group();
+    let mut history = History::with_group();
     history.group_send(1, 3, 1, b"message two");
     history.group_reject(3, Code::NotAMember);
     history.group_send(1, 4, 1, b"message three");
     history.told_group(1, 4, 4);
-    assert_eq!(history.0.failure, None);
+    history.is_quiet();
     history.give_up(3, Code::NotAMember);
     history.0.judge_whole();
     history.complains("positions of a group are dense");
@@ -112,66 +82,57 @@ fn a_position_of_a_group_is_filled() {
 
 #[test]
 fn a_group_is_full_only_when_it_is() {
-    let mut history = History::new();
-    history.group();
+    let mut history = History::with_group();
     history.group_send(1, 3, 1, b"message two");
     history.group_reject(3, Code::QuotaExceeded);
     history.complains("a group is full only when it is");
 
-    let mut history = History::new();
-    history.group();
+    let mut history = History::with_group();
     history.group_send(1, 3, 1, b"message two");
     history.told_group(1, 3, 3);
     history.group_send(1, 4, 1, b"message three");
     history.group_reject(4, Code::QuotaExceeded);
-    assert_eq!(history.0.failure, None);
+    history.is_quiet();
 }
 
 #[test]
 fn a_group_has_room_for_as_many_members_as_it_says() {
-    let mut history = History::new();
-    history.group();
+    let mut history = History::with_group();
     history.group_change(3, Action::Add, &[9]);
     history.group_reject(3, Code::GroupFull);
     history.complains("a group is full only when it is");
 
-    let mut history = History::new();
-    history.group();
+    let mut history = History::with_group();
     history.group_change(3, Action::Add, &[9, 10]);
     history.group_reject(3, Code::GroupFull);
-    assert_eq!(history.0.failure, None);
+    history.is_quiet();
 }
 
 #[test]
 fn an_owner_may_do_what_owners_may() {
-    let mut history = History::new();
-    history.group();
-    let mut state = GroupState::new(GROUP);
-    state.cursor = 1;
-    history.0.stored(SENDER, 1, &[Write::Group(state)]);
+    let mut history = History::with_group();
+    history.has_group(SENDER, 1);
     history.group_change(3, Action::Promote, &[READER]);
     history.group_reject(3, Code::NotAllowed);
-    assert_eq!(history.0.failure, None);
+    history.is_quiet();
     history.0.judge_whole();
     history.complains("a role allows what it allows");
 }
 
 #[test]
 fn ticks_of_a_group_come_in_the_order_of_the_sends() {
-    let mut history = History::new();
-    history.group();
+    let mut history = History::with_group();
     history.group_send(1, 3, 1, b"message two");
     history.group_send(1, 4, 1, b"message three");
     history.told(1, &Frame::GroupSent { group: GROUP, number: 4, position: 4, time_ms: 1 });
     history.complains("ticks of a group come in the order of the sends");
 
     // A rejection needn't wait for the disk.
-    let mut history = History::new();
-    history.group();
+    let mut history = History::with_group();
     history.group_send(1, 3, 1, b"message two");
     history.group_send(1, 4, 1, b"message three");
     history.group_reject(4, Code::BodyTooLarge);
-    assert_eq!(history.0.failure, None);
+    history.is_quiet();
 }
 
 #[test]
@@ -185,17 +146,15 @@ fn the_head_of_a_group_never_goes_back() {
         info: b"",
         roles: Pairs::Slice(&[]),
     };
-    let mut history = History::new();
-    history.group();
+    let mut history = History::with_group();
     history.wrote(1, &Frame::GroupLook { group: GROUP, after: 0 });
     history.told(1, &Frame::GroupState(state(2)));
-    assert_eq!(history.0.failure, None);
+    history.is_quiet();
     history.wrote(1, &Frame::GroupLook { group: GROUP, after: 0 });
     history.told(1, &Frame::GroupState(state(1)));
     history.complains("the head of a group never goes back");
 
-    let mut history = History::new();
-    history.group();
+    let mut history = History::with_group();
     history.wrote(1, &Frame::GroupLook { group: GROUP, after: 0 });
     history.told(1, &Frame::GroupState(state(3)));
     history.complains("positions of a group are dense");

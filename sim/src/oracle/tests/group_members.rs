@@ -1,0 +1,101 @@
+//! Who is in a group: what members may do and read, and strangers may not.
+
+use fulmar_client::Action;
+use fulmar_protocol::content::{Content, EDIT};
+use fulmar_protocol::group::GroupRejected;
+use fulmar_protocol::{Code, Frame};
+
+use super::grouped::GROUP;
+use super::{History, READER};
+
+impl History {
+    /// The reader is a member no more.
+    fn without_reader() -> Self {
+        let mut history = History::with_told_group();
+        history.group_change(3, Action::Remove, &[READER]);
+        history.told_group(1, 3, 3);
+        history
+    }
+
+    /// The reader, whose device has the group up to here, is refused as a stranger.
+    fn strange(&mut self, cursor: u64) {
+        self.has_group(READER, cursor);
+        self.group_send(2, 1, 1, b"hello");
+        let (group, number, code) = (GROUP, 1, Code::NotAMember);
+        let rejected = GroupRejected { group, number, code, retry_after_ms: 0 };
+        self.told(2, &Frame::GroupRejected(rejected));
+        self.is_quiet();
+        self.0.judge_whole();
+    }
+}
+
+#[test]
+fn a_good_history_of_a_group_is_quiet() {
+    let mut history = History::with_told_group();
+    history.0.judge_whole();
+    history.is_quiet();
+    let mut history = History::without_reader();
+    history.strange(3);
+    history.is_quiet();
+}
+
+#[test]
+fn who_is_not_a_member_writes_nothing() {
+    let mut history = History::without_reader();
+    history.group_send(2, 1, 1, b"hello");
+    history.told_group(2, 1, 4);
+    history.is_quiet();
+    history.0.judge_whole();
+    history.complains("who isn't a member writes nothing");
+}
+
+#[test]
+fn a_change_is_made_by_who_may_make_it() {
+    let mut history = History::with_told_group();
+    history.changes(2, 1, Action::Rename, &[]);
+    history.told_group(2, 1, 3);
+    history.is_quiet();
+    history.0.judge_whole();
+    history.complains("a change is made by who may make it");
+}
+
+#[test]
+fn who_is_not_a_member_reads_nothing() {
+    let mut history = History::without_reader();
+    history.group_send(1, 4, 1, b"message two");
+    history.told_group(1, 4, 4);
+    history.group_ack(2);
+    history.group_skip(2, 3);
+    history.0.judge_whole();
+    history.is_quiet();
+    history.group_deliver(2, 4, 1, b"message two");
+    history.is_quiet();
+    history.0.judge_whole();
+    history.complains("who isn't a member reads nothing");
+}
+
+#[test]
+fn who_is_added_is_told() {
+    let mut history = History::with_group();
+    history.0.judge_whole();
+    history.complains("who is added is told");
+}
+
+#[test]
+fn a_member_may_write() {
+    let mut history = History::with_told_group();
+    history.strange(2);
+    history.complains("a member may write");
+}
+
+#[test]
+fn an_author_may_change_a_message_of_a_group() {
+    let mut history = History::with_told_group();
+    let mut body = Vec::new();
+    Content::Edit { target: 2, body: b"new" }.encode(&mut body);
+    history.group_send(1, 3, EDIT, &body);
+    history.group_reject(3, Code::NotYours);
+    history.is_quiet();
+    history.0.judge_whole();
+    history.complains("an author may change a message");
+}
