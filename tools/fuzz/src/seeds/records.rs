@@ -93,6 +93,7 @@ pub(crate) fn group() -> Vec<u8> {
         absences: Vec::new(),
         delivered: 3,
         read: 2,
+        awaits: 0,
     };
     let back = Member { since: 4, absences: vec![(2, 4)], ..member(2, Role::Member, 0) };
     let record = GroupRecord {
@@ -105,7 +106,11 @@ pub(crate) fn group() -> Vec<u8> {
         made_by: (1, 1, 5),
         name: Bytes::from_static(b"birds"),
         info: Bytes::from_static(&[0, 255]),
-        members: vec![member(1, Role::Owner, 0), back, member(9, Role::Former, 4)],
+        members: vec![
+            Member { awaits: 5, ..member(1, Role::Owner, 0) },
+            back,
+            member(9, Role::Former, 4),
+        ],
     };
     encoded(|out| record.encode(out))
 }
