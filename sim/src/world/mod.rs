@@ -7,7 +7,7 @@
 //!
 //! `server` steps the node, `life` starts and ends it, `wires` moves bytes, `people` drives the devices, `groups` what people do in groups, `contents` what
 //! they do to messages that are there, `fading` which ones disappear, `books` what they keep
-//! for themselves, `profiles` what they show of themselves, `presence` whether they are there, `echoes` makes two connections of one, `past` what they fetch again, `faults` breaks things,
+//! for themselves, `profiles` what they show of themselves, `presence` whether they are there, `echoes` makes two connections of one, `past` what they fetch again, `rogues` what clients do that misbehave, `tricks` the same about groups, books and people, `faults` breaks things,
 //! `ending` judges the rest.
 
 mod books;
@@ -24,6 +24,7 @@ mod presence;
 mod profiles;
 mod rogues;
 mod server;
+mod tricks;
 mod wires;
 
 pub(crate) use echoes::Echo;
@@ -116,6 +117,8 @@ pub(crate) struct World {
     profiles: Dice,
     /// Choices of people about being there, and whom they watch.
     presence: Dice,
+    /// Choices of rogues about groups, books and people.
+    tricks: Dice,
     actions: Vec<Action>,
     failure: Option<Failure>,
 }
@@ -153,6 +156,7 @@ impl World {
             past: dice(18),
             profiles: dice(20),
             presence: dice(22),
+            tricks: dice(24),
             actions: Vec::new(),
             failure: None,
             plan,
