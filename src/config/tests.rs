@@ -182,13 +182,21 @@ fn a_log_filter_names_levels_or_what_logs() {
         "info,fulmar::control",
         "fulmar::node::workers",
         "info,[connection{slot}]=debug",
-        // No pattern.
-        "info,[connection{peer=(}]=debug",
+        "info,[connection{slot=7}]=debug",
+        "info,[connection{is_open=true}]=debug",
     ] {
         assert_eq!(resolve(&[DEV, "--log", good], "").expect(good).log, good);
     }
-    for wrong in ["inof", "info,debgu", "fulmar::cor_loop", "fulmars", "fulmar=inof", " ", "hyper"]
-    {
+    for wrong in [
+        "inof",
+        "info,debgu",
+        "fulmar::cor_loop",
+        "fulmars",
+        "fulmar=inof",
+        " ",
+        "hyper",
+        "info,[connection{slot=.*}]=debug",
+    ] {
         let error = resolve(&[DEV, "--log", wrong], "").expect_err(wrong);
         let start = format!("log = {wrong:?} (flag --log); allowed: error, warn, info, debug, ");
         assert!(error.starts_with(&start), "{error}");

@@ -55,13 +55,24 @@ pub(super) fn parse(key: &Key, text: &str) -> Option<Value> {
     }
 }
 
-/// A filter of log lines. Values of fields are compared as they are: as patterns, some would take all time and
-/// memory to read.
+/// A filter of log lines. A field may be compared with a number or a flag; any other value would be a pattern,
+/// and some of these take all time and memory to read.
 ///
 /// # Errors
 /// What is wrong with it.
 pub fn log_filter(text: &str) -> Result<EnvFilter, String> {
+    if !text.split(',').all(has_plain_value) {
+        return Err("a field may be compared with a number, true or false".to_owned());
+    }
     EnvFilter::builder().with_regex(false).parse(text).map_err(|error| error.to_string())
+}
+
+/// Whether a part of a filter compares a field with nothing but a number or a flag.
+fn has_plain_value(directive: &str) -> bool {
+    let Some((_, fields)) = directive.split_once('{') else { return true };
+    let Some((fields, _)) = fields.rsplit_once('}') else { return false };
+    let is_plain = |value: &str| value.parse::<f64>().is_ok() || value.parse::<bool>().is_ok();
+    fields.split_once('=').is_none_or(|(_, value)| is_plain(value))
 }
 
 /// The value as a right-hand side in TOML, in the same form whatever it was written like.
