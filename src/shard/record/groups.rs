@@ -133,10 +133,13 @@ impl GroupList {
             // A list of none isn't written, so that a record has one form.
             return Err(RecordError("inbox.own_doing"));
         }
+        let mut before = 0;
         for _ in 0..count {
-            if !self.act(fields.number("inbox.own_doing")?) {
+            let group = fields.number("inbox.own_doing")?;
+            if group < before || !self.act(group) {
                 return Err(RecordError("inbox.own_doing"));
             }
+            before = group;
         }
         Ok(())
     }
@@ -191,6 +194,9 @@ mod tests {
         assert_eq!(again, list);
         assert!(again.decode_own_doing(&mut Fields { rest: &bytes }).is_err(), "twice");
         assert!(again.decode_own_doing(&mut Fields { rest: &[0] }).is_err(), "none");
+        list.begin(3);
+        let unsorted = &mut Fields { rest: &[2, 9, 3] };
+        assert!(list.clone().decode_own_doing(unsorted).is_err(), "unsorted");
         list.end(9);
         list.begin(9);
         assert_eq!(list.own_doing(), [0; 0]);
