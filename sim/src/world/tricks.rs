@@ -120,7 +120,9 @@ impl World {
         self.coverage.hit(Happening::RogueGroupLie);
         let ahead = self.tricks.pick(&[1, 1_000, u64::MAX / 2]);
         let mut cursors: Vec<(u64, u64)> = self.rogues[rogue as usize].groups.clone();
-        cursors.iter_mut().for_each(|(_, cursor)| *cursor += ahead);
+        for (_, cursor) in &mut cursors {
+            *cursor += ahead;
+        }
         cursors.extend(self.foreign_group(rogue).map(|group| (group, ahead)));
         cursors.push((NOBODIES + self.tricks.below(20), ahead));
         cursors.sort_unstable();
