@@ -364,7 +364,7 @@ impl NodePlan {
 
     /// What an operator may change between two runs of the node.
     pub(crate) fn change(&mut self, dice: &mut Dice) {
-        match dice.below(6) {
+        match dice.below(8) {
             0 | 1 => self.shard.cores = dice.between(1..=4) as u16,
             2 => {
                 self.shard.retention = match self.shard.retention {
@@ -377,7 +377,27 @@ impl NodePlan {
                 self.shard.sends_max = dice.magnitude(1..=128) as u32;
             }
             4 => self.shard.quota_messages = dice.magnitude(20..=10_000),
+            5 => self.change_bounds(dice),
             _ => self.segment_bytes = dice.magnitude(64 << 10..=1 << 20),
+        }
+    }
+
+    /// Those bounds that this world has made small.
+    fn change_bounds(&mut self, dice: &mut Dice) {
+        let usual = ShardConfig::new(0, 1);
+        let shard = &mut self.shard;
+        if shard.expiry_ms != usual.expiry_ms {
+            shard.expiry_ms = dice.magnitude(4_000..=120_000);
+        }
+        if shard.quota_bytes != usual.quota_bytes {
+            shard.quota_bytes = dice.magnitude(20_000..=5_000_000);
+        }
+        if shard.group_quota_messages != usual.group_quota_messages {
+            shard.group_quota_messages = dice.magnitude(5..=1_000);
+            shard.group_quota_bytes = dice.magnitude(20_000..=5_000_000);
+        }
+        if shard.group_members_max != usual.group_members_max {
+            shard.group_members_max = dice.between(2..=12) as usize;
         }
     }
 }

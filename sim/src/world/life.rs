@@ -68,14 +68,16 @@ impl World {
         self.node_plan.change(&mut self.threads);
         let shard = &self.node_plan.shard;
         self.coverage.hit(Happening::ConfigChange);
-        if before.cores != shard.cores {
-            self.coverage.hit(Happening::CoresChange);
-        }
-        if before.quota_messages != shard.quota_messages {
-            self.coverage.hit(Happening::QuotaChange);
-        }
-        if before.retention != shard.retention {
-            self.coverage.hit(Happening::RetentionChange);
+        for (is_changed, happening) in [
+            (before.cores != shard.cores, Happening::CoresChange),
+            (before.quota_messages != shard.quota_messages, Happening::QuotaChange),
+            (before.retention != shard.retention, Happening::RetentionChange),
+            (before.expiry_ms != shard.expiry_ms, Happening::ExpiryChange),
+            (before.quota_bytes != shard.quota_bytes, Happening::BytesChange),
+            (before.group_quota_bytes != shard.group_quota_bytes, Happening::GroupQuotaChange),
+            (before.group_members_max != shard.group_members_max, Happening::MembersChange),
+        ] {
+            self.coverage.add(happening, u64::from(is_changed));
         }
     }
 
