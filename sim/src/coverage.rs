@@ -137,6 +137,8 @@ happenings! {
     GroupQuota "full_group_logs" required,
     GroupFull "full_groups" required,
     GroupExpired "group_entries_expired" required,
+    GroupsRested "nodes_in_which_all_groups_rested" required,
+    Reunion "people_who_parted_and_came_back" required,
     GroupHole "group_logs_known_in_part" optional,
     // What refers to other messages.
     Edit "messages_edited" required,

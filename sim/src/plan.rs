@@ -181,6 +181,8 @@ pub(crate) struct Plan {
     pub(crate) profile_percent: u64,
     /// What people do to be seen, and to see others, in percent of all.
     pub(crate) presence_percent: u64,
+    /// Some people go, once everything is at rest, and come back before the last login.
+    pub(crate) parts: bool,
 }
 
 /// Messages that the people of a world write, at most by this rate: what a world costs.
@@ -296,6 +298,7 @@ impl Plan {
             past_once_in,
             profile_percent,
             presence_percent,
+            parts: groups > 0 && Dice::new(seed, 23).once_in(4),
         }
     }
 }

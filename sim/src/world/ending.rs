@@ -34,6 +34,7 @@ impl World {
         match self.phase {
             Phase::Chaos => self.calm_down(),
             Phase::Calm { since } => self.look_for_rest(since),
+            Phase::Apart { since, has_seen } => self.look_for_reunion(since, has_seen),
             Phase::LastLogin { since } => self.look_for_receipts(since),
             Phase::Asking { since } => self.look_for_answers(since),
             Phase::Storing => {
@@ -46,7 +47,7 @@ impl World {
         }
     }
 
-    fn look_again(&mut self) {
+    pub(super) fn look_again(&mut self) {
         self.looks += 1;
         let pause = (u64::from(self.looks) * 500 * MS).min(15 * SECOND);
         self.schedule.after(pause, Event::Look);
@@ -102,7 +103,7 @@ impl World {
     }
 
     /// Everything that is owed, in words; nothing where all is at rest.
-    fn unrest(&mut self) -> Vec<String> {
+    pub(super) fn unrest(&mut self) -> Vec<String> {
         if let Some(device) = self.are_devices_at_rest() {
             let state = &self.devices[device as usize];
             let (user, number) = (state.user, state.number);
@@ -130,16 +131,21 @@ impl World {
             unrest = self.oracle.missing_of_people();
         }
         if unrest.is_empty() {
-            self.trace.say(now, || "everything is at rest; everybody logs in again".into());
-            self.phase = Phase::LastLogin { since: now };
-            self.looks = 0;
-            self.log_in_again();
-            self.schedule.after(STORE_MAX, Event::Look);
+            if self.parts() { self.part() } else { self.begin_last_login() }
         } else if now > since + CALM_MAX {
             self.fail("everything ticked arrives", unrest.join("; "));
         } else {
             self.look_again();
         }
+    }
+
+    pub(super) fn begin_last_login(&mut self) {
+        let now = self.schedule.now();
+        self.trace.say(now, || "everything is at rest; everybody logs in again".into());
+        self.phase = Phase::LastLogin { since: now };
+        self.looks = 0;
+        self.log_in_again();
+        self.schedule.after(STORE_MAX, Event::Look);
     }
 
     /// Everybody loses the connection: by a stop of the node, or by itself.
@@ -164,7 +170,7 @@ impl World {
         }
         if unrest.is_empty() {
             // Those of groups are asked for at the login.
-            unrest = self.oracle.missing_group_receipts();
+            unrest = self.oracle.missing_group_receipts(true);
         }
         if unrest.is_empty() && self.node.is_some() {
             self.ask();

@@ -122,7 +122,7 @@ impl World {
     }
 
     /// A person looks at what came last in a group, or at something older.
-    fn look_at_group(&mut self, device: u32) {
+    pub(super) fn look_at_group(&mut self, device: u32) {
         let state = &mut self.devices[device as usize];
         let newest = self.people.percent(80);
         let unread = &mut state.unread_of_groups;

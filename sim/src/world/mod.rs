@@ -2,13 +2,13 @@
 //! the oracle that watches. One event happens at a time; nothing in it depends on anything but the plan.
 //!
 //! ```text
-//! chaos: people act, things break ──► calm: everything must come to rest ──► last login ──► verdict
+//! chaos: people act, things break ──► calm: everything must come to rest ──► some part ──► last login ──► verdict
 //! ```
 //!
 //! `server` steps the node, `life` starts and ends it, `wires` moves bytes, `people` drives the devices, `groups` what people do in groups, `contents` what
 //! they do to messages that are there, `fading` which ones disappear, `books` what they keep
 //! for themselves, `profiles` what they show of themselves, `presence` whether they are there, `echoes` makes two connections of one, `past` what they fetch again, `rogues` what clients do that misbehave, `tricks` the same about groups, books and people, `faults` breaks things,
-//! `ending` judges the rest.
+//! `reunion` lets people part and come back, `ending` judges the rest.
 
 mod books;
 mod contents;
@@ -22,6 +22,7 @@ mod past;
 mod people;
 mod presence;
 mod profiles;
+mod reunion;
 mod rogues;
 mod server;
 mod tricks;
@@ -55,6 +56,11 @@ enum Phase {
     /// Nothing breaks any more, since this time.
     Calm {
         since: Time,
+    },
+    /// Some went, since this time, and come back; whether they looked at what was written meanwhile.
+    Apart {
+        since: Time,
+        has_seen: bool,
     },
     /// Everybody logged in once more, since this time.
     LastLogin {
@@ -119,6 +125,8 @@ pub(crate) struct World {
     presence: Dice,
     /// Choices of rogues about groups, books and people.
     tricks: Dice,
+    /// Choices who goes before the last login, and what the others write.
+    reunion: Dice,
     actions: Vec<Action>,
     failure: Option<Failure>,
 }
@@ -157,6 +165,7 @@ impl World {
             profiles: dice(20),
             presence: dice(22),
             tricks: dice(24),
+            reunion: dice(26),
             actions: Vec::new(),
             failure: None,
             plan,

@@ -8,6 +8,7 @@ const OF_A_NODE: &[&str] = &[
     "a node without clients is empty",
     "a session's batches fit its store",
     "a world comes to rest",
+    "authors who stay hear what came of it",
     "everything ticked arrives",
     "lanes are bounded",
     "memory is bounded",
