@@ -4,7 +4,8 @@ use fulmar_sim::{Trouble, Wishes, run};
 
 /// Small enough that many fit the time of a test.
 fn short() -> Wishes {
-    // Worlds with groups are lived by `./dev sim`; see docs/reliability.md for what they still find.
+    // Worlds with groups take longer, and are lived by `./dev sim`, for minutes also in `./dev test`. What they found
+    // is in docs/reliability.md, and what they may still find under "Known and left" there.
     let without = vec![Trouble::Groups];
     Wishes { users: Some(6), span: Some(20), without, ..Wishes::default() }
 }
