@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use fulmar_client::BookItem;
-use fulmar_client::people::item;
+use fulmar_client::people::{audience, item, privacy};
 use fulmar_protocol::people::{Item, PutRejected};
 use fulmar_protocol::{Code, Frame};
 
@@ -114,6 +114,10 @@ impl Oracle {
     pub(super) fn wrote_of_book(&mut self, link: &Link, frame: &Frame<'_>) {
         if let Frame::Put { item, key, value } = *frame {
             self.book(link.user).put((item, key.to_vec()), value);
+            let is_of_reads = item == item::PRIVACY && key == [privacy::READS];
+            if is_of_reads && value.first() != Some(&audience::NOBODY) {
+                self.may_open_reads(link.user);
+            }
         }
     }
 

@@ -52,6 +52,8 @@ pub(crate) struct Direction {
     pub(crate) attempts: Vec<Attempt>,
     /// What the reader saw when that wasn't surely hidden.
     pub(crate) seen_openly: u64,
+    /// What the reader saw while it was hidden, and when that was said.
+    pub(crate) seen_hidden: Vec<(Time, u64)>,
     by_number: BTreeMap<(u16, u64), Vec<u32>>,
     by_digest: HashMap<Digest, Vec<u32>>,
     /// From ordinal 1.

@@ -29,6 +29,8 @@ pub(crate) struct Asked {
     pub(crate) cursor: u64,
     /// Of those who would be told that they are added: up to where their inboxes were emptied.
     pub(crate) floors: Vec<(u32, u64)>,
+    /// Something that was written later was ticked: this may only be refused.
+    is_overtaken: bool,
 }
 
 /// See the module's description.
@@ -63,7 +65,7 @@ impl Lines {
     }
 
     pub(crate) fn asks(&mut self, group: u64, number: u64, cursor: u64, floors: Vec<(u32, u64)>) {
-        self.unanswered.push(Asked { group, number, cursor, floors });
+        self.unanswered.push(Asked { group, number, cursor, floors, is_overtaken: false });
     }
 
     /// An answer about this group, or about the creation that made it.
@@ -79,15 +81,16 @@ impl Lines {
             let detail = format!("number {number} to group {group}");
             return Err(Complaint("a send to a group is answered once", detail));
         };
-        let of = self.unanswered[at].group;
-        let is_earlier = |asked: &&Asked| of > 0 && asked.group == of;
-        if let Some(earlier) = self.unanswered[..at].iter().find(is_earlier)
-            && is_tick_in_order
-        {
-            let detail = format!("number {number} to group {group}, where {earlier:?} has none");
+        let asked = self.unanswered.remove(at);
+        if is_tick_in_order && asked.is_overtaken {
+            let detail = format!("number {number} to group {group}, behind a later one");
             return Err(Complaint("ticks of a group come in the order of the sends", detail));
         }
-        Ok(self.unanswered.remove(at))
+        if is_tick_in_order && asked.group > 0 {
+            let earlier = self.unanswered[..at].iter_mut().filter(|it| it.group == asked.group);
+            earlier.for_each(|it| it.is_overtaken = true);
+        }
+        Ok(asked)
     }
 
     /// The client asks what a group is, of which so much is known.

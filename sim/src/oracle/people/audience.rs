@@ -4,8 +4,11 @@ use fulmar_client::people::{audience, item, privacy};
 use fulmar_protocol::people::user_key;
 
 use super::super::{Complaint, Oracle};
-use crate::clock::Time;
+use crate::clock::{SECOND, Time};
 use crate::coverage::Happening;
+
+/// How long what a client wrote may be on its way to the server.
+const UNDER_WAY_MAX: Time = 60 * SECOND;
 
 impl Oracle {
     /// Whether somebody may ever have been hidden from somebody by a block.
@@ -88,12 +91,27 @@ impl Oracle {
         ordinal: u64,
         is_hidden: bool,
     ) {
+        let now = self.now;
         if is_hidden {
             self.hit(Happening::ReadHidden);
+            self.direction(from, by).seen_hidden.push((now, ordinal));
             return;
         }
         let direction = self.direction(from, by);
         direction.seen_openly = direction.seen_openly.max(ordinal);
+    }
+
+    /// A user lets others see what it reads, from when the server takes that. What it said to have read before may come
+    /// to the server on another connection, after that.
+    pub(in super::super) fn may_open_reads(&mut self, by: u32) {
+        let since = self.now.saturating_sub(UNDER_WAY_MAX);
+        let pairs = self.directions_by_pair.iter().filter(|((_, reader), _)| *reader == by);
+        for (_, &at) in pairs {
+            let direction = &mut self.directions[at as usize];
+            let under_way = direction.seen_hidden.drain(..).filter(|&(said, _)| said >= since);
+            let seen = under_way.map(|(_, ordinal)| ordinal).max().unwrap_or(0);
+            direction.seen_openly = direction.seen_openly.max(seen);
+        }
     }
 
     /// An author was told what somebody read. After a block it is told of all that was acknowledged.

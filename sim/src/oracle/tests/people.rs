@@ -236,3 +236,20 @@ fn who_hides_what_was_read_hides_it() {
     history.receipt(1, 1);
     history.complains("who hides what was read hides it");
 }
+
+/// The server may come to it after the setting, which went another way.
+#[test]
+fn what_was_read_just_before_reads_are_open_again_may_show() {
+    let mut history = History::new();
+    history.send(1, b"message one");
+    history.tick(1, 1);
+    history.hides(privacy::READS);
+    history.deliver(2, 1, 1, b"message one");
+    history.ack(2, 1);
+    history.0.time(SECOND);
+    history.wrote(2, &Frame::Read { peer: SENDER, ordinal: 1 });
+    let (key, value) = (&[privacy::READS][..], &[audience::EVERYBODY][..]);
+    history.wrote(2, &Frame::Put { item: item::PRIVACY, key, value });
+    history.receipt(1, 1);
+    assert_eq!(history.0.failure, None);
+}
