@@ -195,6 +195,27 @@ impl Shard {
         }
     }
 
+    /// A group was let go while what is to enter waited for what the member sent lately. It goes before what its
+    /// device sent later, which may wait for the group already: else that would make it stale.
+    fn hand_back(&mut self, id: GroupId, origin: Origin, what: Entering, fx: &mut Effects) {
+        self.hand_to_group(id, what.into_letter(origin, id), fx);
+        let Some(&slot) = self.groups_by_id.get(&id) else { return };
+        let number = |letter: &GroupLetter| match letter {
+            GroupLetter::Append { origin: of, .. } | GroupLetter::Change { origin: of, .. } => {
+                ((of.user, of.device) == (origin.user, origin.device)).then_some(of.number)
+            }
+            _ => None,
+        };
+        let waiting = &mut self.groups[slot].waiting;
+        if waiting.last().and_then(number) != Some(origin.number) {
+            return;
+        }
+        let is_later = |letter: &GroupLetter| number(letter) > Some(origin.number);
+        if let Some(at) = waiting.iter().position(is_later) {
+            waiting[at..].rotate_right(1);
+        }
+    }
+
     /// What a letter wants of a group that is here.
     pub(super) fn at_group(&mut self, slot: u32, letter: GroupLetter, fx: &mut Effects) {
         let letter = match letter {
@@ -285,9 +306,7 @@ impl Shard {
         fx: &mut Effects,
     ) {
         let Some(slot) = self.loaded_group(group) else {
-            // It was let go meanwhile.
-            let letter = what.into_letter(origin, group);
-            self.hand_to_group(group, letter, fx);
+            self.hand_back(group, origin, what, fx);
             return;
         };
         // It came while both waited for what the member sent lately.

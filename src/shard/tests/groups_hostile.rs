@@ -413,3 +413,25 @@ fn who_was_told_goodbye_is_not_told_that_a_group_is_gone() {
     let (group, heard) = resume(&[]);
     assert_eq!(heard, [format!("group {group} gone @0")]);
 }
+
+/// The group is let go while the first waits for what its author sent lately; then the second waits for the group.
+#[test]
+fn a_send_does_not_overtake_one_that_waits_while_the_group_is_let_go() {
+    let mut world = World::new();
+    let (group, _) = three(&mut world);
+    world.crash();
+    let ann = world.log_in(1, 1);
+    world.told(ann);
+    world.holds_loads = true;
+    world.say(ann, group, 2, "one");
+    world.say(ann, group, 3, "two");
+    assert!(world.load_one(0), "the group");
+    world.settle();
+    world.pass(2 * WARM_MS);
+    assert_eq!(world.shard().groups.len(), 0, "it rests");
+    world.say(ann, group, 4, "three");
+    world.holds_loads = false;
+    world.load();
+    let sent = |number, position| format!("group {group} sent n{number} @{position}");
+    assert_eq!(world.heard(ann), [sent(2, 2), sent(3, 3), sent(4, 4)]);
+}
