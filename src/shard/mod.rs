@@ -277,21 +277,23 @@ impl Shard {
         self.follow_up(fx);
         self.tell_held_presence(fx);
         self.tell_found(fx);
-        while !(self.pump.is_empty()
-            && self.receipts.is_empty()
-            && self.feeding.is_empty()
-            && self.paging.is_empty())
-        {
-            self.deliver_all(fx);
-            self.feed_all(fx);
-            self.tell_receipts(fx);
-            self.tell_pages(fx);
+        loop {
+            while !self.has_told_all() {
+                self.deliver_all(fx);
+                self.feed_all(fx);
+                self.tell_receipts(fx);
+                self.tell_pages(fx);
+                self.follow_up(fx);
+            }
+            self.post_group_moves(fx);
             self.follow_up(fx);
+            self.tell_group_receipts(fx);
+            self.follow_up(fx);
+            // A connection that went on meanwhile may have sent something.
+            if self.has_told_all() && self.group_moves.is_empty() {
+                break;
+            }
         }
-        self.post_group_moves(fx);
-        self.follow_up(fx);
-        self.tell_group_receipts(fx);
-        self.follow_up(fx);
         let changed_ms = self.dirty.front().map_or(self.now.mono_ms, |&(since_ms, _)| since_ms);
         self.store_moved_cursors(fx);
         self.store_groups(fx);
@@ -306,6 +308,14 @@ impl Shard {
             self.ticket += 1;
         }
         self.check_invariants();
+    }
+
+    /// Whether nothing of this turn is left to be delivered or told.
+    fn has_told_all(&self) -> bool {
+        self.pump.is_empty()
+            && self.receipts.is_empty()
+            && self.feeding.is_empty()
+            && self.paging.is_empty()
     }
 
     /// When the next turn must begin at the latest, in milliseconds on the monotonic clock.

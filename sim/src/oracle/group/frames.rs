@@ -244,6 +244,12 @@ impl Oracle {
                 self.hit(Happening::GroupFull);
                 self.judge_group_size(link.run, group, by)?;
             }
+            // A later one was taken first.
+            Code::StaleNumber if asked.is_overtaken && link.is_good => {
+                let detail =
+                    format!("number {number} to group {group} is stale, behind a later one");
+                return Err(Complaint("ticks of a group come in the order of the sends", detail));
+            }
             Code::StaleNumber | Code::BodyTooLarge => {}
             Code::BadContent | Code::NoSuchMessage | Code::NotYours | Code::TooOld => {
                 self.note_refusal(group, by, code)?;

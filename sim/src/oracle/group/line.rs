@@ -30,7 +30,7 @@ pub(crate) struct Asked {
     /// Of those who would be told that they are added: up to where their inboxes were emptied.
     pub(crate) floors: Vec<(u32, u64)>,
     /// Something that was written later was ticked: this may only be refused.
-    is_overtaken: bool,
+    pub(crate) is_overtaken: bool,
 }
 
 /// See the module's description.

@@ -130,6 +130,14 @@ fn ticks_of_a_group_come_in_the_order_of_the_sends() {
     history.told(1, &Frame::GroupSent { group: GROUP, number: 3, position: 3, time_ms: 1 });
     history.complains("ticks of a group come in the order of the sends");
 
+    // Nor is it taken for an old one because of the later.
+    let mut history = History::with_group();
+    history.group_send(1, 3, 1, b"message two");
+    history.group_send(1, 4, 1, b"message three");
+    history.told(1, &Frame::GroupSent { group: GROUP, number: 4, position: 4, time_ms: 1 });
+    history.group_reject(3, Code::StaleNumber);
+    history.complains("ticks of a group come in the order of the sends");
+
     // A rejection needn't wait for the disk.
     let mut history = History::with_group();
     history.group_send(1, 3, 1, b"message two");
