@@ -141,8 +141,7 @@ pub(crate) struct Link {
     pub(crate) sending: Option<Large<SendHeader>>,
     pub(crate) delivering: Option<Large<DeliverHeader>>,
     pub(crate) groups: Lines,
-    /// Pages that were asked for: one, where a client keeps the rules.
-    pub(crate) pages: VecDeque<Page>,
+    pub(crate) page: Option<Page>,
     pub(crate) people: Line,
 }
 
@@ -195,7 +194,7 @@ impl Link {
             sending: None,
             delivering: None,
             groups: Lines::default(),
-            pages: VecDeque::new(),
+            page: None,
             people: Line::default(),
         }
     }

@@ -105,10 +105,7 @@ impl Oracle {
 
     /// A client asks for a page.
     pub(super) fn wrote_history(&mut self, link: &mut Link, asked: &History) {
-        if link.is_good {
-            link.pages.clear();
-        }
-        link.pages.push_back(Page {
+        link.page = Some(Page {
             asked: *asked,
             asked_at: self.now,
             told: BTreeSet::new(),
@@ -131,7 +128,7 @@ impl Oracle {
     }
 
     fn past(&mut self, link: &mut Link, past: &Past<'_>) -> Result<(), Complaint> {
-        let Some(page) = link.pages.front_mut() else {
+        let Some(page) = &mut link.page else {
             return Err(Complaint("a page is asked for", format!("{past:?}")));
         };
         page.take(past)?;
@@ -181,15 +178,14 @@ impl Oracle {
         let entry = Entry { peer, ordinal, own, is_notice: false, digest, time_ms };
         self.users[user as usize].place(position, entry)?;
         if own {
-            let is_checked = self.users[user as usize].is_good;
-            self.direction(user, peer).copied(ordinal, digest, position, is_checked)
+            self.direction(user, peer).copied(ordinal, digest, position, true)
         } else {
             self.direction(peer, user).delivered(ordinal, digest, time_ms, position)
         }
     }
 
     fn page_ends(&mut self, link: &mut Link, end: &HistoryEnd) -> Result<(), Complaint> {
-        let Some(page) = link.pages.pop_front() else {
+        let Some(page) = link.page.take() else {
             return Err(Complaint("a page is asked for", format!("{end:?}")));
         };
         self.hit(Happening::Page);

@@ -442,11 +442,9 @@ impl Oracle {
         let Some(log) = self.groups.logs.get(&group) else { return reader.acked };
         let is_own = |position: u64| log.entry(position).is_none_or(|entry| entry.author == user);
         let is_had = |position: &u64| reader.delivered.contains(*position) || is_own(*position);
-        // Who lies may say more than there is.
-        let acked = reader.acked.min(log.entries_max());
-        let mut has = (1..=acked).rev().find(is_had).unwrap_or(0);
+        let mut has = (1..=reader.acked).rev().find(is_had).unwrap_or(0);
         // What it wrote itself the server passes over without being told.
-        for position in acked + 1..=log.entries_max() {
+        for position in reader.acked + 1..=log.entries_max() {
             let entry = log.entry(position);
             let time_ms = entry.and_then(|entry| entry.time_ms);
             let is_kept = time_ms.is_some_and(|time_ms| time_ms > self.expired_through_ms);
