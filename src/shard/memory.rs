@@ -99,6 +99,9 @@ impl Shard {
         {
             self.user_slot(user, fx);
         }
+        if let (Action::Enter { .. }, LogId::Group(group)) = (&action, log) {
+            self.is_entering_group(group, true);
+        }
         let slot = self.conversation_slot(log, peer, fx);
         let is_user_here = self.loaded_owner(log).is_some();
         let conversation = &mut self.conversations[slot];
@@ -120,6 +123,7 @@ impl Shard {
             && waiting.len() >= WAITING_MAX
         {
             let origin = *origin;
+            self.is_entering_group(group, false);
             self.reject_group(origin, group, Code::Overloaded, fx);
             return;
         }

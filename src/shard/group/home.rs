@@ -43,6 +43,8 @@ pub(in super::super) struct Group {
     pub(super) is_seated: bool,
     /// What waits before it may enter; at most [`GROUP_HELD_MAX`](crate::limits::GROUP_HELD_MAX).
     pub(super) held: Vec<Held>,
+    /// What waits until it is known what its author sent lately.
+    pub(in super::super) entering: usize,
     pub(super) last_adding: u64,
     /// Users who were told, or are being told, that they are added, and aren't members yet.
     pub(super) joining: Vec<UserId>,
@@ -83,6 +85,7 @@ impl Group {
             cores: Vec::new(),
             is_seated: false,
             held: Vec::new(),
+            entering: 0,
             last_adding: 0,
             joining: Vec::new(),
             early: Vec::new(),
@@ -117,6 +120,7 @@ impl Group {
         self.stage == Stage::Ready
             && self.durable == self.record.head
             && self.last_ticket <= stored
+            && self.entering == 0
             && self.held.is_empty()
             && self.joining.is_empty()
             && !(self.dirty || self.receipts_queued || self.is_looking)
@@ -192,27 +196,6 @@ impl Shard {
             }
             // What a device says of itself it says again.
             _ => {}
-        }
-    }
-
-    /// A group was let go while what is to enter waited for what the member sent lately. It goes before what its
-    /// device sent later, which may wait for the group already: else that would make it stale.
-    fn hand_back(&mut self, id: GroupId, origin: Origin, what: Entering, fx: &mut Effects) {
-        self.hand_to_group(id, what.into_letter(origin, id), fx);
-        let Some(&slot) = self.groups_by_id.get(&id) else { return };
-        let number = |letter: &GroupLetter| match letter {
-            GroupLetter::Append { origin: of, .. } | GroupLetter::Change { origin: of, .. } => {
-                ((of.user, of.device) == (origin.user, origin.device)).then_some(of.number)
-            }
-            _ => None,
-        };
-        let waiting = &mut self.groups[slot].waiting;
-        if waiting.last().and_then(number) != Some(origin.number) {
-            return;
-        }
-        let is_later = |letter: &GroupLetter| number(letter) > Some(origin.number);
-        if let Some(at) = waiting.iter().position(is_later) {
-            waiting[at..].rotate_right(1);
         }
     }
 
@@ -306,9 +289,11 @@ impl Shard {
         fx: &mut Effects,
     ) {
         let Some(slot) = self.loaded_group(group) else {
-            self.hand_back(group, origin, what, fx);
+            debug_assert!(false, "a group stays as long as something is to enter it");
+            self.hand_to_group(group, what.into_letter(origin, group), fx);
             return;
         };
+        self.groups[slot].entering = self.groups[slot].entering.saturating_sub(1);
         // It came while both waited for what the member sent lately.
         if self.groups[slot].is_held_back(origin)
             && matches!(what, Entering::Message(_) | Entering::Change(_))

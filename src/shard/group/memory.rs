@@ -47,6 +47,13 @@ impl Shard {
         (self.groups[slot].stage == Stage::Ready).then_some(slot)
     }
 
+    /// Something is to enter a group, which stays as long as that waits; or it is turned down.
+    pub(in super::super) fn is_entering_group(&mut self, id: GroupId, begins: bool) {
+        let Some(slot) = self.loaded_group(id) else { return };
+        let entering = &mut self.groups[slot].entering;
+        *entering = if begins { *entering + 1 } else { entering.saturating_sub(1) };
+    }
+
     /// A group's state has been read.
     pub(in super::super) fn group_loaded(&mut self, id: GroupId, loaded: Loaded, fx: &mut Effects) {
         let Some(&slot) = self.groups_by_id.get(&id) else { return };
