@@ -221,16 +221,24 @@ fn a_user_may_ask_for_some_names() {
     history.complains("a user may ask for some names");
 }
 
+impl History {
+    /// The reader hides what it reads, and then reads the only message.
+    fn with_hidden_read() -> History {
+        let mut history = History::new();
+        history.send(1, b"message one");
+        history.tick(1, 1);
+        history.hides(privacy::READS);
+        history.deliver(2, 1, 1, b"message one");
+        history.ack(2, 1);
+        history.0.time(SECOND);
+        history.wrote(2, &Frame::Read { peer: SENDER, ordinal: 1 });
+        history
+    }
+}
+
 #[test]
 fn who_hides_what_was_read_hides_it() {
-    let mut history = History::new();
-    history.send(1, b"message one");
-    history.tick(1, 1);
-    history.hides(privacy::READS);
-    history.deliver(2, 1, 1, b"message one");
-    history.ack(2, 1);
-    history.0.time(SECOND);
-    history.wrote(2, &Frame::Read { peer: SENDER, ordinal: 1 });
+    let mut history = History::with_hidden_read();
     history.receipt(1, 0);
     assert_eq!(history.0.failure, None);
     history.receipt(1, 1);
@@ -240,14 +248,7 @@ fn who_hides_what_was_read_hides_it() {
 /// The server may come to it after the setting, which went another way.
 #[test]
 fn what_was_read_just_before_reads_are_open_again_may_show() {
-    let mut history = History::new();
-    history.send(1, b"message one");
-    history.tick(1, 1);
-    history.hides(privacy::READS);
-    history.deliver(2, 1, 1, b"message one");
-    history.ack(2, 1);
-    history.0.time(SECOND);
-    history.wrote(2, &Frame::Read { peer: SENDER, ordinal: 1 });
+    let mut history = History::with_hidden_read();
     let (key, value) = (&[privacy::READS][..], &[audience::EVERYBODY][..]);
     history.wrote(2, &Frame::Put { item: item::PRIVACY, key, value });
     history.receipt(1, 1);

@@ -75,6 +75,14 @@ const HONEST: &str = "\
 4.1 final
 ";
 
+/// A run with pieces replaced, each of which must be there once.
+pub(super) fn replaced(honest: &str, changes: &[(&str, &str)]) -> String {
+    changes.iter().fold(honest.to_owned(), |script, (from, to)| {
+        assert_eq!(script.matches(from).count(), 1, "{from:?}");
+        script.replace(from, to)
+    })
+}
+
 pub(super) fn verdict(script: &str) -> Verdict {
     let directory = tempfile::tempdir().unwrap();
     let mut files: BTreeMap<&str, String> = BTreeMap::new();
@@ -91,12 +99,7 @@ pub(super) fn verdict(script: &str) -> Verdict {
 
 /// The honest run with pieces replaced, each of which must be there once.
 pub(super) fn changed(changes: &[(&str, &str)]) -> Verdict {
-    let mut script = HONEST.to_owned();
-    for (from, to) in changes {
-        assert_eq!(script.matches(from).count(), 1, "{from:?}");
-        script = script.replace(from, to);
-    }
-    verdict(&script)
+    verdict(&replaced(HONEST, changes))
 }
 
 /// Asserts that exactly these kinds were found, and that one of them says `words`.

@@ -1,6 +1,6 @@
 //! An honest run with a book passes; a run with each kind of violation is complained about.
 
-use super::super::tests::{complains, verdict};
+use super::super::tests::{complains, replaced, verdict};
 use super::super::{Promise, Verdict};
 
 /// User 1 with two devices. A kill takes the answer to what 1.1 put second; 1.2 removes the first item and
@@ -57,12 +57,7 @@ const HONEST: &str = "\
 ";
 
 fn changed(changes: &[(&str, &str)]) -> Verdict {
-    let mut script = HONEST.to_owned();
-    for (from, to) in changes {
-        assert_eq!(script.matches(from).count(), 1, "{from:?}");
-        script = script.replace(from, to);
-    }
-    verdict(&script)
+    verdict(&replaced(HONEST, changes))
 }
 
 #[test]

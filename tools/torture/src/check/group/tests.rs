@@ -2,7 +2,7 @@
 //! nothing else.
 
 use super::super::Promise;
-use super::super::tests::{complains, verdict};
+use super::super::tests::{complains, replaced, verdict};
 
 /// User 1 makes group 70 with users 2 and 3, each with one device. 2 writes #20 and #21; a kill takes the
 /// tick of #21. 3 is removed, misses #12, and comes back.
@@ -85,12 +85,7 @@ const HONEST: &str = "\
 
 /// The honest run with pieces replaced, each of which must be there once.
 pub(super) fn changed(changes: &[(&str, &str)]) -> super::super::Verdict {
-    let mut script = HONEST.to_owned();
-    for (from, to) in changes {
-        assert_eq!(script.matches(from).count(), 1, "{from:?}");
-        script = script.replace(from, to);
-    }
-    verdict(&script)
+    verdict(&replaced(HONEST, changes))
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Profiles and usernames: an honest run passes; a run with each kind of violation is complained
 //! about.
 
-use super::super::tests::{complains, verdict};
+use super::super::tests::{complains, replaced, verdict};
 use super::super::{Promise, Verdict};
 
 /// User 1 has a profile and takes the name f1, after user 2 let it go, and is refused f2, which
@@ -80,12 +80,7 @@ const HONEST: &str = "\
 ";
 
 fn changed(changes: &[(&str, &str)]) -> Verdict {
-    let mut script = HONEST.to_owned();
-    for (from, to) in changes {
-        assert_eq!(script.matches(from).count(), 1, "{from:?}");
-        script = script.replace(from, to);
-    }
-    verdict(&script)
+    verdict(&replaced(HONEST, changes))
 }
 
 #[test]

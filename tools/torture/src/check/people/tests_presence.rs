@@ -1,7 +1,7 @@
 //! Presence and typing: an honest run passes; a run with each kind of violation is complained
 //! about.
 
-use super::super::tests::complains;
+use super::super::tests::{complains, replaced};
 use super::super::tests_expiry::verdict;
 use super::super::{Promise, Verdict};
 
@@ -88,12 +88,7 @@ const HONEST: &str = "\
 ";
 
 fn changed(changes: &[(&str, &str)]) -> Verdict {
-    let mut script = HONEST.to_owned();
-    for (from, to) in changes {
-        assert_eq!(script.matches(from).count(), 1, "{from:?}");
-        script = script.replace(from, to);
-    }
-    verdict(&script)
+    verdict(&replaced(HONEST, changes))
 }
 
 #[test]
