@@ -214,6 +214,17 @@ happenings! {
     RogueFlood "rogue_floods" required,
     RogueTwin "rogue_twins_of_devices" required,
     RogueSilent "rogue_silence" required,
+    RogueGroup "rogue_groups" required,
+    RogueGroupLie "rogue_cursors_in_groups_that_lie" required,
+    RogueGroupAckAhead "rogue_group_acks_ahead" required,
+    RogueGroupReadAhead "rogue_group_reads_ahead" required,
+    RogueGroupOtherBody "rogue_group_resends_with_another_body" required,
+    RogueStranger "rogue_changes_of_groups_of_others" required,
+    RogueNoGroup "rogue_frames_about_groups_that_there_arent" required,
+    RogueTwoPages "rogue_pages_at_once" required,
+    RogueBadPut "rogue_puts_of_what_no_book_has" required,
+    RogueWatchesMany "rogue_watches_of_too_many" required,
+    RogueFindFlood "rogue_floods_of_questions" required,
 }
 
 /// Codes that must be seen in each kind of answer.

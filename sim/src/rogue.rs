@@ -131,6 +131,65 @@ const DEEDS: [Deed; 40] = [
     Deed::Nothing,
 ];
 
+/// The same about groups, pages of the past, books and people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Trick {
+    /// A group, with people in it who keep the rules.
+    Make,
+    Resume,
+    ResumeLie,
+    Write,
+    /// Another body under a number that was used.
+    WriteOther,
+    Ack,
+    AckAhead,
+    ReadAhead,
+    /// A change of a group that it isn't in.
+    Strange,
+    /// Something of a group that there isn't.
+    NoGroup,
+    /// A page while another one is under way.
+    TwoPages,
+    BadPut,
+    WatchMany,
+    FindMany,
+}
+
+impl Trick {
+    /// Those that need a group most often.
+    pub(crate) const ALL: [Trick; 24] = [
+        Trick::Make,
+        Trick::Make,
+        Trick::Resume,
+        Trick::Resume,
+        Trick::Resume,
+        Trick::ResumeLie,
+        Trick::Write,
+        Trick::Write,
+        Trick::Write,
+        Trick::Write,
+        Trick::WriteOther,
+        Trick::WriteOther,
+        Trick::Ack,
+        Trick::Ack,
+        Trick::Ack,
+        Trick::AckAhead,
+        Trick::ReadAhead,
+        Trick::ReadAhead,
+        Trick::Strange,
+        Trick::NoGroup,
+        Trick::TwoPages,
+        Trick::BadPut,
+        Trick::WatchMany,
+        Trick::FindMany,
+    ];
+
+    /// Where people have no groups there are none of these either.
+    pub(crate) const fn is_of_groups(self) -> bool {
+        !matches!(self, Trick::TwoPages | Trick::BadPut | Trick::WatchMany | Trick::FindMany)
+    }
+}
+
 /// See the module's description.
 #[derive(Debug)]
 pub(crate) struct Rogue {
@@ -149,6 +208,11 @@ pub(crate) struct Rogue {
     pub(crate) number: u64,
     /// Peer, number and body of recent sends.
     pub(crate) sent: Vec<(u64, u64, Vec<u8>)>,
+    /// Groups that it was told of, and the largest position that this connection brought of each.
+    pub(crate) groups: Vec<(u64, u64)>,
+    pub(crate) group_number: u64,
+    /// Group and number of what it wrote there lately.
+    pub(crate) sent_in_groups: Vec<(u64, u64)>,
     partial: Vec<u8>,
 }
 
@@ -165,6 +229,9 @@ impl Rogue {
             last: None,
             number: 0,
             sent: Vec::new(),
+            groups: Vec::new(),
+            group_number: 0,
+            sent_in_groups: Vec::new(),
             partial: Vec::new(),
         }
     }
@@ -180,6 +247,7 @@ impl Rogue {
     pub(crate) fn disconnected(&mut self) {
         (self.conn, self.is_welcomed, self.was_told) = (None, false, false);
         self.position = 0;
+        self.groups.iter_mut().for_each(|(_, position)| *position = 0);
         self.partial.clear();
     }
 
@@ -188,6 +256,21 @@ impl Rogue {
             self.sent.remove(0);
         }
         self.sent.push((peer, number, body));
+    }
+
+    pub(crate) fn remember_in_group(&mut self, group: u64, number: u64) {
+        if self.sent_in_groups.len() == SENT_MAX {
+            self.sent_in_groups.remove(0);
+        }
+        self.sent_in_groups.push((group, number));
+    }
+
+    /// This connection brought a group as far as that.
+    fn reaches(&mut self, group: u64, position: u64) {
+        match self.groups.iter_mut().find(|(known, _)| *known == group) {
+            Some((_, reached)) => *reached = position.max(*reached),
+            None => self.groups.push((group, position)),
+        }
     }
 
     /// Takes bytes from the server.
@@ -203,6 +286,11 @@ impl Rogue {
                     self.last = Some((deliver.peer, deliver.ordinal));
                 }
                 Ok(Frame::Skip { position }) => self.position = self.position.max(position),
+                Ok(Frame::GroupDeliver(deliver)) => self.reaches(deliver.group, deliver.position),
+                Ok(Frame::GroupSkip { group, position }) => self.reaches(group, position),
+                // It made the group.
+                Ok(Frame::GroupSent { group, position: 1, .. }) => self.reaches(group, 0),
+                Ok(Frame::GroupNotice(notice)) => self.reaches(notice.group, 0),
                 Ok(Frame::Refuse { .. } | Frame::Goodbye(_)) => self.was_told = true,
                 _ => {}
             }

@@ -141,7 +141,8 @@ pub(crate) struct Link {
     pub(crate) sending: Option<Large<SendHeader>>,
     pub(crate) delivering: Option<Large<DeliverHeader>>,
     pub(crate) groups: Lines,
-    pub(crate) page: Option<Page>,
+    /// Pages that were asked for: one, where a client keeps the rules.
+    pub(crate) pages: VecDeque<Page>,
     pub(crate) people: Line,
 }
 
@@ -194,7 +195,7 @@ impl Link {
             sending: None,
             delivering: None,
             groups: Lines::default(),
-            page: None,
+            pages: VecDeque::new(),
             people: Line::default(),
         }
     }

@@ -105,7 +105,10 @@ impl Oracle {
 
     /// A client asks for a page.
     pub(super) fn wrote_history(&mut self, link: &mut Link, asked: &History) {
-        link.page = Some(Page {
+        if link.is_good {
+            link.pages.clear();
+        }
+        link.pages.push_back(Page {
             asked: *asked,
             asked_at: self.now,
             told: BTreeSet::new(),
@@ -128,7 +131,7 @@ impl Oracle {
     }
 
     fn past(&mut self, link: &mut Link, past: &Past<'_>) -> Result<(), Complaint> {
-        let Some(page) = &mut link.page else {
+        let Some(page) = link.pages.front_mut() else {
             return Err(Complaint("a page is asked for", format!("{past:?}")));
         };
         page.take(past)?;
@@ -178,14 +181,15 @@ impl Oracle {
         let entry = Entry { peer, ordinal, own, is_notice: false, digest, time_ms };
         self.users[user as usize].place(position, entry)?;
         if own {
-            self.direction(user, peer).copied(ordinal, digest, position, true)
+            let is_checked = self.users[user as usize].is_good;
+            self.direction(user, peer).copied(ordinal, digest, position, is_checked)
         } else {
             self.direction(peer, user).delivered(ordinal, digest, time_ms, position)
         }
     }
 
     fn page_ends(&mut self, link: &mut Link, end: &HistoryEnd) -> Result<(), Complaint> {
-        let Some(page) = link.page.take() else {
+        let Some(page) = link.pages.pop_front() else {
             return Err(Complaint("a page is asked for", format!("{end:?}")));
         };
         self.hit(Happening::Page);

@@ -167,7 +167,7 @@ impl Oracle {
         waiting.sort_unstable();
         missing.extend(waiting.first().map(|conn| format!("no answer to the hello on {conn}")));
         let is_late = |link: &Link| {
-            link.page.as_ref().is_some_and(|page| self.now > page.asked_at + ANSWER_MAX)
+            link.pages.front().is_some_and(|page| self.now > page.asked_at + ANSWER_MAX)
         };
         let late = self.links.iter().filter(|(_, link)| is_late(link)).map(|(conn, _)| conn).min();
         missing.extend(late.map(|conn| format!("no end of the page on {conn}")));

@@ -7,7 +7,7 @@
 //!
 //! `server` steps the node, `life` starts and ends it, `wires` moves bytes, `people` drives the devices, `groups` what people do in groups, `contents` what
 //! they do to messages that are there, `fading` which ones disappear, `books` what they keep
-//! for themselves, `profiles` what they show of themselves, `presence` whether they are there, `echoes` makes two connections of one, `past` what they fetch again, `rogues` what clients do that misbehave, `faults` breaks things,
+//! for themselves, `profiles` what they show of themselves, `presence` whether they are there, `echoes` makes two connections of one, `past` what they fetch again, `rogues` what clients do that misbehave, `tricks` the same about groups, books and people, `faults` breaks things,
 //! `reunion` lets people part and come back, `ending` judges the rest.
 
 mod books;
@@ -25,6 +25,7 @@ mod profiles;
 mod reunion;
 mod rogues;
 mod server;
+mod tricks;
 mod wires;
 
 pub(crate) use echoes::Echo;
@@ -123,6 +124,7 @@ pub(crate) struct World {
     /// Choices of people about being there, and whom they watch.
     presence: Dice,
     /// Choices of rogues about groups, books and people.
+    tricks: Dice,
     /// Choices who goes before the last login, and what the others write.
     reunion: Dice,
     actions: Vec<Action>,
@@ -162,6 +164,7 @@ impl World {
             past: dice(18),
             profiles: dice(20),
             presence: dice(22),
+            tricks: dice(24),
             reunion: dice(26),
             actions: Vec::new(),
             failure: None,

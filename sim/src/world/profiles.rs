@@ -10,7 +10,8 @@ use crate::coverage::Happening;
 use crate::device;
 
 /// Usernames that people want. Devices of a user want different ones, so that it is known which device asked.
-const NAMES: [&str; 8] = ["ann", "bob", "cleo", "dan", "eve.1", "fay_2", "gus", "hal9000"];
+pub(super) const NAMES: [&str; 8] =
+    ["ann", "bob", "cleo", "dan", "eve.1", "fay_2", "gus", "hal9000"];
 /// Those of a device.
 const NAMES_OF_DEVICE: usize = 2;
 /// Something that is no username.

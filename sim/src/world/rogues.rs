@@ -15,6 +15,9 @@ use crate::trace::in_words;
 /// User numbers of rogues begin here, far from those of others.
 const ROGUES_FIRST: u64 = 2_000_000_000;
 
+/// What is about groups, books and people, of all that rogues do.
+const TRICKS_PERCENT: u64 = 30;
+
 /// What a hello says.
 struct Greeting {
     versions: (u64, u64),
@@ -108,7 +111,7 @@ impl World {
 
     // What it writes.
 
-    fn put(&mut self, conn: ConnNo, frame: &Frame<'_>) {
+    pub(super) fn put(&mut self, conn: ConnNo, frame: &Frame<'_>) {
         let mut bytes = Vec::new();
         frame.encode(&mut bytes);
         self.trace.say(self.schedule.now(), || format!("rogue on {conn}: {}", in_words(frame)));
@@ -116,7 +119,7 @@ impl World {
         self.client_writes(conn, bytes);
     }
 
-    fn put_bytes(&mut self, conn: ConnNo, bytes: &[u8]) {
+    pub(super) fn put_bytes(&mut self, conn: ConnNo, bytes: &[u8]) {
         self.trace.say(self.schedule.now(), || format!("rogue on {conn}: {} bytes", bytes.len()));
         self.oracle.wrote_garbage(conn);
         self.client_writes(conn, bytes.to_vec());
@@ -212,6 +215,10 @@ impl World {
             // Enough is on its way.
             return;
         }
+        if self.tricks.percent(TRICKS_PERCENT) {
+            self.trick(rogue, conn);
+            return;
+        }
         match Rogue::deed(&mut self.mischief) {
             Deed::Send => self.rogue_sends(rogue, conn, 1),
             Deed::Flood => {
@@ -286,7 +293,7 @@ impl World {
         self.put(conn, &Frame::Send(send));
     }
 
-    fn new_body(&mut self, bytes: usize) -> Vec<u8> {
+    pub(super) fn new_body(&mut self, bytes: usize) -> Vec<u8> {
         self.serial += 1;
         body(self.serial, bytes).to_vec()
     }

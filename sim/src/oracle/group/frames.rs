@@ -9,7 +9,7 @@ use super::super::link::{DeliverHeader, Large, Link, SendHeader};
 use super::super::user::Entry;
 use super::super::{Complaint, Oracle};
 use super::Sender;
-use super::log::{Body, Log};
+use super::log::{Body, Log, creation};
 use super::members::Members;
 use crate::coverage::Happening;
 
@@ -175,9 +175,10 @@ impl Oracle {
         (position, time_ms): (u64, u64),
     ) -> Result<(), Complaint> {
         let asked = link.groups.answered(group, number, link.is_good)?;
-        let by = (self.users[link.user as usize].id, link.device, number);
+        let mut by = (self.users[link.user as usize].id, link.device, number);
         if asked.group == 0 {
             self.made(by, group)?;
+            by = creation(by);
         }
         self.groups.reader(by.0, group);
         let log = self.groups.log(group);
@@ -442,9 +443,11 @@ impl Oracle {
         let Some(log) = self.groups.logs.get(&group) else { return reader.acked };
         let is_own = |position: u64| log.entry(position).is_none_or(|entry| entry.author == user);
         let is_had = |position: &u64| reader.delivered.contains(*position) || is_own(*position);
-        let mut has = (1..=reader.acked).rev().find(is_had).unwrap_or(0);
+        // Who lies may say more than there is.
+        let acked = reader.acked.min(log.entries_max());
+        let mut has = (1..=acked).rev().find(is_had).unwrap_or(0);
         // What it wrote itself the server passes over without being told.
-        for position in reader.acked + 1..=log.entries_max() {
+        for position in acked + 1..=log.entries_max() {
             let entry = log.entry(position);
             let time_ms = entry.and_then(|entry| entry.time_ms);
             let is_kept = time_ms.is_some_and(|time_ms| time_ms > self.expired_through_ms);

@@ -9,7 +9,7 @@ const SHARE: u64 = 4;
 
 #[derive(Debug, Default)]
 struct Line {
-    /// Where the client said that it goes on from.
+    /// Where the client said that it goes on from, the last such place.
     resumed: Option<u64>,
     /// The next position, once one was named.
     next: Option<u64>,
@@ -52,8 +52,8 @@ impl Lines {
         self.is_taking = true;
         for (group, cursor) in cursors {
             let line = self.all.entry(group).or_default();
-            line.resumed = Some(cursor);
-            line.is_renewed |= line.next.is_some_and(|next| cursor + 1 < next);
+            line.resumed = line.resumed.max(Some(cursor));
+            line.is_renewed |= line.next.is_some_and(|next| cursor.saturating_add(1) < next);
             // What the device says that it has, it acknowledges.
             self.acks(group, cursor);
         }
@@ -123,7 +123,7 @@ impl Lines {
         let line = self.all.entry(group).or_default();
         let is_next = match line.next {
             Some(next) => position == next || (line.is_renewed && position < next),
-            None => position <= line.resumed.unwrap_or(0) + 1,
+            None => position <= line.resumed.unwrap_or(0).saturating_add(1),
         };
         if !is_next {
             let detail = format!("position {position} of {group}, after {line:?}");

@@ -41,8 +41,21 @@ pub(crate) struct Entry {
 #[derive(Debug)]
 struct Attempt {
     body: Body,
+    /// What else was written under the same number, by a device that doesn't keep the rules: one of all is taken.
+    others: Vec<Body>,
     /// Its sender knows for good that it is not taken.
     is_rejected: bool,
+}
+
+impl Attempt {
+    fn has(&self, body: &Body) -> bool {
+        self.all().any(|known| known == body)
+    }
+
+    /// Everything that may have been taken under its number.
+    fn all(&self) -> impl Iterator<Item = &Body> {
+        std::iter::once(&self.body).chain(&self.others)
+    }
 }
 
 /// One body of one author.
@@ -88,6 +101,11 @@ pub(crate) struct Log {
     pub(crate) before_parting: u64,
 }
 
+/// How the request that made a group stands in its log: creations have numbers of their own, and nothing has 0.
+pub(super) const fn creation((user, device, _): Sender) -> Sender {
+    (user, device, 0)
+}
+
 impl Log {
     pub(crate) fn entry(&self, position: u64) -> Option<&Entry> {
         self.entries.get((position as usize).checked_sub(1)?)?.as_ref()
@@ -109,17 +127,23 @@ impl Log {
     /// This request made it.
     pub(crate) fn made(&mut self, by: Sender, body: Body) {
         self.is_made = true;
-        self.attempt(by, body);
+        self.attempt(creation(by), body);
     }
 
     /// A device wrote something whole; whether it is new.
     pub(crate) fn attempt(&mut self, by: Sender, body: Body) -> bool {
-        if self.attempts.contains_key(&by) {
+        let known = self.attempts.get(&by);
+        if known.is_some_and(|known| known.has(&body)) {
             return false;
         }
         self.attempts_bytes += u64::from(body.digest.bytes);
         self.bodies.entry((by.0, body.digest)).or_default().sent += 1;
-        self.attempts.insert(by, Attempt { body, is_rejected: false });
+        match self.attempts.get_mut(&by) {
+            Some(known) => known.others.push(body),
+            None => {
+                self.attempts.insert(by, Attempt { body, others: Vec::new(), is_rejected: false });
+            }
+        }
         true
     }
 
@@ -177,9 +201,10 @@ impl Log {
         let others = self.attempts.iter().filter(|(of, it)| **of != by && !it.is_rejected);
         let mut members = BTreeSet::new();
         for (of, attempt) in others {
-            let Some(change) = &attempt.body.change else { continue };
-            if matches!(change.action, Action::Create | Action::Add) {
-                members.extend(change.users.iter().copied().chain([of.0]));
+            for change in attempt.all().filter_map(|body| body.change.as_ref()) {
+                if matches!(change.action, Action::Create | Action::Add) {
+                    members.extend(change.users.iter().copied().chain([of.0]));
+                }
             }
         }
         self.is_made.then_some(members)
@@ -252,18 +277,24 @@ impl Log {
             }
             return Ok(false);
         }
-        let Some(body) = self.attempt_of(by).cloned() else {
+        let Some(attempt) = self.attempts.get(&by) else {
             let detail = format!("{by:?} was never sent whole");
             return Err(Complaint("a tick of a group is for something that was sent", detail));
         };
         let below = self.ticks.range((user, device, 0)..by).next_back();
         let above = self.ticks.range(by..=(user, device, u64::MAX)).next();
-        // Creations have numbers of their own.
-        let is_wrong = below.is_some_and(|(_, &known)| known >= position && known > 1)
-            || above.is_some_and(|(_, &known)| known <= position && position > 1);
+        let is_wrong = below.is_some_and(|(_, &known)| known >= position)
+            || above.is_some_and(|(_, &known)| known <= position);
         if is_wrong {
             let detail = format!("{by:?} got {position}, between {below:?} and {above:?}");
             return Err(Complaint("a sender's order is kept in a group", detail));
+        }
+        let (body, is_sure) = (attempt.body.clone(), attempt.others.is_empty());
+        if !is_sure {
+            // What it was that was taken, others will see.
+            self.ticks.insert(by, position);
+            self.tell(position)?;
+            return Ok(true);
         }
         let entry = self.place(position, user, &body)?;
         if let Some(sender) = entry.sender {

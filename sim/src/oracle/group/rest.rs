@@ -228,7 +228,9 @@ impl Oracle {
                 continue;
             }
             let (mut delivered, mut read) = (0, 0);
-            for (user, span) in members.present().filter(|(user, _)| *user != author) {
+            // Who doesn't keep the rules may not be what it says.
+            let is_counted = |user: u64| user != author && self.keeps_rules(user);
+            for (user, span) in members.present().filter(|(user, _)| is_counted(*user)) {
                 if span.first <= position && span.joined <= position {
                     let (acked, seen) = self.progress(user, group);
                     delivered += u64::from(acked.max(seen) >= position);
@@ -258,6 +260,10 @@ impl Oracle {
                 ));
             }
         }
+    }
+
+    fn keeps_rules(&self, user: u64) -> bool {
+        self.users_by_id.get(&user).is_some_and(|&at| self.users[at as usize].is_good)
     }
 
     /// How far a user's devices are with a group, and how far the person is.

@@ -107,3 +107,25 @@ fn a_group_refuses_for_a_reason_of_its_own() {
     history.group_reject(3, Code::TooOld);
     history.complains("a group refuses for a reason of its own");
 }
+
+/// Which of several bodies under one number was taken is seen where it is delivered, if its sender doesn't keep the
+/// rules.
+#[test]
+fn a_number_with_two_bodies_is_one_of_them() {
+    let taken = |body: &[u8]| {
+        let mut history = History::with_group();
+        history.group_send(1, 3, 1, b"message two");
+        history.group_send(1, 3, 1, b"message 2");
+        history.told_group(1, 3, 3);
+        history.group_ack(2);
+        history.group_deliver(2, 3, 1, body);
+        history
+    };
+    taken(b"message two").is_quiet();
+    taken(b"message 2").is_quiet();
+    taken(b"message tw0").complains("a body arrives in a group as it was sent");
+    let mut history = taken(b"message 2");
+    history.group_ack(3);
+    history.group_deliver(2, 4, 1, b"message two");
+    history.complains("positions of a group are dense");
+}

@@ -170,3 +170,20 @@ fn the_head_of_a_group_never_goes_back() {
     history.told(1, &Frame::GroupState(state(3)));
     history.complains("positions of a group are dense");
 }
+
+/// The group was made under number 1.
+#[test]
+fn creations_have_numbers_of_their_own() {
+    for refused in [false, true] {
+        let mut history = History::new();
+        history.group();
+        history.group_send(1, 1, 1, b"under the number of the creation");
+        if refused {
+            history.group_reject(1, Code::StaleNumber);
+        } else {
+            history.group_ack(2);
+            history.group_deliver(2, 3, 1, b"under the number of the creation");
+        }
+        history.is_quiet();
+    }
+}
