@@ -23,6 +23,8 @@ pub(super) const PAGE_BYTES: u64 = 64 * 1024;
 pub(crate) struct Page {
     asked: History,
     pub(crate) asked_at: Time,
+    /// The last position of the own inbox that had come when it was asked for: the page has all up to it.
+    head: u64,
     /// Positions that came, the last one, and their body bytes.
     told: BTreeSet<u64>,
     last: Option<u64>,
@@ -64,11 +66,11 @@ impl Page {
         Err(Complaint("a page covers what was asked for", format!("{end:?} of {self:?}")))
     }
 
-    /// The positions of which it must have everything, where the log surely had all up to `head` when it was asked
-    /// for: it begins at the end that was asked for, and where there is no more it covers all.
-    fn owed(&self, end: &HistoryEnd, head: u64) -> RangeInclusive<u64> {
+    /// The positions of which it must have everything: it begins at the end that was asked for, and where there is
+    /// no more it covers all.
+    fn owed(&self, end: &HistoryEnd) -> RangeInclusive<u64> {
         let History { from, through, newest_first, .. } = self.asked;
-        let last = end.through.max(through.min(head));
+        let last = end.through.max(through.min(self.head));
         match (end.has_more, newest_first) {
             (true, true) => end.from..=last,
             (true, false) => from..=end.through,
@@ -111,6 +113,7 @@ impl Oracle {
         link.pages.push_back(Page {
             asked: *asked,
             asked_at: self.now,
+            head: if asked.group == 0 { link.delivered_max } else { 0 },
             told: BTreeSet::new(),
             last: None,
             bytes: 0,
@@ -197,8 +200,7 @@ impl Oracle {
         if self.temporary_runs > 0 {
             return Ok(());
         }
-        let head = if end.group == 0 { link.delivered_max } else { 0 };
-        for position in page.owed(end, head) {
+        for position in page.owed(end) {
             if !page.told.contains(&position) && self.is_kept(link.user, end.group, position) {
                 let detail = format!("{position} lacks in {page:?}, which ends with {end:?}");
                 return Err(Complaint("a page has everything that is kept", detail));

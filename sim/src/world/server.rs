@@ -25,6 +25,9 @@ const SEND_BYTES_BEYOND: usize = 2 * FRAME_BYTES_MAX + 16 * 1_024;
 const WARM_BEYOND: u64 = 512;
 /// The same of conversations: a message and its receipts touch several.
 const CONVERSATIONS_BEYOND: u64 = 2_048;
+/// Conversations that the questions of one session may have under way: a session may ask 32 times without an answer,
+/// and an ASK touches the conversation of both sides.
+const CONVERSATIONS_PER_SESSION: u64 = 64;
 /// Answers of a core that wait for the journal: all that its sessions may have asked at once, a few times over since
 /// who comes back asks again, and a beginning.
 const ANSWERS_PER_SEND: u64 = 8;
@@ -99,7 +102,9 @@ impl World {
             (
                 "conversations",
                 held.conversations,
-                shard.conversations_warm_max as u64 + CONVERSATIONS_BEYOND,
+                shard.conversations_warm_max as u64
+                    + CONVERSATIONS_PER_SESSION * sessions
+                    + CONVERSATIONS_BEYOND,
             ),
             // Those of which an author waits to hear stay up to twice as many.
             ("groups", held.groups, 2 * shard.groups_warm_max as u64 + WARM_BEYOND),

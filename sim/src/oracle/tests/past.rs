@@ -102,3 +102,20 @@ fn a_page_has_everything_that_is_kept() {
     history.told(2, &Frame::HistoryEnd(end));
     history.complains("a page has everything that is kept");
 }
+
+#[test]
+fn a_page_may_lack_what_came_after_it_was_asked_for() {
+    let mut history = History::new();
+    history.send(1, b"message one");
+    history.tick(1, 1);
+    history.deliver(2, 1, 1, b"message one");
+    let asked = Asked { group: 0, from: 0, through: u64::MAX, limit: 9, newest_first: true };
+    history.wrote(2, &Frame::History(asked));
+    history.send(2, b"message two");
+    history.tick(2, 2);
+    history.deliver(2, 2, 2, b"message two");
+    history.past(1, b"message one");
+    let end = HistoryEnd { group: 0, from: 0, through: 1, has_more: false };
+    history.told(2, &Frame::HistoryEnd(end));
+    history.is_quiet();
+}
