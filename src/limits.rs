@@ -92,7 +92,7 @@ pub const BOOK_ITEM_COST_BYTES: usize = 16;
 pub const BOOK_REMOVED_MAX: usize = 1_024;
 /// Bytes of items after which a page of a book ends. A session may have as many pages under way as questions.
 pub const BOOK_PAGE_BYTES: usize = 16 * 1024;
-/// What waits for one book to be loaded.
+/// What waits for one book to be loaded, besides questions for its username.
 pub const BOOK_WAITING_MAX: usize = 1_024;
 /// Claims and questions that wait for one record of usernames to be loaded.
 pub const NAME_WAITING_MAX: usize = 1_024;

@@ -63,6 +63,15 @@ pub(super) enum Want {
     Resolve { name: Bytes, asker: Asker, question: u64 },
 }
 
+impl Want {
+    /// Whether it waits for a book for which [`BOOK_WAITING_MAX`] wait already. Wants about the user's own name are
+    /// one of a user. Questions for it are bounded by what their askers may have open; and an answer that the book is
+    /// crowded would tell that there is somebody of that name, who may be hidden.
+    const fn finds_room(&self) -> bool {
+        matches!(self, Want::Name | Want::Named { .. } | Want::Resolve { .. })
+    }
+}
+
 /// What is said once a ticket is stored.
 #[derive(Debug)]
 pub(super) enum Reply {
@@ -184,11 +193,7 @@ impl Shard {
             warm.used_ms = now_ms;
             match warm.stage {
                 Stage::Ready => self.do_with_book(user, want, fx),
-                Stage::Loading
-                    if warm.waiting.len() < BOOK_WAITING_MAX
-                        // There is one of a user.
-                        || matches!(want, Want::Name | Want::Named { .. }) =>
-                {
+                Stage::Loading if warm.waiting.len() < BOOK_WAITING_MAX || want.finds_room() => {
                     warm.waiting.push(want);
                 }
                 Stage::Loading => self.refuse_want(user, want, fx),

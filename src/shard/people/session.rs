@@ -118,10 +118,9 @@ impl Shard {
                 self.post_reply((asker.core, letter), fx);
             }
             // These always find room.
-            Want::Name | Want::Named { .. } => {}
+            Want::Name | Want::Named { .. } | Want::Resolve { .. } => {}
             // As long as it isn't known otherwise, the name is this user's.
             Want::IsYours { name, core } => self.answer_is_yours(user, name, true, core, fx),
-            Want::Resolve { asker, question, .. } => self.resolved_to(asker, question, 0, fx),
         }
     }
 
