@@ -201,6 +201,12 @@ faults! {
     GroupTickOvertaken,
     /// Who asks for the head of a group is told the entry before.
     GroupHeadBehind,
+    /// Who asks what a group is may be told what isn't stored.
+    GroupShownAhead,
+    /// Who asks what a group is is told its owner as an admin.
+    GroupRoleShownWrong,
+    /// Who isn't in a group any more is told what it is.
+    GroupShownToStranger,
 }
 
 /// Whether a fault is planted in this thread.

@@ -217,7 +217,8 @@ impl Shard {
                 | GroupLetter::Look { .. }
                 | GroupLetter::Page { .. }
         );
-        if is_question && self.groups[slot].is_ahead() {
+        let is_hasty = is_planted(Fault::GroupShownAhead);
+        if is_question && self.groups[slot].is_ahead() && !is_hasty {
             self.hand_over_when_stored(slot, letter);
             return;
         }

@@ -122,7 +122,7 @@ impl Shard {
         let group = &self.groups[slot];
         let head = group.durable - u64::from(is_planted(Fault::GroupHeadBehind));
         let (id, record) = (group.id, &group.record);
-        if record.active(asker.user).is_none() {
+        if record.active(asker.user).is_none() && !is_planted(Fault::GroupShownToStranger) {
             self.refuse_question(slot, asker, fx);
             return;
         }
@@ -150,6 +150,9 @@ pub(super) fn seated(member: &Member) -> Seated {
     }
 }
 
-const fn role_number(role: Role) -> u64 {
+fn role_number(role: Role) -> u64 {
+    if role == Role::Owner && is_planted(Fault::GroupRoleShownWrong) {
+        return Role::Admin as u64;
+    }
     role as u64
 }

@@ -1,7 +1,9 @@
 //! What clients and the server say of groups.
 
 use fulmar_client::{Action, Target, content};
-use fulmar_protocol::group::{Change, GroupDeliver, GroupNotice, GroupReceipt, GroupSend};
+use fulmar_protocol::group::{
+    Change, GroupDeliver, GroupNotice, GroupReceipt, GroupSend, GroupState,
+};
 use fulmar_protocol::{Code, Frame};
 
 use super::super::digest::Digest;
@@ -9,6 +11,7 @@ use super::super::link::{DeliverHeader, Large, Link, SendHeader};
 use super::super::user::Entry;
 use super::super::{Complaint, Oracle};
 use super::Sender;
+use super::line::Look;
 use super::log::{Body, Log, creation};
 use super::members::Members;
 use crate::coverage::Happening;
@@ -47,9 +50,9 @@ impl Oracle {
                     reader.claimed = reader.claimed.max(cursor);
                 }
             }
-            Frame::GroupLook { group, .. } => {
-                let known = self.groups.logs.get(&group).map_or(0, Log::named);
-                link.groups.looks(group, known);
+            Frame::GroupLook { group, after } => {
+                let head = self.groups.logs.get(&group).map_or(0, Log::named);
+                link.groups.looks(group, Look { head, after });
             }
             _ => {}
         }
@@ -145,17 +148,29 @@ impl Oracle {
                 link.groups.looked_in_vain(group);
                 Ok(())
             }
-            Frame::GroupState(ref state) => {
-                self.hit(Happening::GroupLooked);
-                let least = link.groups.looked(state.group);
-                if state.head < least {
-                    let detail = format!("{state:?}, where {least} was told before");
-                    return Some(Err(Complaint("the head of a group never goes back", detail)));
-                }
-                self.groups.log(state.group).pass(state.head)
-            }
+            Frame::GroupState(ref state) => self.group_state(link, user, state),
             _ => return None,
         })
+    }
+
+    /// It is told what a group is.
+    fn group_state(
+        &mut self,
+        link: &mut Link,
+        user: u64,
+        state: &GroupState<'_>,
+    ) -> Result<(), Complaint> {
+        self.hit(Happening::GroupLooked);
+        let look = link.groups.looked(state.group);
+        let least = look.map_or(0, |look| look.head);
+        if state.head < least {
+            let detail = format!("{state:?}, where {least} was told before");
+            return Err(Complaint("the head of a group never goes back", detail));
+        }
+        if let Some(look) = look {
+            self.groups.show(user, look.after, state);
+        }
+        self.groups.log(state.group).pass(state.head)
     }
 
     /// Whether a user joined right behind this position: what was before needn't be read.

@@ -33,6 +33,15 @@ pub(crate) struct Asked {
     pub(crate) is_overtaken: bool,
 }
 
+/// A question what a group is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Look {
+    /// How much of it was known then: the least that its head may be.
+    pub(crate) head: u64,
+    /// Members with larger numbers are asked for.
+    pub(crate) after: u64,
+}
+
 /// See the module's description.
 #[derive(Debug, Default)]
 pub(crate) struct Lines {
@@ -43,8 +52,8 @@ pub(crate) struct Lines {
     bytes: u64,
     /// Sends and changes without an answer, in the order in which they were written.
     unanswered: Vec<Asked>,
-    /// Questions what a group is, without an answer: how much of it was known then.
-    looks: BTreeMap<u64, VecDeque<u64>>,
+    /// Questions what a group is, without an answer.
+    looks: BTreeMap<u64, VecDeque<Look>>,
 }
 
 impl Lines {
@@ -93,15 +102,14 @@ impl Lines {
         Ok(asked)
     }
 
-    /// The client asks what a group is, of which so much is known.
-    pub(crate) fn looks(&mut self, group: u64, head: u64) {
-        self.looks.entry(group).or_default().push_back(head);
+    /// The client asks what a group is.
+    pub(crate) fn looks(&mut self, group: u64, look: Look) {
+        self.looks.entry(group).or_default().push_back(look);
     }
 
-    /// It is told what the group is; the least that its head may be.
-    pub(crate) fn looked(&mut self, group: u64) -> u64 {
-        let known = self.looks.get_mut(&group).and_then(VecDeque::pop_front);
-        known.unwrap_or(0)
+    /// It is told what the group is; what it asked.
+    pub(crate) fn looked(&mut self, group: u64) -> Option<Look> {
+        self.looks.get_mut(&group).and_then(VecDeque::pop_front)
     }
 
     /// It is told that there is no such group for it, whatever it asked.

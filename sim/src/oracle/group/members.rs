@@ -27,6 +27,8 @@ pub(crate) struct Members {
     ranked: BTreeMap<u64, u64>,
     spans: BTreeMap<u64, Vec<Span>>,
     pub(crate) shows_history: bool,
+    pub(crate) name: Vec<u8>,
+    pub(crate) info: Vec<u8>,
     /// The last position that was played; what comes after it isn't known, or nothing does.
     pub(crate) through: u64,
 }
@@ -37,7 +39,7 @@ impl Members {
         Self::play(group, log, |_, _, _| Ok(()))
     }
 
-    /// The same, and shows each message with the members as they were when it was taken.
+    /// The same, and shows each entry with the group as it was once that was taken.
     pub(crate) fn play(
         group: u64,
         log: &Log,
@@ -63,6 +65,7 @@ impl Members {
                 return Err(Complaint("a change is made by who may make it", detail));
             }
             members.change(author, change, position);
+            on(&members, position, entry)?;
         }
         Ok(members)
     }
@@ -78,6 +81,11 @@ impl Members {
 
     pub(crate) fn all(&self) -> impl Iterator<Item = (u64, &[Span])> {
         self.spans.iter().map(|(user, spans)| (*user, spans.as_slice()))
+    }
+
+    /// The members and what they are.
+    pub(crate) const fn roles(&self) -> &BTreeMap<u64, Role> {
+        &self.roles
     }
 
     /// The role of a member, and the entry that gave it.
@@ -128,6 +136,7 @@ impl Members {
         let users = &change.users;
         match change.action {
             Action::Create => {
+                self.name.clone_from(&change.value);
                 self.join(author, Role::Owner, position);
                 for &user in users {
                     self.join(user, Role::Member, position);
@@ -149,7 +158,8 @@ impl Members {
                 }
             }
             Action::ShowHistory => self.shows_history = change.value == [1],
-            Action::Rename | Action::Describe => {}
+            Action::Rename => self.name.clone_from(&change.value),
+            Action::Describe => self.info.clone_from(&change.value),
         }
     }
 

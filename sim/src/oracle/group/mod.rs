@@ -1,7 +1,7 @@
 //! Groups as the oracle sees them: logs that many read, and who is a member by what the logs say.
 //!
 //! `log` keeps what stands in a log, `members` plays its changes again, `line` is a group on one connection,
-//! `frames` takes what is said of groups, `refer` judges what refers to other entries, `past` pages, `quota` whether something was full, `store` what devices keep, `rest` says what is missing in the end.
+//! `frames` takes what is said of groups, `shown` what they are said to be, `refer` judges what refers to other entries, `past` pages, `quota` whether something was full, `store` what devices keep, `rest` says what is missing in the end.
 
 mod frames;
 mod line;
@@ -11,6 +11,7 @@ mod past;
 mod quota;
 mod refer;
 mod rest;
+mod shown;
 mod store;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,6 +23,7 @@ pub(crate) use members::SPANS_KEPT;
 
 use log::Log;
 use refer::Refusal;
+use shown::Shown;
 
 use super::user::Positions;
 use crate::clock::Time;
@@ -47,6 +49,8 @@ pub(crate) struct Groups {
     references: BTreeMap<(u64, Sender), (bool, Time)>,
     /// Those of them that were refused.
     refusals: Vec<Refusal>,
+    /// What groups were said to be.
+    shown: BTreeMap<u64, Vec<Shown>>,
 }
 
 /// User, device and number.

@@ -118,7 +118,7 @@ impl Oracle {
         let mut holes = 0;
         for (&group, log) in &self.groups.logs {
             log.judge_density()?;
-            let members = Members::of(group, log)?;
+            let members = self.members_as_shown(group, log)?;
             if members.through >= log.told && !self.is_expiring() {
                 self.judge_roles(group, &members)?;
             }

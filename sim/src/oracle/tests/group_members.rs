@@ -2,11 +2,11 @@
 
 use fulmar_client::Action;
 use fulmar_protocol::content::{Content, EDIT};
-use fulmar_protocol::group::GroupRejected;
-use fulmar_protocol::{Code, Frame};
+use fulmar_protocol::group::{GroupRejected, GroupState};
+use fulmar_protocol::{Code, Frame, Pairs};
 
 use super::grouped::GROUP;
-use super::{History, READER};
+use super::{ConnNo, History, READER, SENDER};
 
 impl History {
     /// The reader is a member no more.
@@ -15,6 +15,18 @@ impl History {
         history.group_change(3, Action::Remove, &[READER]);
         history.told_group(1, 3, 3);
         history
+    }
+
+    /// Somebody is told what the group is.
+    fn shown(&mut self, conn: ConnNo, head: u64, name: &[u8], roles: &[(u64, u64)]) {
+        self.wrote(conn, &Frame::GroupLook { group: GROUP, after: 0 });
+        let members = roles.len() as u64;
+        let (shows_history, info, roles) = (false, &b""[..], Pairs::Slice(roles));
+        let group = GROUP;
+        let state = GroupState { group, head, members, shows_history, name, info, roles };
+        self.told(conn, &Frame::GroupState(state));
+        self.is_quiet();
+        self.0.judge_whole();
     }
 
     /// The reader, whose device has the group up to here, is refused as a stranger.
@@ -98,4 +110,31 @@ fn an_author_may_change_a_message_of_a_group() {
     history.is_quiet();
     history.0.judge_whole();
     history.complains("an author may change a message");
+}
+
+#[test]
+fn a_group_is_said_to_be_what_its_log_made_of_it() {
+    let both = [(SENDER, 3), (READER, 1)];
+    let mut history = History::with_told_group();
+    history.shown(2, 2, b"g", &both);
+    history.is_quiet();
+    history.group_change(3, Action::Promote, &[READER]);
+    history.told_group(1, 3, 3);
+    history.shown(1, 3, b"g", &[(SENDER, 3), (READER, 2)]);
+    history.is_quiet();
+    history.shown(1, 3, b"g", &both);
+    history.complains("a group is said to be what its log made of it");
+
+    for (name, roles) in [(&b"h"[..], &both[..]), (b"g", &both[..1]), (b"g", &[])] {
+        let mut history = History::with_told_group();
+        history.shown(1, 2, name, roles);
+        history.complains("a group is said to be what its log made of it");
+    }
+}
+
+#[test]
+fn who_is_not_a_member_is_not_told_what_a_group_is() {
+    let mut history = History::without_reader();
+    history.shown(2, 3, b"g", &[(SENDER, 3)]);
+    history.complains("who isn't a member isn't told what a group is");
 }
