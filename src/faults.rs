@@ -207,6 +207,8 @@ faults! {
     GroupRoleShownWrong,
     /// Who isn't in a group any more is told what it is.
     GroupShownToStranger,
+    /// Who isn't in a group any more is shown to write there.
+    StrangerShownToWrite,
 }
 
 /// Whether a fault is planted in this thread.

@@ -46,7 +46,7 @@ impl Shard {
         fx: &mut Effects,
     ) {
         let group = &self.groups[slot];
-        if group.record.active(user).is_none() {
+        if group.record.active(user).is_none() && !is_planted(Fault::StrangerShownToWrite) {
             return;
         }
         let (id, head) = (group.id, group.durable);

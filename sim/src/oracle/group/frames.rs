@@ -12,7 +12,7 @@ use super::super::user::Entry;
 use super::super::{Complaint, Oracle};
 use super::Sender;
 use super::line::Look;
-use super::log::{Body, Log, creation};
+use super::log::{Body, creation};
 use super::members::Members;
 use crate::coverage::Happening;
 
@@ -51,7 +51,7 @@ impl Oracle {
                 }
             }
             Frame::GroupLook { group, after } => {
-                let head = self.groups.logs.get(&group).map_or(0, Log::named);
+                let head = self.groups.named(group);
                 link.groups.looks(group, Look { head, after });
             }
             _ => {}

@@ -51,6 +51,9 @@ pub(crate) struct Groups {
     refusals: Vec<Refusal>,
     /// What groups were said to be.
     shown: BTreeMap<u64, Vec<Shown>>,
+    /// By group, of whom somebody was told that it writes there, and who was told: both are members behind this
+    /// position.
+    mates: BTreeMap<u64, BTreeMap<(u64, u64), u64>>,
 }
 
 /// User, device and number.
@@ -101,6 +104,11 @@ impl Groups {
     /// The numbers of all of them.
     pub(crate) fn numbers(&self) -> impl Iterator<Item = u64> {
         self.logs.keys().copied()
+    }
+
+    /// The last position of a group that was named; 0 where none was.
+    pub(crate) fn named(&self, group: u64) -> u64 {
+        self.logs.get(&group).map_or(0, Log::named)
     }
 
     fn log(&mut self, group: u64) -> &mut Log {

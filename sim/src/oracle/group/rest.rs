@@ -121,6 +121,7 @@ impl Oracle {
             let members = self.members_as_shown(group, log)?;
             if members.through >= log.told && !self.is_expiring() {
                 self.judge_roles(group, &members)?;
+                self.judge_mates(group, &members)?;
             }
             holes += u64::from(members.through < log.told);
             // Behind a hole somebody may have been added who may read what was before.

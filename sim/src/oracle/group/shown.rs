@@ -1,4 +1,5 @@
-//! What a group was said to be: compared in the end with what the changes of its log make of it.
+//! What a group was said to be, and who was told what its members do: compared in the end with what the changes of
+//! its log make of it.
 
 use fulmar_protocol::group::GroupState;
 
@@ -64,9 +65,32 @@ impl Groups {
             });
         }
     }
+
+    /// Somebody was told what another one does in a group who said so when this much of its log was known.
+    pub(crate) fn mates(&mut self, group: u64, by: u64, told: u64, head: u64) {
+        let known = self.mates.entry(group).or_default().entry((by, told)).or_default();
+        *known = (*known).max(head);
+    }
 }
 
 impl Oracle {
+    /// Whoever was told what a member does was one itself, and that one too.
+    pub(super) fn judge_mates(&self, group: u64, members: &Members) -> Result<(), Complaint> {
+        for (&(by, told), &head) in self.groups.mates.get(&group).into_iter().flatten() {
+            let is_in = |user: u64| {
+                let mut spans = members.spans(user).iter();
+                spans.any(|span| span.ended.is_none_or(|end| end > head))
+            };
+            if !is_in(by) || !is_in(told) {
+                let spans = (members.spans(by), members.spans(told));
+                let detail =
+                    format!("{by} writes in {group} behind {head}, told to {told}: {spans:?}");
+                return Err(Complaint("members alone are shown who writes in a group", detail));
+            }
+        }
+        Ok(())
+    }
+
     /// Plays the log of a group, and compares with it what the group was said to be.
     pub(super) fn members_as_shown(&self, group: u64, log: &Log) -> Result<Members, Complaint> {
         let shown = self.groups.shown.get(&group).map_or(&[][..], Vec::as_slice);

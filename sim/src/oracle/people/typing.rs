@@ -1,5 +1,7 @@
 //! That somebody writes: told to those who are there, of somebody who just said so, and never kept.
 
+use std::collections::BTreeMap;
+
 use super::super::link::Link;
 use super::super::{Complaint, Oracle};
 use super::{Written, since};
@@ -26,13 +28,27 @@ pub(super) struct Typed {
     run: u32,
     /// The server came to it by then.
     pub(super) until: Option<Time>,
+    /// How much of the group's log was known then.
+    head: u64,
+}
+
+impl Typed {
+    /// Whether somebody may be told of it still, on a connection of a run, about a question of this time.
+    fn may_be_told(&self, run: u32, at: Time) -> bool {
+        self.run == run && self.until.is_none_or(|until| until + ON_THE_WAY >= at)
+    }
 }
 
 impl Oracle {
     pub(super) fn wrote_typing(&mut self, link: &mut Link, group: u64, to: u64, is_typing: bool) {
         let typing = Typing { by: self.id_of(link), group, to, begins: is_typing };
-        let typed = Typed { written: link.people.written, run: link.run, until: None };
-        self.people.typed.entry(typing).or_default().insert(link.conn, typed);
+        let (run, now) = (link.run, self.now);
+        let known = self.people.typed.entry(typing).or_default();
+        // Of what was written before somebody may hear only now.
+        let before = known.get(&link.conn).filter(|typed| typed.may_be_told(run, now));
+        let head = self.groups.named(group).min(before.map_or(u64::MAX, |typed| typed.head));
+        let typed = Typed { written: link.people.written, run, until: None, head };
+        known.insert(link.conn, typed);
         link.people.typed.push((typing, link.people.written));
     }
 
@@ -41,15 +57,15 @@ impl Oracle {
         self.hit(if is_of_group { Happening::GroupTypingTold } else { Happening::TypingTold });
         let (since, user, id) = (since(link), link.user, self.id_of(link));
         let typing = Typing { to: if is_of_group { 0 } else { id }, ..told };
-        let is_recent = |typed: &Typed| {
-            let is_late = typed.until.is_some_and(|until| until + ON_THE_WAY < since);
-            typed.run == link.run && !is_late
-        };
         let typed = self.people.typed.get(&typing);
-        let is_recent = typed.is_some_and(|typed| typed.values().any(is_recent));
-        if !is_recent {
+        let recent = typed.into_iter().flat_map(BTreeMap::values);
+        let recent = recent.filter(|typed| typed.may_be_told(link.run, since));
+        let Some(head) = recent.map(|typed| typed.head).min() else {
             let detail = format!("{typing:?} in run {} after {since} µs; {typed:?}", link.run);
             return Err(Complaint("who is shown to write just wrote", detail));
+        };
+        if is_of_group {
+            self.groups.mates(told.group, told.by, id, head);
         }
         if is_of_group && !link.groups.takes() {
             let detail = format!("{typing:?}, told to {id}");

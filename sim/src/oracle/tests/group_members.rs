@@ -138,3 +138,28 @@ fn who_is_not_a_member_is_not_told_what_a_group_is() {
     history.shown(2, 3, b"g", &[(SENDER, 3)]);
     history.complains("who isn't a member isn't told what a group is");
 }
+
+#[test]
+fn members_alone_are_shown_who_writes() {
+    const HERE: Frame<'_> = Frame::Activity { is_here: true };
+    let types = Frame::Typing { group: GROUP, user: 0, is_typing: true };
+    let told = Frame::Typing { group: GROUP, user: SENDER, is_typing: true };
+    let mut history = History::with_told_group();
+    history.wrote(2, &HERE);
+    history.wrote(1, &types);
+    history.told(2, &told);
+    history.group_change(3, Action::Remove, &[READER]);
+    history.told_group(1, 3, 3);
+    // It may have been on the way.
+    history.told(2, &told);
+    history.0.judge_whole();
+    history.is_quiet();
+
+    let mut history = History::without_reader();
+    history.wrote(2, &HERE);
+    history.wrote(1, &types);
+    history.told(2, &told);
+    history.is_quiet();
+    history.0.judge_whole();
+    history.complains("members alone are shown who writes in a group");
+}
