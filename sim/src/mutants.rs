@@ -41,6 +41,11 @@ pub(crate) fn check(arguments: &Arguments) -> ExitCode {
     let wanted =
         |fault: &&Fault| arguments.mutant.is_empty() || arguments.mutant.contains(&name(**fault));
     let faults: Vec<Fault> = Fault::ALL.iter().filter(wanted).copied().collect();
+    let names: Vec<String> = Fault::ALL.iter().map(|&fault| name(fault)).collect();
+    if let Some(unknown) = arguments.mutant.iter().find(|name| !names.contains(name)) {
+        eprintln!("there is no mutant '{unknown}'; there are: {}", names.join(", "));
+        return ExitCode::from(2);
+    }
     let wishes = arguments.wishes();
     let next = AtomicUsize::new(0);
     let missed = Mutex::new(Vec::new());
