@@ -42,8 +42,7 @@ pub(crate) const MESSAGE_BYTES: usize = 128;
 pub const ASKS_IN_FLIGHT_MAX: usize = 32;
 
 /// A question for a receipt that an overloaded server left unanswered this long is asked again, and so is one about a
-/// group in which somebody lacked the entry; in
-/// milliseconds.
+/// group in which somebody lacked the entry, or of which a newer entry of the user came since; in milliseconds.
 pub const ASK_AGAIN_MS: u64 = 60_000;
 
 /// Questions of the program about members of groups that wait for an answer; more fall away.

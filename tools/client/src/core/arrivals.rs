@@ -62,7 +62,7 @@ impl Session {
         let event = if message.state.is_own() {
             self.conversations.wrote(peer, id);
             self.conversations.sent(peer, ordinal);
-            self.asks.ask_once(Target::Peer(peer));
+            self.asks.ask(Target::Peer(peer));
             Event::OwnCopy(message)
         } else {
             self.conversations.received(peer, ordinal, id);
@@ -83,7 +83,7 @@ impl Session {
         self.groups.met(group, message.id);
         if message.state.is_own() {
             self.groups.sent(group, position);
-            self.asks.ask_once(Target::Group(group));
+            self.asks.ask(Target::Group(group));
         }
         if message.content == content::CHANGE
             && let Some(change) = GroupChange::of_body(&message.body)

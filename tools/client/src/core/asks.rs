@@ -19,6 +19,9 @@ pub(super) struct Asks {
     unsure: BTreeMap<Target, u64>,
     /// Those for which that was so once.
     repeated: BTreeSet<Target>,
+    /// Groups of which an own entry came that may be newer than the one that was asked about: what was told of it
+    /// before it came, this connection doesn't know.
+    outdated: BTreeSet<Target>,
 }
 
 impl Asks {
@@ -29,10 +32,13 @@ impl Asks {
     }
 
     /// A message turned out to be older than this connection, or may be: its receipts may have been told
-    /// before. What is told after the answer is told to this connection too.
-    pub(super) fn ask_once(&mut self, target: Target) {
+    /// before. What is told after the answer is told to this connection too. A question about a group is about one
+    /// message: for those that came since it was asked, it is asked once more a while later.
+    pub(super) fn ask(&mut self, target: Target) {
         if self.covered.insert(target) {
             self.due.push_back(target);
+        } else if matches!(target, Target::Group(_)) {
+            self.outdated.insert(target);
         }
     }
 
@@ -42,6 +48,7 @@ impl Asks {
         self.covered.remove(&target);
         self.asked.remove(&target);
         self.unsure.remove(&target);
+        self.outdated.remove(&target);
     }
 
     /// A receipt came of a peer.
@@ -64,6 +71,9 @@ impl Asks {
     /// The next question that may go out. An overloaded server may leave questions unanswered; they
     /// are asked again later, behind the others.
     pub(super) fn next(&mut self, now_ms: u64) -> Option<Target> {
+        for target in std::mem::take(&mut self.outdated) {
+            self.unsure.entry(target).or_insert(now_ms);
+        }
         let due = &mut self.due;
         let mut is_early = |target: &Target, asked_ms: &mut u64| {
             let is_early = now_ms.saturating_sub(*asked_ms) < ASK_AGAIN_MS;
@@ -109,5 +119,28 @@ mod tests {
         asks.counted(GROUP, false);
         asks.counted(GROUP, true);
         assert_eq!(asks.next(2 * ASK_AGAIN_MS), None);
+    }
+
+    #[test]
+    fn a_group_in_which_an_own_entry_came_since_is() {
+        let mut asks = Asks::default();
+        asks.begin([GROUP].into_iter());
+        assert_eq!(asks.next(0), Some(GROUP));
+        asks.counted(GROUP, true);
+        for _ in 0..3 {
+            asks.ask(GROUP);
+        }
+        assert_eq!(asks.next(1_000), None);
+        assert_eq!(asks.next(1_000 + ASK_AGAIN_MS), Some(GROUP));
+        asks.counted(GROUP, true);
+        assert_eq!(asks.next(9 * ASK_AGAIN_MS), None);
+
+        // What is told of a peer's messages is about all of them.
+        let mut asks = Asks::default();
+        asks.begin([Target::Peer(7)].into_iter());
+        assert_eq!(asks.next(0), Some(Target::Peer(7)));
+        asks.answered(Target::Peer(7));
+        asks.ask(Target::Peer(7));
+        assert_eq!(asks.next(9 * ASK_AGAIN_MS), None);
     }
 }

@@ -259,7 +259,7 @@ impl Session {
         self.groups.sent(group, position);
         if time_ms == 0 {
             // It was taken earlier, and perhaps delivered since.
-            self.asks.ask_once(Target::Group(group));
+            self.asks.ask(Target::Group(group));
         }
         if content == content::CHANGE
             && let Some(change) = GroupChange::of_body(&body)

@@ -220,7 +220,7 @@ impl Session {
             None if arrival.own => {
                 self.conversations.wrote(peer, id);
                 self.conversations.sent(peer, ordinal);
-                self.asks.ask_once(Target::Peer(peer));
+                self.asks.ask(Target::Peer(peer));
                 self.write_conversation(peer);
             }
             None => {

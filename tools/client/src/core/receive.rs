@@ -192,7 +192,7 @@ impl Session {
             self.conversations.sent(peer, ordinal);
             if time_ms == 0 {
                 // It was taken earlier, and perhaps delivered since.
-                self.asks.ask_once(Target::Peer(peer));
+                self.asks.ask(Target::Peer(peer));
             }
             self.outbox.ticked();
             self.ledger.write(Write::Ticked { id, number, ordinal, time_ms });
