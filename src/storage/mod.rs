@@ -77,7 +77,8 @@ pub trait Storage {
     fn group_heads(&self) -> Result<Vec<(GroupId, u64)>, Self::Error>;
 
     /// Takes writes, in order. They are durable after the next flush. Taking the same writes again
-    /// changes nothing. The highest position of each log is kept for good, whatever becomes of its entry.
+    /// changes nothing. The highest position of each log is kept for good, whatever becomes of its entry; of a
+    /// group's log that may be one that is only trimmed, since the entry never left the journal.
     fn apply(&self, writes: &[Write]) -> Result<(), Self::Error>;
 
     /// Makes everything that was applied durable.

@@ -326,6 +326,10 @@ impl Storage for Rocks {
                         // One trim may delete very many entries.
                         self.write_if_large(&mut batch, &options)?;
                     }
+                    if let LogId::Group(_) = log {
+                        let known = heads.get(&log).copied().map_or_else(|| self.head(log), Ok)?;
+                        heads.insert(log, known.max(through));
+                    }
                 }
             }
             self.write_if_large(&mut batch, &options)?;

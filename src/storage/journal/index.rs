@@ -50,7 +50,8 @@ impl Entries {
 pub(super) struct Index<F> {
     logs: HashMap<LogId, Entries>,
     states: HashMap<Key, Place>,
-    /// Positions that were trimmed while the database had them, or was about to get them.
+    /// Positions that were trimmed while the database had them, or was about to get them; of groups those too that
+    /// it never gets, so that it knows how far their logs went.
     trimmed: Vec<(LogId, u64, u64)>,
     /// Values in this segment and older ones are in the database, or on their way there.
     draining: u64,
@@ -106,7 +107,7 @@ impl<F> Index<F> {
         Ok(())
     }
 
-    /// Forgets the entries `from..=through`; those that the database has are remembered for deletion.
+    /// Forgets the entries `from..=through`; those that the database must hear of are remembered.
     fn trim(&mut self, log: LogId, from: u64, through: u64) -> Result<(), OutOfPlace> {
         if from == 0 || from > through || through > POSITION_MAX {
             return Err(OutOfPlace);
@@ -128,6 +129,9 @@ impl<F> Index<F> {
             if entries.places.is_empty() {
                 self.logs.remove(&log);
             }
+        }
+        if log.user().is_none() {
+            database_through = through;
         }
         if from <= database_through {
             self.trimmed.push((log, from, database_through));
@@ -152,8 +156,8 @@ impl<F> Index<F> {
         Some((entries.first, entries.last()))
     }
 
-    /// The groups of which something lies in the journal, with the last position of their entries there;
-    /// 0 where there are none. One may come twice.
+    /// The groups of which something lies in the journal, with the last position of their entries there, or that
+    /// was trimmed there; 0 where there are none. One may come more than once.
     pub(super) fn group_heads(&self) -> impl Iterator<Item = (GroupId, u64)> + '_ {
         let logs = self.logs.iter().filter_map(|(&log, entries)| {
             let LogId::Group(group) = log else { return None };
@@ -163,7 +167,11 @@ impl<F> Index<F> {
             let LogId::Group(group) = key.log() else { return None };
             Some((group, 0))
         });
-        logs.chain(states)
+        let trimmed = self.trimmed.iter().filter_map(|&(log, _, through)| {
+            let LogId::Group(group) = log else { return None };
+            Some((group, through))
+        });
+        logs.chain(states).chain(trimmed)
     }
 
     /// Notes, once the oldest segment of the log was read back, that the database may have what it holds: the

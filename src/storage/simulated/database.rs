@@ -288,6 +288,10 @@ impl Records {
                 self.heads.insert(*log, *position);
             }
             Write::Put { key, value } => self.put(*key, value),
+            Write::Trim { log: log @ LogId::Group(_), through, .. } => {
+                let head = self.heads.entry(*log).or_default();
+                *head = (*through).max(*head);
+            }
             Write::Trim { .. } => {}
         }
     }

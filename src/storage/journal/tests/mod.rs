@@ -215,7 +215,7 @@ impl Model {
             let head = self.heads.get(&log).copied().unwrap_or(0);
             assert!(known_head == head || known_head < head && trim == head, "a head is forgotten");
             if let LogId::Group(group) = log {
-                assert_eq!(known.get(&group).copied().unwrap_or(0), known_head);
+                assert_eq!(known.get(&group).copied().unwrap_or(0), head, "of {group}");
                 let is_stored = self.all.keys().any(|key| key.log() == log);
                 assert!(known.contains_key(&group) || !is_stored, "a group is forgotten");
             }
