@@ -7,7 +7,8 @@
 //!  receipt ◄──── Receipt ── counts ◄──────────────── Moved ◄──── acknowledgements
 //! ```
 //!
-//! - `home`: the group on its home core: its record, its members, what enters its log.
+//! - `home`: the group on its home core: its record, its members, the letters to it.
+//! - `entering`: what enters its log.
 //! - `changes`: changes, judged and made.
 //! - `telling`: what the home tells cores and sessions beside entries.
 //! - `held`: what waits before it may enter.
@@ -23,6 +24,7 @@
 //! without reading the groups that were quiet. An offline member costs a message nothing.
 
 mod changes;
+mod entering;
 mod feed;
 mod feeds;
 mod held;
@@ -37,8 +39,9 @@ mod seat;
 mod session;
 mod telling;
 
+pub(super) use entering::Entering;
 pub(super) use feeds::Feeds;
-pub(super) use home::{Entering, Group};
+pub(super) use home::Group;
 pub(super) use letter::Progress;
 pub use letter::{Asker, GroupLetter, Readable};
 pub use memory::found;

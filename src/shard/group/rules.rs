@@ -7,7 +7,7 @@ use fulmar_protocol::group::Action;
 
 use super::super::content::inner;
 use super::super::seam::{DeviceId, Message, UserId};
-use super::home::Target;
+use super::entering::Target;
 use super::record::{GroupRecord, Member, Role};
 use crate::faults::{Fault, is_planted};
 use crate::limits::{GROUP_ABSENCES_MAX, GROUP_FORMER_MAX, GROUP_NAME_BYTES_MAX};

@@ -1,8 +1,9 @@
 //! Groups as the oracle sees them: logs that many read, and who is a member by what the logs say.
 //!
 //! `log` keeps what stands in a log, `members` plays its changes again, `line` is a group on one connection,
-//! `frames` takes what is said of groups, `shown` what they are said to be, `refer` judges what refers to other entries, `past` pages, `quota` whether something was full, `store` what devices keep, `rest` says what is missing in the end.
+//! `frames` takes what is said of groups, `answers` what became of sends and changes, `shown` what they are said to be, `refer` judges what refers to other entries, `past` pages, `quota` whether something was full, `store` what devices keep, `rest` says what is missing in the end.
 
+mod answers;
 mod frames;
 mod line;
 mod log;
