@@ -23,8 +23,7 @@ impl Session {
             self.note_beginning(log, &entry);
             let position = match (log, entry) {
                 (LogId::Group(group), Entry::Skip(position)) => {
-                    // It comes to members only; what was said before answered an early question.
-                    self.groups.is_member_again(group);
+                    self.goes_on(group);
                     position
                 }
                 (_, Entry::Skip(position)) | (LogId::Inbox, Entry::Gone(position)) => position,
@@ -73,12 +72,23 @@ impl Session {
         position
     }
 
+    /// An entry of a group comes, or one is passed over: that is told to members only, whatever was said before.
+    /// Of a group that goes on after a while, or that this device didn't know, it asks who is in it, and what became
+    /// of what its user wrote there.
+    fn goes_on(&mut self, group: u64) {
+        if !self.groups.is_member_again(group) {
+            return;
+        }
+        self.groups.look(group);
+        if self.groups.is_unread(group) {
+            self.asks.ask_once(Target::Group(group));
+        }
+    }
+
     /// An entry of a group; its position.
     fn take_entry(&mut self, group: u64, arrival: Arrival) -> u64 {
         let position = arrival.position;
-        if self.groups.is_member_again(group) {
-            self.groups.look(group);
-        }
+        self.goes_on(group);
         let message = self.keep(Some(group), arrival);
         self.groups.met(group, message.id);
         if message.state.is_own() {

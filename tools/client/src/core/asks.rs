@@ -35,11 +35,18 @@ impl Asks {
     /// before. What is told after the answer is told to this connection too. A question about a group is about one
     /// message: for those that came since it was asked, it is asked once more a while later.
     pub(super) fn ask(&mut self, target: Target) {
-        if self.covered.insert(target) {
-            self.due.push_back(target);
-        } else if matches!(target, Target::Group(_)) {
+        if !self.ask_once(target) && matches!(target, Target::Group(_)) {
             self.outdated.insert(target);
         }
+    }
+
+    /// Nothing was asked about it when this connection began, since the user wasn't in the group; whether it is now.
+    pub(super) fn ask_once(&mut self, target: Target) -> bool {
+        let is_new = self.covered.insert(target);
+        if is_new {
+            self.due.push_back(target);
+        }
+        is_new
     }
 
     /// There is nobody to ask any more: the user isn't in the group.

@@ -119,15 +119,15 @@ impl Groups {
 
     /// Groups whose newest own entry isn't read by all yet, the newest first.
     pub(super) fn unread(&self) -> impl Iterator<Item = u64> + use<> {
-        let unread = |state: &&GroupState| {
-            let receipt = &state.receipt;
-            let is_known = receipt.position == state.own_last && receipt.members == receipt.read;
-            !state.is_gone && state.own_last > receipt.read_all && !is_known
-        };
-        let mut all: Vec<_> =
-            self.states.values().filter(unread).map(|state| (state.last, state.group)).collect();
+        let unread = self.states.values().filter(|state| is_unread(state));
+        let mut all: Vec<_> = unread.map(|state| (state.last, state.group)).collect();
         all.sort_unstable();
         all.into_iter().rev().map(|(_, group)| group)
+    }
+
+    /// Whether this is one of them.
+    pub(super) fn is_unread(&self, group: u64) -> bool {
+        self.states.get(&group).is_some_and(is_unread)
     }
 
     /// The connection is gone.
@@ -414,6 +414,13 @@ impl Groups {
         let Some(state) = self.states.get_mut(&group) else { return false };
         !std::mem::replace(&mut state.is_gone, true)
     }
+}
+
+/// Whether the newest own entry of a group, in which the user is, isn't read by all, as far as that is known.
+fn is_unread(state: &GroupState) -> bool {
+    let receipt = &state.receipt;
+    let is_known = receipt.position == state.own_last && receipt.members == receipt.read;
+    !state.is_gone && state.own_last > receipt.read_all && !is_known
 }
 
 /// The new bytes, in their old place if they are the same.

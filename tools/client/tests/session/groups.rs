@@ -12,9 +12,9 @@ use fulmar_protocol::{Chunks, Code, Frame, Pairs, Welcome};
 use crate::device::{Device, Pace};
 use crate::frames::{START_MS, WELCOME, deliver, large_body};
 
-const GROUP: u64 = 30;
+pub(crate) const GROUP: u64 = 30;
 
-fn entry(position: u64, author: u64, text: &str) -> Frame<'_> {
+pub(crate) fn entry(position: u64, author: u64, text: &str) -> Frame<'_> {
     let (time_ms, content) = (START_MS + position, content::TEXT);
     let (group, own, total_bytes, body) = (GROUP, false, None, text.as_bytes());
     let deliver =
@@ -22,24 +22,24 @@ fn entry(position: u64, author: u64, text: &str) -> Frame<'_> {
     Frame::GroupDeliver(deliver)
 }
 
-fn change(position: u64, author: u64, body: &[u8]) -> Frame<'_> {
+pub(crate) fn change(position: u64, author: u64, body: &[u8]) -> Frame<'_> {
     let Frame::GroupDeliver(entry) = entry(position, author, "") else { unreachable!() };
     Frame::GroupDeliver(GroupDeliver { content: content::CHANGE, body, ..entry })
 }
 
-const fn skip(position: u64) -> Frame<'static> {
+pub(crate) const fn skip(position: u64) -> Frame<'static> {
     Frame::GroupSkip { group: GROUP, position }
 }
 
-const fn notice(position: u64) -> Frame<'static> {
+pub(crate) const fn notice(position: u64) -> Frame<'static> {
     Frame::GroupNotice(GroupNotice { position, group: GROUP, by: 8, time_ms: START_MS })
 }
 
-const fn tick(number: u64, position: u64) -> Frame<'static> {
+pub(crate) const fn tick(number: u64, position: u64) -> Frame<'static> {
     Frame::GroupSent { group: GROUP, number, position, time_ms: START_MS + 5 }
 }
 
-const fn state(head: u64, roles: &[(u64, u64)]) -> Frame<'_> {
+pub(crate) const fn state(head: u64, roles: &[(u64, u64)]) -> Frame<'_> {
     Frame::GroupState(GroupState {
         group: GROUP,
         head,
@@ -65,7 +65,7 @@ const fn receipt(position: u64, delivered: u64, read: u64, who: &[(u64, u64)]) -
 }
 
 /// A device that was added to the group by 8 a moment ago, and has its first two entries.
-fn member() -> Device {
+pub(crate) fn member() -> Device {
     let mut device = Device::online();
     let added = GroupChange::of_users(Action::Add, &[7]).body();
     device.server(&[notice(1), skip(4), change(5, 8, &added), entry(6, 9, "hello")]);
@@ -75,12 +75,12 @@ fn member() -> Device {
     device
 }
 
-fn group(device: &mut Device) -> Group {
+pub(crate) fn group(device: &mut Device) -> Group {
     let groups = device.store.groups().unwrap();
     groups.into_iter().find(|known| known.group == GROUP).expect("the group is known")
 }
 
-fn send(device: &mut Device, text: &str) -> MessageId {
+pub(crate) fn send(device: &mut Device, text: &str) -> MessageId {
     let body = Arc::from(text.as_bytes());
     let sent = device.ask(|session, now, actions| {
         session.send_to_group(now, GROUP, content::TEXT, body, actions)
@@ -286,7 +286,7 @@ fn what_cannot_be_sent_to_a_group_is_refused_at_once() {
 }
 
 #[test]
-fn changes_that_are_told_move_the_members() {
+pub(crate) fn changes_that_are_told_move_the_members() {
     let mut device = member();
     let changes = [
         GroupChange::of_users(Action::Add, &[10, 11]),
@@ -310,7 +310,7 @@ fn changes_that_are_told_move_the_members() {
 }
 
 #[test]
-fn members_come_in_pages_and_a_change_that_they_include_does_nothing() {
+pub(crate) fn members_come_in_pages_and_a_change_that_they_include_does_nothing() {
     let mut device = member();
     device.ask(|session, now, actions| session.look_group(now, GROUP, actions));
     assert_eq!(device.sent(), ["look 30 0"]);
@@ -369,7 +369,7 @@ fn a_page_that_a_change_overtook_is_not_taken_for_the_first_one() {
 }
 
 #[test]
-fn members_that_were_told_before_a_known_change_are_asked_for_again() {
+pub(crate) fn members_that_were_told_before_a_known_change_are_asked_for_again() {
     let mut device = member();
     device.ask(|session, now, actions| session.look_group(now, GROUP, actions));
     let added = GroupChange::of_users(Action::Add, &[10]).body();

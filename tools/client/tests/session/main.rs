@@ -7,6 +7,7 @@ mod device;
 #[path = "../script/frames.rs"]
 mod frames;
 mod groups;
+mod groups_return;
 mod login;
 mod past;
 mod presence;
