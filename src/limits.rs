@@ -96,6 +96,8 @@ pub const BOOK_PAGE_BYTES: usize = 16 * 1024;
 pub const BOOK_WAITING_MAX: usize = 1_024;
 /// Claims and questions that wait for one record of usernames to be loaded.
 pub const NAME_WAITING_MAX: usize = 1_024;
+/// Usernames that a user wants and that aren't decided yet. PUTs of more are rejected as overloaded.
+pub const NAME_WISHES_MAX: usize = 64;
 /// Usernames of one hash. That there is a second one is an accident or an attempt.
 pub const NAMES_OF_HASH_MAX: usize = 8;
 /// Records of usernames that a core keeps in memory.

@@ -348,8 +348,8 @@ impl Shard {
         &self.counters
     }
 
-    /// Does what an event led to: letters of this core to itself, and the input of connections that
-    /// were paused. Not done where it arises, so that nothing is changed under a caller's hands.
+    /// Does what an event led to: letters of this core to itself, the input of connections that were paused, and
+    /// the next wishes for names. Not done where it arises, so that nothing is changed under a caller's hands.
     fn follow_up(&mut self, fx: &mut Effects) {
         loop {
             let letter = if is_planted(Fault::LettersReversed) {
@@ -361,6 +361,8 @@ impl Shard {
                 self.letter(letter, fx);
             } else if let Some(conn) = self.resumes.pop() {
                 self.resume_if_able(conn, fx);
+            } else if let Some(user) = self.next_to_name() {
+                self.name_next(user, fx);
             } else {
                 return;
             }

@@ -16,7 +16,9 @@ use super::book::{Verdict, Wish};
 use super::letter::PeopleLetter;
 use super::{Reply, Want};
 use crate::faults::{Fault, is_planted};
-use crate::limits::{FIND_ANSWER_MS, FINDS_MAX, FINDS_WINDOW_MS, OVERLOAD_RETRY_MS};
+use crate::limits::{
+    FIND_ANSWER_MS, FINDS_MAX, FINDS_WINDOW_MS, NAME_WISHES_MAX, OVERLOAD_RETRY_MS,
+};
 
 /// A question for a username.
 #[derive(Debug)]
@@ -46,8 +48,11 @@ struct Lookups {
 /// What users of one core want to know of names, and which they want to have.
 #[derive(Debug, Default)]
 pub(in super::super) struct Naming {
-    /// Names that a user wants, or to have none; one after the other, the first is under way.
+    /// Names that a user wants, or to have none; one after the other, the first is under way. At most
+    /// [`NAME_WISHES_MAX`] of a user.
     wishes: HashMap<UserId, VecDeque<(ConnId, Wish)>>,
+    /// Users with whose next wish is to be begun.
+    begins: Vec<UserId>,
     questions: BTreeMap<u64, Question>,
     last_question: u64,
     /// When which question may be answered, on the monotonic clock.
@@ -85,6 +90,10 @@ impl Shard {
     /// A user wants another name, or none. Its wishes are done one after the other.
     pub(super) fn want_name(&mut self, user: UserId, conn: ConnId, wish: Wish, fx: &mut Effects) {
         let wishes = self.naming.wishes.entry(user).or_default();
+        if wishes.len() >= NAME_WISHES_MAX {
+            self.reject_put(conn, &wish, Code::Overloaded, fx);
+            return;
+        }
         wishes.push_back((conn, wish));
         if wishes.len() == 1 {
             self.begin_naming(user, fx);
@@ -104,7 +113,7 @@ impl Shard {
         } else if let Some(retry_after_ms) = self.naming.count_lookup(user, now_ms) {
             // Whether a name is taken tells that somebody has it.
             self.reject_put_until(conn, &wish, Code::TooManyLookups, retry_after_ms, fx);
-            self.end_naming(user, fx);
+            self.end_naming(user);
         } else if is_planted(Fault::NameNotClaimed) {
             self.named(user, None, fx);
         } else {
@@ -121,7 +130,7 @@ impl Shard {
         let (conn, wish) = (*conn, wish.clone());
         if let Some(code) = refusal {
             self.reject_put(conn, &wish, code, fx);
-            self.end_naming(user, fx);
+            self.end_naming(user);
             return;
         }
         let Some(book) = self.books.book(user) else { return };
@@ -150,17 +159,27 @@ impl Shard {
         if let Some(name) = released {
             self.post_to_name(&name.clone(), PeopleLetter::Release { name, user }, fx);
         }
-        self.end_naming(user, fx);
+        self.end_naming(user);
     }
 
-    fn end_naming(&mut self, user: UserId, fx: &mut Effects) {
+    fn end_naming(&mut self, user: UserId) {
         let Some(wishes) = self.naming.wishes.get_mut(&user) else { return };
         wishes.pop_front();
         if wishes.is_empty() {
             self.naming.wishes.remove(&user);
         } else {
-            self.with_book(user, Want::Name, fx);
+            self.naming.begins.push(user);
         }
+    }
+
+    /// A user of whose wishes one is over. The next isn't begun where that came out: each wish would be a few calls
+    /// deeper than the one before.
+    pub(in super::super) fn next_to_name(&mut self) -> Option<UserId> {
+        self.naming.begins.pop()
+    }
+
+    pub(in super::super) fn name_next(&mut self, user: UserId, fx: &mut Effects) {
+        self.with_book(user, Want::Name, fx);
     }
 
     /// Whether a user has this name, or is about to.

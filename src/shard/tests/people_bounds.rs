@@ -7,8 +7,8 @@ use fulmar_protocol::{Frame, Numbers};
 
 use super::world::{C, Happening, World};
 use crate::limits::{
-    BOOK_WAITING_MAX, BOOKS_WARM_BYTES_MAX, FIND_ANSWER_MS, NAME_WAITING_MAX, NAMES_OF_HASH_MAX,
-    NAMES_WARM_MAX, PERMISSIONS_ASKED_MAX, TYPING_LOADS_MAX,
+    BOOK_WAITING_MAX, BOOKS_WARM_BYTES_MAX, FIND_ANSWER_MS, NAME_WAITING_MAX, NAME_WISHES_MAX,
+    NAMES_OF_HASH_MAX, NAMES_WARM_MAX, PERMISSIONS_ASKED_MAX, TYPING_LOADS_MAX,
 };
 use crate::shard::group::Asker;
 use crate::shard::people::{PeopleLetter, hash_of};
@@ -105,6 +105,32 @@ fn no_more_than_so_many_wait_for_a_name() {
     world.load();
     take(&mut world, ann, "ann");
     world.expect(ann, &["item v1 6/ = ann"]);
+}
+
+#[test]
+fn no_more_than_so_many_names_are_wanted_by_a_user_at_once() {
+    let mut world = World::new();
+    let ann = world.log_in(1, 1);
+    take(&mut world, ann, "ann");
+    world.expect(ann, &["item v1 6/ = ann"]);
+    // The next one isn't decided, whoever of the user's devices wants others meanwhile, and goes.
+    world.holds_loads = true;
+    let mut rejected = 0;
+    for round in 0..20_u16 {
+        let device = world.log_in(1, 1 + round % 2);
+        for nth in 0..30 {
+            take(&mut world, device, &format!("ann{round}_{nth}"));
+        }
+        let told = world.told(device);
+        rejected += told.iter().filter(|it| it.ends_with("rejected overloaded")).count();
+    }
+    assert_eq!(rejected, 20 * 30 - NAME_WISHES_MAX);
+    world.holds_loads = false;
+    world.load();
+    let ann = world.log_in(1, 1);
+    take(&mut world, ann, "annie");
+    let told = world.told(ann);
+    assert!(told.iter().any(|it| it.contains("annie") || it.contains("too_many")), "{told:?}");
 }
 
 #[test]
