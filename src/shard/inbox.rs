@@ -91,6 +91,8 @@ pub(super) struct User {
     pub(super) last_ticket: Ticket,
     /// Waits in the queue of records to store.
     pub(super) dirty: bool,
+    /// Its turn to be stored came while receipts waited. It is stored as soon as none does.
+    pub(super) overdue: bool,
     /// Peers whose conversations have moved receipts to store. They are stored no later than the
     /// device cursors that the receipts follow from.
     pub(super) dirty_conversations: Vec<UserId>,
@@ -123,6 +125,7 @@ impl User {
             waits: None,
             last_ticket: 0,
             dirty: false,
+            overdue: false,
             dirty_conversations: Vec::new(),
             receipts_waiting: 0,
             registered: 0,

@@ -243,6 +243,10 @@ impl Shard {
         debug_assert!(user.receipts_waiting > 0);
         user.receipts_waiting -= 1;
         if user.receipts_waiting == 0 {
+            if user.overdue {
+                self.store_cursors(user_slot, fx);
+            }
+            let user = &mut self.users[user_slot];
             for conn in user.take_waiting(|waits| &mut waits.logins) {
                 self.log_in(conn, fx);
             }
@@ -436,13 +440,26 @@ impl Shard {
             }
             self.dirty.pop_front();
             let Some(slot) = self.loaded_user(user) else { continue };
+            if !self.users[slot].dirty {
+                // It was overdue, and stored meanwhile.
+                continue;
+            }
             if self.users[slot].receipts_waiting > 0 {
+                // Only the cursor must not be ahead of receipts that aren't noted. Those that are, and what the
+                // person read, have waited long enough: a pong may say that they are stored.
+                self.queue_moved_receipts(slot);
+                self.users[slot].overdue = true;
                 self.dirty.push_back((now_ms, user));
                 continue;
             }
-            self.users[slot].dirty = false;
-            self.write_inbox(slot, fx);
+            self.store_cursors(slot, fx);
         }
+    }
+
+    fn store_cursors(&mut self, slot: u32, fx: &mut Effects) {
+        let user = &mut self.users[slot];
+        (user.dirty, user.overdue) = (false, false);
+        self.write_inbox(slot, fx);
     }
 
     /// Queues the conversations of a user whose receipts moved for this turn's writes.

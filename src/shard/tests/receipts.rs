@@ -346,6 +346,40 @@ fn a_cursor_is_never_stored_before_the_receipt_that_follows_from_it() {
     }
 }
 
+/// Nor one that is noted, while a receipt about somebody else holds back the cursor.
+#[test]
+fn a_read_is_stored_though_another_receipt_waits() {
+    let mut world = World::new();
+    let (ann, bob, carl) = (world.log_in(1, 1), world.log_in(2, 1), world.log_in(3, 1));
+    world.send(ann, 2, 1, "hello");
+    world.send(carl, 2, 1, "hello");
+    world.ack(bob, 1);
+    world.pass(1_000);
+    world.crash();
+    let bob = world.log_in(2, 1);
+    // Of the one with 1 more is known than of the one with 3, which can't be read.
+    world.ask(bob, 1);
+    world.frame(bob, &Frame::Ping);
+    world.told(bob);
+    world.holds_loads = true;
+    world.ack(bob, 2);
+    world.read(bob, 1, 1);
+    for pong in 0..2 {
+        world.frame(bob, &Frame::Ping);
+        world.pass(1_000);
+        assert_eq!(world.told(bob).last().map(String::as_str), Some("pong 2"), "{pong}");
+    }
+    world.crash();
+    world.holds_loads = false;
+    let ann = world.log_in(1, 1);
+    world.told(ann);
+    world.ask(ann, 2);
+    assert_eq!(world.told(ann).last().expect("a receipt"), "receipt 2 delivered 1 read 1");
+    // The cursor wasn't stored.
+    let bob = world.log_in(2, 1);
+    assert!(world.told(bob).iter().any(|told| told.contains("hello")));
+}
+
 /// Two pongs confirm a READ, so none may pass one whose conversation isn't read yet.
 #[test]
 fn no_pong_overtakes_a_read() {
