@@ -65,6 +65,17 @@ impl Waits {
     }
 }
 
+/// What is to become of the cursors of an inbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum SaveCursors {
+    /// They are stored, or handed to storage.
+    Stored,
+    /// They moved. The user waits in the queue of those to store.
+    Moved,
+    /// Its turn came while receipts waited. They are stored as soon as none does.
+    Overdue,
+}
+
 /// See the module's description.
 ///
 /// Invariants: `record.trim <= every device's cursor <= durable <= record.head`; the tail
@@ -89,10 +100,8 @@ pub(super) struct User {
     waits: Option<Box<Waits>>,
     /// Ticket of the last write about this user.
     pub(super) last_ticket: Ticket,
-    /// Waits in the queue of records to store.
-    pub(super) dirty: bool,
-    /// Its turn to be stored came while receipts waited. It is stored as soon as none does.
-    pub(super) overdue: bool,
+    /// Whether its record is to be stored.
+    pub(super) save: SaveCursors,
     /// Peers whose conversations have moved receipts to store. They are stored no later than the
     /// device cursors that the receipts follow from.
     pub(super) dirty_conversations: Vec<UserId>,
@@ -124,8 +133,7 @@ impl User {
             sessions: SmallVec::new(),
             waits: None,
             last_ticket: 0,
-            dirty: false,
-            overdue: false,
+            save: SaveCursors::Stored,
             dirty_conversations: Vec::new(),
             receipts_waiting: 0,
             registered: 0,
@@ -176,7 +184,14 @@ impl User {
             && self.durable == self.record.head
             && self.last_ticket <= stored
             && self.receipts_waiting == 0
-            && !(self.dirty || self.pump_queued || self.is_looking)
+            && self.save == SaveCursors::Stored
+            && !(self.pump_queued || self.is_looking)
+    }
+
+    /// Whether an earlier wish about the same item waits.
+    pub(super) fn is_put_waiting(&self, wish: &Wish) -> bool {
+        let is_same = |(_, it): &(ConnId, Wish)| (it.kind, &it.key) == (wish.kind, &wish.key);
+        self.waits.as_ref().is_some_and(|waits| waits.puts.iter().any(is_same))
     }
 
     /// Whether the user's own sends must be copied to its inbox.

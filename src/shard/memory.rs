@@ -5,7 +5,7 @@ use fulmar_protocol::Code;
 
 use super::conversation::{Action, Conversation, Save};
 use super::found::Found;
-use super::inbox::{Stage, User};
+use super::inbox::{SaveCursors, Stage, User};
 use super::record::{ConversationRecord, PresenceRecord};
 use super::{Effects, Key, Load, Loaded, LogId, Retention, Shard, UserId, Write};
 use crate::faults::{Fault, is_planted};
@@ -243,7 +243,7 @@ impl Shard {
         debug_assert!(user.receipts_waiting > 0);
         user.receipts_waiting -= 1;
         if user.receipts_waiting == 0 {
-            if user.overdue {
+            if user.save == SaveCursors::Overdue {
                 self.store_cursors(user_slot, fx);
             }
             let user = &mut self.users[user_slot];
@@ -407,8 +407,8 @@ impl Shard {
     /// Notes that an inbox's record must be stored before long.
     pub(super) fn mark_dirty(&mut self, slot: u32) {
         let user = &mut self.users[slot];
-        if !user.dirty {
-            user.dirty = true;
+        if user.save == SaveCursors::Stored {
+            user.save = SaveCursors::Moved;
             self.dirty.push_back((self.now.mono_ms, user.id));
         }
     }
@@ -440,7 +440,7 @@ impl Shard {
             }
             self.dirty.pop_front();
             let Some(slot) = self.loaded_user(user) else { continue };
-            if !self.users[slot].dirty {
+            if self.users[slot].save == SaveCursors::Stored {
                 // It was overdue, and stored meanwhile.
                 continue;
             }
@@ -448,7 +448,7 @@ impl Shard {
                 // Only the cursor must not be ahead of receipts that aren't noted. Those that are, and what the
                 // person read, have waited long enough: a pong may say that they are stored.
                 self.queue_moved_receipts(slot);
-                self.users[slot].overdue = true;
+                self.users[slot].save = SaveCursors::Overdue;
                 self.dirty.push_back((now_ms, user));
                 continue;
             }
@@ -458,7 +458,7 @@ impl Shard {
 
     fn store_cursors(&mut self, slot: u32, fx: &mut Effects) {
         let user = &mut self.users[slot];
-        (user.dirty, user.overdue) = (false, false);
+        user.save = SaveCursors::Stored;
         self.write_inbox(slot, fx);
     }
 

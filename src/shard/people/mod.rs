@@ -234,7 +234,7 @@ impl Shard {
 
     fn do_with_book(&mut self, user: UserId, want: Want, fx: &mut Effects) {
         match want {
-            Want::Put { conn, wish } => self.judge_put(user, conn, wish, fx),
+            Want::Put { conn, wish } => self.begin_put(user, conn, wish, fx),
             Want::Resume { conn, version } => self.page_book(user, conn, version, fx),
             Want::Look { asker, known } => self.show_profile(user, asker, known, fx),
             Want::Name => self.begin_naming(user, fx),

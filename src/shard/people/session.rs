@@ -1,11 +1,12 @@
 //! The book as a session sees it: what it puts, and what it is told.
 
 use bytes::Bytes;
-use fulmar_protocol::people::{self, PutRejected};
+use fulmar_protocol::people::{self, PutRejected, item};
 use fulmar_protocol::{Code, Frame};
 
+use super::super::conversation::Action;
 use super::super::counters::count;
-use super::super::seam::{ConnId, UserId};
+use super::super::seam::{ConnId, LogId, UserId};
 use super::super::{Answer, Effects, Shard};
 use super::book::{Item, Page, Verdict, Wish};
 use super::letter::PeopleLetter;
@@ -40,10 +41,39 @@ impl Shard {
         self.pause_if_full(conn, fx);
     }
 
-    /// The book is here: judges the wish, and sets what it changes.
-    pub(super) fn judge_put(&mut self, user: UserId, conn: ConnId, wish: Wish, fx: &mut Effects) {
-        if wish.kind == people::item::USERNAME {
-            self.want_name(user, conn, wish, fx);
+    /// The book is here: goes on with what the wish touches.
+    pub(super) fn begin_put(&mut self, user: UserId, conn: ConnId, wish: Wish, fx: &mut Effects) {
+        let peer = match wish.kind {
+            item::USERNAME => return self.want_name(user, conn, wish, fx),
+            item::BLOCK | item::CONTACT => people::user_in(&wish.key),
+            _ => None,
+        };
+        match peer {
+            Some(peer) if peer == user && wish.kind == item::BLOCK => {
+                self.reject_put(conn, &wish, Code::BadItem, fx);
+            }
+            Some(peer) => {
+                let action = Action::Put { wish, conn };
+                self.with_conversation(LogId::Inbox(user), peer, action, fx);
+            }
+            None => self.judge_put(user, None, conn, wish, fx),
+        }
+    }
+
+    /// Everything that the wish touches is here: judges it, and sets what it changes. Not before, since an earlier wish
+    /// about the same may have waited for it: the last one that was put is the one that holds.
+    pub(super) fn judge_put(
+        &mut self,
+        user: UserId,
+        conversation: Option<u32>,
+        conn: ConnId,
+        wish: Wish,
+        fx: &mut Effects,
+    ) {
+        if let Some(slot) = self.loaded_user(user)
+            && self.users[slot].is_put_waiting(&wish)
+        {
+            self.users[slot].waits().puts.push((conn, wish));
             return;
         }
         let Some(book) = self.books.book(user) else { return };
@@ -53,7 +83,7 @@ impl Shard {
                 self.answer_when_stored(None, Answer::People(Box::new(reply)), fx);
             }
             Verdict::Full => self.reject_put(conn, &wish, Code::BookFull, fx),
-            Verdict::Change => self.set_judged(user, conn, wish, fx),
+            Verdict::Change => self.set_item(user, conversation, conn, wish, fx),
         }
     }
 

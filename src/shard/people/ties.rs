@@ -1,14 +1,13 @@
 //! Items that change what others see or what is taken from them: they are set together with what else must
 //! know of them, in one batch of writes.
 
-use fulmar_protocol::Code;
-use fulmar_protocol::people::{self, item, privacy};
+use fulmar_protocol::people::{item, privacy};
 
 use super::super::conversation::Action;
 use super::super::record::{Audience, Face};
 use super::super::seam::{ConnId, LogId, Origin, UserId};
 use super::super::{Answer, Effects, Shard};
-use super::book::{Book, Verdict, Wish};
+use super::book::{Book, Wish};
 use super::{Reply, Want};
 
 /// A message that is stored at its recipient's home and waits for the first one to be noted.
@@ -37,24 +36,6 @@ fn face_of(book: &Book, before: Face, kind: u8) -> Face {
 }
 
 impl Shard {
-    /// Sets what was judged to change something, once everything that it touches is here.
-    pub(super) fn set_judged(&mut self, user: UserId, conn: ConnId, wish: Wish, fx: &mut Effects) {
-        let peer = match wish.kind {
-            item::BLOCK | item::CONTACT => people::user_in(&wish.key),
-            _ => None,
-        };
-        match peer {
-            Some(peer) if peer == user && wish.kind == item::BLOCK => {
-                self.reject_put(conn, &wish, Code::BadItem, fx);
-            }
-            Some(peer) => {
-                let action = Action::Put { wish, conn };
-                self.with_conversation(LogId::Inbox(user), peer, action, fx);
-            }
-            None => self.set_item(user, None, conn, wish, fx),
-        }
-    }
-
     /// The conversation that an item is about is here.
     pub(in super::super) fn put_about(
         &mut self,
@@ -64,12 +45,11 @@ impl Shard {
         fx: &mut Effects,
     ) {
         let Some(user) = self.conversations[conversation].log.user() else { return };
-        let verdict = self.books.book(user).map(|book| book.judge(&wish));
-        match verdict {
-            // Meanwhile the book was let go, or another device was first.
-            None => self.with_book(user, Want::Put { conn, wish }, fx),
-            Some(Verdict::Change) => self.set_item(user, Some(conversation), conn, wish, fx),
-            Some(Verdict::Same(_) | Verdict::Full) => self.judge_put(user, conn, wish, fx),
+        if self.books.book(user).is_none() {
+            // It was let go meanwhile.
+            self.with_book(user, Want::Put { conn, wish }, fx);
+        } else {
+            self.judge_put(user, Some(conversation), conn, wish, fx);
         }
     }
 

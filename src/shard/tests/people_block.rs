@@ -1,6 +1,6 @@
 //! Blocks: what the blocked sends is ticked and never delivered, and nothing tells it so.
 
-use fulmar_protocol::people::{item, user_key};
+use fulmar_protocol::people::{audience, item, privacy, user_key};
 use fulmar_protocol::{Frame, Numbers};
 
 use super::world::{C, World, user_on};
@@ -300,4 +300,40 @@ fn the_blocked_cannot_tell_the_blocker_from_somebody_who_is_away() {
         });
         assert_eq!(blocked, away);
     }
+}
+
+#[test]
+fn what_was_put_last_holds_whatever_it_waits_for() {
+    let (mut world, ann, _) = ann_and_bob();
+    block(&mut world, ann, 2);
+    let nobody = [audience::NOBODY];
+    let everybody = [audience::EVERYBODY];
+    let privacy = |value| Frame::Put { item: item::PRIVACY, key: &[privacy::ONLINE], value };
+    world.frame(ann, &privacy(&nobody));
+    let carl = world.log_in(3, 1);
+    world.send(carl, 1, 1, "hello");
+    world.pass(1_000);
+    world.crash();
+    let ann = world.log_in(1, 1);
+    world.frame(ann, &Frame::BookResume { version: 0 });
+    world.told(ann);
+    // The conversations with 2 and 3 can't be read yet, and a receipt about 3 waits.
+    world.holds_loads = true;
+    world.ack(ann, 1);
+    put(&mut world, ann, item::BLOCK, 2, b"");
+    put(&mut world, ann, item::BLOCK, 2, &[1]);
+    world.frame(ann, &privacy(&everybody));
+    world.frame(ann, &privacy(&nobody));
+    world.expect(ann, &[]);
+    world.holds_loads = false;
+    world.load();
+    let privacy = ["item v3 1/\\x01 = \\x02", "item v4 1/\\x01 = \\x00"];
+    let block = ["item v5 2/\\x02 = ", "item v6 2/\\x02 = \\x01"];
+    world.expect(ann, &[privacy, block].concat());
+    let bob = world.log_in(2, 1);
+    world.send(bob, 1, 9, "not to be seen");
+    world.expect(ann, &[]);
+    watch(&mut world, bob, 1);
+    let shown = world.told(bob).join(" ");
+    assert!(!shown.contains("online"), "{shown}");
 }
