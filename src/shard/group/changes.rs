@@ -6,7 +6,7 @@ use fulmar_protocol::{Code, Numbers};
 
 use super::super::seam::{GroupId, Message, Origin, UserId};
 use super::super::{Answer, Effects, Shard};
-use super::letter::GroupLetter;
+use super::letter::{Cursor, GroupLetter};
 use super::rules::Wanted;
 
 impl Shard {
@@ -50,7 +50,10 @@ impl Shard {
         self.tell_ended(id, users, fx);
         let group = &mut self.groups[slot];
         for (asker, cursor) in std::mem::take(&mut group.early) {
-            let letter = GroupLetter::Resume { asker, cursors: vec![(id, cursor)] };
+            let letter = GroupLetter::Resume {
+                asker,
+                cursors: vec![Cursor { group: id, position: cursor, is_member: true }],
+            };
             self.at_group(slot, letter, fx);
         }
     }

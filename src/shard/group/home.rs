@@ -195,8 +195,8 @@ impl Shard {
             }
             GroupLetter::Moved { moves, .. } => self.group_moved(slot, &moves),
             GroupLetter::Resume { asker, cursors } => {
-                for (_, cursor) in cursors {
-                    self.open_group(slot, asker, cursor, fx);
+                for cursor in cursors {
+                    self.open_group(slot, asker, cursor.position, fx);
                 }
             }
             GroupLetter::Ask { asker, position, after, .. } => {

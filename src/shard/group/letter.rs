@@ -65,6 +65,17 @@ pub struct Readable {
     pub absences: Box<[Absence]>,
 }
 
+/// How far a session has a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cursor {
+    /// The group.
+    pub group: GroupId,
+    /// The position up to which it has everything.
+    pub position: u64,
+    /// The user is in the group, as far as its home knows.
+    pub is_member: bool,
+}
+
 /// See the module's description. Most name the group first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum GroupLetter {
@@ -97,8 +108,8 @@ pub enum GroupLetter {
     Resume {
         /// The session.
         asker: Asker,
-        /// Groups and cursors.
-        cursors: Vec<(GroupId, u64)>,
+        /// How far it has which group.
+        cursors: Vec<Cursor>,
     },
     /// To the group's home: who has which entry.
     Ask {

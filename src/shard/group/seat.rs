@@ -8,7 +8,7 @@ use fulmar_protocol::Frame;
 
 use super::super::seam::{ConnId, GroupId, UserId};
 use super::super::{Effects, Shard, home_core};
-use super::letter::{Asker, GroupLetter, Seated};
+use super::letter::{Asker, Cursor, GroupLetter, Seated};
 use crate::limits::{SEAT_RECENT_BYTES, SEAT_RECENT_ENTRIES};
 
 /// See the module's description.
@@ -230,9 +230,11 @@ impl Shard {
         for &(group, cursor) in &cursors[..said] {
             self.acknowledge_through(conn, group, cursor);
         }
-        let mut by_core: Vec<Vec<(GroupId, u64)>> = vec![Vec::new(); usize::from(cores)];
-        for (group, cursor) in cursors {
-            by_core[usize::from(home_core(group, cores))].push((group, cursor));
+        let mut by_core: Vec<Vec<Cursor>> = vec![Vec::new(); usize::from(cores)];
+        for (group, position) in cursors {
+            let is_member = self.users[slot].record.groups.is_in(group);
+            let cursor = Cursor { group, position, is_member };
+            by_core[usize::from(home_core(group, cores))].push(cursor);
             if let Some(feeds) = self.feeds(conn) {
                 feeds.open(group);
             }
@@ -249,24 +251,22 @@ impl Shard {
         self.pause_if_full(conn, fx);
     }
 
-    /// Compares what a session resumes with the heads of this core's groups, and opens those with news.
-    pub(super) fn compare_resumed(
-        &mut self,
-        asker: Asker,
-        cursors: Vec<(GroupId, u64)>,
-        fx: &mut Effects,
-    ) {
+    /// Compares what a session resumes with the heads of this core's groups, and opens those with news, and those
+    /// that the user isn't in any more.
+    pub(super) fn compare_resumed(&mut self, asker: Asker, cursors: Vec<Cursor>, fx: &mut Effects) {
         let mut quiet = Vec::with_capacity(cursors.len());
-        for (group, cursor) in cursors {
+        for cursor in cursors {
+            let Cursor { group, position, is_member } = cursor;
             match self.group_heads.get(&group) {
-                // More than there is nobody has: it would acknowledge what comes later.
-                Some(&head) if cursor >= head => quiet.push((group, head)),
+                // More than there is nobody has: it would acknowledge what comes later. Who isn't in it any more,
+                // and may have everything, is still to hear that.
+                Some(&head) if position >= head && is_member => quiet.push((group, head)),
                 None if !self.groups_by_id.contains_key(&group) => {
                     self.group_gone(asker, group, false, fx);
                 }
                 // One that has news, or that is being made.
                 _ => {
-                    let cursors = vec![(group, cursor)];
+                    let cursors = vec![cursor];
                     self.hand_to_group(group, GroupLetter::Resume { asker, cursors }, fx);
                 }
             }

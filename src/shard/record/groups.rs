@@ -38,10 +38,16 @@ impl GroupList {
         self.lists.as_deref().map_or(&[], |lists| &lists.past)
     }
 
+    /// Whether the user is in the group.
+    #[must_use]
+    pub fn is_in(&self, group: GroupId) -> bool {
+        self.present().binary_search(&group).is_ok()
+    }
+
     /// Whether the user is in the group, or was.
     #[must_use]
     pub fn has(&self, group: GroupId) -> bool {
-        self.present().binary_search(&group).is_ok() || self.past().contains(&group)
+        self.is_in(group) || self.past().contains(&group)
     }
 
     /// Groups that the user is in, and to which it wrote or that it changed or made.
@@ -73,7 +79,7 @@ impl GroupList {
     /// Whether the user may not be added to this group, since it is in too many.
     #[must_use]
     pub fn is_full_for(&self, group: GroupId) -> bool {
-        self.present().len() >= USER_GROUPS_MAX && self.present().binary_search(&group).is_err()
+        self.present().len() >= USER_GROUPS_MAX && !self.is_in(group)
     }
 
     /// The user is added to a group; `true` if it wasn't listed there.

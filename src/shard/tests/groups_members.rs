@@ -39,6 +39,30 @@ fn a_removed_member_reads_up_to_its_end_and_nothing_after_it() {
 }
 
 #[test]
+fn who_has_everything_up_to_its_end_still_hears_that_it_is_over() {
+    for (cores, action) in [(1, Action::Delete), (2, Action::Delete), (1, Action::Remove)] {
+        let mut world = World::of_cores(cores, |_| {});
+        let (group, [ann, bob, _]) = three(&mut world);
+        let users: &[u64] = if action == Action::Remove { &[2] } else { &[] };
+        world.change(ann, group, 2, action, users, b"");
+        let gone = format!("group {group} gone @2");
+        assert_eq!(world.heard(bob).last(), Some(&gone));
+        // It stored its end, and the connection was gone before it heard more.
+        world.hang_up(bob);
+        let bob = world.log_in(2, 1);
+        world.told(bob);
+        world.resume(bob, &[(group, 2)]);
+        assert_eq!(world.heard(bob).join(", "), gone);
+        world.pass(1_000);
+        world.crash();
+        let bob = world.log_in(2, 1);
+        world.told(bob);
+        world.resume(bob, &[(group, 2)]);
+        assert_eq!(world.heard(bob), [gone]);
+    }
+}
+
+#[test]
 fn a_new_member_begins_at_its_joining_unless_the_group_shows_its_history() {
     let mut world = World::new();
     let (group, [ann, ..]) = three(&mut world);
