@@ -5,6 +5,7 @@ mod past;
 mod people;
 mod presence;
 mod refer;
+mod sent;
 mod stars;
 mod who;
 
@@ -100,6 +101,8 @@ pub(crate) struct Chat {
     asked: Option<who::Asked>,
     /// Groups that this person is making.
     making: Vec<MessageId>,
+    /// Edits, deletions and reactions of this run that the server hasn't answered.
+    references: BTreeMap<MessageId, Message>,
     open: Option<Target>,
     /// Of the open conversation, the newest without a hole.
     messages: BTreeMap<MessageId, Message>,
@@ -133,6 +136,7 @@ impl Chat {
             has_book: false,
             asked: None,
             making: Vec::new(),
+            references: BTreeMap::new(),
             open: None,
             messages: BTreeMap::new(),
             older: false,
@@ -333,6 +337,7 @@ impl Chat {
                 }
             }
         }
+        self.note_sent(&message);
         // Its tick can't have been told before: events are taken by this task only.
         if self.open == Some(target) && !message.is_reference() {
             self.insert(message.clone());
@@ -431,6 +436,7 @@ impl Chat {
                     message.time_ms = if *time_ms == 0 { message.time_ms } else { *time_ms };
                 } else {
                     // It may be about another one, which is changed now.
+                    self.references.remove(id);
                     self.reload().await?;
                 }
             }
@@ -450,6 +456,7 @@ impl Chat {
                     message.ordinal = Some(*position);
                     message.time_ms = if *time_ms == 0 { message.time_ms } else { *time_ms };
                 } else {
+                    self.references.remove(id);
                     self.reload().await?;
                 }
                 // A change of this person's may have been a new name or member.

@@ -393,7 +393,13 @@ impl<W: Write> Plain<W> {
             }
             Event::Rejected { id, code, .. } | Event::GroupRejected { id, code, .. } => {
                 self.rejected = true;
-                self.step(*id, Tick::Rejected, None, &format!(" rejected: {code}"))?;
+                let rejection = self.chat.rejection(event).await.map_err(io::Error::other)?;
+                if self.own.contains_key(id) {
+                    self.step(*id, Tick::Rejected, None, &format!(" rejected: {code}"))?;
+                } else if let Some((_, told)) = rejection {
+                    // An earlier run sent it.
+                    self.print(&told)?;
+                }
             }
             Event::Delivered { peer, ordinal } => self.receipt(*peer, *ordinal, Tick::Delivered)?,
             Event::Read { peer, ordinal } => self.receipt(*peer, *ordinal, Tick::Read)?,

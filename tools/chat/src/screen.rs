@@ -314,6 +314,17 @@ impl App {
         }
     }
 
+    /// Says what the server didn't take, where no message on the screen does.
+    async fn rejected(&mut self, event: &Event) -> io::Result<()> {
+        let rejection = self.chat.rejection(event).await.map_err(io::Error::other)?;
+        if let Some((id, told)) = rejection
+            && !self.chat.has_loaded(id)
+        {
+            self.note(&told);
+        }
+        Ok(())
+    }
+
     /// Takes an event and those that wait behind it, so that a burst is one drawing.
     async fn events(&mut self, first: Event, events: &mut Events) -> io::Result<()> {
         let mut next = Some(first);
@@ -345,6 +356,7 @@ impl App {
             Event::GroupRejected { group: 0, code, .. } => {
                 self.note(&format!("the group isn't made: {code}"));
             }
+            Event::Rejected { .. } | Event::GroupRejected { .. } => self.rejected(event).await?,
             // Who made it knows.
             Event::AddedToGroup { group, by, .. } if *by != self.chat.user => {
                 let label = self.chat.label(Target::Group(*group));
@@ -381,3 +393,7 @@ impl App {
         Ok(())
     }
 }
+
+#[cfg(test)]
+#[path = "screen_tests.rs"]
+mod tests;

@@ -59,9 +59,13 @@ async fn what_got_no_tick_goes_out_the_next_time() {
     // It waits from the end of its input on, however long it took to send.
     program.input = None;
     assert_eq!(program.status().await, 1);
-    let _again = Program::start(&server, &home, &[]);
+    let mut again = Program::start(&server, &home, &[]);
     let mut peer = server.login().await;
     peer.expect("send 8 #0 hello").await;
+    let (number, code) = (peer.base(), Code::QuotaExceeded);
+    peer.say(&[Frame::Rejected { peer: 8, number, code, retry_after_ms: 0 }]).await;
+    again.expect("* connected").await;
+    again.expect("me → 8: hello  ✗ rejected: quota_exceeded (301)").await;
 }
 
 /// The number in a line of [`nothing_is_lost_or_doubled_by_kill_9`].
