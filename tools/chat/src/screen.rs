@@ -51,6 +51,8 @@ struct App {
     seen: Seen,
     /// When the person did something.
     used: Instant,
+    /// The time of what is on the screen.
+    drawn: Instant,
 }
 
 /// Runs until the person leaves or a signal ends it; the exit status.
@@ -65,8 +67,8 @@ pub(crate) async fn run(
     let presence = client.clone();
     let chat = Chat::new(client, user).await.map_err(io::Error::other)?;
     let (editor, notes, seen) = (Editor::new(), Vec::new(), Seen::default());
-    let used = Instant::now();
-    let mut app = App { chat, editor, title, notes, scroll: 0, seen, used };
+    let now = Instant::now();
+    let mut app = App { chat, editor, title, notes, scroll: 0, seen, used: now, drawn: now };
     match with {
         Some(peer) => app.open(Target::Peer(peer)).await?,
         None => app.note("/with 8 opens a chat with user 8, /help shows more"),
@@ -106,12 +108,13 @@ impl App {
     /// Draws, and does what follows from what is now on the screen until nothing more does.
     async fn draw(&mut self, screen: &mut Screen) -> io::Result<()> {
         loop {
+            self.drawn = Instant::now();
             let look = Look {
                 chat: &self.chat,
                 title: &self.title,
                 notes: &self.notes,
                 scroll: self.scroll,
-                now: Instant::now(),
+                now: self.drawn,
             };
             let mut seen = Seen::default();
             screen.terminal.draw(|frame| seen = view::draw(frame, &look, &self.editor))?;
@@ -127,11 +130,10 @@ impl App {
 
     /// Waits for the next second of a countdown on the screen, or until somebody who writes is forgotten.
     async fn clock(&self) {
-        match (&self.chat.link, self.chat.writers_until()) {
+        // Of those whom the screen shows: one may be over since.
+        match (&self.chat.link, self.chat.writers_until(self.drawn)) {
             (Link::Waiting { .. }, _) => tokio::time::sleep(Duration::from_secs(1)).await,
-            (_, Some(until)) if until > Instant::now() => {
-                tokio::time::sleep_until(until.into()).await;
-            }
+            (_, Some(until)) => tokio::time::sleep_until(until.into()).await,
             _ => std::future::pending().await,
         }
     }

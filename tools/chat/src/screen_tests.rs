@@ -19,8 +19,8 @@ async fn app() -> App {
     let (client, _) = Client::with_store(config, Box::new(MemoryStore::new())).await.unwrap();
     let chat = Chat::new(client, 7).await.unwrap();
     let (editor, notes, seen) = (Editor::new(), Vec::new(), Seen::default());
-    let (title, used) = (String::new(), Instant::now());
-    App { chat, editor, title, notes, scroll: 0, seen, used }
+    let (title, now) = (String::new(), Instant::now());
+    App { chat, editor, title, notes, scroll: 0, seen, used: now, drawn: now }
 }
 
 fn received(id: i64, peer: u64) -> Event {

@@ -390,3 +390,22 @@ async fn of_profiles_only_what_matters_is_said() {
     let known = Profile { user: 10, version: 3, ..Profile::default() };
     assert!(chat.news(&Event::Profile(known)).is_some(), "it was asked for");
 }
+
+#[tokio::test]
+async fn each_of_those_who_write_is_forgotten_in_time() {
+    let mut chat = chat_with_group(&[8, 9]).await;
+    chat.open(Target::Group(30)).await.unwrap();
+    for user in [8, 9] {
+        let (group, is_typing) = (Some(30), true);
+        chat.take(&Event::Typing { group, user, is_typing }).await.unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+    let now = Instant::now();
+    assert_eq!(chat.writers(now), [8, 9]);
+    let first = chat.writers_until(now).unwrap();
+    assert_eq!(chat.writers(first), [9]);
+    let second = chat.writers_until(first).expect("the other one still writes");
+    assert!(second > first);
+    assert_eq!(chat.writers(second), [0; 0]);
+    assert_eq!(chat.writers_until(second), None, "nobody writes");
+}

@@ -119,9 +119,10 @@ impl Chat {
             .collect()
     }
 
-    /// When the next of those who write is forgotten.
-    pub(crate) fn writers_until(&self) -> Option<Instant> {
-        self.typing.values().map(|since| *since + TYPING_SHOWN).min()
+    /// When the next of those who write at this time is forgotten.
+    pub(crate) fn writers_until(&self, now: Instant) -> Option<Instant> {
+        let ends = self.typing.values().map(|since| *since + TYPING_SHOWN);
+        ends.filter(|end| *end > now).min()
     }
 
     pub(super) fn note_presence(&mut self, user: u64, is_online: bool, last_seen_ms: u64) {
