@@ -81,6 +81,8 @@ pub(crate) struct Chat {
     pub(crate) watch: Watch,
     /// Who writes where, and since when that is known.
     typing: BTreeMap<(Target, u64), Instant>,
+    /// Where the others were told that this person writes.
+    writing: Option<Target>,
     /// The versions of profiles that this device has.
     profiles: BTreeMap<u64, u64>,
     /// Whose profile the person asked for.
@@ -128,6 +130,7 @@ impl Chat {
             groups: BTreeMap::new(),
             watch: Watch::default(),
             typing: BTreeMap::new(),
+            writing: None,
             profiles: BTreeMap::new(),
             looked_at: BTreeSet::new(),
             contacts: BTreeMap::new(),
@@ -252,6 +255,9 @@ impl Chat {
 
     /// Opens a conversation or group, with at least what is unread of it.
     pub(crate) async fn open(&mut self, target: Target) -> Result<(), StoreError> {
+        if self.open != Some(target) {
+            self.typing(false).await;
+        }
         self.open = Some(target);
         self.calling.remove(&target);
         self.messages.clear();
@@ -306,7 +312,7 @@ impl Chat {
         let (content, body) = self.dressed(target, text, seconds);
         let sent = self.send_body(target, content, body.clone()).await;
         let id = sent.map_err(|error| format!("not sent: {error}"))?;
-        self.client.typing(target, false).await;
+        self.typing(false).await;
         Ok(self.wrote(id, target, content, &body))
     }
 
@@ -343,13 +349,6 @@ impl Chat {
             self.insert(message.clone());
         }
         message
-    }
-
-    /// The person writes.
-    pub(crate) async fn typing(&self) {
-        if let Some(target) = self.open {
-            self.client.typing(target, true).await;
-        }
     }
 
     /// Sends again what was rejected in the open conversation; what it was.

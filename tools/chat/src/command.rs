@@ -101,6 +101,11 @@ const HISTORY_DEFAULT: usize = 20;
 
 const MESSAGE_RULE: &str = "takes a message's number, which /numbers shows";
 
+/// Whether a line is a command, or the beginning of one. Two slashes begin a text.
+pub(crate) fn is_command(line: &str) -> bool {
+    line.starts_with('/') && !line.starts_with("//")
+}
+
 /// Understands a line; `None` for an empty one, an explanation for a wrong one.
 pub(crate) fn parse(line: &str) -> Result<Option<Command>, String> {
     let Some(rest) = line.strip_prefix('/') else {

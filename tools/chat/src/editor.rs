@@ -4,7 +4,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::style::{Modifier, Style};
 use ratatui_textarea::{CursorMove, TextArea};
 
-use crate::text;
+use crate::{command, text};
 
 /// Earlier lines that are kept.
 const EARLIER_MAX: usize = 500;
@@ -38,6 +38,13 @@ impl Editor {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.area.is_empty()
+    }
+
+    /// Whether it is for others what is being written: a command isn't.
+    pub(crate) fn is_for_others(&self) -> bool {
+        let lines = self.area.lines();
+        let is_command = lines.first().is_some_and(|line| command::is_command(line));
+        !is_command && lines.iter().any(|line| !line.trim().is_empty())
     }
 
     pub(crate) fn clear(&mut self) {

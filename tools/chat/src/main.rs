@@ -12,9 +12,17 @@ mod args;
 mod chat;
 mod command;
 mod editor;
+#[cfg(test)]
+#[path = "../../client/tests/script/frames.rs"]
+#[allow(dead_code, reason = "the scripts of the client use the rest")]
+mod frames;
 mod input;
 mod plain;
 mod screen;
+#[cfg(test)]
+#[path = "../../client/tests/script/server.rs"]
+#[allow(dead_code, reason = "the scripts of the client use the rest")]
+mod server;
 mod signals;
 mod terminal;
 mod view;

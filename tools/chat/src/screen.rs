@@ -99,6 +99,11 @@ pub(crate) async fn run(
     }
 }
 
+/// Whether the key is for a screen that something else wrote on.
+fn is_redraw(key: KeyEvent) -> bool {
+    key.code == KeyCode::Char('l') && key.modifiers.contains(KeyModifiers::CONTROL)
+}
+
 impl App {
     /// Whether the person did something lately: nobody reads on the screen of one who is gone.
     fn is_present(&self) -> bool {
@@ -156,9 +161,15 @@ impl App {
 
     async fn input(&mut self, input: Input, screen: &mut Screen) -> io::Result<Flow> {
         match input {
-            Input::Key(key) if key.kind != KeyEventKind::Release => self.key(key, screen).await,
+            Input::Key(key) if key.kind == KeyEventKind::Release => Ok(Flow::Stay),
+            Input::Key(key) if is_redraw(key) => {
+                screen.terminal.clear()?;
+                Ok(Flow::Stay)
+            }
+            Input::Key(key) => self.key(key).await,
             Input::Paste(text) => {
                 self.editor.paste(&text);
+                self.tell_typing(true).await;
                 Ok(Flow::Stay)
             }
             // A new size is drawn with the next drawing.
@@ -166,7 +177,7 @@ impl App {
         }
     }
 
-    async fn key(&mut self, key: KeyEvent, screen: &mut Screen) -> io::Result<Flow> {
+    async fn key(&mut self, key: KeyEvent) -> io::Result<Flow> {
         let control = key.modifiers.contains(KeyModifiers::CONTROL);
         let page = self.seen.page.saturating_sub(1).max(1);
         match key.code {
@@ -174,21 +185,29 @@ impl App {
             KeyCode::Char('c' | 'd') if control && self.editor.is_empty() => {
                 return Ok(Flow::Leave);
             }
-            KeyCode::Char('l') if control => screen.terminal.clear()?,
             KeyCode::PageUp => self.scroll += page,
             KeyCode::PageDown => self.scroll = self.scroll.saturating_sub(page),
             KeyCode::Esc => self.scroll = 0,
             KeyCode::Tab | KeyCode::BackTab => self.next_conversation().await?,
             _ => {
-                if let Some(line) = self.editor.key(key) {
-                    return self.line(&line).await;
-                }
-                if !self.editor.is_empty() && matches!(key.code, KeyCode::Char(_)) {
-                    self.chat.typing().await;
+                if let Some(line) = self.editor.key(key)
+                    && self.line(&line).await? == Flow::Leave
+                {
+                    return Ok(Flow::Leave);
                 }
             }
         }
+        self.tell_typing(matches!(key.code, KeyCode::Char(_))).await;
         Ok(Flow::Stay)
+    }
+
+    /// Tells the others of what is open whether the person writes to them: with a key that writes something, and at
+    /// once where nothing for them stands in the line any more.
+    async fn tell_typing(&mut self, is_writing: bool) {
+        let is_for_others = self.editor.is_for_others();
+        if is_writing || !is_for_others {
+            self.chat.typing(is_for_others).await;
+        }
     }
 
     /// Opens the next conversation with something new, or else the next one by its number.

@@ -125,6 +125,18 @@ impl Chat {
         ends.filter(|end| *end > now).min()
     }
 
+    /// The person writes in what is open, or doesn't any more.
+    pub(crate) async fn typing(&mut self, is_typing: bool) {
+        let writing = self.open.filter(|_| is_typing);
+        if let Some(before) = self.writing.filter(|before| writing != Some(*before)) {
+            self.client.typing(before, false).await;
+        }
+        if let Some(target) = writing {
+            self.client.typing(target, true).await;
+        }
+        self.writing = writing;
+    }
+
     pub(super) fn note_presence(&mut self, user: u64, is_online: bool, last_seen_ms: u64) {
         // It may have been on its way when it was asked for no more.
         if self.watch.users.contains(&user) {
