@@ -115,6 +115,11 @@ pub(crate) fn parse(line: &str) -> Result<Option<Command>, String> {
     if rest.starts_with('/') {
         return Ok(Some(Command::Say(rest.trim_end().to_owned())));
     }
+    if rest.starts_with(char::is_whitespace) {
+        return Err(format!(
+            "a command stands right behind its slash, as in /help; //{rest} sends this as a text"
+        ));
+    }
     let mut words = rest.split_whitespace();
     let name = words.next().unwrap_or("");
     let arguments: Vec<_> = words.collect();
@@ -314,6 +319,26 @@ mod tests {
     }
 
     #[test]
+    fn any_line_can_be_understood_or_not() {
+        let commands = [HELP, HELP_PEOPLE].concat();
+        let commands = commands.iter().filter_map(|line| line.strip_prefix('/'));
+        let names = commands.filter_map(|line| line.split([' ', ',']).next());
+        let names: Vec<_> = names.chain(["", "?", "年", "e\u{301}dit", "EDIT", "\0"]).collect();
+        assert!(names.contains(&"edit") && names.contains(&"find"), "{names:?}");
+        let odd = ["", "1", "1年", "年", "👍", "#", "-", "1d年", "年d", "\u{301}", "\0", "/", "ß"];
+        for blank in ["", " ", "\t", "\n", "\u{a0}", "\u{3000} ", "  "] {
+            for (name, first) in names.iter().flat_map(|name| odd.map(|odd| (name, odd))) {
+                for last in odd {
+                    for before in ["", blank] {
+                        let _ = parse(&format!("/{before}{name}{blank}{first}{blank}{last}"));
+                        let _ = parse(&format!("{blank}/{name}{first}{blank}{last}{blank}"));
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
     fn wrong_commands_say_what_is_right() {
         for (line, part) in [
             ("/with", "as in /with 8"),
@@ -343,6 +368,10 @@ mod tests {
             ("/vanish 99999999999999999999d hi", "is none"),
             ("/dance", "no command /dance"),
             ("/", "/help"),
+            ("/ edit 5 hi", "// edit 5 hi sends this as a text"),
+            ("/ edit 1年", "right behind its slash"),
+            ("/\u{3000}quit", "right behind its slash"),
+            ("/ ", "/help"),
             ("/etc/hosts is a file", "//etc/hosts"),
         ] {
             let told = parse(line).unwrap_err();
