@@ -87,6 +87,8 @@ pub(crate) struct Chat {
     profiles: BTreeMap<u64, u64>,
     /// Whose profile the person asked for.
     looked_at: BTreeSet<u64>,
+    /// Usernames that the person asked for.
+    looked_for: BTreeSet<String>,
     /// What contacts are called.
     contacts: BTreeMap<u64, String>,
     /// Whose device this is.
@@ -133,6 +135,7 @@ impl Chat {
             writing: None,
             profiles: BTreeMap::new(),
             looked_at: BTreeSet::new(),
+            looked_for: BTreeSet::new(),
             contacts: BTreeMap::new(),
             settings: BTreeMap::new(),
             stars: BTreeSet::new(),

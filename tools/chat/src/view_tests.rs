@@ -386,6 +386,7 @@ async fn of_profiles_only_what_matters_is_said() {
     assert_eq!(news(9, 1), None, "a contact who is new to this device");
     assert_eq!(news(9, 2).as_deref(), Some("9 is Ann"), "a contact who changed");
     assert_eq!((news(10, 1), news(10, 2)), (None, None), "others");
+    chat.take(&Event::Connected { session: 1 }).await.unwrap();
     chat.people(People::Look(10)).await.unwrap();
     let known = Profile { user: 10, version: 3, ..Profile::default() };
     assert!(chat.news(&Event::Profile(known)).is_some(), "it was asked for");
@@ -408,4 +409,42 @@ async fn each_of_those_who_write_is_forgotten_in_time() {
     assert!(second > first);
     assert_eq!(chat.writers(second), [0; 0]);
     assert_eq!(chat.writers_until(second), None, "nobody writes");
+}
+
+#[tokio::test]
+async fn a_question_that_gets_no_answer_says_so() {
+    let mut chat = chat().await;
+    let find = |name: &str| People::Find(name.into());
+    let told = chat.people(find("bob")).await.unwrap_err();
+    assert!(told.contains("bob can't be looked for without a connection; try again"), "{told}");
+    let told = chat.people(People::Look(9)).await.unwrap_err();
+    assert!(told.contains("the profile of 9 isn't on this device"), "{told}");
+    chat.take(&Event::Connected { session: 1 }).await.unwrap();
+    for wrong in ["Bob", "bo", "b\u{1b}b", &"b".repeat(33)] {
+        let told = chat.people(find(wrong)).await.unwrap_err();
+        assert!(told.contains("a username has 3 to 32 of a-z"), "{told}");
+        assert!(!told.contains('\u{1b}'), "{told}");
+    }
+    // One is answered, the others are asked on a connection that breaks.
+    for name in ["ann", "bob"] {
+        assert_eq!(chat.people(find(name)).await, Ok(Vec::new()));
+    }
+    assert_eq!(chat.people(People::Look(9)).await, Ok(Vec::new()));
+    let (name, user, code) = ("ann".into(), Some(8), Code::None);
+    assert!(chat.news(&Event::Found { name, user, code, retry_after_ms: 0 }).is_some());
+    let reason = Reason::Lost("reset".into());
+    let lost = Event::Disconnected { reason, retry_in_ms: Some(1_000) };
+    let told = chat.news(&lost).unwrap();
+    assert_eq!(told, "the connection ended before the answer; ask again: /find bob, /profile 9");
+    assert_eq!(chat.news(&lost), None, "once");
+}
+
+#[tokio::test]
+async fn a_profile_that_is_here_is_shown_without_a_connection() {
+    let mut store = MemoryStore::new();
+    let name = Arc::from(&b"Ann"[..]);
+    let known = Profile { user: 9, version: 2, name, ..Profile::default() };
+    store.commit(&[Write::Profile(known)]).unwrap();
+    let mut chat = chat_on(store).await;
+    assert_eq!(chat.people(People::Look(9)).await, Ok(vec!["9 is Ann".into()]));
 }

@@ -3,12 +3,18 @@
 use fulmar_client::people::{Chat as Place, audience, item, privacy, profile, user_in};
 use fulmar_client::store::StoreError;
 use fulmar_client::{BookItem, ChatSettings, Code, Event, Message, Profile, Put, Star, Target};
+use fulmar_protocol::people::is_username;
 
 use super::{Chat, PAGE};
 use crate::command::{People, Setting};
 use crate::text;
 
 const HOUR_MS: u64 = 3_600_000;
+
+const USERNAME_RULE: &str = "a username has 3 to 32 of a-z, 0-9, _ and ., and begins with a letter";
+
+/// Why a question can't be asked, and what to do.
+const OFFLINE: &str = "without a connection; try again once there is one, /reconnect makes one now";
 
 impl Chat {
     /// Does what was asked about people; what to show at once.
@@ -32,14 +38,8 @@ impl Chat {
                 self.settings.insert(target, settings);
                 self.client.put(Put::chat(target, settings)).await;
             }
-            People::Find(name) => self.client.find(&name).await,
-            People::Look(user) => {
-                self.looked_at.insert(user);
-                self.client.look_at_profile(user).await;
-                let known = self.client.profiles().await.map_err(|error| error.to_string())?;
-                let known = known.iter().filter(|known| known.user == user);
-                return Ok(known.map(profile_words).collect());
-            }
+            People::Find(name) => self.find(name).await?,
+            People::Look(user) => return self.look_at(user).await,
             People::Star(number, is_starred) => self.star(number, is_starred).await?,
             People::Stars => return self.starred().await,
             People::Book => {
@@ -48,6 +48,47 @@ impl Chat {
             }
         }
         Ok(Vec::new())
+    }
+
+    async fn find(&mut self, name: String) -> Result<(), String> {
+        if !is_username(name.as_bytes()) {
+            let name = text::harmless_line(&name);
+            return Err(format!("nobody can be called {name}: {USERNAME_RULE}"));
+        }
+        if !self.is_online() {
+            return Err(format!("{name} can't be looked for {OFFLINE}"));
+        }
+        self.client.find(&name).await;
+        self.looked_for.insert(name);
+        Ok(())
+    }
+
+    /// Asks for somebody's profile; what this device has of it.
+    async fn look_at(&mut self, user: u64) -> Result<Vec<String>, String> {
+        let known = self.client.profiles().await.map_err(|error| error.to_string())?;
+        let known = known.iter().find(|known| known.user == user);
+        if self.is_online() {
+            self.looked_at.insert(user);
+            self.client.look_at_profile(user).await;
+        } else if known.is_none() {
+            return Err(format!(
+                "the profile of {user} isn't on this device, nor to be had {OFFLINE}"
+            ));
+        }
+        Ok(known.map(profile_words).into_iter().collect())
+    }
+
+    /// The connection is gone, and with it the answers to what was asked: what got none, for people.
+    fn unanswered(&mut self) -> Option<String> {
+        let names = std::mem::take(&mut self.looked_for).into_iter();
+        let users = std::mem::take(&mut self.looked_at).into_iter();
+        // A profile that is here is answered only where it changed.
+        let users = users.filter(|user| !self.profiles.contains_key(user));
+        let names = names.map(|name| format!("/find {name}"));
+        let lines: Vec<_> = names.chain(users.map(|user| format!("/profile {user}"))).collect();
+        let asked = lines.join(", ");
+        (!lines.is_empty())
+            .then(|| format!("the connection ended before the answer; ask again: {asked}"))
     }
 
     /// Takes what the store has of the book.
@@ -159,7 +200,9 @@ impl Chat {
                 Some(rejected_words(*item, *code, *retry_after_ms))
             }
             Event::Profile(known) => self.is_profile_news(known).then(|| profile_words(known)),
+            Event::Disconnected { .. } => self.unanswered(),
             Event::Found { name, user, code, retry_after_ms } => {
+                self.looked_for.remove(name);
                 let name = text::harmless_line(name);
                 Some(match user {
                     Some(user) => format!("{name} is user {user}; /with {user} opens a chat"),
@@ -187,9 +230,7 @@ fn rejected_words(kind: u8, code: Code, retry_after_ms: u64) -> String {
     let what = if kind == item::USERNAME { "the username" } else { "it" };
     match code {
         Code::NameTaken => "somebody else has this username".into(),
-        Code::BadName => {
-            "a username has 3 to 32 of a-z, 0-9, _ and ., and begins with a letter".into()
-        }
+        Code::BadName => USERNAME_RULE.into(),
         Code::BookFull => "there is no room for more; something must be removed first".into(),
         code if retry_after_ms > 0 => {
             format!("{what} isn't set ({code}); try in {} s", retry_after_ms.div_ceil(1_000))
