@@ -431,16 +431,8 @@ impl Chat {
             }
             Event::Message(message) => self.arrived(message, 1),
             Event::OwnCopy(message) => self.arrived(message, 0),
-            Event::Ticked { id, ordinal, time_ms, .. } => {
-                if let Some(message) = self.messages.get_mut(id) {
-                    message.state = State::Sent;
-                    message.ordinal = Some(*ordinal);
-                    message.time_ms = if *time_ms == 0 { message.time_ms } else { *time_ms };
-                } else {
-                    // It may be about another one, which is changed now.
-                    self.references.remove(id);
-                    self.reload().await?;
-                }
+            Event::Ticked { id, peer, ordinal, time_ms } => {
+                self.ticked(*id, Target::Peer(*peer), *ordinal, *time_ms).await?;
             }
             Event::Rejected { id, code, .. } | Event::GroupRejected { id, code, .. } => {
                 if let Some(message) = self.messages.get_mut(id) {
@@ -452,15 +444,7 @@ impl Chat {
             Event::SeenElsewhere { .. } => self.load_conversations().await?,
             Event::GroupMessage(message) => self.arrived_in_group(message).await?,
             Event::GroupTicked { id, group, position, time_ms } => {
-                if let Some(message) = self.messages.get_mut(id) {
-                    message.state = State::Sent;
-                    message.group = Some(*group);
-                    message.ordinal = Some(*position);
-                    message.time_ms = if *time_ms == 0 { message.time_ms } else { *time_ms };
-                } else {
-                    self.references.remove(id);
-                    self.reload().await?;
-                }
+                self.ticked(*id, Target::Group(*group), *position, *time_ms).await?;
                 // A change of this person's may have been a new name or member.
                 self.load_groups().await?;
             }

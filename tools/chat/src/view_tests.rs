@@ -7,7 +7,7 @@ use fulmar_client::store::{GroupState, MemoryStore, Store, Write};
 use fulmar_client::{
     ChatSettings, Client, Code, Config, Event, Profile, Put, Reason, Role, Star, content,
 };
-use fulmar_protocol::content::Content;
+use fulmar_protocol::content::{Content, Target as Meant};
 use fulmar_protocol::{Numbers, people as settings};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
@@ -447,4 +447,43 @@ async fn a_profile_that_is_here_is_shown_without_a_connection() {
     store.commit(&[Write::Profile(known)]).unwrap();
     let mut chat = chat_on(store).await;
     assert_eq!(chat.people(People::Look(9)).await, Ok(vec!["9 is Ann".into()]));
+}
+
+/// A message that is about another one: its content and body.
+fn about(message: Message, content: Content<'_>) -> Message {
+    let mut body = Vec::new();
+    content.encode(&mut body);
+    Message { content: content.number(), body: Arc::from(body), ..message }
+}
+
+#[tokio::test]
+async fn what_came_before_a_tick_is_shown_with_it() {
+    let mut store = MemoryStore::new();
+    let to_8 = message(1, 8, State::Sent, "helo");
+    let in_30 = Message { group: Some(30), ..message(2, 7, State::Sent, "helo") };
+    let meant = Meant { of_peer: true, place: 1 };
+    let reaction = Content::Reaction { target: meant, body: b"+1" };
+    let reaction = about(message(3, 8, State::Received, ""), reaction);
+    let edit = about(message(4, 7, State::Sent, ""), Content::Edit { target: 2, body: b"hello" });
+    let edit = Message { group: Some(30), ..edit };
+    let all = [&to_8, &in_30, &reaction, &edit].map(|it| Write::Insert(it.clone()));
+    store.commit(&all).unwrap();
+    let mut chat = chat_on(store).await;
+    let waiting = |it: Message| {
+        let (state, ordinal) = (State::Pending, None);
+        Event::OwnCopy(Message { state, ordinal, ..it })
+    };
+    let time_ms = NOON_MS;
+    chat.open(Target::Peer(8)).await.unwrap();
+    chat.take(&waiting(to_8)).await.unwrap();
+    assert_eq!(messages_at(&chat, 40, 10), ["me  helo  ·"]);
+    let (id, peer, ordinal) = (MessageId(1), 8, 1);
+    chat.take(&Event::Ticked { id, peer, ordinal, time_ms }).await.unwrap();
+    assert_eq!(messages_at(&chat, 40, 10), ["me  helo  [+1 8]  ✓"]);
+    chat.open(Target::Group(30)).await.unwrap();
+    chat.take(&waiting(in_30)).await.unwrap();
+    assert_eq!(messages_at(&chat, 40, 10), ["me  helo  ·"]);
+    let (id, group, position) = (MessageId(2), 30, 2);
+    chat.take(&Event::GroupTicked { id, group, position, time_ms }).await.unwrap();
+    assert_eq!(messages_at(&chat, 40, 10), ["me  hello (edited)  ✓"]);
 }

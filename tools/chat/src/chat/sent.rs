@@ -1,7 +1,7 @@
 //! What became of messages of this person, of which the open conversation may not show anything.
 
 use fulmar_client::store::StoreError;
-use fulmar_client::{Event, Message, MessageId, Target};
+use fulmar_client::{Event, Message, MessageId, State, Target};
 
 use super::{Chat, Tick};
 use crate::text;
@@ -13,6 +13,36 @@ impl Chat {
         if message.is_reference() {
             self.references.insert(message.id, message.clone());
         }
+    }
+
+    /// The server has a message, as the one with this ordinal or position there.
+    pub(super) async fn ticked(
+        &mut self,
+        id: MessageId,
+        target: Target,
+        ordinal: u64,
+        time_ms: u64,
+    ) -> Result<(), StoreError> {
+        if !self.has_loaded(id) {
+            // It may be about another one, which is changed now.
+            self.references.remove(&id);
+            return self.reload().await;
+        }
+        // What is about it may have come before its tick, with which the store let that change it.
+        let stored = self.stored(target, id).await?;
+        let Some(message) = self.messages.get_mut(&id) else { return Ok(()) };
+        if let Some(stored) = stored {
+            *message = stored;
+        }
+        message.state = State::Sent;
+        message.ordinal = Some(ordinal);
+        if let Target::Group(group) = target {
+            message.group = Some(group);
+        }
+        if time_ms > 0 {
+            message.time_ms = time_ms;
+        }
+        Ok(())
     }
 
     /// Whether the message is among those of the open conversation.
