@@ -272,10 +272,8 @@ impl Chat {
         // The store may already hold more than was counted when the program began.
         let is_seen = |message: &Message| !message.state.is_own() && message.ordinal <= Some(seen);
         while self.load_older().await? && !self.messages.values().take(PAGE).any(is_seen) {}
-        let is_unread = |message: &&Message| {
-            message.id.0 > 0 && !message.state.is_own() && message.ordinal > Some(seen)
-        };
-        self.new_from = self.messages.values().find(is_unread).map(|message| message.id);
+        let mut unread = self.messages.values().filter(|message| is_unread(message, seen));
+        self.new_from = unread.find(|message| message.id.0 > 0).map(|message| message.id);
         self.watch.is_due = true;
         self.watch_people().await;
         Ok(())
@@ -429,8 +427,7 @@ impl Chat {
             Event::Refused { code, detail, retry_in_ms } => {
                 self.disconnected(&refusal(*code, detail), *retry_in_ms);
             }
-            Event::Message(message) => self.arrived(message, 1),
-            Event::OwnCopy(message) => self.arrived(message, 0),
+            Event::Message(message) | Event::OwnCopy(message) => self.arrived(message),
             Event::Ticked { id, peer, ordinal, time_ms } => {
                 self.ticked(*id, Target::Peer(*peer), *ordinal, *time_ms).await?;
             }
@@ -482,13 +479,12 @@ impl Chat {
         Ok(())
     }
 
-    /// A message came; `unread` is what it adds to the unread ones. It may have been counted, and
-    /// loaded, from the store before it was told.
-    fn arrived(&mut self, message: &Message, unread: u64) {
+    /// A message came. It may have been counted, loaded and seen from the store before it was told.
+    fn arrived(&mut self, message: &Message) {
         let known = self.conversation(message.peer);
         if message.id > known.last {
             known.last = message.id;
-            known.unread += unread;
+            known.unread += u64::from(is_unread(message, known.seen));
         }
         // It is among the recent ones now.
         self.watch.is_due |= !self.watch.users.contains(&message.peer);
@@ -516,6 +512,11 @@ impl Chat {
             None => Link::Stopped { reason },
         };
     }
+}
+
+/// Whether somebody else wrote it, behind what this person saw there.
+fn is_unread(message: &Message, seen: u64) -> bool {
+    !message.state.is_own() && message.ordinal > Some(seen)
 }
 
 /// A server that lost data, for people.

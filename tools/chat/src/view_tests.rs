@@ -487,3 +487,31 @@ async fn what_came_before_a_tick_is_shown_with_it() {
     chat.take(&Event::GroupTicked { id, group, position, time_ms }).await.unwrap();
     assert_eq!(messages_at(&chat, 40, 10), ["me  hello (edited)  ✓"]);
 }
+
+#[tokio::test]
+async fn what_was_read_before_it_was_told_is_not_unread() {
+    let mut store = MemoryStore::new();
+    let all: Vec<_> = (1..=3).map(|id| message(id, 8, State::Received, "hi")).collect();
+    let in_group =
+        |it: &Message| Message { group: Some(30), id: MessageId(it.id.0 + 3), ..it.clone() };
+    let told_in_group: Vec<_> = all.iter().map(in_group).collect();
+    let inserts = all.iter().chain(&told_in_group).map(|it| Write::Insert(it.clone()));
+    // Neither conversation nor group counts them: the program began before they came.
+    let group = Write::Group(GroupState::new(30));
+    store.commit(&inserts.chain([group]).collect::<Vec<_>>()).unwrap();
+    let mut chat = chat_on(store).await;
+    for target in [Target::Peer(8), Target::Group(30)] {
+        chat.open(target).await.unwrap();
+        assert!(chat.mark_read().await);
+    }
+    for (told, told_in_group) in all.iter().zip(&told_in_group) {
+        chat.take(&Event::Message(told.clone())).await.unwrap();
+        chat.take(&Event::GroupMessage(told_in_group.clone())).await.unwrap();
+    }
+    assert_eq!(chat.list().iter().map(|(_, unread)| unread).sum::<u64>(), 0, "{:?}", chat.list());
+    received(&mut chat, 4, 8, "new").await;
+    let (group, ordinal) = (Some(30), Some(4));
+    let new = Message { group, ordinal, ..message(7, 8, State::Received, "new") };
+    chat.take(&Event::GroupMessage(new)).await.unwrap();
+    assert_eq!(chat.list(), [(Target::Group(30), 1), (Target::Peer(8), 1)]);
+}

@@ -5,7 +5,7 @@ use fulmar_client::{
     Action, Group, GroupChange, Message, MessageId, Receipt, State, Target, content,
 };
 
-use super::{Chat, Tick};
+use super::{Chat, Tick, is_unread};
 use crate::command::Change;
 
 impl Chat {
@@ -121,7 +121,7 @@ impl Chat {
             Some(known) if !is_change => {
                 if message.id > known.last {
                     known.last = message.id;
-                    known.unread += u64::from(!message.state.is_own());
+                    known.unread += u64::from(is_unread(message, known.seen));
                 }
             }
             _ => self.load_groups().await?,
