@@ -114,7 +114,7 @@ pub(crate) struct Chat {
     older: bool,
     /// Whether the messages are shown with their numbers.
     pub(crate) shows_numbers: bool,
-    /// What is being fetched of the time before.
+    /// What is being fetched of the time before what is open.
     wanted: Option<past::Wanted>,
     /// The first message that was unread when the conversation was opened.
     pub(crate) new_from: Option<MessageId>,
@@ -260,6 +260,7 @@ impl Chat {
     pub(crate) async fn open(&mut self, target: Target) -> Result<(), StoreError> {
         if self.open != Some(target) {
             self.typing(false).await;
+            self.wanted = None;
         }
         self.open = Some(target);
         self.calling.remove(&target);

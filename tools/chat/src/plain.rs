@@ -54,8 +54,6 @@ struct Plain<W: Write> {
     rejected: bool,
     /// Whether what is printed counts as read: a person sees it, or says so.
     reads: bool,
-    /// Messages that are shown once the server told what it keeps of the time before; 0 for none.
-    looking_back: usize,
 }
 
 /// Runs until the end of input, `/quit` or a signal; the exit status.
@@ -79,7 +77,6 @@ pub(crate) async fn run(
         printed: None,
         rejected: false,
         reads: is_person || read,
-        looking_back: 0,
     };
     if let Some(peer) = with {
         plain.open(Target::Peer(peer)).await?;
@@ -111,10 +108,10 @@ pub(crate) async fn run(
             },
             () = time(end) => {
                 plain.say_unanswered()?;
-                return Ok(UNANSWERED);
+                return Ok(plain.status());
             }
         }
-        if end.is_some() && plain.looking_back == 0 && plain.all_answered() {
+        if end.is_some() && !plain.chat.is_looking_back() && plain.all_answered() {
             return Ok(plain.status());
         }
     }
@@ -144,8 +141,15 @@ impl<W: Write> Plain<W> {
     }
 
     fn say_unanswered(&mut self) -> io::Result<()> {
-        let left = self.own.values().filter(|own| own.tick == Tick::Pending).count();
-        self.note(&format!("{left} messages have no tick yet; they go out the next time"))
+        if self.chat.is_looking_back() {
+            self.note("the server didn't send in time what was before")?;
+        }
+        match self.own.values().filter(|own| own.tick == Tick::Pending).count() {
+            0 => Ok(()),
+            left => {
+                self.note(&format!("{left} messages have no tick yet; they go out the next time"))
+            }
+        }
     }
 
     /// A line of input; whether it ends the program.
@@ -183,9 +187,8 @@ impl<W: Write> Plain<W> {
             },
             Command::List => self.list()?,
             Command::History(count) => {
-                if self.chat.look_back(count).await.map_err(io::Error::other)? {
-                    self.looking_back = count;
-                } else {
+                // What is being fetched is shown once it is here.
+                if !self.chat.look_back(count).await.map_err(io::Error::other)? {
                     self.history(count)?;
                 }
             }
@@ -404,8 +407,7 @@ impl<W: Write> Plain<W> {
             Event::Delivered { peer, ordinal } => self.receipt(*peer, *ordinal, Tick::Delivered)?,
             Event::Read { peer, ordinal } => self.receipt(*peer, *ordinal, Tick::Read)?,
             Event::HistoryFilled { .. } => {
-                if self.chat.is_fetched(event).await.map_err(io::Error::other)? {
-                    let count = std::mem::take(&mut self.looking_back);
+                if let Some(count) = self.chat.fetched(event).await.map_err(io::Error::other)? {
                     self.history(count)?;
                 }
             }

@@ -401,7 +401,7 @@ impl App {
                 ));
             }
             Event::HistoryFilled { .. } => {
-                self.chat.is_fetched(event).await.map_err(io::Error::other)?;
+                self.chat.fetched(event).await.map_err(io::Error::other)?;
             }
             Event::InboxWentBack { cursor, head } | Event::GroupWentBack { cursor, head, .. } => {
                 self.note(&chat::loss(*cursor, *head));

@@ -14,8 +14,13 @@ pub(super) struct Wanted {
 }
 
 impl Chat {
+    /// Whether what was before is being fetched for what is open.
+    pub(crate) const fn is_looking_back(&self) -> bool {
+        self.wanted.is_some()
+    }
+
     /// Makes sure that so many messages of the open conversation are loaded, as far as the store has them;
-    /// whether the server is asked for what it lacks.
+    /// whether the server is asked for what it lacks. What was wanted before is wanted no more.
     pub(crate) async fn look_back(&mut self, messages: usize) -> Result<bool, StoreError> {
         self.wanted = None;
         while self.messages.len() < messages && self.load_older().await? {}
@@ -28,26 +33,26 @@ impl Chat {
         Ok(true)
     }
 
-    /// Takes what the server kept; whether everything that was wanted is loaded, or there is no more.
-    pub(crate) async fn is_fetched(&mut self, event: &Event) -> Result<bool, StoreError> {
-        let Event::HistoryFilled { group, entries, is_complete } = event else { return Ok(false) };
-        let Some(Wanted { target, messages }) = self.wanted else { return Ok(false) };
+    /// Takes what the server kept; how many messages were wanted, once they are loaded or there is no more.
+    pub(crate) async fn fetched(&mut self, event: &Event) -> Result<Option<usize>, StoreError> {
+        let Event::HistoryFilled { group, entries, is_complete } = event else { return Ok(None) };
+        let Some(Wanted { target, messages }) = self.wanted else { return Ok(None) };
         let is_it = match target {
             Target::Peer(_) => group.is_none(),
             Target::Group(wanted) => *group == Some(wanted),
         };
-        if !is_it || self.open != Some(target) {
-            return Ok(false);
+        if !is_it {
+            return Ok(None);
         }
         self.load_conversations().await?;
         self.older = true;
         while self.messages.len() < messages && self.load_older().await? {}
         if self.messages.len() >= messages || *is_complete || *entries == 0 {
             self.wanted = None;
-            return Ok(true);
+            return Ok(Some(messages));
         }
         self.fetch(target, messages).await;
-        Ok(false)
+        Ok(None)
     }
 
     async fn fetch(&self, target: Target, messages: usize) {

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use crate::frames::{START_MS, deliver, tick};
 use crate::program::{Program, until};
-use crate::server::Server;
+use crate::server::{Peer, Server};
 
 #[tokio::test]
 async fn what_belongs_to_another_conversation_waits_unread() {
@@ -69,6 +69,21 @@ async fn messages_are_edited_deleted_and_reacted_to_by_their_numbers() {
     program.expect("* no message 9 here; /numbers shows them").await;
 }
 
+/// An entry of the time before.
+fn past(position: u64, text: &str) -> Frame<'_> {
+    Frame::Past(Past {
+        group: 0,
+        position,
+        peer: 8,
+        ordinal: position,
+        time_ms: START_MS,
+        content: content::TEXT,
+        own: false,
+        total_bytes: None,
+        body: text.as_bytes(),
+    })
+}
+
 #[tokio::test]
 async fn older_messages_are_fetched_from_the_server() {
     let (server, home) = (Server::start().await, TempDir::new().unwrap());
@@ -81,19 +96,6 @@ async fn older_messages_are_fetched_from_the_server() {
     peer.expect("ack 3").await;
     program.write("/history 2").await;
     peer.expect("history 0 @1 to @2, 1 true").await;
-    let past = |position, text: &'static str| {
-        Frame::Past(Past {
-            group: 0,
-            position,
-            peer: 8,
-            ordinal: position,
-            time_ms: START_MS,
-            content: content::TEXT,
-            own: false,
-            total_bytes: None,
-            body: text.as_bytes(),
-        })
-    };
     let end = |from, through| {
         let (group, has_more) = (0, from > 1);
         Frame::HistoryEnd(HistoryEnd { group, from, through, has_more })
@@ -104,6 +106,62 @@ async fn older_messages_are_fetched_from_the_server() {
     peer.say(&[past(1, "old"), end(1, 1)]).await;
     program.expect("8 → me: old").await;
     program.expect("8 → me: new").await;
+}
+
+/// A program that asked a server, which never answers, for what was before its only message.
+async fn looking_back(server: &Server, home: &TempDir, wait: &str) -> (Program, Peer) {
+    let mut program = Program::start(server, home, &["--with", "8", "--wait", wait]);
+    program.expect("* chatting with 8").await;
+    let mut peer = server.login().await;
+    program.expect("* connected").await;
+    peer.say(&[Frame::Skip { position: 2 }, deliver(3, 8, 3, "new")]).await;
+    program.expect("8 → me: new").await;
+    peer.expect("ack 3").await;
+    program.write("/history 300").await;
+    peer.expect("history 0 @1 to @2, 256 true").await;
+    (program, peer)
+}
+
+#[tokio::test]
+async fn the_end_waits_for_no_history_that_nobody_wants_any_more() {
+    let (server, home) = (Server::start().await, TempDir::new().unwrap());
+    let (mut program, _peer) = looking_back(&server, &home, "60").await;
+    program.write("/with 9").await;
+    program.expect("* chatting with 9").await;
+    program.input = None;
+    assert_eq!(program.status().await, 0);
+    let (server, home) = (Server::start().await, TempDir::new().unwrap());
+    let (mut program, _peer) = looking_back(&server, &home, "60").await;
+    program.write("/history 1").await;
+    program.expect("8 → me: new").await;
+    program.input = None;
+    assert_eq!(program.status().await, 0);
+}
+
+#[tokio::test]
+async fn the_end_tells_of_a_history_that_did_not_come() {
+    let (server, home) = (Server::start().await, TempDir::new().unwrap());
+    let (mut program, _peer) = looking_back(&server, &home, "1").await;
+    program.input = None;
+    program.expect("* the server didn't send in time what was before").await;
+    assert_eq!(program.status().await, 0, "of what was sent nothing is left");
+}
+
+#[tokio::test]
+async fn a_second_history_takes_the_place_of_the_first() {
+    let (server, home) = (Server::start().await, TempDir::new().unwrap());
+    let (mut program, mut peer) = looking_back(&server, &home, "60").await;
+    program.write("/history 2").await;
+    // So the program took it.
+    program.write("/list").await;
+    program.expect("* 8: 1 unread (open)").await;
+    program.input = None;
+    let (group, from, through, has_more) = (0, 1, 2, false);
+    let end = Frame::HistoryEnd(HistoryEnd { group, from, through, has_more });
+    peer.say(&[past(2, "old"), past(1, "oldest"), end]).await;
+    program.expect("8 → me: old").await;
+    program.expect("8 → me: new").await;
+    assert_eq!(program.status().await, 0);
 }
 
 #[tokio::test]
