@@ -97,6 +97,8 @@ pub struct Shard {
     group_moves: Vec<(GroupId, group::Progress)>,
     /// Groups with receipts to tell.
     group_receipts: Vec<GroupId>,
+    /// Groups that keep back changes.
+    group_postponing: Vec<GroupId>,
     /// Groups with moved cursors, and since when.
     dirty_groups: VecDeque<(u64, GroupId)>,
     group_sweep: u32,
@@ -188,6 +190,7 @@ impl Shard {
             pages_bytes: 0,
             group_moves: Vec::new(),
             group_receipts: Vec::new(),
+            group_postponing: Vec::new(),
             dirty_groups: VecDeque::new(),
             group_sweep: 0,
             timers: Timers::new(now.mono_ms),
@@ -288,6 +291,7 @@ impl Shard {
             self.post_group_moves(fx);
             self.follow_up(fx);
             self.tell_group_receipts(fx);
+            self.let_in_postponed(fx);
             self.follow_up(fx);
             // A connection that went on meanwhile may have sent something.
             if self.has_told_all() && self.group_moves.is_empty() {

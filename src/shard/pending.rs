@@ -127,7 +127,7 @@ impl Shard {
             Answer::GroupTick { origin, group, position, time_ms } => {
                 self.tick_group(origin, group, position, time_ms, fx);
             }
-            Answer::ToGroup { group, letter } => self.hand_to_group(group, *letter, fx),
+            Answer::ToGroup { group, letter } => self.hand_over_again(group, *letter, fx),
             Answer::GroupReads { group, reads } => self.group_reads_stored(group, reads, fx),
             Answer::GroupEnded { group, users } => self.tell_ended(group, users, fx),
             Answer::People(reply) => self.reply(*reply, fx),

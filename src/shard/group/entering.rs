@@ -90,7 +90,7 @@ impl Shard {
         if self.groups[slot].is_held_back(origin)
             && matches!(what, Entering::Message(_) | Entering::Change(_))
         {
-            self.hold_behind(slot, origin, what.into_letter(origin, group), fx);
+            self.hold_behind(slot, what.into_letter(origin, group), fx);
             return;
         }
         let addition = match &what {

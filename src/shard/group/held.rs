@@ -69,10 +69,13 @@ impl Shard {
     pub(super) fn hold_behind(
         &mut self,
         slot: u32,
-        origin: Origin,
         letter: GroupLetter,
         fx: &mut Effects,
     ) -> Option<GroupLetter> {
+        let (GroupLetter::Append { origin, .. } | GroupLetter::Change { origin, .. }) = letter
+        else {
+            return Some(letter);
+        };
         let group = &mut self.groups[slot];
         let Some(holder) = group.holder(origin) else { return Some(letter) };
         if holder.behind.len() < GROUP_BEHIND_MAX {
@@ -82,6 +85,55 @@ impl Shard {
             self.reject_group(origin, id, Code::Overloaded, fx);
         }
         None
+    }
+
+    /// Keeps a change back as long as somebody waits for the one before to be stored, and what comes behind it; gives
+    /// back any other letter.
+    pub(super) fn postpone(
+        &mut self,
+        slot: u32,
+        letter: GroupLetter,
+        fx: &mut Effects,
+    ) -> Option<GroupLetter> {
+        let group = &mut self.groups[slot];
+        let (origin, is_change) = match letter {
+            GroupLetter::Append { origin, .. } => (origin, false),
+            GroupLetter::Change { origin, .. } => (origin, true),
+            _ => return Some(letter),
+        };
+        let is_first = group.postponed.is_empty();
+        if is_first && !(is_change && group.is_waited_for()) {
+            return Some(letter);
+        }
+        let id = group.id;
+        if group.postponed.len() < GROUP_HELD_MAX {
+            group.postponed.push(letter);
+        } else {
+            self.reject_group(origin, id, Code::Overloaded, fx);
+        }
+        if is_first {
+            self.group_postponing.push(id);
+        }
+        None
+    }
+
+    /// Lets in what was kept back where nobody waits any more.
+    pub(in super::super) fn let_in_postponed(&mut self, fx: &mut Effects) {
+        let ids = std::mem::take(&mut self.group_postponing);
+        for id in ids {
+            let Some(slot) = self.loaded_group(id) else { continue };
+            let group = &mut self.groups[slot];
+            if group.is_waited_for() {
+                self.group_postponing.push(id);
+                continue;
+            }
+            // All at once: who asks meanwhile waits for no more than these.
+            for letter in std::mem::take(&mut group.postponed) {
+                if let Some(letter) = self.hold_behind(slot, letter, fx) {
+                    self.take_at_group(slot, letter, fx);
+                }
+            }
+        }
     }
 
     /// A resend of what is held takes its place; `false` if it isn't one.

@@ -28,6 +28,10 @@ pub(in super::super) struct Group {
     pub(super) durable: u64,
     /// Position of the last change that was made since the group was loaded.
     pub(super) changed: u64,
+    /// Letters that wait until what it is now is stored.
+    handed_over: u32,
+    /// Sends and changes that wait until those were looked at; at most [`GROUP_HELD_MAX`](crate::limits::GROUP_HELD_MAX).
+    pub(super) postponed: Vec<GroupLetter>,
     /// Entries up to here were deleted, or their deletion was handed to storage.
     pub(super) trim_stored: u64,
     /// What came before the record was here.
@@ -74,6 +78,8 @@ impl Group {
             record: GroupRecord::default(),
             durable: 0,
             changed: 0,
+            handed_over: 0,
+            postponed: Vec::new(),
             trim_stored: 0,
             waiting: Vec::new(),
             cores: Vec::new(),
@@ -104,6 +110,12 @@ impl Group {
         self.changed > self.durable
     }
 
+    /// Whether somebody waits to be told what the group is once that is stored. It doesn't change before that: else
+    /// they would wait as long as somebody changes it.
+    pub(super) const fn is_waited_for(&self) -> bool {
+        self.is_ahead() && (self.handed_over > 0 || self.receipts_queued)
+    }
+
     /// Whether a user was told, or is being told, that it is added, and isn't a member yet.
     pub(super) fn is_joining(&self, user: UserId) -> bool {
         self.joining.contains(&user)
@@ -116,6 +128,8 @@ impl Group {
             && self.last_ticket <= stored
             && self.entering == 0
             && self.held.is_empty()
+            && self.handed_over == 0
+            && self.postponed.is_empty()
             && self.joining.is_empty()
             && !(self.dirty || self.receipts_queued || self.is_looking)
     }
@@ -161,15 +175,13 @@ impl Shard {
 
     /// What a letter wants of a group that is here.
     pub(super) fn at_group(&mut self, slot: u32, letter: GroupLetter, fx: &mut Effects) {
-        let letter = match letter {
-            GroupLetter::Append { origin, .. } | GroupLetter::Change { origin, .. } => {
-                match self.hold_behind(slot, origin, letter, fx) {
-                    Some(letter) => letter,
-                    None => return,
-                }
-            }
-            other => other,
-        };
+        let Some(letter) = self.hold_behind(slot, letter, fx) else { return };
+        let Some(letter) = self.postpone(slot, letter, fx) else { return };
+        self.take_at_group(slot, letter, fx);
+    }
+
+    /// The same of one that nothing keeps back.
+    pub(super) fn take_at_group(&mut self, slot: u32, letter: GroupLetter, fx: &mut Effects) {
         let is_question = matches!(
             letter,
             GroupLetter::Resume { .. }
@@ -219,8 +231,23 @@ impl Shard {
 
     /// Hands a letter over again once the changes made so far are stored, and those who wait for that know it.
     pub(super) fn hand_over_when_stored(&mut self, slot: u32, letter: GroupLetter) {
-        let group = self.groups[slot].id;
+        let group = &mut self.groups[slot];
+        group.handed_over += 1;
+        let group = group.id;
         self.answer_behind_others(Answer::ToGroup { group, letter: Box::new(letter) });
+    }
+
+    /// The changes before it are stored.
+    pub(in super::super) fn hand_over_again(
+        &mut self,
+        id: GroupId,
+        letter: GroupLetter,
+        fx: &mut Effects,
+    ) {
+        if let Some(slot) = self.loaded_group(id) {
+            self.groups[slot].handed_over -= 1;
+        }
+        self.hand_to_group(id, letter, fx);
     }
 }
 

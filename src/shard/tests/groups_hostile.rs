@@ -437,3 +437,47 @@ fn a_send_does_not_overtake_one_that_waits_while_the_group_is_let_go() {
     world.pass(2 * WARM_MS);
     assert_eq!(world.shard().groups.len(), 0, "it rests");
 }
+
+#[test]
+fn who_asks_is_answered_though_somebody_changes_the_group_all_the_time() {
+    for cores in [1, 2] {
+        let mut world = World::of_cores(cores, |_| {});
+        let (group, [ann, bob, cat]) = three(&mut world);
+        world.say(cat, group, 1, "hello");
+        world.heard(bob);
+        world.told(cat);
+        world.hang_up(bob);
+        let bob = world.log_in(2, 1);
+        world.told(bob);
+        world.holds_stores = true;
+        let mut number = 1;
+        let mut rename = |world: &mut World| {
+            number += 1;
+            world.change(ann, group, number, Action::Rename, &[], format!("{number}").as_bytes());
+        };
+        rename(&mut world);
+        world.frame(bob, &Frame::GroupLook { group, after: 0 });
+        world.resume(bob, &[(group, 1)]);
+        // Before each commit there is another change, and a message.
+        for round in 0..6 {
+            rename(&mut world);
+            world.say(cat, group, 2 + round, "more");
+            for core in 0..usize::from(cores) {
+                world.store_one(core);
+            }
+            world.settle();
+        }
+        let told = world.told(bob).join(", ");
+        assert!(told.contains("head 3 "), "{told}");
+        assert!(told.contains("hello"), "{told}");
+        world.holds_stores = false;
+        world.store();
+        // Everything was taken, in order.
+        let told = world.told(ann);
+        let ticks = told.iter().filter(|it| it.contains("sent")).count();
+        assert_eq!(ticks, 7, "{told:?}");
+        let told = world.told(cat);
+        let ticks = told.iter().filter(|it| it.contains("sent")).count();
+        assert_eq!(ticks, 6, "{told:?}");
+    }
+}
