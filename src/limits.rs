@@ -174,6 +174,9 @@ pub const GROUP_FEED_SHARE: u32 = 4;
 /// What telling a user of a group counts among the body bytes that wait for answers: it may load an inbox,
 /// and one change tells many.
 pub const NOTICE_COST_BYTES: usize = 4_096;
+/// What a change of a group counts there for each member that a group may have: the group's record is stored with it,
+/// and the members are told to all cores with some.
+pub const MEMBER_COST_BYTES: usize = 64;
 /// Cold reads of groups that one session has under way. Each may bring what is left of its window.
 pub const GROUP_READS_MAX: usize = 4;
 /// Entries of a group that a core with members keeps for sessions that don't take them at once, and their
@@ -181,6 +184,8 @@ pub const GROUP_READS_MAX: usize = 4;
 pub const SEAT_RECENT_ENTRIES: usize = 64;
 /// See [`SEAT_RECENT_ENTRIES`].
 pub const SEAT_RECENT_BYTES: usize = 64 * 1024;
+/// Bytes of such entries on one core, of all groups. With more, what comes is read from the log by those who lack it.
+pub const SEATS_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Time after which a group's moved cursors are stored, in milliseconds. Its record holds all members, so it
 /// is written less often than an inbox's.
 pub const GROUP_PERSIST_MS: u64 = 1_000;

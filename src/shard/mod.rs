@@ -87,6 +87,8 @@ pub struct Shard {
     group_heads: HashMap<GroupId, u64>,
     /// Groups with members here that don't rest.
     seats: HashMap<GroupId, group::Seat>,
+    /// Bytes of entries that they keep, at most about [`SEATS_BYTES_MAX`](crate::limits::SEATS_BYTES_MAX).
+    seats_bytes: usize,
     /// Sessions to serve with groups at the end of the turn.
     feeding: Vec<ConnId>,
     /// Sessions to tell of their pages at the end of the turn.
@@ -185,6 +187,7 @@ impl Shard {
             groups_by_id: HashMap::new(),
             group_heads: HashMap::new(),
             seats: HashMap::new(),
+            seats_bytes: 0,
             feeding: Vec::new(),
             paging: Vec::new(),
             pages_bytes: 0,

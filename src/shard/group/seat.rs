@@ -9,7 +9,7 @@ use fulmar_protocol::Frame;
 use super::super::seam::{ConnId, GroupId, UserId};
 use super::super::{Effects, Shard, home_core};
 use super::letter::{Asker, Cursor, GroupLetter, Seated};
-use crate::limits::{SEAT_RECENT_BYTES, SEAT_RECENT_ENTRIES};
+use crate::limits::{SEAT_RECENT_BYTES, SEAT_RECENT_ENTRIES, SEATS_BYTES_MAX};
 
 /// See the module's description.
 #[derive(Debug, Default)]
@@ -41,8 +41,7 @@ impl Seat {
     fn push(&mut self, position: u64, value: Bytes) {
         if position != self.head + 1 {
             // The first since it was seated, or after some that weren't told.
-            self.recent.clear();
-            self.recent_bytes = 0;
+            self.pass(position);
         }
         self.head = position;
         self.recent_bytes += value.len();
@@ -51,6 +50,13 @@ impl Seat {
             let Some(oldest) = self.recent.pop_front() else { break };
             self.recent_bytes -= oldest.len();
         }
+    }
+
+    /// Keeps nothing of what is there up to a position: who lacks it reads the log.
+    fn pass(&mut self, position: u64) {
+        self.head = position;
+        self.recent.clear();
+        self.recent_bytes = 0;
     }
 }
 
@@ -64,9 +70,8 @@ impl Shard {
         }
         let seat = self.seats.entry(group).or_default();
         if seat.head < head {
-            seat.head = head;
-            seat.recent.clear();
-            seat.recent_bytes = 0;
+            self.seats_bytes -= seat.recent_bytes;
+            seat.pass(head);
         }
         let head = seat.head;
         let before = std::mem::replace(&mut seat.members, members.to_vec());
@@ -120,8 +125,14 @@ impl Shard {
     /// A durable entry.
     pub(super) fn group_entry(&mut self, group: GroupId, position: u64, value: &Bytes) {
         let Some(seat) = self.seats.get_mut(&group) else { return };
-        // A value is cut from a block that other values hold, and may stay here for long.
-        seat.push(position, Bytes::copy_from_slice(value));
+        let bytes_before = seat.recent_bytes;
+        if seat.online.is_empty() || self.seats_bytes > SEATS_BYTES_MAX {
+            seat.pass(position);
+        } else {
+            // A value is cut from a block that other values hold, and may stay here for long.
+            seat.push(position, Bytes::copy_from_slice(value));
+        }
+        self.seats_bytes = self.seats_bytes + seat.recent_bytes - bytes_before;
         let online = std::mem::take(&mut seat.online);
         for &conn in &online {
             if let Some(feed) = self.feeds(conn).and_then(|feeds| feeds.find(group)) {
@@ -162,6 +173,7 @@ impl Shard {
     /// The group rests.
     pub(super) fn unseat(&mut self, group: GroupId) {
         let Some(seat) = self.seats.remove(&group) else { return };
+        self.seats_bytes -= seat.recent_bytes;
         for conn in seat.online {
             self.end_idle_feeds(conn, group);
         }

@@ -10,7 +10,7 @@ use super::super::seam::{ConnId, CoreId, DeviceId, GroupId, Message, Origin, Use
 use super::super::{Answer, Effects, Shard, home_core};
 use super::letter::{Asker, GroupLetter, Progress, State};
 use super::rules::Wanted;
-use crate::limits::{NOTICE_COST_BYTES, NOTICES_MAX, QUOTA_RETRY_MS};
+use crate::limits::{MEMBER_COST_BYTES, NOTICE_COST_BYTES, NOTICES_MAX, QUOTA_RETRY_MS};
 
 impl Shard {
     /// A message to a group, or its first piece.
@@ -74,7 +74,9 @@ impl Shard {
         let is_creation = change.action == Action::Create;
         let is_telling = is_creation || change.action == Action::Add;
         let told = if is_telling { change.users.iter().count() } else { 0 };
-        let Some((_, origin)) = self.origin(conn, number, told * NOTICE_COST_BYTES) else { return };
+        let members = if is_creation { 0 } else { self.config.group_members_max };
+        let cost_bytes = told * NOTICE_COST_BYTES + members * MEMBER_COST_BYTES;
+        let Some((_, origin)) = self.origin(conn, number, cost_bytes) else { return };
         if is_creation && group > 0 {
             self.reject_group(origin, group, Code::BadChange, fx);
         } else if !is_creation && !self.knows_group(conn, group) {

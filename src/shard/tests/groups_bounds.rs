@@ -4,7 +4,10 @@ use fulmar_protocol::group::Action;
 
 use super::groups::three;
 use super::world::World;
-use crate::limits::{GROUP_BEHIND_MAX, GROUP_EARLY_MAX, NOTICES_MAX};
+use crate::limits::{
+    GROUP_BEHIND_MAX, GROUP_EARLY_MAX, MEMBER_COST_BYTES, NOTICES_MAX, SEATS_BYTES_MAX, WARM_MS,
+};
+use crate::shard::connection::SENDS_BYTES_MAX;
 
 #[test]
 fn no_more_sessions_than_so_many_wait_to_hear_whether_their_users_were_added() {
@@ -91,4 +94,50 @@ fn no_more_than_so_much_of_a_device_waits_behind_what_waits() {
     for (position, said) in (4..).zip(&heard[1..]) {
         assert_eq!(*said, format!("@{position} 1: behind"));
     }
+}
+
+#[test]
+fn entries_are_kept_in_memory_for_those_who_are_there_and_no_more_than_so_much_of_them() {
+    let mut world = World::new();
+    let (group, [ann, bob, cat]) = three(&mut world);
+    world.say(ann, group, 2, "to those who are there");
+    let bytes = world.shard().seats_bytes;
+    assert!(bytes > 0);
+    world.heard(bob);
+    // With more than so much the log is read.
+    let core = &mut world.cores[0].shard;
+    core.seats_bytes += SEATS_BYTES_MAX;
+    world.say(ann, group, 3, "from the log");
+    assert_eq!(world.heard(bob), ["@3 1: from the log"]);
+    assert_eq!(world.shard().seats_bytes, SEATS_BYTES_MAX);
+    world.cores[0].shard.seats_bytes = 0;
+    for there in [ann, bob, cat] {
+        world.hang_up(there);
+    }
+    let ann = world.log_in(1, 1);
+    world.say(ann, group, 4, "to nobody");
+    assert_eq!(world.shard().seats_bytes, 0);
+    world.pass(2 * WARM_MS);
+    let bob = world.log_in(2, 1);
+    world.told(bob);
+    world.resume(bob, &[(group, 3)]);
+    assert_eq!(world.heard(bob), ["@4 1: to nobody"]);
+}
+
+#[test]
+fn no_more_changes_of_large_groups_wait_to_be_stored_than_their_records_allow() {
+    let mut world = World::new();
+    let (group, [ann, ..]) = three(&mut world);
+    world.holds_stores = true;
+    let changes = 40;
+    for number in 2..2 + changes {
+        world.change(ann, group, number, Action::Rename, &[], b"birds");
+    }
+    let waits = world.shard().sends_bytes;
+    assert!(waits <= SENDS_BYTES_MAX + 1_024 * MEMBER_COST_BYTES, "{waits}");
+    world.holds_stores = false;
+    world.store();
+    let told = world.told(ann);
+    assert_eq!(told.iter().filter(|told| told.contains(" sent ")).count(), changes as usize);
+    assert_eq!(world.shard().sends_bytes, 0);
 }
