@@ -456,6 +456,18 @@ impl Shard {
         }
     }
 
+    /// Stores the record of an inbox with this turn's writes; `false` if that has to wait for receipts, and is then
+    /// done once these are noted.
+    pub(super) fn store_cursors_soon(&mut self, slot: u32, fx: &mut Effects) -> bool {
+        if self.users[slot].receipts_waiting > 0 {
+            self.mark_dirty(slot);
+            self.users[slot].save = SaveCursors::Overdue;
+            return false;
+        }
+        self.store_cursors(slot, fx);
+        true
+    }
+
     fn store_cursors(&mut self, slot: u32, fx: &mut Effects) {
         let user = &mut self.users[slot];
         user.save = SaveCursors::Stored;

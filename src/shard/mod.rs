@@ -162,6 +162,8 @@ pub struct Shard {
     naming: people::Naming,
     /// Ticks that wait until it is noted that the user wrote to the peer.
     firsts: HashMap<(UserId, UserId), Vec<people::Ticked>>,
+    /// Users who wrote to a group for the first time, and how many ticks wait until that is stored.
+    acting: HashMap<(UserId, GroupId), u32>,
     watching: watching::Watching,
     pace: typing::Pace,
     /// Connections with frames that wait for it, at most once each, and until when; by patience.
@@ -231,6 +233,7 @@ impl Shard {
             names: people::Names::default(),
             naming: people::Naming::default(),
             firsts: HashMap::new(),
+            acting: HashMap::new(),
             watching: watching::Watching::default(),
             pace: typing::Pace::default(),
             gathering: std::array::from_fn(|_| VecDeque::new()),

@@ -27,6 +27,8 @@ pub(super) enum Answer {
     },
     /// To the author of a resend: the tick.
     GroupTick { origin: Origin, group: GroupId, position: u64, time_ms: u64 },
+    /// To the author of a group's entry: the tick, now that the user's record says that it wrote there.
+    Acted { origin: Origin, group: GroupId, position: u64, time_ms: u64 },
     /// To members: what they saw is stored.
     GroupReads { group: GroupId, reads: Vec<(UserId, u64)> },
     /// To the homes of those whose time in a group is over.
@@ -126,6 +128,9 @@ impl Shard {
             }
             Answer::GroupTick { origin, group, position, time_ms } => {
                 self.tick_group(origin, group, position, time_ms, fx);
+            }
+            Answer::Acted { origin, group, position, time_ms } => {
+                self.acted_is_stored(origin, group, position, time_ms, fx);
             }
             Answer::ToGroup { group, letter } => self.hand_over_again(group, *letter, fx),
             Answer::GroupReads { group, reads } => self.group_reads_stored(group, reads, fx),

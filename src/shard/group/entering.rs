@@ -321,7 +321,10 @@ impl Shard {
         time_ms: u64,
         fx: &mut Effects,
     ) {
-        let letter = GroupLetter::Accepted { origin, group, position, time_ms };
+        let slot = self.loaded_group(group);
+        let is_member =
+            slot.is_some_and(|slot| self.groups[slot].record.active(origin.user).is_some());
+        let letter = GroupLetter::Accepted { origin, group, position, time_ms, is_member };
         self.post_to_core(origin.core, letter.into(), fx);
     }
 

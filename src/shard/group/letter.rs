@@ -176,6 +176,8 @@ pub enum GroupLetter {
         position: u64,
         /// When it was taken; 0 if that was earlier.
         time_ms: u64,
+        /// The sender is in the group, also behind it.
+        is_member: bool,
     },
     /// To the sender's home: it wasn't taken.
     Rejected {

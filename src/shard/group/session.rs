@@ -212,12 +212,12 @@ impl Shard {
             | GroupLetter::Typing { group, .. }
             | GroupLetter::Noticed { group, .. } => self.hand_to_known_group(group, letter, fx),
             GroupLetter::Resume { asker, cursors } => self.compare_resumed(asker, cursors, fx),
-            GroupLetter::Accepted { origin, group, position, time_ms } => {
-                self.acted_in_group(origin.conn, group, fx);
-                if self.is_answered(origin) {
-                    let number = origin.number;
-                    let frame = Frame::GroupSent { group, number, position, time_ms };
-                    self.put_tick(origin.conn, &frame, fx);
+            GroupLetter::Accepted { origin, group, position, time_ms, is_member } => {
+                if is_member && self.acted_in_group(origin, group, fx) {
+                    let answer = Answer::Acted { origin, group, position, time_ms };
+                    self.answer_when_stored(None, answer, fx);
+                } else {
+                    self.tell_accepted(origin, group, position, time_ms, fx);
                 }
             }
             GroupLetter::Rejected { origin, group, code } => {
@@ -388,14 +388,56 @@ impl Shard {
         self.users[slot].record.groups.has(group)
     }
 
-    /// A user wrote to a group, or changed or made it: from then on it knows its members. It is stored as cursors
-    /// are.
-    fn acted_in_group(&mut self, conn: ConnId, group: GroupId, fx: &mut Effects) {
+    /// A user wrote to a group, or changed or made it: from then on it knows its members, which is stored before
+    /// that is ticked. Whether the tick has to wait for it, or for one of the same that does.
+    fn acted_in_group(&mut self, origin: Origin, group: GroupId, fx: &mut Effects) -> bool {
         // By its session, which costs no look into a table; one that is gone makes up for it with the next message.
-        let Some(slot) = self.session(conn).map(|session| session.user_slot) else { return };
-        if self.users[slot].record.groups.act(group) {
-            self.mark_dirty(slot);
+        let conn = origin.conn;
+        let Some(slot) = self.session(conn).map(|session| session.user_slot) else { return false };
+        let is_new = self.users[slot].record.groups.act(group);
+        if is_new {
             self.is_known_to_others(slot, fx);
+        }
+        let acting = (origin.user, group);
+        let waits = !self.acting.is_empty() && self.acting.contains_key(&acting);
+        // With receipts that aren't noted it can't be stored yet; then it is as soon as they are.
+        let waits = waits || (is_new && self.store_cursors_soon(slot, fx));
+        if waits {
+            *self.acting.entry(acting).or_default() += 1;
+        }
+        waits
+    }
+
+    /// What a tick waited for is stored.
+    pub(in super::super) fn acted_is_stored(
+        &mut self,
+        origin: Origin,
+        group: GroupId,
+        position: u64,
+        time_ms: u64,
+        fx: &mut Effects,
+    ) {
+        let acting = (origin.user, group);
+        if let Some(waiting) = self.acting.get_mut(&acting) {
+            *waiting -= 1;
+            if *waiting == 0 {
+                self.acting.remove(&acting);
+            }
+        }
+        self.tell_accepted(origin, group, position, time_ms, fx);
+    }
+
+    fn tell_accepted(
+        &mut self,
+        origin: Origin,
+        group: GroupId,
+        position: u64,
+        time_ms: u64,
+        fx: &mut Effects,
+    ) {
+        if self.is_answered(origin) {
+            let frame = Frame::GroupSent { group, number: origin.number, position, time_ms };
+            self.put_tick(origin.conn, &frame, fx);
         }
     }
 

@@ -61,6 +61,40 @@ fn members_of_one_group_see_what_is_for_those_whom_one_knows() {
 }
 
 #[test]
+fn who_wrote_to_a_group_knows_its_members_once_that_is_ticked_whatever_a_crash_takes() {
+    for cores in [1, 2, 3] {
+        let Three { mut world, users: [ann, bob, _], ann: c_ann, eve, .. } = three(cores);
+        let group = world.group(eve, 1, &[ann, bob]);
+        world.pass(1_000);
+        world.heard(c_ann);
+        world.holds_stores = true;
+        world.say(c_ann, group, 1, "one");
+        world.say(c_ann, group, 2, "two");
+        let is_ticked = |world: &mut World| {
+            let told = world.told(c_ann);
+            told.iter().filter(|told| told.contains(" sent ")).count()
+        };
+        let mut commits = 0;
+        let mut ticks = 0;
+        while ticks == 0 {
+            assert!(
+                (0..usize::from(cores)).any(|core| world.store_one(core)),
+                "it is never ticked"
+            );
+            world.settle();
+            ticks = is_ticked(&mut world);
+            commits += 1;
+        }
+        assert!(commits > 1, "the entry and then the record");
+        world.crash();
+        world.holds_stores = false;
+        let [c_ann, c_bob] = [ann, bob].map(|user| world.join(user, 1));
+        world.frame(c_ann, &Frame::Activity { is_here: true });
+        assert_eq!(seen(&mut world, c_bob, ann), format!("presence {ann} online"));
+    }
+}
+
+#[test]
 fn whoever_comes_or_goes_what_is_seen_changes_at_once() {
     for cores in [1, 2, 3] {
         let Three { mut world, users: [ann, bob, _], ann: c_ann, bob: c_bob, eve } = three(cores);
