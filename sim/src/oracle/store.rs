@@ -51,6 +51,7 @@ impl Oracle {
                 | Write::Placed { .. }
                 | Write::Roles { .. }
                 | Write::Filled(_)
+                | Write::Clocks(_)
                 | Write::Item { .. }
                 | Write::BookCursor(_)
                 | Write::BookForgotten

@@ -17,10 +17,8 @@ use crate::store::Write;
 pub(super) struct Expiries {
     /// Milliseconds since the Unix epoch, by the server's clock.
     all: BTreeSet<u64>,
-    /// When the first one is due, on the clock that never goes back.
+    /// When the first one is due, on the clock that never goes back; `None` also while the server's time isn't known.
     due_ms: Option<u64>,
-    /// How far the server's clock is ahead of this device's, in milliseconds.
-    ahead_ms: i64,
 }
 
 impl Expiries {
@@ -28,29 +26,18 @@ impl Expiries {
         Expiries { all: times_ms.into_iter().collect(), ..Expiries::default() }
     }
 
-    /// The server told its time.
-    pub(super) fn learn(&mut self, now: Now, server_ms: u64) {
-        self.ahead_ms = server_ms.min(NUMBER_MAX) as i64 - now.unix_ms.min(NUMBER_MAX) as i64;
-    }
-
     /// When something is due, on the clock that never goes back.
     pub(super) const fn deadline_ms(&self) -> Option<u64> {
         self.due_ms
     }
 
-    /// The time by the server's clock.
-    fn server_ms(&self, now: Now) -> u64 {
-        now.unix_ms.saturating_add_signed(self.ahead_ms)
-    }
-
-    /// Takes out what is over; the time up to which it is, if anything is.
-    fn take_over(&mut self, now: Now) -> Option<u64> {
-        let server_ms = self.server_ms(now);
+    /// Takes out what is over at this time of the server's; whether anything is.
+    fn take_over(&mut self, now: Now, server_ms: u64) -> bool {
         let later = self.all.split_off(&(server_ms + 1));
         let over = std::mem::replace(&mut self.all, later);
         let next = self.all.first();
         self.due_ms = next.map(|next| now.elapsed_ms.saturating_add(next - server_ms));
-        (!over.is_empty()).then_some(server_ms)
+        !over.is_empty()
     }
 }
 
@@ -84,12 +71,21 @@ impl Session {
 
     /// When the server took a message, as its tick says; now where that no longer knows it.
     pub(super) fn taken_ms(&self, now: Now, time_ms: u64) -> u64 {
-        if time_ms == 0 { self.expiries.server_ms(now) } else { time_ms }
+        if time_ms > 0 {
+            return time_ms;
+        }
+        // A tick comes behind a welcome, which told the time.
+        self.clock.time_ms(now).unwrap_or(now.unix_ms)
     }
 
-    /// Deletes what is over.
+    /// Deletes what is over. As long as nobody ever told the server's time, that is nothing.
     pub(super) fn expire(&mut self, now: Now) {
-        if let Some(through_ms) = self.expiries.take_over(now) {
+        self.clock.begin(now);
+        if let Some(clocks) = self.clock.take_unkept(now) {
+            self.ledger.write(Write::Clocks(clocks));
+        }
+        let Some(through_ms) = self.clock.time_ms(now) else { return };
+        if self.expiries.take_over(now, through_ms) {
             self.ledger.write(Write::Expire { through_ms });
             self.ledger.then(Effect::Notify(Event::Expired));
         }

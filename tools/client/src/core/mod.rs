@@ -25,6 +25,7 @@ mod arrivals;
 mod asks;
 mod backoff;
 mod book;
+mod clock;
 mod conversations;
 mod expiry;
 mod group_frames;

@@ -107,7 +107,7 @@ impl Session {
             self.ledger.write(Write::WentBack { head });
             self.ledger.then(Effect::Notify(Event::InboxWentBack { cursor, head }));
         }
-        self.expiries.learn(now, welcome.time_ms);
+        self.clock.learn(now, welcome.time_ms.min(NUMBER_MAX));
         self.server_ahead_ms = welcome.time_ms.min(NUMBER_MAX).saturating_sub(now.unix_ms);
         self.outbox.begin(welcome.sends_max, welcome.body_bytes_max);
         self.conversations.begin();

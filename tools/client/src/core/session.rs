@@ -8,6 +8,7 @@ use fulmar_protocol::{Code, Frame, Goodbye, Hello, Pairs, VERSION, capability};
 use super::asks::Asks;
 use super::backoff::Backoff;
 use super::book::Book;
+use super::clock::ServerClock;
 use super::conversations::Conversations;
 use super::expiry::Expiries;
 use super::groups::Groups;
@@ -46,6 +47,7 @@ pub struct Session {
     pub(super) presence: Presence,
     pub(super) fills: Fills,
     pub(super) book: Book,
+    pub(super) clock: ServerClock,
     pub(super) expiries: Expiries,
     pub(super) ledger: Ledger,
     pub(super) output: Output,
@@ -80,6 +82,7 @@ impl Session {
             presence: Presence::default(),
             fills: Fills::new(snapshot.filled_from, id_first),
             book: Book::new(snapshot.book_cursor, snapshot.wishes, &snapshot.profiles),
+            clock: ServerClock::new(snapshot.clocks),
             expiries: Expiries::new(snapshot.expiries),
             ledger: Ledger::default(),
             output: Output::default(),

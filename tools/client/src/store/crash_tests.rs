@@ -11,7 +11,7 @@ use rusqlite::TransactionBehavior;
 use tempfile::TempDir;
 
 use super::sqlite::{SqliteStore, apply};
-use super::{ConversationState, GroupState, MemoryStore, Snapshot, Store, Write};
+use super::{Clocks, ConversationState, GroupState, MemoryStore, Snapshot, Store, Write};
 use crate::group::{Group, Role};
 use crate::message::{Message, MessageId, State, Target};
 
@@ -49,6 +49,7 @@ fn batches() -> Vec<Vec<Write>> {
             conversation(0),
             Write::Insert(message(4, State::Sent, Some(2))),
             Write::Cursor(2),
+            Write::Clocks(Clocks { server_ms: 9, unix_ms: 7 }),
         ],
         vec![
             Write::Ticked { id: MessageId(1), number: 100, ordinal: 1, time_ms: 9 },

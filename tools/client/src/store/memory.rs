@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::{ConversationState, GroupState, Snapshot, Store, StoreError, Unanswered, Write};
+use super::{
+    Clocks, ConversationState, GroupState, Snapshot, Store, StoreError, Unanswered, Write,
+};
 use crate::group::{Group, Role};
 use crate::message::{Conversation, Message, MessageId, State, Target, content};
 use crate::people::{BookItem, Profile, Put, Star};
@@ -16,6 +18,7 @@ pub struct MemoryStore {
     cursor: u64,
     filled_from: u64,
     number_last: u64,
+    clocks: Option<Clocks>,
     messages: BTreeMap<MessageId, Message>,
     /// Number → message.
     outbox: BTreeMap<u64, MessageId>,
@@ -72,6 +75,7 @@ impl MemoryStore {
                 Write::Conversation(_)
                 | Write::Group(_)
                 | Write::Roles { .. }
+                | Write::Clocks(_)
                 | Write::Cursor(_)
                 | Write::Filled(_)
                 | Write::Expire { .. }
@@ -153,6 +157,7 @@ impl MemoryStore {
                 self.roles.retain(|&(of, user), _| of != *group || !replaced(user));
                 self.roles.extend(roles.iter().map(|&(user, role)| ((*group, user), role)));
             }
+            Write::Clocks(clocks) => self.clocks = Some(*clocks),
             Write::Cursor(position) => self.cursor = *position,
             Write::WentBack { head } => self.go_back(*head),
             Write::GroupWentBack { group, head } => self.go_back_in_group(*group, *head),
@@ -349,6 +354,7 @@ impl Store for MemoryStore {
                 let all = self.messages.values().filter_map(|it| it.changes.expires_ms);
                 all.collect::<BTreeSet<_>>().into_iter().collect()
             },
+            clocks: self.clocks,
             conversations: self.conversations.values().copied().collect(),
             groups: self.groups.values().cloned().collect(),
             outbox: self.outbox.iter().filter_map(unanswered).collect(),

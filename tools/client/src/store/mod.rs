@@ -137,6 +137,8 @@ pub enum Write {
         /// In milliseconds since the Unix epoch.
         through_ms: u64,
     },
+    /// How the device's clock stands to the server's.
+    Clocks(Clocks),
     /// Everything up to this inbox position is in the store.
     Cursor(u64),
     /// The server lost data and goes on from this inbox position: forgets the positions above it,
@@ -180,6 +182,22 @@ pub enum Write {
     },
     /// Somebody's profile, which replaces the stored one.
     Profile(Profile),
+}
+
+/// One moment by two clocks, in milliseconds since the Unix epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Clocks {
+    /// By the server's.
+    pub server_ms: u64,
+    /// By the device's wall clock.
+    pub unix_ms: u64,
+}
+
+impl Clocks {
+    /// How far the server's clock is ahead of the device's.
+    pub(crate) const fn ahead_ms(self) -> i64 {
+        (self.server_ms as i64).wrapping_sub(self.unix_ms as i64)
+    }
 }
 
 /// What a session keeps of one conversation.
@@ -317,6 +335,8 @@ pub struct Snapshot {
     pub id_first: i64,
     /// When messages are to be deleted, each time once and in order.
     pub expiries: Vec<u64>,
+    /// How the device's clock stood to the server's at last; `None` before the first welcome.
+    pub clocks: Option<Clocks>,
     /// Every conversation, by ascending peer.
     pub conversations: Vec<ConversationState>,
     /// Every group, by ascending number.

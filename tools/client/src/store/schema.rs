@@ -1,22 +1,25 @@
 //! The tables, and the checks before a file is taken for a store.
 //!
-//! Format 3. A store of format 1, which had no groups, is rewritten when it is opened; one of format 2, which
-//! had no past of the server's, nothing that refers to messages and no book, gets what it lacks. Users and
-//! groups are 64-bit numbers kept in SQLite's signed integers by their bits; all other
-//! numbers are below 2^63.
+//! Format 4. A store of format 1, which had no groups, is rewritten when it is opened; one of format 2, which
+//! had no past of the server's, nothing that refers to messages and no book, gets what it lacks, as one of format
+//! 3 does, which didn't know the server's time. Users and groups are 64-bit numbers kept in SQLite's signed
+//! integers by their bits; all other numbers are below 2^63.
 
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 
 use super::StoreError;
 
 /// The format that this program reads and writes (SQLite's `user_version`).
-pub(super) const FORMAT: i64 = 3;
+pub(super) const FORMAT: i64 = 4;
 
 /// The format before there were groups.
 const FORMAT_BEFORE_GROUPS: i64 = 1;
 
 /// The format before there was a past to fetch, and a book.
 const FORMAT_BEFORE_PAST: i64 = 2;
+
+/// The format before the server's time was kept.
+const FORMAT_BEFORE_CLOCKS: i64 = 3;
 
 /// Marks the file as a store of this client (SQLite's `application_id`): "FLMC".
 const APPLICATION: i64 = 0x464c_4d43;
@@ -29,7 +32,9 @@ const TABLES: &str = "
         device INTEGER NOT NULL,
         cursor INTEGER NOT NULL DEFAULT 0,      -- the inbox is stored up to this position
         number_last INTEGER NOT NULL DEFAULT 0, -- largest number ever used for a send
-        filled_from INTEGER NOT NULL DEFAULT 0  -- from here on the inbox was fetched; 0: from the cursor
+        filled_from INTEGER NOT NULL DEFAULT 0, -- from here on the inbox was fetched; 0: from the cursor
+        clock_server_ms INTEGER,                -- the server's time when it was told; NULL before
+        clock_unix_ms INTEGER                   -- the device's at that moment
     ) STRICT;
 
     CREATE TABLE messages (
@@ -111,7 +116,7 @@ const TABLES: &str = "
     ) STRICT, WITHOUT ROWID;
 ";
 
-/// What a store of the format before lacks.
+/// What a store of format 2 lacks.
 const ADD_PAST: &str = "
     ALTER TABLE device ADD COLUMN filled_from INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE groups ADD COLUMN filled_from INTEGER NOT NULL DEFAULT 0;
@@ -182,6 +187,12 @@ const CHANGES: &str = "
     ) STRICT, WITHOUT ROWID;
 ";
 
+/// What a store of format 3 lacks.
+const ADD_CLOCKS: &str = "
+    ALTER TABLE device ADD COLUMN clock_server_ms INTEGER;
+    ALTER TABLE device ADD COLUMN clock_unix_ms INTEGER;
+";
+
 /// Makes room for the tables of the present format; none of the old ones has a reference to another
 /// while they are moved.
 const SET_ASIDE: &str = "
@@ -235,7 +246,10 @@ pub(super) fn prepare(
         FORMAT_BEFORE_GROUPS => {
             upgrade(connection, &[SET_ASIDE, TABLES, BRING_OVER, CHANGES, BOOK_TABLES])
         }
-        FORMAT_BEFORE_PAST => upgrade(connection, &[ADD_PAST, ADD_CHANGES, CHANGES, BOOK_TABLES]),
+        FORMAT_BEFORE_PAST => {
+            upgrade(connection, &[ADD_PAST, ADD_CHANGES, CHANGES, BOOK_TABLES, ADD_CLOCKS])
+        }
+        FORMAT_BEFORE_CLOCKS => upgrade(connection, &[ADD_CLOCKS]),
         _ => Ok(()),
     }
 }

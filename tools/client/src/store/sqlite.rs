@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior, params};
 
-use super::{ConversationState, GroupState, Snapshot, Store, StoreError, Write, book, schema};
+use super::{
+    Clocks, ConversationState, GroupState, Snapshot, Store, StoreError, Write, book, schema,
+};
 use crate::group::{Group, Role};
 use crate::message::{Conversation, Message, MessageId, Target};
 use crate::people::{BookItem, Profile, Star};
@@ -75,6 +77,7 @@ impl Store for SqliteStore {
         let (cursor, number_last, filled_from) = self.connection.query_row(device, [], |row| {
             Ok((unsigned(row, 0)?, unsigned(row, 1)?, unsigned(row, 2)?))
         })?;
+        let clocks = self.read_clocks()?;
         let ids = "SELECT coalesce(max(id), 0), coalesce(min(id), 0) FROM messages";
         let (id_last, id_first) =
             self.connection.query_row(ids, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
@@ -121,6 +124,7 @@ impl Store for SqliteStore {
             conversations,
             groups,
             outbox,
+            clocks,
             book_cursor,
             wishes,
             profiles,
@@ -221,6 +225,15 @@ impl Store for SqliteStore {
 }
 
 impl SqliteStore {
+    fn read_clocks(&self) -> Result<Option<Clocks>, StoreError> {
+        let sql = "SELECT clock_server_ms, clock_unix_ms FROM device
+                   WHERE clock_server_ms IS NOT NULL";
+        let clocks = |row: &rusqlite::Row<'_>| {
+            Ok(Clocks { server_ms: unsigned(row, 0)?, unix_ms: unsigned(row, 1)? })
+        };
+        Ok(self.connection.query_row(sql, [], clocks).optional()?)
+    }
+
     fn read_groups(&self) -> Result<Vec<GroupState>, StoreError> {
         let sql = format!("SELECT {GROUP_COLUMNS} FROM groups");
         let mut statement = self.connection.prepare_cached(&sql)?;

@@ -1,14 +1,14 @@
 //! What refers to messages, and messages that disappear: what the device's store makes of them.
 
-use fulmar_client::store::Store;
+use fulmar_client::store::{MemoryStore, Store, Write};
 use fulmar_client::{Change, Message, Target};
 use fulmar_protocol::content::{Content, Target as Meant};
 use fulmar_protocol::group::GroupDeliver;
 use fulmar_protocol::history::{HistoryEnd, Past};
-use fulmar_protocol::{Deliver, Frame};
+use fulmar_protocol::{Deliver, Frame, Welcome};
 
 use crate::device::Device;
-use crate::frames::{START_MS, deliver, tick};
+use crate::frames::{START_MS, WELCOME, deliver, tick};
 
 fn body(content: &Content<'_>) -> (u8, Vec<u8>) {
     let mut body = Vec::new();
@@ -201,6 +201,98 @@ fn a_message_disappears_from_the_store_at_its_time_by_the_servers_clock() {
     device.pass(2_000);
     assert!(send.is_ok() && device.of_peer().len() == 1);
     assert!(device.events().contains(&"expired".to_owned()));
+}
+
+impl Device {
+    /// The program ends and starts again, on a machine whose clock that never goes back begins anew and whose wall
+    /// clock shows this.
+    fn start_again(self, unix_ms: u64) -> Device {
+        let mut device = Device::on(self.store);
+        device.now.unix_ms = unix_ms;
+        device
+    }
+
+    /// Its wall clock is set.
+    fn set_clock(&mut self, by_ms: i64) {
+        self.now.unix_ms = self.now.unix_ms.saturating_add_signed(by_ms);
+    }
+}
+
+const MINUTE_MS: u64 = 60_000;
+const HOUR_MS: u64 = 60 * MINUTE_MS;
+
+/// A device that was told of a message for an hour, by a server whose clock shows `START_MS`.
+fn told_for_an_hour(unix_ms: u64) -> Device {
+    let mut device = Device::new();
+    device.now.unix_ms = unix_ms;
+    device.login();
+    device.peer_sends(1, 1, &Content::Disappearing { seconds: 3_600, content: 1, body: b"psst" });
+    device
+}
+
+#[test]
+fn a_new_start_goes_by_the_server_s_time_though_the_device_s_clock_is_wrong() {
+    for unix_ms in [START_MS + 2 * HOUR_MS, START_MS - 2 * HOUR_MS] {
+        let mut device = told_for_an_hour(unix_ms).start_again(unix_ms + MINUTE_MS);
+        device.pass(0);
+        assert_eq!(device.of_peer().len(), 1, "there is no welcome yet");
+        device.pass(58 * MINUTE_MS);
+        assert_eq!(device.of_peer().len(), 1);
+        device.pass(2 * MINUTE_MS);
+        assert!(device.of_peer().is_empty());
+    }
+}
+
+#[test]
+fn a_clock_that_is_set_while_the_program_runs_deletes_nothing() {
+    let mut device = told_for_an_hour(START_MS);
+    device.set_clock(2 * HOUR_MS as i64);
+    device.pass(MINUTE_MS);
+    assert_eq!(device.of_peer().len(), 1, "after the welcome");
+    // The next start knows that it was set.
+    let unix_ms = device.now.unix_ms;
+    let mut device = device.start_again(unix_ms);
+    device.pass(MINUTE_MS);
+    device.set_clock(2 * HOUR_MS as i64);
+    device.pass(56 * MINUTE_MS);
+    assert_eq!(device.of_peer().len(), 1, "before the welcome");
+    device.pass(3 * MINUTE_MS);
+    assert!(device.of_peer().is_empty());
+}
+
+#[test]
+fn a_clock_that_went_back_meanwhile_deletes_late() {
+    let mut device = told_for_an_hour(START_MS).start_again(0);
+    device.pass(0);
+    device.pass(59 * MINUTE_MS);
+    assert_eq!(device.of_peer().len(), 1);
+    device.pass(2 * MINUTE_MS);
+    assert!(device.of_peer().is_empty(), "so long this program runs alone");
+}
+
+#[test]
+fn a_device_that_was_never_told_the_time_deletes_nothing() {
+    let mut device = told_for_an_hour(START_MS);
+    let mut store = MemoryStore::new();
+    store.commit(&[Write::Insert(device.of_peer().remove(0))]).unwrap();
+    device.store = store;
+    let mut device = device.start_again(START_MS + 2 * HOUR_MS);
+    device.pass(MINUTE_MS);
+    assert_eq!(device.of_peer().len(), 1);
+    device.welcome(&Welcome { time_ms: START_MS + HOUR_MS, ..WELCOME });
+    assert_eq!(device.of_peer().len(), 1);
+    device.pass(1_000);
+    assert!(device.of_peer().is_empty());
+}
+
+#[test]
+fn each_welcome_tells_the_time_anew() {
+    let mut device = told_for_an_hour(START_MS);
+    device.lose();
+    // The device slept, and its clock that never goes back stood still.
+    device.connect();
+    device.server(&[Frame::Welcome(Welcome { time_ms: START_MS + 2 * HOUR_MS, ..WELCOME })]);
+    assert!(device.of_peer().is_empty());
 }
 
 #[test]

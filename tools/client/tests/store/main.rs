@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use fulmar_client::store::{
-    ConversationState, GroupState, MemoryStore, SqliteStore, Store, StoreError, Write,
+    Clocks, ConversationState, GroupState, MemoryStore, SqliteStore, Store, StoreError, Write,
 };
 use fulmar_client::{
     Changes, Message, MessageId, Profile, Receipt, Role, Star, State, Target, content,
@@ -85,10 +85,10 @@ fn other_files_and_other_formats_are_left_alone() {
     let later = place();
     drop(SqliteStore::open(&later.path, 7, 1).unwrap());
     let database = rusqlite::Connection::open(&later.path).unwrap();
-    database.pragma_update(None, "user_version", 4).unwrap();
+    database.pragma_update(None, "user_version", 5).unwrap();
     drop(database);
     let error = SqliteStore::open(&later.path, 7, 1).unwrap_err();
-    assert!(matches!(error, StoreError::Format { found: 4, known: 3 }), "{error}");
+    assert!(matches!(error, StoreError::Format { found: 5, known: 4 }), "{error}");
 }
 
 #[test]
@@ -299,6 +299,32 @@ fn a_store_of_the_format_before_gets_what_it_lacks() {
     assert_eq!(store.book().unwrap().len(), 1);
 }
 
+/// So does one of the format before the server's time was kept.
+#[test]
+fn a_store_that_does_not_know_the_server_s_time_learns_it() {
+    let place = place();
+    let mut store = SqliteStore::open(&place.path, 7, 1).unwrap();
+    store.commit(&[Write::Cursor(5)]).unwrap();
+    let before = store.load().unwrap();
+    drop(store);
+    let database = rusqlite::Connection::open(&place.path).unwrap();
+    database.execute_batch(BACK_TO_FORMAT_3).unwrap();
+    drop(database);
+    let mut store = SqliteStore::open(&place.path, 7, 1).unwrap();
+    assert_eq!(store.load().unwrap(), before);
+    let clocks = Clocks { server_ms: 9, unix_ms: 7 };
+    store.commit(&[Write::Clocks(clocks)]).unwrap();
+    drop(store);
+    let mut store = SqliteStore::open(&place.path, 7, 1).unwrap();
+    assert_eq!(store.load().unwrap().clocks, Some(clocks));
+}
+
+const BACK_TO_FORMAT_3: &str = "
+    ALTER TABLE device DROP COLUMN clock_server_ms;
+    ALTER TABLE device DROP COLUMN clock_unix_ms;
+    PRAGMA user_version = 3;
+";
+
 const BACK_TO_FORMAT_2: &str = "
     DROP TABLE book_state;
     DROP TABLE book;
@@ -320,6 +346,8 @@ const BACK_TO_FORMAT_2: &str = "
     ALTER TABLE groups DROP COLUMN timer_s;
     ALTER TABLE groups DROP COLUMN timer_ms;
     ALTER TABLE device DROP COLUMN filled_from;
+    ALTER TABLE device DROP COLUMN clock_server_ms;
+    ALTER TABLE device DROP COLUMN clock_unix_ms;
     ALTER TABLE groups DROP COLUMN filled_from;
     PRAGMA user_version = 2;
 ";
@@ -338,7 +366,7 @@ struct Life {
 
 impl Life {
     fn write(&mut self) -> Write {
-        let lot = self.rng.u8(0..20);
+        let lot = self.rng.u8(0..21);
         match lot {
             0 | 1 => {
                 self.id_last += 1;
@@ -468,6 +496,10 @@ impl Life {
                 Write::Expires { id, at_ms }
             }
             16 => Write::Filled(self.rng.u64(0..40)),
+            19 => Write::Clocks(Clocks {
+                server_ms: self.rng.u64(0..50),
+                unix_ms: self.rng.u64(0..50),
+            }),
             _ => Write::Cursor(self.position),
         }
     }

@@ -71,6 +71,11 @@ pub(in super::super) fn apply(connection: &Connection, write: &Write) -> Result<
         Write::Roles { group, after, through, roles } => {
             put_roles(connection, *group, *after, *through, roles)
         }
+        Write::Clocks(clocks) => execute(
+            connection,
+            "UPDATE device SET clock_server_ms = ?1, clock_unix_ms = ?2",
+            params![clocks.server_ms as i64, clocks.unix_ms as i64],
+        ),
         Write::Cursor(position) => {
             execute(connection, "UPDATE device SET cursor = ?1", params![*position as i64])
         }

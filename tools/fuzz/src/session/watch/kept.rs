@@ -83,6 +83,9 @@ impl Watch {
                     assert!(message.id.0 < 0, "it stands before what came by itself");
                 }
                 Write::Expires { at_ms, .. } => assert!(*at_ms <= NUMBER_MAX),
+                Write::Clocks(clocks) => {
+                    assert!(clocks.server_ms <= NUMBER_MAX && clocks.unix_ms <= NUMBER_MAX);
+                }
                 Write::Filled(from) => assert!(*from <= NUMBER_MAX),
                 Write::NumberLast(number) => {
                     check_number(*number);
