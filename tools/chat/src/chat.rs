@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use fulmar_client::store::StoreError;
 use fulmar_client::{
     Changes, ChatSettings, Client, Code, Conversation, Event, Group, Message, MessageId, SendError,
-    Star, State, Target,
+    Star, State, Target, content,
 };
 
 use crate::text;
@@ -362,6 +362,8 @@ impl Chat {
             message.state = State::Pending;
             again.push(message.clone());
         }
+        // A timer among them counts again.
+        self.load_conversations().await.map_err(|_| SendError::Closed)?;
         Ok(again)
     }
 
@@ -436,6 +438,8 @@ impl Chat {
                 if let Some(message) = self.messages.get_mut(id) {
                     message.state = State::Rejected(*code);
                 }
+                // A timer counts no more.
+                self.load_conversations().await?;
             }
             Event::Delivered { peer, ordinal } => self.conversation(*peer).delivered = *ordinal,
             Event::Read { peer, ordinal } => self.conversation(*peer).read = *ordinal,

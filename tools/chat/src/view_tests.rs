@@ -297,6 +297,9 @@ async fn a_text_disappears_by_itself_whatever_the_timer_says() {
     chat.set_timer(60).await.unwrap();
     assert_eq!(seconds(&chat.say_for(30, "hello").await.unwrap()), 30);
     assert_eq!(seconds(&chat.say("hello").await.unwrap()), 60);
+    // The timer has no tick yet when the conversations are read again.
+    chat.take(&Event::SeenElsewhere { peer: 8, ordinal: 1 }).await.unwrap();
+    assert_eq!(seconds(&chat.say("hello").await.unwrap()), 60);
 }
 
 /// A chat with a group that this user made with these others.

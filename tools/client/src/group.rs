@@ -125,7 +125,8 @@ pub struct Group {
     pub receipt: Receipt,
     /// The newest message; 0 before the first.
     pub last: MessageId,
-    /// After how many seconds messages should disappear; 0 for never.
+    /// After how many seconds messages should disappear; 0 for never. A timer that this device's person set counts
+    /// from the moment at which it is stored, and no more once it is rejected.
     pub timer_s: u64,
     /// The members that are known, by number.
     pub members: Vec<(u64, Role)>,

@@ -138,6 +138,7 @@ pub struct Conversation {
     pub unread: u64,
     /// The newest message of either side.
     pub last: MessageId,
-    /// After how many seconds messages should disappear; 0 for never.
+    /// After how many seconds messages should disappear; 0 for never. A timer that this device's person set counts
+    /// from the moment at which it is stored, and no more once it is rejected.
     pub timer_s: u64,
 }

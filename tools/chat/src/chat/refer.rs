@@ -34,15 +34,10 @@ impl Chat {
         let (content, body) = encoded(&Content::Timer { seconds });
         let id = self.send_body(target, content, body.clone()).await;
         let id = id.map_err(|error| format!("not sent: {error}"))?;
-        match target {
-            Target::Peer(peer) => self.conversation(peer).timer_s = seconds,
-            Target::Group(group) => {
-                if let Some(known) = self.groups.get_mut(&group) {
-                    known.timer_s = seconds;
-                }
-            }
-        }
-        Ok(self.wrote(id, target, content, &body))
+        let wrote = self.wrote(id, target, content, &body);
+        // The message is stored, and with it the timer.
+        self.load_conversations().await.map_err(|error| error.to_string())?;
+        Ok(wrote)
     }
 
     pub(super) async fn send_body(

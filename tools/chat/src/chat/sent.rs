@@ -1,7 +1,7 @@
 //! What became of messages of this person, of which the open conversation may not show anything.
 
 use fulmar_client::store::StoreError;
-use fulmar_client::{Event, Message, MessageId, State, Target};
+use fulmar_client::{Event, Message, MessageId, State, Target, content};
 
 use super::{Chat, Tick};
 use crate::text;
@@ -41,6 +41,10 @@ impl Chat {
         }
         if time_ms > 0 {
             message.time_ms = time_ms;
+        }
+        if message.content == content::TIMER {
+            // Another one may have come that is later.
+            self.load_conversations().await?;
         }
         Ok(())
     }

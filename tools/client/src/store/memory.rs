@@ -9,7 +9,7 @@ use super::{
 use crate::group::{Group, Role};
 use crate::message::{Conversation, Message, MessageId, State, Target, content};
 use crate::people::{BookItem, Profile, Put, Star};
-use crate::refer::{Changes, Reference, What};
+use crate::refer::{Changes, Reference, What, timer};
 
 /// Keeps everything in maps. A clone of it is the disk as it was at that moment, so a simulated
 /// crash is a session thrown away and a new one begun on the store.
@@ -308,6 +308,12 @@ impl MemoryStore {
         }
     }
 
+    /// The timers of this user's that wait for their ticks, of each conversation and group the latest.
+    fn pending_timers(&self) -> BTreeMap<Target, u64> {
+        let waiting = self.outbox.values().filter_map(|id| self.messages.get(id));
+        waiting.filter_map(|it| Some((it.target(), timer(it.content, &it.body)?))).collect()
+    }
+
     fn unread(&self, conversation: &ConversationState) -> u64 {
         let unread = |message: &&Message| {
             message.target() == Target::Peer(conversation.peer)
@@ -407,6 +413,7 @@ impl Store for MemoryStore {
     }
 
     fn conversations(&mut self) -> Result<Vec<Conversation>, StoreError> {
+        let pending = self.pending_timers();
         let summary = |state: &ConversationState| Conversation {
             peer: state.peer,
             delivered: state.delivered,
@@ -414,7 +421,7 @@ impl Store for MemoryStore {
             seen: state.seen,
             unread: self.unread(state),
             last: state.last,
-            timer_s: state.timer.0,
+            timer_s: pending.get(&Target::Peer(state.peer)).copied().unwrap_or(state.timer.0),
         };
         let mut all: Vec<_> = self.conversations.values().map(summary).collect();
         all.sort_by_key(|conversation| std::cmp::Reverse(conversation.last));
@@ -426,6 +433,7 @@ impl Store for MemoryStore {
             let all = self.roles.range((group, 0)..=(group, u64::MAX));
             all.map(|(&(_, user), &role)| (user, role)).collect()
         };
+        let pending = self.pending_timers();
         let summary = |state: &GroupState| Group {
             group: state.group,
             name: state.name.clone(),
@@ -435,7 +443,7 @@ impl Store for MemoryStore {
             unread: self.unread_of_group(state),
             receipt: state.receipt,
             last: state.last,
-            timer_s: state.timer.0,
+            timer_s: pending.get(&Target::Group(state.group)).copied().unwrap_or(state.timer.0),
             members: members(state.group),
         };
         let mut all: Vec<_> = self.groups.values().map(summary).collect();

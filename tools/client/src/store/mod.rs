@@ -219,7 +219,8 @@ pub struct ConversationState {
     pub out_last: u64,
     /// The newest message of either side; 0 before the first.
     pub last: MessageId,
-    /// After how many seconds messages should disappear, and when that was said; 0 for never.
+    /// After how many seconds messages should disappear, and when the server took what said so; 0 for never. One that
+    /// waits for its tick isn't in here: it is among the sends without an answer, and stands before this.
     pub timer: (u64, u64),
 }
 

@@ -2,6 +2,7 @@
 //!
 //! One transaction per batch, synced on commit. The tables are in `schema.rs`.
 
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -13,8 +14,9 @@ use super::{
     Clocks, ConversationState, GroupState, Snapshot, Store, StoreError, Write, book, schema,
 };
 use crate::group::{Group, Role};
-use crate::message::{Conversation, Message, MessageId, Target};
+use crate::message::{Conversation, Message, MessageId, Target, content};
 use crate::people::{BookItem, Profile, Star};
+use crate::refer::timer;
 
 mod read;
 mod refer;
@@ -35,6 +37,10 @@ const GROUP_COLUMNS: &str =
     "of_group, cursor, name, info, owner, roles_at, is_gone, own_last, seen,
     seen_confirmed, receipt_position, receipt_members, receipt_delivered, receipt_read,
     receipt_delivered_all, receipt_read_all, last, filled_from, timer_s, timer_ms";
+
+const UNANSWERED_COLUMNS: &str = "number, id, peer, content, body, of_group";
+
+const UNANSWERED: &str = "FROM outbox JOIN messages ON id = message";
 
 /// Inverted in the numbers of members, so that SQLite's signed integers sort as the numbers do.
 const HIGHEST_BIT: u64 = 1 << 63;
@@ -93,12 +99,10 @@ impl Store for SqliteStore {
         conversations.sort_unstable_by_key(|state| state.peer);
         let mut groups = self.read_groups()?;
         groups.sort_unstable_by_key(|state| state.group);
+        let sql = format!("SELECT {UNANSWERED_COLUMNS} {UNANSWERED} ORDER BY number");
         let outbox = self
             .connection
-            .prepare(
-                "SELECT number, id, peer, content, body, of_group
-                 FROM outbox JOIN messages ON id = message ORDER BY number",
-            )?
+            .prepare(&sql)?
             .query_map([], read_unanswered)?
             .collect::<Result<_, _>>()?;
         let book_cursor =
@@ -206,13 +210,24 @@ impl Store for SqliteStore {
                 unread: unsigned(row, 6)?,
             })
         })?;
-        Ok(rows.collect::<Result<_, _>>()?)
+        let mut all = rows.collect::<Result<Vec<_>, _>>()?;
+        let pending = self.pending_timers()?;
+        for known in &mut all {
+            known.timer_s = *pending.get(&Target::Peer(known.peer)).unwrap_or(&known.timer_s);
+        }
+        Ok(all)
     }
 
     fn groups(&mut self) -> Result<Vec<Group>, StoreError> {
         let mut states = self.read_groups()?;
         states.sort_by_key(|state| std::cmp::Reverse(state.last));
-        states.into_iter().map(|state| self.summary(state)).collect()
+        let pending = self.pending_timers()?;
+        let mut all: Vec<_> =
+            states.into_iter().map(|state| self.summary(state)).collect::<Result<_, _>>()?;
+        for known in &mut all {
+            known.timer_s = *pending.get(&Target::Group(known.group)).unwrap_or(&known.timer_s);
+        }
+        Ok(all)
     }
 
     fn book(&mut self) -> Result<Vec<BookItem>, StoreError> {
@@ -239,6 +254,19 @@ impl SqliteStore {
         let mut statement = self.connection.prepare_cached(&sql)?;
         let states = statement.query_map([], read_group)?.collect::<Result<_, _>>()?;
         Ok(states)
+    }
+
+    /// The timers of this user's that wait for their ticks, of each conversation and group the latest.
+    fn pending_timers(&self) -> Result<BTreeMap<Target, u64>, StoreError> {
+        let sql =
+            format!("SELECT {UNANSWERED_COLUMNS} {UNANSWERED} WHERE content = ?1 ORDER BY number");
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let waiting = statement
+            .query_map([content::TIMER], read_unanswered)?
+            .collect::<Result<Vec<_>, _>>()?;
+        let timers =
+            waiting.iter().filter_map(|it| Some((it.target, timer(it.content, &it.body)?)));
+        Ok(timers.collect())
     }
 
     fn summary(&self, state: GroupState) -> Result<Group, StoreError> {

@@ -1,13 +1,14 @@
 //! What refers to messages, and messages that disappear: what the device's store makes of them.
 
+use fulmar_client::core::Session;
 use fulmar_client::store::{MemoryStore, Store, Write};
-use fulmar_client::{Change, Message, Target};
+use fulmar_client::{Change, Message, MessageId, Target};
 use fulmar_protocol::content::{Content, Target as Meant};
 use fulmar_protocol::group::GroupDeliver;
 use fulmar_protocol::history::{HistoryEnd, Past};
-use fulmar_protocol::{Deliver, Frame, Welcome};
+use fulmar_protocol::{Code, Deliver, Frame, Welcome};
 
-use crate::device::Device;
+use crate::device::{Device, Pace};
 use crate::frames::{START_MS, WELCOME, deliver, tick};
 
 fn body(content: &Content<'_>) -> (u8, Vec<u8>) {
@@ -334,6 +335,93 @@ fn a_timer_whose_tick_says_no_time_is_the_newest() {
         device.server(&[Frame::Sent { peer: 8, number, ordinal, time_ms }]);
         assert_eq!(timer(&mut device), Some(seconds));
     }
+}
+
+impl Device {
+    /// The person sets a timer.
+    fn set_timer(&mut self, target: Target, seconds: u64) -> MessageId {
+        let (content, body) = body(&Content::Timer { seconds });
+        let send = |session: &mut Session, now, actions: &mut _| {
+            session.send_to(now, target, content, body.into(), actions)
+        };
+        self.ask(send).unwrap()
+    }
+
+    /// The timers of the conversation with user 8 and of group 30, as programs see them.
+    fn timers(&mut self) -> [Option<u64>; 2] {
+        let of_peer = self.store.conversations().unwrap();
+        let of_group = self.store.groups().unwrap();
+        let of_peer = of_peer.iter().find(|it| it.peer == 8).map(|it| it.timer_s);
+        [of_peer, of_group.iter().find(|it| it.group == 30).map(|it| it.timer_s)]
+    }
+}
+
+#[test]
+fn a_timer_of_this_person_holds_before_its_tick() {
+    let mut device = Device::online();
+    device.set_timer(Target::Peer(8), 60);
+    device.set_timer(Target::Group(30), 90);
+    assert_eq!(device.timers(), [Some(60), Some(90)]);
+    device.lose();
+    let mut device = Device::on(device.store);
+    assert_eq!(device.timers(), [Some(60), Some(90)], "after a new start");
+    device.login();
+    device.server(&[
+        tick(8, START_MS, 1),
+        Frame::GroupSent { group: 30, number: START_MS + 1, position: 1, time_ms: START_MS },
+    ]);
+    assert_eq!(device.timers(), [Some(60), Some(90)], "with the tick");
+}
+
+#[test]
+fn a_timer_holds_from_the_moment_at_which_it_is_stored() {
+    let mut device = Device::online();
+    device.storing = Pace::WhenTold;
+    device.set_timer(Target::Peer(8), 60);
+    assert_eq!(device.timers(), [None, None]);
+    device.stored();
+    assert_eq!(device.timers(), [Some(60), None]);
+    assert_eq!(device.saved.len(), 1, "and the program knows then");
+}
+
+#[test]
+fn a_rejected_timer_holds_no_more() {
+    let mut device = Device::online();
+    device.peer_sends(1, 1, &Content::Timer { seconds: 10 });
+    let reject =
+        |number| Frame::Rejected { peer: 8, number, code: Code::QuotaExceeded, retry_after_ms: 0 };
+    let first = device.set_timer(Target::Peer(8), 60);
+    device.set_timer(Target::Peer(8), 90);
+    device.server(&[reject(START_MS)]);
+    assert_eq!(device.timers()[0], Some(90), "the other one still waits");
+    device.server(&[reject(START_MS + 1)]);
+    assert_eq!(device.timers()[0], Some(10));
+    let message = device.store.message(first).unwrap().unwrap();
+    device.ask(|session, now, actions| session.resend(now, &message, actions)).unwrap();
+    assert_eq!(device.timers()[0], Some(60), "it is sent again");
+    device.server(&[tick(8, START_MS + 2, 1)]);
+    assert_eq!(device.timers()[0], Some(60));
+}
+
+#[test]
+fn of_several_timers_the_one_holds_that_the_server_took_last() {
+    let mut device = Device::online();
+    device.set_timer(Target::Peer(8), 60);
+    device.set_timer(Target::Peer(8), 90);
+    device.server(&[Frame::Skip { position: 4 }]);
+    device.peer_sends(5, 1, &Content::Timer { seconds: 10 });
+    assert_eq!(device.timers()[0], Some(90), "this person's, until its time is known");
+    let sent = |number, ordinal, time_ms| {
+        let (peer, number) = (8, START_MS + number);
+        Frame::Sent { peer, number, ordinal, time_ms: START_MS + time_ms }
+    };
+    device.server(&[sent(0, 1, 2)]);
+    assert_eq!(device.timers()[0], Some(90));
+    device.server(&[sent(1, 2, 4)]);
+    assert_eq!(device.timers()[0], Some(10), "the peer's was taken after both");
+    device.set_timer(Target::Peer(8), 0);
+    device.server(&[sent(2, 3, 6)]);
+    assert_eq!(device.timers()[0], Some(0));
 }
 
 #[test]

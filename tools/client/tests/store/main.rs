@@ -527,6 +527,7 @@ impl Life {
             2 => Content::Delete { target },
             3 => Content::Reaction { target: Meant { of_peer, place }, body: b"+1" },
             4 => Content::Reaction { target: Meant { of_peer: false, place }, body: b"" },
+            5 => Content::Timer { seconds: target },
             _ => return message,
         };
         let mut body = Vec::new();
