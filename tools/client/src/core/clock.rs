@@ -48,6 +48,11 @@ impl ServerClock {
         Some(server_ms.saturating_add(passed_ms).min(NUMBER_MAX))
     }
 
+    /// When the latest connection began; 0 before the first.
+    pub(super) fn welcomed_ms(&self) -> u64 {
+        self.since.filter(|_| self.is_told).map_or(0, |(server_ms, _)| server_ms)
+    }
+
     /// What the store is to keep, where it has nothing of this connection, or the wall clock was set since.
     pub(super) fn take_unkept(&mut self, now: Now) -> Option<Clocks> {
         let server_ms = self.time_ms(now).filter(|_| self.is_told)?;

@@ -53,15 +53,8 @@ impl Session {
     }
 
     /// An own message has its tick: if it disappears, its time begins.
-    pub(super) fn begin_expiry(
-        &mut self,
-        now: Now,
-        id: MessageId,
-        content: u8,
-        body: &[u8],
-        time_ms: u64,
-    ) {
-        let taken_ms = self.taken_ms(now, time_ms);
+    pub(super) fn begin_expiry(&mut self, id: MessageId, content: u8, body: &[u8], time_ms: u64) {
+        let taken_ms = self.taken_ms(time_ms);
         if let Some(seconds) = seconds(content, body) {
             let at_ms = taken_ms.saturating_add(seconds * 1_000).min(NUMBER_MAX);
             self.expiries.all.insert(at_ms);
@@ -69,13 +62,10 @@ impl Session {
         }
     }
 
-    /// When the server took a message, as its tick says; now where that no longer knows it.
-    pub(super) fn taken_ms(&self, now: Now, time_ms: u64) -> u64 {
-        if time_ms > 0 {
-            return time_ms;
-        }
-        // A tick comes behind a welcome, which told the time.
-        self.clock.time_ms(now).unwrap_or(now.unix_ms)
+    /// When the server took a message, as its tick says. Where that no longer knows it, the message was sent on an
+    /// earlier connection, so it is the latest that it can be: when this one began.
+    pub(super) fn taken_ms(&self, time_ms: u64) -> u64 {
+        if time_ms == 0 { self.clock.welcomed_ms() } else { time_ms }
     }
 
     /// Deletes what is over. As long as nobody ever told the server's time, that is nothing.

@@ -196,7 +196,7 @@ impl Session {
             Frame::GroupSkip { group, position } => self.intake.skip(LogId::Group(group), position),
             Frame::GroupNotice(ref notice) => self.intake.notice(notice),
             Frame::GroupSent { group, number, position, time_ms } => {
-                self.on_group_sent(now, (group, number), position, time_ms)
+                self.on_group_sent((group, number), position, time_ms)
             }
             Frame::GroupRejected(GroupRejected { group, number, code, retry_after_ms }) => {
                 self.on_rejected(now, Target::Group(group), number, code, retry_after_ms);
@@ -234,7 +234,6 @@ impl Session {
 
     fn on_group_sent(
         &mut self,
-        now: Now,
         (group, number): (u64, u64),
         position: u64,
         time_ms: u64,
@@ -246,8 +245,8 @@ impl Session {
         let Some(Unanswered { id, target, content, body, .. }) = answered else { return Ok(()) };
         self.outbox.ticked();
         self.ledger.write(Write::Ticked { id, number, ordinal: position, time_ms });
-        self.begin_expiry(now, id, content, &body, time_ms);
-        self.set_timer(Some(group), 0, content, &body, self.taken_ms(now, time_ms));
+        self.begin_expiry(id, content, &body, time_ms);
+        self.set_timer(Some(group), 0, content, &body, self.taken_ms(time_ms));
         if target == Target::Group(0) {
             self.ledger.write(Write::Placed { id, group });
             self.groups.met(group, id);

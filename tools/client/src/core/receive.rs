@@ -154,7 +154,7 @@ impl Session {
             Frame::HistoryEnd(ref end) => self.on_history_end(end),
             Frame::Skip { position } => self.intake.skip(LogId::Inbox, position),
             Frame::Sent { peer, number, ordinal, time_ms } => {
-                self.on_sent(now, (peer, number), ordinal, time_ms)
+                self.on_sent((peer, number), ordinal, time_ms)
             }
             Frame::Rejected { peer, number, code, retry_after_ms } => {
                 self.on_rejected(now, Target::Peer(peer), number, code, retry_after_ms);
@@ -179,7 +179,6 @@ impl Session {
 
     fn on_sent(
         &mut self,
-        now: Now,
         (peer, number): (u64, u64),
         ordinal: u64,
         time_ms: u64,
@@ -196,8 +195,8 @@ impl Session {
             }
             self.outbox.ticked();
             self.ledger.write(Write::Ticked { id, number, ordinal, time_ms });
-            self.begin_expiry(now, id, content, &body, time_ms);
-            self.set_timer(None, peer, content, &body, self.taken_ms(now, time_ms));
+            self.begin_expiry(id, content, &body, time_ms);
+            self.set_timer(None, peer, content, &body, self.taken_ms(time_ms));
             self.ledger.then(Effect::Settled);
             self.write_conversation(peer);
             self.ledger.then(Effect::Notify(Event::Ticked { id, peer, ordinal, time_ms }));

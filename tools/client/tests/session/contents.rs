@@ -424,6 +424,39 @@ fn of_several_timers_the_one_holds_that_the_server_took_last() {
     assert_eq!(device.timers()[0], Some(0));
 }
 
+/// The tick was lost with the connection, and the peer said something else since.
+#[test]
+fn a_timer_whose_tick_says_no_time_is_older_than_the_connection() {
+    let mut device = Device::online();
+    device.set_timer(Target::Peer(8), 60);
+    device.lose();
+    device.events();
+    device.sent();
+    device.login();
+    device.pass(MINUTE_MS);
+    device.peer_sends(1, 1, &Content::Timer { seconds: 10 });
+    device.server(&[Frame::Sent { peer: 8, number: START_MS, ordinal: 1, time_ms: 0 }]);
+    assert_eq!(device.timers()[0], Some(10));
+}
+
+#[test]
+fn a_message_whose_tick_says_no_time_is_over_so_long_after_the_welcome() {
+    let mut device = Device::online();
+    let (content, psst) = body(&Content::Disappearing { seconds: 60, content: 1, body: b"psst" });
+    let send =
+        device.ask(|session, now, actions| session.send(now, 8, content, psst.into(), actions));
+    device.lose();
+    device.events();
+    device.sent();
+    device.login();
+    device.pass(MINUTE_MS / 2);
+    device.server(&[Frame::Sent { peer: 8, number: START_MS, ordinal: 1, time_ms: 0 }]);
+    device.pass(MINUTE_MS / 2 - 1);
+    assert!(send.is_ok() && device.of_peer().len() == 1);
+    device.pass(1);
+    assert!(device.of_peer().is_empty());
+}
+
 #[test]
 fn mentions_and_timers_of_a_group_are_kept() {
     let mut device = Device::online();
