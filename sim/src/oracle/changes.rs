@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use fulmar_client::{Message, State};
 use fulmar_protocol::content::{self, Content};
+use fulmar_protocol::group::CONTENT_CHANGE;
 
 use super::{Complaint, Oracle};
 use crate::coverage::Happening;
@@ -101,7 +102,11 @@ impl Oracle {
                 continue;
             }
             let place = place_of(message, message.state.is_own(), ordinal);
-            let due = changes.get(&place).unwrap_or(&untouched);
+            let due = match message.content {
+                // What refers to one of these is ignored.
+                content::TIMER | CONTENT_CHANGE => &untouched,
+                _ => changes.get(&place).unwrap_or(&untouched),
+            };
             if message.changes.edited.is_some() || message.changes.is_deleted {
                 self.hit(Happening::Changed);
             }

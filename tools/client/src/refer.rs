@@ -67,6 +67,11 @@ impl Message {
         self.reference().is_some()
     }
 
+    /// Whether it is one to be shown by itself, to which others may refer.
+    pub(crate) fn is_shown(&self) -> bool {
+        !self.is_reference() && !matches!(self.content, content::CHANGE | content::TIMER)
+    }
+
     /// The content and the body to show: without what stands around them, and as edited last.
     #[must_use]
     pub fn shown(&self) -> (u8, &[u8]) {
@@ -96,18 +101,16 @@ impl Message {
     /// mentions the user. The rule is that of SPEC.md, section 12, so that all devices of a person agree.
     #[must_use]
     pub fn calls(&self, user: u64, settings: ChatSettings, now_ms: u64) -> bool {
-        let is_shown = !self.is_reference()
-            && !matches!(self.content, content::CHANGE | content::TIMER)
-            && !self.changes.is_deleted;
+        let is_shown = self.is_shown() && !self.changes.is_deleted;
         let is_muted = settings.muted_until_ms > now_ms;
         !self.state.is_own() && is_shown && (!is_muted || self.mentions().contains(&user))
     }
 
     /// The content and body of a message that changes this one; `None` where that can't be, since it has no tick
-    /// yet, is somebody else's, or refers to another one itself.
+    /// yet, is somebody else's, or isn't one to be shown.
     #[must_use]
     pub fn change(&self, change: Change<'_>) -> Option<(u8, Vec<u8>)> {
-        let place = self.ordinal.filter(|_| !self.is_reference())?;
+        let place = self.ordinal.filter(|_| self.is_shown())?;
         let is_own = self.state.is_own();
         let content = match change {
             Change::Edit(body) if is_own => Content::Edit { target: place, body },

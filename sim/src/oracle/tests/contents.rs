@@ -1,7 +1,7 @@
 //! What refers to other messages.
 
 use fulmar_client::Change;
-use fulmar_protocol::content::{Content, EDIT};
+use fulmar_protocol::content::{Content, EDIT, TIMER};
 use fulmar_protocol::{Code, Frame, Send};
 
 use super::{History, READER, TIME_MS};
@@ -92,6 +92,21 @@ fn a_device_makes_of_a_message_what_it_was_told() {
     history.0.judge_changes((READER, 1), [&edited, &edit].into_iter());
     history.is_quiet();
     history.0.judge_changes((READER, 1), [&one, &edit].into_iter());
+    history.complains("all devices agree what became of a message");
+}
+
+#[test]
+fn a_timer_stays_what_it_is() {
+    let mut history = History::new();
+    let timer = fulmar_client::Message { content: TIMER, ..History::message(1, 1, b"\x3c") };
+    let mut body = Vec::new();
+    edit(1).encode(&mut body);
+    let edit = fulmar_client::Message { content: EDIT, ..History::message(2, 2, &body) };
+    history.0.judge_changes((READER, 1), [&timer, &edit].into_iter());
+    history.is_quiet();
+    let mut edited = timer.clone();
+    edited.changes.edited = Some((b"new"[..].into(), TIME_MS));
+    history.0.judge_changes((READER, 1), [&edited, &edit].into_iter());
     history.complains("all devices agree what became of a message");
 }
 

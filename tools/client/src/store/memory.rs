@@ -213,7 +213,7 @@ impl MemoryStore {
             it.target() == entry.target()
                 && it.ordinal == Some(target)
                 && (it.group.is_some() || it.state.is_own() == is_own)
-                && !it.is_reference()
+                && it.is_shown()
         };
         let Some(meant) = self.messages.values_mut().find(is_it) else { return };
         let id = meant.id;

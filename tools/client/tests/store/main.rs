@@ -8,7 +8,7 @@ use fulmar_client::store::{
     Clocks, ConversationState, GroupState, MemoryStore, SqliteStore, Store, StoreError, Write,
 };
 use fulmar_client::{
-    Changes, Message, MessageId, Profile, Receipt, Role, Star, State, Target, content,
+    Change, Changes, Message, MessageId, Profile, Receipt, Role, Star, State, Target, content,
 };
 use fulmar_protocol::Code;
 use fulmar_protocol::content::{Content, Target as Meant};
@@ -136,6 +136,47 @@ fn a_starred_message_is_found_by_what_all_devices_call_it() {
     assert_eq!(file.starred(nowhere).unwrap(), None);
     let pending = message(5, 8, State::Pending, None);
     assert_eq!(Star::of(&pending), None, "nobody else calls it anything yet");
+}
+
+/// An entry of group 30.
+fn entry(id: i64, what: &Content<'_>) -> Write {
+    let mut body = Vec::new();
+    what.encode(&mut body);
+    let message = message(id, 9, State::Received, Some(id as u64));
+    let (group, body) = (Some(30), Arc::from(body));
+    Write::Insert(Message { group, content: what.number(), body, ..message })
+}
+
+#[test]
+fn what_refers_to_a_timer_or_a_change_of_a_group_is_ignored() {
+    let place = place();
+    let mut file = SqliteStore::open(&place.path, 7, 1).unwrap();
+    let mut memory = MemoryStore::new();
+    let mut batch = vec![
+        entry(1, &Content::Timer { seconds: 60 }),
+        entry(2, &Content::Plain { content: content::CHANGE, body: b"" }),
+        entry(3, &Content::Plain { content: content::TEXT, body: b"text" }),
+    ];
+    for target in 1..=3 {
+        let (of_peer, id) = (false, 10 * target as i64);
+        let meant = Meant { of_peer, place: target };
+        batch.push(entry(id, &Content::Edit { target, body: b"edited" }));
+        batch.push(entry(id + 1, &Content::Reaction { target: meant, body: b"+1" }));
+    }
+    for store in [&mut file as &mut dyn Store, &mut memory] {
+        store.commit(&batch).unwrap();
+        let changed = |it: &Message| it.changes != Changes::default();
+        let kept = store.history(Target::Group(30), None, 9).unwrap();
+        assert_eq!(kept.iter().map(changed).collect::<Vec<_>>(), [false, false, true]);
+        store
+            .commit(&[1, 2, 3].map(|it| entry(50 + it as i64, &Content::Delete { target: it })))
+            .unwrap();
+        let kept = store.history(Target::Group(30), None, 9).unwrap();
+        let is_deleted = |it: &Message| it.changes.is_deleted;
+        assert_eq!(kept.iter().map(is_deleted).collect::<Vec<_>>(), [false, false, true]);
+        let can_be_changed = |it: &Message| it.change(Change::React(b"+1")).is_some();
+        assert_eq!(kept.iter().map(can_be_changed).collect::<Vec<_>>(), [false, false, true]);
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{MESSAGE_COLUMNS, StoreError, Stored, blob, read_message, unsigned};
-use crate::message::{Message, MessageId, Target};
+use crate::message::{Message, MessageId, Target, content};
 use crate::refer::{Reaction, Reference, What};
 
 /// Lets an entry change the message that it refers to, if that is here.
@@ -13,7 +13,7 @@ pub(super) fn refer(connection: &Connection, entry: &Message) -> Result<(), Stor
     else {
         return Ok(());
     };
-    let Some(id) = find(connection, entry.target(), target, is_own)? else { return Ok(()) };
+    let Some(id) = meant(connection, entry.target(), target, is_own)? else { return Ok(()) };
     match what {
         What::Edit(body) => {
             connection
@@ -50,28 +50,49 @@ pub(super) fn refer(connection: &Connection, entry: &Message) -> Result<(), Stor
     Ok(())
 }
 
-/// The message to be shown that has this ordinal or position there; `is_own` says of which direction.
+/// The message that has this ordinal or position there and isn't about another one; `is_own` says of which direction.
 pub(super) fn find(
     connection: &Connection,
     target: Target,
     place: u64,
     is_own: bool,
 ) -> Result<Option<MessageId>, StoreError> {
+    find_of(connection, target, place, is_own, "")
+}
+
+/// The same of what others may refer to: neither a timer nor a change of a group is.
+fn meant(
+    connection: &Connection,
+    target: Target,
+    place: u64,
+    is_own: bool,
+) -> Result<Option<MessageId>, StoreError> {
+    let is_shown = format!("AND content NOT IN ({}, {})", content::CHANGE, content::TIMER);
+    find_of(connection, target, place, is_own, &is_shown)
+}
+
+fn find_of(
+    connection: &Connection,
+    target: Target,
+    place: u64,
+    is_own: bool,
+    condition: &str,
+) -> Result<Option<MessageId>, StoreError> {
     let id = |row: &rusqlite::Row<'_>| Ok(MessageId(row.get(0)?));
     let found = match target {
         Target::Group(group) => connection
-            .prepare_cached(
+            .prepare_cached(&format!(
                 "SELECT id FROM messages WHERE of_group IS NOT NULL AND of_group = ?1
-                     AND ordinal = ?2 AND refers_to IS NULL ORDER BY id LIMIT 1",
-            )?
+                     AND ordinal = ?2 AND refers_to IS NULL {condition} ORDER BY id LIMIT 1"
+            ))?
             .query_row(params![group as i64, place as i64], id)
             .optional()?,
         Target::Peer(peer) => connection
-            .prepare_cached(
+            .prepare_cached(&format!(
                 "SELECT id FROM messages WHERE of_group IS NULL AND peer = ?1
-                     AND ordinal = ?2 AND (state <> 0) = ?3 AND refers_to IS NULL
-                 ORDER BY id LIMIT 1",
-            )?
+                     AND ordinal = ?2 AND (state <> 0) = ?3 AND refers_to IS NULL {condition}
+                 ORDER BY id LIMIT 1"
+            ))?
             .query_row(params![peer as i64, place as i64, is_own], id)
             .optional()?,
     };
