@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use fulmar_client::store::StoreError;
 use fulmar_client::{
     Changes, ChatSettings, Client, Code, Conversation, Event, Group, Message, MessageId, SendError,
-    Star, State, Target, content,
+    Star, State, Target,
 };
 
 use crate::text;
