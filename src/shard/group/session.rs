@@ -213,7 +213,7 @@ impl Shard {
             | GroupLetter::Noticed { group, .. } => self.hand_to_known_group(group, letter, fx),
             GroupLetter::Resume { asker, cursors } => self.compare_resumed(asker, cursors, fx),
             GroupLetter::Accepted { origin, group, position, time_ms, is_member } => {
-                if is_member && self.acted_in_group(origin, group, fx) {
+                if self.acted_in_group(origin, group, is_member, fx) {
                     let answer = Answer::Acted { origin, group, position, time_ms };
                     self.answer_when_stored(None, answer, fx);
                 } else {
@@ -390,11 +390,18 @@ impl Shard {
 
     /// A user wrote to a group, or changed or made it: from then on it knows its members, which is stored before
     /// that is ticked. Whether the tick has to wait for it, or for one of the same that does.
-    fn acted_in_group(&mut self, origin: Origin, group: GroupId, fx: &mut Effects) -> bool {
+    fn acted_in_group(
+        &mut self,
+        origin: Origin,
+        group: GroupId,
+        is_member: bool,
+        fx: &mut Effects,
+    ) -> bool {
         // By its session, which costs no look into a table; one that is gone makes up for it with the next message.
         let conn = origin.conn;
         let Some(slot) = self.session(conn).map(|session| session.user_slot) else { return false };
-        let is_new = self.users[slot].record.groups.act(group);
+        // Who went by it doesn't know them.
+        let is_new = is_member && self.users[slot].record.groups.act(group);
         if is_new {
             self.is_known_to_others(slot, fx);
         }
