@@ -52,7 +52,7 @@ impl Oracle {
             }
             Frame::GroupLook { group, after } => {
                 let head = self.groups.named(group);
-                link.groups.looks(group, Look { head, after });
+                link.groups.looks(group, Look { head, after: Some(after) });
             }
             _ => {}
         }
@@ -167,8 +167,8 @@ impl Oracle {
             let detail = format!("{state:?}, where {least} was told before");
             return Err(Complaint("the head of a group never goes back", detail));
         }
-        if let Some(look) = look {
-            self.groups.show(user, look.after, state);
+        if let Some(after) = look.and_then(|look| look.after) {
+            self.groups.show(user, after, state);
         }
         self.groups.log(state.group).pass(state.head)
     }

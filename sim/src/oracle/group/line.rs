@@ -38,8 +38,18 @@ pub(crate) struct Asked {
 pub(crate) struct Look {
     /// How much of it was known then: the least that its head may be.
     pub(crate) head: u64,
-    /// Members with larger numbers are asked for.
-    pub(crate) after: u64,
+    /// Members with larger numbers are asked for; it isn't known which of several questions is answered where that is
+    /// missing.
+    pub(crate) after: Option<u64>,
+}
+
+/// Questions what one group is.
+#[derive(Debug)]
+enum Looks {
+    /// They are answered in their order.
+    Asked(VecDeque<Look>),
+    /// It was said that the group is gone, which answered one of them or none. The oldest knew this much.
+    Unclear(u64),
 }
 
 /// See the module's description.
@@ -53,7 +63,7 @@ pub(crate) struct Lines {
     /// Sends and changes without an answer, in the order in which they were written.
     unanswered: Vec<Asked>,
     /// Questions what a group is, without an answer.
-    looks: BTreeMap<u64, VecDeque<Look>>,
+    looks: BTreeMap<u64, Looks>,
 }
 
 impl Lines {
@@ -104,17 +114,28 @@ impl Lines {
 
     /// The client asks what a group is.
     pub(crate) fn looks(&mut self, group: u64, look: Look) {
-        self.looks.entry(group).or_default().push_back(look);
+        let looks = self.looks.entry(group).or_insert_with(|| Looks::Asked(VecDeque::new()));
+        if let Looks::Asked(looks) = looks {
+            looks.push_back(look);
+        }
     }
 
     /// It is told what the group is; what it asked.
     pub(crate) fn looked(&mut self, group: u64) -> Option<Look> {
-        self.looks.get_mut(&group).and_then(VecDeque::pop_front)
+        match self.looks.get_mut(&group)? {
+            Looks::Asked(looks) => looks.pop_front(),
+            &mut Looks::Unclear(head) => Some(Look { head, after: None }),
+        }
     }
 
     /// It is told that there is no such group for it, whatever it asked.
     pub(crate) fn looked_in_vain(&mut self, group: u64) {
-        self.looks.remove(&group);
+        if let Some(looks) = self.looks.get_mut(&group)
+            && let Looks::Asked(asked) = looks
+            && let Some(oldest) = asked.front()
+        {
+            *looks = Looks::Unclear(oldest.head);
+        }
     }
 
     pub(crate) fn delivers(

@@ -163,3 +163,23 @@ fn members_alone_are_shown_who_writes() {
     history.0.judge_whole();
     history.complains("members alone are shown who writes in a group");
 }
+
+#[test]
+fn what_is_said_behind_an_end_may_answer_an_older_question() {
+    let mut history = History::with_told_group();
+    history.wrote(2, &Frame::GroupLook { group: GROUP, after: 0 });
+    history.told(2, &Frame::GroupGone { group: GROUP, position: 0 });
+    history.group_change(3, Action::Add, &[9]);
+    history.told_group(1, 3, 3);
+    // Of before the addition, though a later question was asked since.
+    history.shown(2, 2, b"g", &[(SENDER, 3), (READER, 1)]);
+    history.is_quiet();
+    let mut history = History::with_told_group();
+    history.wrote(2, &Frame::GroupLook { group: GROUP, after: 0 });
+    history.told(2, &Frame::GroupGone { group: GROUP, position: 0 });
+    let (group, head, members, shows_history) = (GROUP, 1, 2, false);
+    let (name, info, roles) = (&b"g"[..], &b""[..], Pairs::Slice(&[]));
+    let state = GroupState { group, head, members, shows_history, name, info, roles };
+    history.told(2, &Frame::GroupState(state));
+    history.complains("the head of a group never goes back");
+}
