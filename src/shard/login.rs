@@ -307,36 +307,37 @@ impl Shard {
 
     pub(super) fn pong(&mut self, conn: ConnId, fx: &mut Effects) {
         let Some(session) = self.session(conn) else { return };
-        if !std::mem::replace(&mut session.pong_owed, true) {
+        if !std::mem::replace(&mut session.pong_owed, true) && !self.pay_pong(conn, fx) {
             self.pongs_owed.push(conn);
-            self.pay_pongs(fx);
         }
     }
 
-    /// Answers pings. A pong also says that everything from before the pong before it is stored, so it
-    /// waits for that, and for what the session said and isn't changed yet.
+    /// Answers the pings for whose answers more had to be stored.
     pub(super) fn pay_pongs(&mut self, fx: &mut Effects) {
-        if self.pongs_owed.is_empty() {
-            return;
-        }
+        let mut owed = std::mem::take(&mut self.pongs_owed);
+        owed.retain(|&conn| !self.pay_pong(conn, fx));
+        self.pongs_owed = owed;
+    }
+
+    /// Answers a ping, if that is owed. A pong also says that everything from before the pong before it is stored, so
+    /// it waits for that, and for what the session said and isn't changed yet; `false` if it has to.
+    pub(super) fn pay_pong(&mut self, conn: ConnId, fx: &mut Effects) -> bool {
         let now_ms = self.now.mono_ms;
         let changed_ms = self.oldest_change_ms().unwrap_or(u64::MAX);
-        let mut owed = std::mem::take(&mut self.pongs_owed);
-        owed.retain(|&conn| {
-            let Some(session) = self.session(conn) else { return false };
-            let is_unstored = changed_ms <= session.ponged_ms && session.ponged_ms > 0;
-            if is_unstored || session.reads_loading > 0 {
-                return true;
-            }
-            session.pong_owed = false;
-            session.ponged_ms = now_ms;
-            let slot = session.user_slot;
-            let head = self.users[slot].durable;
-            self.put(conn, &Frame::Pong { heads: Pairs::Slice(&[(INBOX_LOG, head)]) }, fx);
-            self.pause_if_full(conn, fx);
-            false
-        });
-        self.pongs_owed = owed;
+        let Some(session) = self.session(conn).filter(|session| session.pong_owed) else {
+            return true;
+        };
+        let is_unstored = changed_ms <= session.ponged_ms && session.ponged_ms > 0;
+        if is_unstored || session.reads_loading > 0 {
+            return false;
+        }
+        session.pong_owed = false;
+        session.ponged_ms = now_ms;
+        let slot = session.user_slot;
+        let head = self.users[slot].durable;
+        self.put(conn, &Frame::Pong { heads: Pairs::Slice(&[(INBOX_LOG, head)]) }, fx);
+        self.pause_if_full(conn, fx);
+        true
     }
 
     pub(super) fn shut_down(&mut self, fx: &mut Effects) {

@@ -119,8 +119,10 @@ impl Shard {
             self.reject(origin, user, Code::Overloaded, fx);
             return;
         }
-        if let (Action::Enter { origin, .. }, LogId::Group(group)) = (&action, log)
+        // Those to be added were told, so that isn't turned down here; so many are held in a group, and no more.
+        if let (Action::Enter { origin, what }, LogId::Group(group)) = (&action, log)
             && waiting.len() >= WAITING_MAX
+            && !matches!(what, Entering::Addition(_))
         {
             let origin = *origin;
             self.is_entering_group(group, false);

@@ -73,8 +73,8 @@ impl Shard {
         self.is_told_what_it_asked(conn);
         let Some(session) = self.session(conn) else { return };
         session.reads_loading = session.reads_loading.saturating_sub(1);
-        if session.reads_loading == 0 && session.pong_owed {
-            self.pay_pongs(fx);
+        if session.reads_loading == 0 {
+            self.pay_pong(conn, fx);
         }
     }
 
