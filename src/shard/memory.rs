@@ -122,7 +122,7 @@ impl Shard {
         // Those to be added were told, so that isn't turned down here; so many are held in a group, and no more.
         if let (Action::Enter { origin, what }, LogId::Group(group)) = (&action, log)
             && waiting.len() >= WAITING_MAX
-            && !matches!(what, Entering::Addition(_))
+            && !matches!(what, super::group::Entering::Addition(_))
         {
             let origin = *origin;
             self.is_entering_group(group, false);
