@@ -296,13 +296,11 @@ impl Oracle {
         self.hit(Happening::GroupReceipt);
         let &GroupReceipt { group, position, members, delivered, read, .. } = receipt;
         let (delivered_all, read_all) = (receipt.delivered_all, receipt.read_all);
-        let mut sums = (0, 0);
-        for (&(user, _), reader) in self.readers_of(group) {
-            if user != author {
-                let has = self.has_through(user, group, reader);
-                sums.0 += u64::from(has.max(reader.read) >= position);
-                sums.1 += u64::from(reader.read >= position);
-            }
+        let mut sums = self.progress_of(group, author, position, None);
+        if delivered > sums.0 {
+            // Rarely: what somebody may not read doesn't keep it from having what is behind that.
+            let members = Members::of(group, self.groups.log(group))?;
+            sums = self.progress_of(group, author, position, Some(&members));
         }
         let entry = self.groups.logs.get(&group).and_then(|log| log.entry(position));
         // Whoever wrote it has it; of one that nobody was told yet that may be anybody.
@@ -321,6 +319,24 @@ impl Oracle {
         Err(Complaint("a receipt of a group tells the truth", detail))
     }
 
+    /// How many but the author have an entry, and saw it, at most.
+    fn progress_of(
+        &self,
+        group: u64,
+        author: u64,
+        position: u64,
+        members: Option<&Members>,
+    ) -> (u64, u64) {
+        let mut sums = (0, 0);
+        for (&(user, _), reader) in self.readers_of(group).filter(|((user, _), _)| *user != author)
+        {
+            let has = self.has_through(user, group, reader, members);
+            sums.0 += u64::from(has.max(reader.read) >= position);
+            sums.1 += u64::from(reader.read >= position);
+        }
+        sums
+    }
+
     fn readers_of(&self, group: u64) -> impl Iterator<Item = (&(u64, u64), &super::Reader)> {
         self.groups.readers.iter().filter(move |((_, of), _)| *of == group)
     }
@@ -330,7 +346,13 @@ impl Oracle {
     /// How far a user has a group: up to the last entry that it acknowledged and that was delivered to it or is its
     /// own. What expired before is passed over, and not had. A cursor that it goes on from says only that it has
     /// everything that there was.
-    fn has_through(&self, user: u64, group: u64, reader: &super::Reader) -> u64 {
+    fn has_through(
+        &self,
+        user: u64,
+        group: u64,
+        reader: &super::Reader,
+        members: Option<&Members>,
+    ) -> u64 {
         let Some(log) = self.groups.logs.get(&group) else { return reader.acked };
         let is_own = |position: u64| log.entry(position).is_none_or(|entry| entry.author == user);
         let is_had = |position: &u64| reader.delivered.contains(*position) || is_own(*position);
@@ -342,9 +364,12 @@ impl Oracle {
             let entry = log.entry(position);
             let time_ms = entry.and_then(|entry| entry.time_ms);
             let is_kept = time_ms.is_some_and(|time_ms| time_ms > self.expired_through_ms);
+            let may_read = members.is_none_or(|members| {
+                position <= members.through && members.may_read(user, position)
+            });
             if is_own(position) {
                 has = position;
-            } else if is_kept && !self.entry_may_be_over(entry) {
+            } else if may_read && is_kept && !self.entry_may_be_over(entry) {
                 break;
             }
         }

@@ -76,11 +76,10 @@ impl Session {
     /// Of a group that goes on after a while, or that this device didn't know, it asks who is in it, and what became
     /// of what its user wrote there.
     fn goes_on(&mut self, group: u64) {
-        if !self.groups.is_member_again(group) {
-            return;
+        if self.groups.is_member_again(group) {
+            self.groups.look(group);
         }
-        self.groups.look(group);
-        if self.groups.is_unread(group) {
+        if self.groups.take_rejoined(group) && self.groups.is_unread(group) {
             self.asks.ask_once(Target::Group(group));
         }
     }
@@ -115,8 +114,7 @@ impl Session {
         }
         // The notice comes before the user is a member, so who else is one is asked for with the first
         // entry.
-        self.groups.state(group).is_gone = false;
-        self.groups.state(group).roles_at = 0;
+        self.groups.added(group);
         self.write_group(group);
         let time_ms = notice.time_ms.min(NUMBER_MAX);
         self.ledger.then(Effect::Notify(Event::AddedToGroup { group, by, time_ms }));

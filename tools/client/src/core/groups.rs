@@ -39,6 +39,8 @@ pub(super) struct Groups {
     looking: BTreeMap<u64, Looking>,
     /// Questions of the program how far which members are: group, position, after.
     asks_due: VecDeque<(u64, u64, u64)>,
+    /// Groups in which the user is again, on this connection, and of which nothing came since.
+    rejoined: BTreeSet<u64>,
     /// Groups of which the server lost what lies above a position; they go back with the next connection.
     went_back: BTreeMap<u64, u64>,
     /// Those without an answer.
@@ -55,6 +57,7 @@ impl Groups {
             looks_due: VecDeque::new(),
             looking: BTreeMap::new(),
             asks_due: VecDeque::new(),
+            rejoined: BTreeSet::new(),
             went_back: BTreeMap::new(),
             asked: VecDeque::new(),
         }
@@ -138,6 +141,7 @@ impl Groups {
         self.looks_due.clear();
         self.looking.clear();
         self.asks_due.clear();
+        self.rejoined.clear();
         self.asked.clear();
     }
 
@@ -205,12 +209,22 @@ impl Groups {
     /// An entry of the group came, so the user is a member, perhaps again; whether the other members
     /// aren't known, nor asked for.
     pub(super) fn is_member_again(&mut self, group: u64) -> bool {
-        let state = self.state(group);
-        if std::mem::replace(&mut state.is_gone, false) {
-            // Who else came and went meanwhile wasn't told.
-            state.roles_at = 0;
+        if self.get(group).is_some_and(|state| state.is_gone) {
+            self.added(group);
         }
-        state.roles_at == 0 && !self.looking.contains_key(&group)
+        self.state(group).roles_at == 0 && !self.looking.contains_key(&group)
+    }
+
+    /// The user is a member again. Who else came and went meanwhile wasn't told.
+    pub(super) fn added(&mut self, group: u64) {
+        let state = self.state(group);
+        (state.is_gone, state.roles_at) = (false, 0);
+        self.rejoined.insert(group);
+    }
+
+    /// Whether the user became a member again, and nothing of the group came since.
+    pub(super) fn take_rejoined(&mut self, group: u64) -> bool {
+        self.rejoined.remove(&group)
     }
 
     /// Something about the members isn't known: asks from the first on.
