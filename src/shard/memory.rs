@@ -435,6 +435,7 @@ impl Shard {
         let (delay_ms, count_max) =
             if self.shutting_down { (0, usize::MAX) } else { (PERSIST_DELAY_MS, share) };
         let count = self.dirty.len().min(count_max);
+        let mut has_nothing_older = false;
         for _ in 0..count {
             let Some(&(since_ms, user)) = self.dirty.front() else { break };
             if since_ms + delay_ms > now_ms {
@@ -443,7 +444,8 @@ impl Shard {
             self.dirty.pop_front();
             let Some(slot) = self.loaded_user(user) else { continue };
             if self.users[slot].save == SaveCursors::Stored {
-                // It was overdue, and stored meanwhile.
+                // It was stored meanwhile.
+                has_nothing_older = true;
                 continue;
             }
             if self.users[slot].receipts_waiting > 0 {
@@ -452,9 +454,14 @@ impl Shard {
                 self.queue_moved_receipts(slot);
                 self.users[slot].save = SaveCursors::Overdue;
                 self.dirty.push_back((now_ms, user));
+                has_nothing_older = true;
                 continue;
             }
             self.store_cursors(slot, fx);
+        }
+        if has_nothing_older {
+            // Nothing may be stored now that would pay them.
+            self.pay_pongs(fx);
         }
     }
 

@@ -341,7 +341,7 @@ impl Shard {
         fx: &mut Effects,
     ) {
         match copy {
-            None if self.waits_for_first(origin.user, to, ordinal) => {
+            None if self.waits_for_first(origin.user, to) => {
                 self.note_first(origin, to, ordinal, time_ms, fx);
             }
             None => self.tick(origin, to, ordinal, time_ms, fx),
@@ -368,7 +368,7 @@ impl Shard {
         fx: &mut Effects,
     ) {
         let to = self.conversations[conversation_slot].peer;
-        if ordinal == 1 && self.set_wrote(conversation_slot, fx) {
+        if self.set_wrote(conversation_slot, fx) {
             self.queue_conversation_write(conversation_slot);
         }
         let conversation = &mut self.conversations[conversation_slot];

@@ -187,6 +187,7 @@ impl Shard {
         let (messages_max, bytes_max) = (self.config.window_messages, self.config.window_bytes);
         let high_bytes = self.config.output_high_bytes;
         let share = (messages_max / GROUP_FEED_SHARE).max(1);
+        let is_acting = !self.acting.is_empty() && self.is_acting_in(conn, at);
         let Some(connection) = self.connection(conn) else { return Next::Nothing };
         let output_room = high_bytes.saturating_sub(connection.output.len()) as u64;
         let Some(session) = connection.session() else { return Next::Nothing };
@@ -195,6 +196,7 @@ impl Shard {
         let feed = &feeds.all[at];
         if feed.next > feed.last()
             || feed.loading
+            || is_acting
             || output_room == 0
             || session.has_waiting(LogId::Group(feed.group))
         {
@@ -227,6 +229,14 @@ impl Shard {
             entries_max: (share - of_feed).clamp(1, LOAD_ENTRIES_MAX),
             bytes_max: room.clamp(1, output_room) as u32,
         })
+    }
+
+    /// Whether a tick of the session's user waits in this group: what is in its log comes behind it.
+    fn is_acting_in(&mut self, conn: ConnId, at: usize) -> bool {
+        let Some(session) = self.session(conn) else { return false };
+        let Some(feeds) = session.groups.as_deref() else { return false };
+        let acting = (session.user, feeds.all[at].group);
+        self.acting.contains_key(&acting)
     }
 
     /// Whether nothing more of a feed may be begun: all groups together, or this one, have as much under way

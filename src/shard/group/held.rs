@@ -89,29 +89,22 @@ impl Shard {
 
     /// Keeps a change back as long as somebody waits for the one before to be stored, and what comes behind it; gives
     /// back any other letter.
-    pub(super) fn postpone(
-        &mut self,
-        slot: u32,
-        letter: GroupLetter,
-        fx: &mut Effects,
-    ) -> Option<GroupLetter> {
+    pub(super) fn postpone(&mut self, slot: u32, letter: GroupLetter) -> Option<GroupLetter> {
         let group = &mut self.groups[slot];
-        let (origin, is_change) = match letter {
-            GroupLetter::Append { origin, .. } => (origin, false),
-            GroupLetter::Change { origin, .. } => (origin, true),
+        let is_change = match letter {
+            GroupLetter::Append { .. } => false,
+            GroupLetter::Change { .. } => true,
             _ => return Some(letter),
         };
         let is_first = group.postponed.is_empty();
         if is_first && !(is_change && group.is_waited_for()) {
             return Some(letter);
         }
-        let id = group.id;
-        if group.postponed.len() < GROUP_HELD_MAX {
-            group.postponed.push(letter);
-        } else {
-            self.reject_group(origin, id, Code::Overloaded, fx);
-        }
+        // Bounded by what connections may have without an answer. To refuse one here and not the next of its device,
+        // which comes later, would make the first one stale.
+        group.postponed.push(letter);
         if is_first {
+            let id = group.id;
             self.group_postponing.push(id);
         }
         None

@@ -30,7 +30,7 @@ pub(in super::super) struct Group {
     pub(super) changed: u64,
     /// Letters that wait until what it is now is stored.
     handed_over: u32,
-    /// Sends and changes that wait until those were looked at; at most [`GROUP_HELD_MAX`](crate::limits::GROUP_HELD_MAX).
+    /// Sends and changes that wait until those were looked at.
     pub(super) postponed: Vec<GroupLetter>,
     /// Entries up to here were deleted, or their deletion was handed to storage.
     pub(super) trim_stored: u64,
@@ -176,7 +176,7 @@ impl Shard {
     /// What a letter wants of a group that is here.
     pub(super) fn at_group(&mut self, slot: u32, letter: GroupLetter, fx: &mut Effects) {
         let Some(letter) = self.hold_behind(slot, letter, fx) else { return };
-        let Some(letter) = self.postpone(slot, letter, fx) else { return };
+        let Some(letter) = self.postpone(slot, letter) else { return };
         self.take_at_group(slot, letter, fx);
     }
 

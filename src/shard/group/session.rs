@@ -429,9 +429,20 @@ impl Shard {
             *waiting -= 1;
             if *waiting == 0 {
                 self.acting.remove(&acting);
+                self.feed_user(origin.user);
             }
         }
         self.tell_accepted(origin, group, position, time_ms, fx);
+    }
+
+    /// Serves all sessions of a user.
+    fn feed_user(&mut self, user: UserId) {
+        let Some(slot) = self.loaded_user(user) else { return };
+        let mut at = 0;
+        while let Some(&(_, conn)) = self.users[slot].sessions.get(at) {
+            self.queue_feeds(conn);
+            at += 1;
+        }
     }
 
     fn tell_accepted(

@@ -34,7 +34,13 @@ impl Shard {
         let user = session.user;
         let (key, value) = (Bytes::copy_from_slice(key), Bytes::copy_from_slice(value));
         let wish = Wish { kind, key, value };
+        let slot = self.loaded_user(user);
         match rules::judge(&wish) {
+            // Also where the book would have to be read again, it comes behind the earlier one.
+            Ok(()) if slot.is_some_and(|slot| self.users[slot].is_put_waiting(&wish)) => {
+                let Some(slot) = slot else { return };
+                self.users[slot].waits().puts.push((conn, wish));
+            }
             Ok(()) => self.with_book(user, Want::Put { conn, wish }, fx),
             Err(code) => self.reject_put(conn, &wish, code, fx),
         }

@@ -4,6 +4,7 @@
 use fulmar_protocol::people::{item, privacy};
 
 use super::super::conversation::Action;
+use super::super::inbox::Stage;
 use super::super::record::{Audience, Face};
 use super::super::seam::{ConnId, LogId, Origin, UserId};
 use super::super::{Answer, Effects, Shard};
@@ -127,11 +128,22 @@ impl Shard {
         }
     }
 
-    /// Whether a tick has to wait, since the user's first message to the peer isn't noted yet. The ticks of
-    /// the messages after it stay behind it.
-    pub(in super::super) fn waits_for_first(&self, user: UserId, to: UserId, ordinal: u64) -> bool {
-        user != to
-            && (ordinal == 1 || (!self.firsts.is_empty() && self.firsts.contains_key(&(user, to))))
+    /// Whether a tick has to wait, since it isn't known here that the user wrote to the peer, or not stored yet. The
+    /// ticks of the messages after it stay behind it. The first message doesn't tell: a crash may have come between it
+    /// and that, and its device never come back.
+    pub(in super::super) fn waits_for_first(&mut self, user: UserId, to: UserId) -> bool {
+        if user == to {
+            return false;
+        }
+        if !self.firsts.is_empty() && self.firsts.contains_key(&(user, to)) {
+            return true;
+        }
+        let Some(&slot) = self.conversations_by_id.get(&(LogId::Inbox(user), to)) else {
+            return true;
+        };
+        let conversation = &mut self.conversations[slot];
+        conversation.used_ms = self.now.mono_ms;
+        conversation.stage != Stage::Ready || !conversation.record.ties.wrote
     }
 
     /// Notes that the user wrote to the peer, before that is ticked: from then on the user knows the peer.

@@ -256,3 +256,32 @@ fn the_first_message_is_ticked_once_it_is_noted_that_the_user_wrote_and_the_next
     let sent = |number| format!("sent {two} n{number} #{number}");
     assert_eq!(world.told(ann), [sent(1), sent(2), sent(3), sent(4)]);
 }
+
+#[test]
+fn who_wrote_knows_the_peer_though_a_crash_came_after_the_first_message() {
+    for cores in [1, 2] {
+        let mut world = World::of_cores(cores, |_| {});
+        let [user, peer] = [0, 1].map(|nth| user_on(nth as u16 % cores, cores, nth));
+        let (ann, bob) = (world.log_in(user, 1), world.log_in(peer, 1));
+        set(&mut world, ann, privacy::ONLINE, audience::KNOWN);
+        world.told(bob);
+        // It is stored, and never ticked; and its device comes back without knowing of it.
+        world.holds_stores = true;
+        world.send(ann, peer, 1, "lost on the way back");
+        while !world.disk.entries(peer).any(|_| true) {
+            for core in 0..usize::from(cores) {
+                world.store_one(core);
+            }
+        }
+        world.crash();
+        world.holds_stores = false;
+        let (ann, bob) = (world.log_in(user, 1), world.log_in(peer, 1));
+        world.told(ann);
+        world.send(ann, peer, 9, "ticked");
+        world.expect(ann, &[&format!("sent {peer} n9 #2")]);
+        world.frame(ann, &HERE);
+        world.told(bob);
+        watch(&mut world, bob, user);
+        world.expect(bob, &[&format!("presence {user} online")]);
+    }
+}
