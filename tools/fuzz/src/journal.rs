@@ -218,7 +218,8 @@ impl Model {
             let Loaded::Log { record, last, first, head, .. } = loaded else { panic!("no log") };
             if let LogId::Group(group) = log {
                 let known = heads.iter().find(|(known, _)| *known == group);
-                assert_eq!(known.map_or(0, |&(_, head)| head), head, "the head of {log}");
+                // Of what never left the journal only the table says that it was there.
+                assert_eq!(known.map_or(0, |&(_, head)| head), head.max(trim), "the head of {log}");
             }
             assert_eq!(record.as_ref(), self.records.get(&Key::State { log }));
             assert_eq!(

@@ -235,7 +235,7 @@ impl Described {
     }
 }
 
-/// The table of heads says what each group's log does.
+/// The table of heads says what each group's log does, or more: what was trimmed before it left the journal.
 fn check_heads<'a>(
     reader: &JournalReader<DiskDirectory, SimulatedDatabase>,
     held: impl Iterator<Item = &'a Loaded>,
@@ -244,7 +244,7 @@ fn check_heads<'a>(
     let heads: BTreeMap<GroupId, u64> = heads.into_iter().collect();
     for loaded in held {
         if let Loaded::Log { log: LogId::Group(group), head, .. } = loaded {
-            assert_eq!(heads.get(group).unwrap_or(&0), head, "the head of group {group}");
+            assert!(heads.get(group).unwrap_or(&0) >= head, "the head of group {group}");
         }
     }
 }

@@ -232,6 +232,9 @@ impl Session {
                 self.groups.met(group, id);
                 if arrival.own {
                     self.groups.sent(group, arrival.position);
+                    if self.groups.is_unread(group) {
+                        self.asks.ask(Target::Group(group));
+                    }
                 }
                 self.write_group(group);
             }
