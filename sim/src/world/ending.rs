@@ -170,7 +170,7 @@ impl World {
         }
         if unrest.is_empty() {
             // Those of groups are asked for at the login.
-            unrest = self.oracle.missing_group_receipts();
+            unrest = self.oracle.missing_group_receipts(true);
         }
         if unrest.is_empty() && self.node.is_some() {
             self.ask();

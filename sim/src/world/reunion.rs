@@ -21,6 +21,7 @@ impl World {
         self.trace.say(now, || "everything is at rest; some go".into());
         self.phase = Phase::Apart { since: now, has_seen: false };
         self.looks = 0;
+        self.oracle.part();
         let goes: Vec<bool> = self.users.iter().map(|_| self.reunion.percent(40)).collect();
         for device in 0..self.devices.len() as u32 {
             let state = &self.devices[device as usize];
@@ -72,7 +73,7 @@ impl World {
             return;
         }
         if unrest.is_empty() {
-            unrest = self.oracle.missing_group_receipts();
+            unrest = self.oracle.missing_group_receipts(false);
         }
         if unrest.is_empty() {
             self.begin_last_login();

@@ -97,6 +97,8 @@ pub(crate) struct Log {
     pub(crate) told: u64,
     /// The largest one that was passed over.
     passed: u64,
+    /// What was there when some people went: of what came later authors who stayed hear without another login.
+    pub(crate) before_parting: u64,
 }
 
 /// How the request that made a group stands in its log: creations have numbers of their own, and nothing has 0.

@@ -180,8 +180,17 @@ impl Oracle {
         Ok(())
     }
 
-    /// Receipts of groups that an author's device should have by now and hasn't.
-    pub(crate) fn missing_group_receipts(&self) -> Vec<String> {
+    /// Some people go, now that everything is at rest.
+    pub(crate) fn part(&mut self) {
+        for log in self.groups.logs.values_mut() {
+            log.before_parting = log.named();
+        }
+    }
+
+    /// Receipts of groups that an author's device should have by now and hasn't. A device asks for them at its login;
+    /// without another one it need only know what became of entries that were written since people parted: about
+    /// what came to it later than its question it may know less, if nothing changes any more.
+    pub(crate) fn missing_group_receipts(&self, was_asked: bool) -> Vec<String> {
         let mut missing = Vec::new();
         for (&group, log) in &self.groups.logs {
             let Ok(members) = Members::of(group, log) else { continue };
@@ -189,7 +198,8 @@ impl Oracle {
                 continue;
             }
             for (user, _) in members.present() {
-                self.missing_counts(group, log, &members, user, &mut missing);
+                let known = if was_asked { 0 } else { log.before_parting };
+                self.missing_counts((group, known), log, &members, user, &mut missing);
             }
         }
         missing.truncate(TOLD_MAX);
@@ -198,7 +208,7 @@ impl Oracle {
 
     fn missing_counts(
         &self,
-        group: u64,
+        (group, after): (u64, u64),
         log: &Log,
         members: &Members,
         author: u64,
@@ -215,7 +225,7 @@ impl Oracle {
             let time_ms = entry.and_then(|entry| entry.time_ms);
             let has_expired = time_ms.is_none_or(|at| at <= self.expired_through_ms)
                 || self.entry_may_be_over(entry);
-            if !state.is_known || state.is_gone || is_gone || has_expired {
+            if !state.is_known || state.is_gone || is_gone || position <= after || has_expired {
                 continue;
             }
             let (mut delivered, mut read) = (0, 0);

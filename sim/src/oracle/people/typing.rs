@@ -42,10 +42,10 @@ impl Typed {
 impl Oracle {
     pub(super) fn wrote_typing(&mut self, link: &mut Link, group: u64, to: u64, is_typing: bool) {
         let typing = Typing { by: self.id_of(link), group, to, begins: is_typing };
-        let (run, now) = (link.run, self.now);
+        let run = link.run;
         let known = self.people.typed.entry(typing).or_default();
-        // Of what was written before somebody may hear only now.
-        let before = known.get(&link.conn).filter(|typed| typed.may_be_told(run, now));
+        // Of what was written before somebody may hear only now, or later.
+        let before = known.get(&link.conn).filter(|typed| typed.run == run);
         let head = self.groups.named(group).min(before.map_or(u64::MAX, |typed| typed.head));
         let typed = Typed { written: link.people.written, run, until: None, head };
         known.insert(link.conn, typed);
