@@ -371,9 +371,7 @@ impl Shard {
                 self.letter(letter, fx);
             } else if let Some(conn) = self.resumes.pop() {
                 self.resume_if_able(conn, fx);
-            } else if let Some(user) = self.next_to_name() {
-                self.name_next(user, fx);
-            } else {
+            } else if !self.name_next(fx) {
                 return;
             }
         }

@@ -172,14 +172,12 @@ impl Shard {
         }
     }
 
-    /// A user of whose wishes one is over. The next isn't begun where that came out: each wish would be a few calls
-    /// deeper than the one before.
-    pub(in super::super) fn next_to_name(&mut self) -> Option<UserId> {
-        self.naming.begins.pop()
-    }
-
-    pub(in super::super) fn name_next(&mut self, user: UserId, fx: &mut Effects) {
+    /// Begins with the next wish of a user of whom one is over; `false` if there is none. Not done where that came out:
+    /// each wish would be a few calls deeper than the one before.
+    pub(in super::super) fn name_next(&mut self, fx: &mut Effects) -> bool {
+        let Some(user) = self.naming.begins.pop() else { return false };
         self.with_book(user, Want::Name, fx);
+        true
     }
 
     /// Whether a user has this name, or is about to.

@@ -34,17 +34,23 @@ impl Shard {
         let user = session.user;
         let (key, value) = (Bytes::copy_from_slice(key), Bytes::copy_from_slice(value));
         let wish = Wish { kind, key, value };
-        let slot = self.loaded_user(user);
-        match rules::judge(&wish) {
-            // Also where the book would have to be read again, it comes behind the earlier one.
-            Ok(()) if slot.is_some_and(|slot| self.users[slot].is_put_waiting(&wish)) => {
-                let Some(slot) = slot else { return };
-                self.users[slot].waits().puts.push((conn, wish));
-            }
-            Ok(()) => self.with_book(user, Want::Put { conn, wish }, fx),
-            Err(code) => self.reject_put(conn, &wish, code, fx),
+        if let Err(code) = rules::judge(&wish) {
+            self.reject_put(conn, &wish, code, fx);
+        } else if let Some(wish) = self.put_behind(user, conn, wish) {
+            self.with_book(user, Want::Put { conn, wish }, fx);
         }
         self.pause_if_full(conn, fx);
+    }
+
+    /// Keeps a wish behind an earlier one about the same item, if one waits; gives it back otherwise. Asked before the
+    /// book is read, too: that may be done anew, and the earlier wish be the one that comes to it last.
+    fn put_behind(&mut self, user: UserId, conn: ConnId, wish: Wish) -> Option<Wish> {
+        let slot = self.loaded_user(user);
+        let Some(slot) = slot.filter(|&slot| self.users[slot].is_put_waiting(&wish)) else {
+            return Some(wish);
+        };
+        self.users[slot].waits().puts.push((conn, wish));
+        None
     }
 
     /// The book is here: goes on with what the wish touches.
@@ -76,12 +82,7 @@ impl Shard {
         wish: Wish,
         fx: &mut Effects,
     ) {
-        if let Some(slot) = self.loaded_user(user)
-            && self.users[slot].is_put_waiting(&wish)
-        {
-            self.users[slot].waits().puts.push((conn, wish));
-            return;
-        }
+        let Some(wish) = self.put_behind(user, conn, wish) else { return };
         let Some(book) = self.books.book(user) else { return };
         match book.judge(&wish) {
             Verdict::Same(item) => {
